@@ -1,0 +1,92 @@
+"""The only place that knows file formats. Every write is atomic: a killed job leaves no half file."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
+
+
+class Observation(NamedTuple):
+    """One measured number; `at` is an epoch, an update, an epsilon, ... or None; see METRICS."""
+
+    seed: int
+    metric: str
+    at: float | None
+    value: float
+
+
+OBSERVATIONS = pa.schema(
+    [
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("at", pa.float64()),
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder with the same ending, renamed to `path` on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=".partial-", dir=path.parent))
+    temporary = folder / path.name
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def write_observations(path: Path, rows: Iterable[Observation]) -> None:
+    """Parquet of seed, metric, at, value."""
+    columns = list(zip(*rows, strict=True)) or [[], [], [], []]
+    table = pa.table([pa.array(c, f.type) for c, f in zip(columns, OBSERVATIONS, strict=True)], OBSERVATIONS)
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_observations(path: Path) -> pa.Table:
+    """The table at `path`; an error if its columns are not those of an observation."""
+    table = pq.read_table(path)
+    if table.schema.names != OBSERVATIONS.names:
+        raise ValueError(f"{path}: wanted columns {OBSERVATIONS.names}; got {table.schema.names}")
+    return table
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """safetensors: named arrays, the same bytes for the same values."""
+    with atomic(path) as temporary:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    return load_file(path)
+
+
+def checksum(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Makes numbers: data, training, measuring. Knows torch, not pandas or matplotlib."""

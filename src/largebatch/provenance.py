@@ -1,0 +1,130 @@
+"""Where a number comes from: commit, code, settings, inputs, versions, device, time."""
+
+import ast
+import platform
+import subprocess
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+VERSIONED = (
+    "largebatch",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pyhessian",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "torchvision",
+)
+
+
+def provenance(stage: str, settings: dict, inputs: dict[str, str], **measured) -> dict:
+    """A JSON-ready record. inputs: name -> checksum; measured: device, seconds and the like."""
+    return {
+        "stage": stage,
+        "settings": settings,
+        "inputs": inputs,
+        "code": code_digest(stage),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in VERSIONED if (found := installed(name))},
+        "machine": {"system": platform.system(), "processor": processor()},
+        **measured,
+    }
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def processor() -> str:
+    """The processor's model name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def commit() -> str:
+    """The commit of the checkout this package runs from, with +changes if it was edited; else unknown."""
+
+    def git(*words: str) -> str:
+        call = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True)
+        return call.stdout.strip() if call.returncode == 0 else ""
+
+    try:
+        head = git("rev-parse", "HEAD")
+        return head + "+changes" * bool(git("status", "--porcelain", "--", str(PACKAGE))) if head else "unknown"
+    except FileNotFoundError:  # no git on this machine
+        return "unknown"
+
+
+# The module in which each stage's work begins; what it imports belongs to the stage.
+STAGES = {
+    "data": "lab/data.py",
+    "train": "lab/train.py",
+    "measure": "lab/measure.py",
+    "aggregate": "study/aggregate.py",
+    "judge": "study/judge.py",
+    "draw": "study/draw.py",
+    "tabulate": "study/tabulate.py",
+    "report": "study/report.py",
+}
+
+
+@cache
+def code_digest(stage: str) -> str:
+    """Digest of a stage's code without comments and docstrings.
+
+    It covers the modules of lab/ or study/ that the stage imports, directly or not. The hallway
+    (spec, files, ...) is left out: a new setting with a default, say, must retrain nothing.
+    """
+    digest = sha256()
+    for path in sorted(reached(PACKAGE / STAGES[stage], set())):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(bare(path).encode())
+    return digest.hexdigest()[:12]
+
+
+def reached(path: Path, seen: set[Path]) -> set[Path]:
+    """`path` and the modules of its own room that it imports."""
+    if path not in seen:
+        seen.add(path)
+        for other in imports(path):
+            if other.parent == path.parent:
+                reached(other, seen)
+    return seen
+
+
+def imports(path: Path) -> set[Path]:
+    """Files of this package that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = (PACKAGE.parent / (name.replace(".", "/") + ".py") for name in names if name.startswith("largebatch."))
+    return {file for file in files if file.is_file()}
+
+
+def bare(path: Path) -> str:
+    """The syntax tree of a file as text, without docstrings; comments never get into it."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)

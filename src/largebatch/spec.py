@@ -1,0 +1,257 @@
+"""The settings of one arm: what they may be, and the readable name of the run they make."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """Settings that cannot lie: an unknown key or a value of another type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def chosen(self) -> dict:
+        """The settings that differ from their default, ready for JSON."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class Data(Settings):
+    """A data set and the sizes of the three splits that every seed draws for itself."""
+
+    name: Literal["digits"]
+    train: Count
+    validation: Count
+    test: Count
+
+
+class Mlp(Settings):
+    """Fully connected net. Keskar's F1 is hidden [512] * 5 with batch_norm."""
+
+    name: Literal["mlp"]
+    hidden: list[Count]
+    activation: Literal["relu", "tanh"] = "relu"
+    batch_norm: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Cnn(Settings):
+    """3x3 convolutions with activation, each followed by a 2x2 maximum, then one dense layer."""
+
+    name: Literal["cnn"]
+    channels: Annotated[list[Count], Field(min_length=1)]
+    batch_norm: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+Model = Annotated[Mlp | Cnn, Field(discriminator="name")]
+
+
+class Sgd(Settings):
+    """torch.optim.SGD: the rate multiplies outside the momentum buffer (Goyal 2017, remark 2)."""
+
+    name: Literal["sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+
+    @model_validator(mode="after")
+    def nesterov_needs_momentum(self):
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("a momentum above 0 with nesterov: true; got momentum 0")
+        return self
+
+
+class Adam(Settings):
+    """torch.optim.Adam; the defaults are those of Kingma and Ba 2015, which Keskar uses."""
+
+    name: Literal["adam"]
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    epsilon: Positive = 1e-8
+
+
+Optimiser = Annotated[Sgd | Adam, Field(discriminator="name")]
+
+
+class Constant(Settings):
+    name: Literal["constant"]
+
+
+class Step(Settings):
+    """The rate is multiplied by `factor` at each of the shares of the run in `at`."""
+
+    name: Literal["step"]
+    at: list[Share]
+    factor: Positive = 0.1
+
+
+class Exponential(Settings):
+    """The rate falls exponentially to `final` times its start."""
+
+    name: Literal["exponential"]
+    final: Positive = 0.01
+
+
+class InverseSqrt(Settings):
+    """1 / sqrt(1 + t / scale), t the share of the run that is done."""
+
+    name: Literal["inverse_sqrt"]
+    scale: Positive = 0.01
+
+
+class InverseTime(Settings):
+    """1 / (1 + t / scale), t the share of the run that is done."""
+
+    name: Literal["inverse_time"]
+    scale: Positive = 0.05
+
+
+class Cosine(Settings):
+    """Half a cosine from 1 to `floor` (Loshchilov and Hutter 2017, eq. 5, one cycle)."""
+
+    name: Literal["cosine"]
+    floor: Share = 0.0
+
+
+class Linear(Settings):
+    """A straight line from 1 to `floor`."""
+
+    name: Literal["linear"]
+    floor: Share = 0.0
+
+
+class Triangular(Settings):
+    """Smith 2017: `cycles` triangles between `low` and 1; the paper's .001-.006 is low 1/6."""
+
+    name: Literal["triangular"]
+    low: Share = 1 / 6
+    cycles: Count = 4
+
+
+class CosineRestarts(Settings):
+    """SGDR: cosine cycles of lengths 1, growth, growth^2, ... that fill the run exactly."""
+
+    name: Literal["cosine_restarts"]
+    cycles: Count = 3
+    growth: Positive = 2.0
+    floor: Share = 0.0
+
+
+class BatchGrowth(Settings):
+    """Smith et al. 2018: where a step decay divides the rate, multiply the batch instead.
+
+    Growth stops at the training set; what is left of the factor then divides the rate.
+    """
+
+    name: Literal["batch_growth"]
+    at: list[Share]
+    factor: Annotated[float, Field(gt=1)] = 10.0
+
+
+Schedule = Annotated[
+    Constant
+    | Step
+    | Exponential
+    | InverseSqrt
+    | InverseTime
+    | Cosine
+    | Linear
+    | Triangular
+    | CosineRestarts
+    | BatchGrowth,
+    Field(discriminator="name"),
+]
+
+
+class Warmup(Settings):
+    """Goyal 2017, section 2.2: the first `epochs` run below the schedule's rate.
+
+    constant: at the start rate throughout; gradual: a straight line from it, per update.
+    `start` is the start rate as a share of the rate that the rule gives; null is Goyal's choice,
+    the base rate itself.
+    """
+
+    kind: Literal["constant", "gradual"]
+    epochs: Positive
+    start: Share | None = None
+
+
+class Stop(Settings):
+    """Stop a seed once its training loss ceased to improve (Keskar 2017, section 2).
+
+    Ceased: over the last `patience_epochs` the best loss fell by less than `tolerance` of itself, or
+    the loss is below `floor_nats`.
+    """
+
+    patience_epochs: Count
+    tolerance: Share = 0.01
+    floor_nats: NonNegative = 0.0
+
+
+class Arm(Settings):
+    """One complete training setting; trained once, for all its seeds, whoever asks for it."""
+
+    data: Data
+    model: Model
+    optimiser: Optimiser
+    batch_size: Count
+    lr: Positive
+    lr_rule: Literal["none", "sqrt", "linear"] = "none"
+    base_batch_size: Count | None = None
+    micro_batch_size: Count | None = None
+    last_batch: Literal["drop", "weigh"] = "drop"
+    epochs: Count
+    stop: Stop | None = None
+    schedule: Schedule = Constant(name="constant")
+    warmup: Warmup | None = None
+    weight_decay: NonNegative = 0.0
+    decay_norm_and_bias: bool = True
+    clip_norm: Positive | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ghost_batch_size: Count | None = None
+    evaluate_every_epochs: Count = 1
+    precision: Literal["float32", "float64"] = "float32"
+
+    @model_validator(mode="after")
+    def sizes_fit(self):
+        for size in ("batch_size", "base_batch_size"):
+            value = getattr(self, size)
+            if value is not None and value > self.data.train:
+                raise ValueError(f"{size} of at most data.train = {self.data.train}; got {value}")
+        for part in ("micro_batch_size", "ghost_batch_size"):
+            value = getattr(self, part)
+            if value is not None and self.batch_size % value:
+                raise ValueError(f"{part} that divides batch_size = {self.batch_size}; got {value}")
+        if self.lr_rule != "none" and self.base_batch_size is None:
+            raise ValueError(f"base_batch_size with lr_rule: {self.lr_rule}; got none")
+        if self.warmup and self.warmup.epochs > self.epochs:
+            raise ValueError(
+                f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}"
+            )
+        return self
+
+    @property
+    def k(self) -> float:
+        """Goyal's k: how many times the base batch."""
+        return self.batch_size / (self.base_batch_size or self.batch_size)
+
+    @property
+    def peak_lr(self) -> float:
+        """The rate after the scaling rule, before schedule and warm-up."""
+        return self.lr * {"none": 1.0, "sqrt": self.k**0.5, "linear": self.k}[self.lr_rule]
+
+    @property
+    def id(self) -> str:
+        """Readable name of the run, ending in a digest of the chosen settings."""
+        text = json.dumps(self.chosen(), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        parts = [self.model.name, self.data.name, f"b{self.batch_size}", f"lr{self.peak_lr:.4g}"]
+        if self.optimiser.name != "sgd":
+            parts.append(self.optimiser.name)
+        return "-".join([*parts, self.schedule.name.replace("_", "-"), digest])

@@ -1,0 +1,1 @@
+"""Reads numbers: aggregating, judging, drawing, reporting. Knows pandas and matplotlib, not torch."""
