@@ -58,6 +58,7 @@ class ScaleFile(Settings):
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     seeds: Annotated[int, Field(ge=2)]
+    threads: Count = 1
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
@@ -108,6 +109,47 @@ class Experiment:
             arms = {m.arm.id: m.arm for name in names for m in self.groups[name].members}
             yield from ((measure, arm) for arm in arms.values())
 
+    def to_aggregate(self) -> dict:
+        """What the aggregate stage is asked, ready for JSON."""
+        measured = {(measure, arm.id) for measure, arm in self.measured()}
+        return {
+            "experiment": self.name,
+            "groups": {
+                group.name: {
+                    "tuned_on": group.tuned_on,
+                    "members": [
+                        {
+                            "arm": member.name,
+                            "run": member.arm.id,
+                            "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
+                            "batch_size": member.arm.batch_size,
+                            "lr": member.arm.lr,
+                            "k": member.arm.k,
+                            "peak_learning_rate": member.arm.peak_lr,
+                        }
+                        for member in group.members
+                    ],
+                }
+                for group in self.groups.values()
+            },
+        }
+
+    def to_judge(self) -> dict:
+        """What the judge stage is asked."""
+        return {"experiment": self.name, "claims": [claim.chosen() for claim in self.question.claims]}
+
+    def to_draw(self, figure: str) -> dict:
+        """What the draw stage is asked for one figure."""
+        return {"experiment": self.name, "figure": named(self.question.figures, figure).chosen()}
+
+    def to_tabulate(self, table: str) -> dict:
+        """What is asked for one table."""
+        return {"experiment": self.name, "table": named(self.question.tables, table).chosen()}
+
+
+def named(things: list, name: str):
+    return next(thing for thing in things if thing.name == name)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -115,6 +157,7 @@ class Study:
 
     scale: str
     seeds: int
+    threads: int
     measures: Measures
     experiments: tuple[Experiment, ...]
 
@@ -124,7 +167,24 @@ class Study:
         return {arm.id: arm for e in self.experiments for arm in e.arms}
 
     def experiment(self, name: str) -> Experiment:
-        return next(e for e in self.experiments if e.name == name)
+        return named(self.experiments, name)
+
+    def to_report(self) -> dict:
+        """What the report is asked to show."""
+        return {
+            "scale": self.scale,
+            "seeds": self.seeds,
+            "experiments": [
+                {
+                    "experiment": e.name,
+                    "title": e.question.title,
+                    "question": e.question.question,
+                    "figures": [figure.name for figure in e.question.figures],
+                    "tables": [table.name for table in e.question.tables],
+                }
+                for e in self.experiments
+            ],
+        }
 
 
 def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Study:
@@ -136,7 +196,7 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
     experiments = tuple(
         load_experiment(scale, scale_path, name) for name in dict.fromkeys(scale.experiments)
     )
-    return Study(scale.scale, scale.seeds, scale.measures, experiments)
+    return Study(scale.scale, scale.seeds, scale.threads, scale.measures, experiments)
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:

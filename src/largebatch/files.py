@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 
 class Observation(NamedTuple):
@@ -80,7 +80,7 @@ def read_observations(path: Path) -> pa.Table:
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """safetensors: named arrays, the same bytes for the same values."""
     with atomic(path) as temporary:
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary)
+        temporary.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

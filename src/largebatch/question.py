@@ -26,6 +26,7 @@ METRICS = {
     "distance_from_start": "distance from start ‖w − w₀‖",
     "updates": "updates",
     "learning_rate": "learning rate",
+    "peak_learning_rate": "peak learning rate",
     "diverged": "diverged (share of seeds)",
     "hessian_top_eigenvalue": "top Hessian eigenvalue",
     "hessian_trace": "Hessian trace",

@@ -1,0 +1,62 @@
+# Entry: reads the configuration, includes the stages, lists the targets.
+import json
+import sys
+from pathlib import Path
+
+from largebatch import progress
+from largebatch.config import ConfigError, load_study
+from largebatch.question import MEASURES
+from largebatch.provenance import code_digest
+
+
+# Without --configfile: the default scale, also when --config replaces some of its keys.
+if "scale" not in config:
+
+    configfile: "config/digits.yaml"
+
+
+try:
+    STUDY = load_study(Path(workflow.configfiles[-1]), config)
+except ConfigError as error:
+    sys.exit(f"{error}")
+
+RESULTS = f"results/{STUDY.scale}"
+LOGS = f"logs/{STUDY.scale}"
+ARMS = STUDY.arms
+
+
+wildcard_constraints:
+    experiment="|".join(experiment.name for experiment in STUDY.experiments),
+    arm="[^/]+",
+    measure="|".join(MEASURES),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/judge.smk"
+include: "workflow/rules/draw.smk"
+include: "workflow/rules/report.smk"
+
+
+onstart:
+    progress.begin(Path(RESULTS), list(ARMS))
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+
+
+# `snakemake --cores all keskar` makes one experiment.
+for experiment in STUDY.experiments:
+
+    rule:
+        name:
+            experiment.name
+        input:
+            f"{RESULTS}/{experiment.name}/claims.csv",
+            figure_files(experiment),
+            table_files(experiment),

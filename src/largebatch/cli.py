@@ -1,0 +1,210 @@
+"""The command line that rules call and that a person can call to debug one: read, call one function, write.
+
+Rooms are imported by the command that needs them: a word about figures must not wait for torch.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from largebatch import warm
+
+
+def data(a: argparse.Namespace) -> None:
+    from largebatch.lab.data import prepare
+
+    prepare(a.name, a.out)
+
+
+def train(a: argparse.Namespace) -> None:
+    from largebatch import progress
+    from largebatch.files import checksum, write_arrays, write_json, write_observations
+    from largebatch.lab import device, train
+    from largebatch.provenance import provenance
+    from largebatch.spec import Arm
+
+    start = time.monotonic()
+    arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
+    trained = train.train(
+        arm, seeds, dataset_for(arm, a.data, a.threads), a.out / "checkpoint.pt", progress.EpochLines(a.out.name)
+    )
+    seconds = time.monotonic() - start
+    write_json(a.out / "spec.json", {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds})
+    write_arrays(a.out / "weights.safetensors", trained.weights)
+    write_observations(a.out / "history.parquet", trained.history)
+    inputs = {a.data.name: checksum(a.data)}
+    write_json(
+        a.out / "provenance.json",
+        provenance("train", arm.chosen(), inputs, device=device.current(), seconds=seconds, peak_memory_mib=peak_mib()),
+    )
+    progress.say(progress.arm_line(a.out, seconds))
+
+
+def measure(a: argparse.Namespace) -> None:
+    from largebatch.files import read_arrays, read_json, write_observations
+    from largebatch.lab.measure import measure
+    from largebatch.spec import Arm
+
+    spec = read_json(a.run / "spec.json")
+    arm = Arm.model_validate(spec["arm"])
+    weights = read_arrays(a.run / "weights.safetensors")
+    dataset = dataset_for(arm, a.data, a.threads)
+    rows = measure(a.measure, json.loads(a.options), arm, spec["seeds"], weights, dataset)
+    write_observations(a.out, rows)
+
+
+def dataset_for(arm, path: Path, threads: int):
+    """The data set in the arm's precision on this job's device."""
+    import torch
+
+    from largebatch.lab import data, device
+
+    return data.load(path, getattr(torch, arm.precision), device.prepare(threads))
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process so far; the system counts in bytes on macOS, else in KiB."""
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
+
+
+def aggregate(a: argparse.Namespace) -> None:
+    from largebatch.study.aggregate import aggregate
+
+    aggregate(json.loads(a.ask), a.runs, a.observations, a.summary)
+
+
+def judge(a: argparse.Namespace) -> None:
+    from largebatch.study.judge import judge
+
+    judge(json.loads(a.ask), a.observations, a.claims)
+
+
+def ledger(a: argparse.Namespace) -> None:
+    from largebatch.study.judge import ledger
+
+    ledger(a.claims, a.out)
+
+
+def draw(a: argparse.Namespace) -> None:
+    from largebatch.study.draw import draw
+
+    draw(json.loads(a.ask), a.observations, a.stem)
+
+
+def tabulate(a: argparse.Namespace) -> None:
+    from largebatch.study.tabulate import tabulate
+
+    tabulate(json.loads(a.ask), a.observations, a.stem)
+
+
+def report(a: argparse.Namespace) -> None:
+    from largebatch.study.report import report
+
+    report(json.loads(a.ask), a.claims, a.figures, a.tables, a.out)
+
+
+def verdicts(a: argparse.Namespace) -> None:
+    from largebatch.study.compare import verdicts
+
+    print(verdicts(a.claims))
+
+
+def compare(a: argparse.Namespace) -> int:
+    from largebatch.study.compare import compare
+
+    text, same = compare(a.ours, a.theirs)
+    print(text)
+    return 0 if same else 2
+
+
+def publish(a: argparse.Namespace) -> None:
+    from largebatch.study.compare import publish
+
+    publish(a.results, a.published)
+
+
+def check(a: argparse.Namespace) -> None:
+    from largebatch.config import load_study
+
+    study = load_study(a.scale)
+    print(f"{a.scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
+
+
+PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
+TEXT, COUNT = {"required": True}, {"type": int, "required": True}
+HERE: dict = {"type": Path}
+
+# command -> (function, what it does, room to be warm in or None, arguments)
+COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
+    "data": (data, "prepare a data set as one tensor file", "lab", {"--name": TEXT, "--out": PATH}),
+    "train": (
+        train,
+        "train all seeds of one arm",
+        "lab",
+        {"--settings": TEXT, "--seeds": COUNT, "--data": PATH, "--out": PATH, "--threads": COUNT},
+    ),
+    "measure": (
+        measure,
+        "measure the weights of one run",
+        "lab",
+        {"--measure": TEXT, "--options": TEXT, "--run": PATH, "--data": PATH, "--out": PATH, "--threads": COUNT},
+    ),
+    "aggregate": (
+        aggregate,
+        "gather the observations of one experiment",
+        "study",
+        {"--ask": TEXT, "--runs": PATH, "--observations": PATH, "--summary": PATH},
+    ),
+    "judge": (judge, "judge one experiment's claims", "study", {"--ask": TEXT, "--observations": PATH, "--claims": PATH}),
+    "ledger": (ledger, "put all verdicts into one file", "study", {"--claims": PATHS, "--out": PATH}),
+    "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "tabulate": (tabulate, "write one table", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "report": (
+        report,
+        "write the one-page report",
+        "study",
+        {"--ask": TEXT, "--claims": PATH, "--figures": PATHS, "--tables": PATHS, "--out": PATH},
+    ),
+    "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
+    "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
+    "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
+    "check": (check, "check a scale file and its experiments", None, {"scale": HERE}),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="largebatch", description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (_, what, _, arguments) in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        for argument, options in arguments.items():
+            command.add_argument(argument, **options)
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command here; its exit code. What a person can mend is said in one line."""
+    from largebatch.config import ConfigError
+
+    a = parser().parse_args(arguments)
+    try:
+        return COMMANDS[a.command][0](a) or 0
+    except (ConfigError, ValueError, OSError) as error:
+        print(f"largebatch {a.command}: {error}", file=sys.stderr)
+        if COMMANDS[a.command][2]:  # a job: its log should say where
+            import traceback
+
+            traceback.print_exc()
+        return 1
+
+
+def entry() -> int:
+    """The console command: heavy work in a warm process where there is one."""
+    arguments = sys.argv[1:]
+    room = COMMANDS[arguments[0]][2] if arguments and arguments[0] in COMMANDS else None
+    return warm.run(room, arguments, main) if room else main(arguments)

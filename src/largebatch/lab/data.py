@@ -1,0 +1,87 @@
+"""Data sets as one checksummed tensor file each, and the splits that each seed draws from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from largebatch.files import read_arrays, write_arrays
+from largebatch.lab.randomness import generator
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's optical digits: images (1797, 1, 8, 8) in [0, 1], labels (1797,)."""
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    return (raw.images[:, None] / 16.0).astype(np.float32), raw.target.astype(np.int64)
+
+
+DATA: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {"digits": digits}
+
+
+def prepare(name: str, path: Path) -> None:
+    """Write the tensor file of a data set: images (n, channels, height, width), labels (n,)."""
+    images, labels = DATA[name]()
+    write_arrays(path, {"images": images, "labels": labels})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images: (n, c, h, w); labels: (n,)."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(self.images.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+
+def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
+    """A prepared data set on a device."""
+    arrays = {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
+    return Dataset(arrays["images"].to(device, dtype), arrays["labels"].to(device))
+
+
+class Splits:
+    """The splits of several seeds, and the images of each standardised by its own training part.
+
+    Every seed draws its own split, so that intervals over seeds cover the choice of split.
+    """
+
+    def __init__(self, dataset: Dataset, seeds: list[int], train: int, validation: int, test: int):
+        count = len(dataset.labels)
+        if train + validation + test > count:
+            raise ValueError(
+                f"data: train + validation + test of at most {count} images; got {train} + {validation} + {test}"
+            )
+        self.dataset = dataset
+        order = torch.stack([torch.randperm(count, generator=generator(s, "split")) for s in seeds])
+        parts = order[:, : train + validation + test].to(dataset.labels.device)
+        self.rows = dict(zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True))
+        self.mean, self.std = self._moments()
+
+    def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of each seed's training pixels by channel; both (s, 1, c, 1, 1)."""
+        images = self.dataset.images.double()
+        first, second = images.mean((2, 3)), images.square().mean((2, 3))  # (n, c)
+        mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)
+        std = (square - mean.square()).sqrt()
+        return tuple(m[:, None, :, None, None].to(self.dataset.images.dtype) for m in (mean, std))
+
+    def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
+        images = self.dataset.images[rows]
+        return images.sub_(self.mean).div_(self.std), self.dataset.labels[rows]
+
+    def keep(self, lanes: torch.Tensor) -> None:
+        """Keep only these seeds' splits; lanes: (s,) indices."""
+        self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
+        self.mean, self.std = self.mean[lanes], self.std[lanes]

@@ -1,0 +1,194 @@
+"""One arm's updates: all its seeds, stacked into lanes, forward, backward and step together."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from largebatch.lab import models, schedules
+from largebatch.lab.data import Splits
+from largebatch.lab.optimise import OPTIMISERS, clip_by_norm
+from largebatch.lab.randomness import generator
+from largebatch.lab.stack import Stacked, StackedBatchNorm, StackedDropout, keep_lanes, stack
+from largebatch.spec import Arm
+
+# What one processor core's cache takes of the widest activation; measured, see docs/engine.md.
+CACHE_BYTES = 1 << 20
+# Images gathered at a time: few gathers, little memory.
+GATHER_BYTES = 32 << 20
+# Examples evaluated at a time.
+EVALUATED_AT_ONCE = 512
+
+
+def lanes_at_once(widest: int, convolutional: bool, batch_size: int, bytes_each: int, device: torch.device) -> int:
+    """How many seeds to train together: what fits the cache of a processor; on a GPU, all.
+
+    widest: values the widest layer puts out for one example. Convolutions on a processor gain nothing
+    from company. The answer depends on settings alone, never on timing: runs stay bit-identical.
+    """
+    if device.type != "cpu":
+        return 1 << 30
+    return 1 if convolutional else max(1, CACHE_BYTES // (batch_size * widest * bytes_each))
+
+
+class Lanes:
+    """The live state of some seeds of an arm: weights, optimiser, streams, epoch, updates."""
+
+    def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
+        images = splits.dataset.images
+        self.arm, self.seeds, self.splits = arm, list(seeds), splits
+        options = arm.model.model_dump(exclude={"name"})
+        plain = [
+            models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options) for s in seeds
+        ]
+        self.model: Stacked = stack(plain).to(images.device, images.dtype)
+        for layer in self.model.modules():
+            if isinstance(layer, StackedBatchNorm):
+                layer.ghost = arm.ghost_batch_size
+            if isinstance(layer, StackedDropout):
+                layer.generators = [generator(s, "dropout", images.device) for s in seeds]
+        self.has_batch_norm = any(isinstance(m, StackedBatchNorm) for m in self.model.modules())
+        self.weights = list(self.model.parameters())
+        self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
+        self.optimiser = OPTIMISERS[arm.optimiser.name](self.weights, **arm.optimiser.model_dump(exclude={"name"}))
+        self.order = [generator(s, "order") for s in seeds]
+        self.start = [w.detach().clone() for w in self.weights]
+        self.schedule_options = arm.schedule.model_dump(exclude={"name"})
+        self.epoch = 0
+        self.updates = 0
+
+    def rate(self, epoch: float) -> float:
+        """Learning rate at a point of the run, in epochs."""
+        arm, t = self.arm, epoch / self.arm.epochs
+        options = self.schedule_options
+        if arm.schedule.name == "batch_growth":
+            options = options | {"batch_size": arm.batch_size, "most": arm.data.train}
+        rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](t, **options)
+        if arm.warmup:
+            start = arm.warmup.start if arm.warmup.start is not None else min(1.0, arm.lr / arm.peak_lr)
+            rate *= schedules.warmup(epoch, arm.warmup.kind, arm.warmup.epochs, start)
+        return rate
+
+    def batch_size(self, epoch: int) -> int:
+        """Examples an update in this epoch."""
+        arm = self.arm
+        if arm.schedule.name != "batch_growth":
+            return arm.batch_size
+        return schedules.grown_batch(epoch / arm.epochs, arm.batch_size, arm.data.train, **self.schedule_options)
+
+    def updates_in(self, epoch: int) -> int:
+        """Updates in this epoch; a short last batch is dropped or weighed as the arm says."""
+        whole = self.arm.data.train / self.batch_size(epoch)
+        return math.floor(whole) if self.arm.last_batch == "drop" else math.ceil(whole)
+
+    def train_epoch(self) -> None:
+        """One pass over every seed's training part, each in its own order."""
+        self.model.train()
+        size, count = self.batch_size(self.epoch), self.updates_in(self.epoch)
+        for number, (images, labels) in enumerate(self._batches(size, count)):
+            gradients = self._gradients(images, labels, size)
+            if self.arm.clip_norm is not None:
+                clip_by_norm(gradients, self.arm.clip_norm)
+            self._step(gradients, self.rate(self.epoch + number / count))
+        self.epoch += 1
+        self.updates += count
+
+    def _batches(self, size: int, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images (s, b, c, h, w), labels (s, b)) of each update of an epoch."""
+        train = self.splits.rows["train"]
+        shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
+        rows = train.gather(1, shuffled.to(train.device))[:, : size * count]
+        image = self.splits.dataset.images[0]
+        bytes_each = len(self.seeds) * size * image.numel() * image.element_size()
+        at_once = max(1, GATHER_BYTES // bytes_each) * size
+        for block in rows.split(at_once, dim=1):
+            images, labels = self.splits.examples(block)
+            yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
+
+    def _gradients(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
+        """Of each seed's mean loss over `size` examples; a short batch counts by its share of them."""
+        micro = self.arm.micro_batch_size or images.shape[1]
+        total: list[torch.Tensor] | None = None
+        for part, part_labels in zip(images.split(micro, 1), labels.split(micro, 1), strict=True):
+            logits = self.model(part)
+            loss = F.cross_entropy(
+                logits.flatten(0, 1),
+                part_labels.flatten(),
+                reduction="sum",
+                label_smoothing=self.arm.label_smoothing,
+            )
+            gradients = list(torch.autograd.grad(loss / size, self.weights))
+            if total is None:
+                total = gradients
+            else:
+                torch._foreach_add_(total, gradients)
+        return total
+
+    @torch.no_grad()
+    def _step(self, gradients: list[torch.Tensor], rate: float) -> None:
+        for which, decay in ((self.decayed, self.arm.weight_decay), (self.undecayed, 0.0)):
+            if which:
+                self.optimiser.update(self.weights, gradients, which, rate, decay)
+
+    @torch.no_grad()
+    def evaluate(self, part: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each seed's mean loss in nats and error in percent on a split, in evaluation mode; both (s,)."""
+        self.model.eval()
+        losses = errors = 0.0
+        rows = self.splits.rows[part]
+        for block in rows.split(EVALUATED_AT_ONCE, dim=1):
+            images, labels = self.splits.examples(block)
+            logits = self.model(images)
+            each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+            losses += each.view_as(labels).sum(1, dtype=torch.float64)
+            errors += (logits.argmax(2) != labels).sum(1)
+        return losses / rows.shape[1], 100.0 * errors / rows.shape[1]
+
+    @torch.no_grad()
+    def estimate_population_statistics(self) -> None:
+        """BatchNorm's population statistics, anew on each seed's training part ("precise BN")."""
+        if not self.has_batch_norm:
+            return
+        layers = [m for m in self.model.modules() if isinstance(m, StackedBatchNorm)]
+        self.model.eval()
+        for layer in layers:
+            layer.train()
+            layer.moments = []
+        for block in self.splits.rows["train"].split(EVALUATED_AT_ONCE, dim=1):
+            self.model(self.splits.examples(block)[0])
+        for layer in layers:
+            layer.settle()
+
+    def distance_from_start(self) -> torch.Tensor:
+        """‖w - w₀‖ of each seed, in double precision; (s,)."""
+        squares = ((w.detach() - s).double().flatten(1).square().sum(1) for w, s in zip(self.weights, self.start, strict=True))
+        return sum(squares).sqrt()
+
+    def finite(self) -> torch.Tensor:
+        """Which seeds have only finite weights; (s,) booleans."""
+        return torch.stack([w.detach().flatten(1).isfinite().all(1) for w in self.weights]).all(0)
+
+    def streams(self) -> list[torch.Generator]:
+        """Every generator whose state the rest of the run depends on."""
+        dropout = (m for m in self.model.modules() if isinstance(m, StackedDropout))
+        return self.order + [stream for layer in dropout for stream in layer.generators]
+
+    def keep(self, lanes: list[int]) -> None:
+        """Go on with these lanes only."""
+        index = torch.tensor(lanes, dtype=torch.int64, device=self.weights[0].device)
+        keep_lanes(self.model, index)
+        for tensor in self.optimiser.state():
+            tensor.data = tensor.data[index]
+        self.start = [s[index] for s in self.start]
+        self.splits.keep(index)
+        self.seeds = [self.seeds[lane] for lane in lanes]
+        self.order = [self.order[lane] for lane in lanes]
+
+
+def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:
+    """Numbers of the weights that decay and of those that do not (biases and BatchNorm, Goyal 2017, 5.1)."""
+    norm = {id(p) for m in model.modules() if isinstance(m, StackedBatchNorm) for p in m.parameters()}
+    named = list(model.named_parameters())
+    spared = [not everything and (id(p) in norm or name.endswith("bias")) for name, p in named]
+    return [i for i, s in enumerate(spared) if not s], [i for i, s in enumerate(spared) if s]

@@ -1,0 +1,82 @@
+"""Optimisers over stacked weights: PyTorch's own update rules, a rate an update, seeds that can leave.
+
+torch.optim's functional forms are used rather than its classes: the state is then ours to keep, to
+save and to take seeds out of, and a call costs less than Optimizer.step.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+Tensors = list[torch.Tensor]
+
+
+class Sgd:
+    """w <- w - lr v, v <- momentum v + g + weight_decay w; or its Nesterov form. torch.optim.SGD."""
+
+    def __init__(self, weights: Tensors, momentum: float = 0.0, nesterov: bool = False):
+        self.options = {"momentum": momentum, "nesterov": nesterov}
+        # Zero buffers start as PyTorch's empty ones do: the first v is the first gradient.
+        self.buffers = [torch.zeros_like(w) if momentum else None for w in weights]
+
+    def update(self, weights: Tensors, gradients: Tensors, which: list[int], lr: float, weight_decay: float):
+        """Update the weights numbered by `which`, in place."""
+        sgd(
+            [weights[i] for i in which],
+            [gradients[i] for i in which],
+            [self.buffers[i] for i in which],
+            fused=True,
+            lr=lr,
+            weight_decay=weight_decay,
+            dampening=0.0,
+            maximize=False,
+            **self.options,
+        )
+
+    def state(self) -> Tensors:
+        """Tensors with a leading seed dimension."""
+        return [b for b in self.buffers if b is not None]
+
+
+class Adam:
+    """Kingma and Ba 2015, algorithm 1, with torch.optim.Adam's L2 weight decay."""
+
+    def __init__(self, weights: Tensors, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+        self.options = {"beta1": beta1, "beta2": beta2, "eps": epsilon}
+        self.first = [torch.zeros_like(w) for w in weights]
+        self.second = [torch.zeros_like(w) for w in weights]
+        self.steps = [torch.zeros((), device=w.device) for w in weights]
+
+    def update(self, weights: Tensors, gradients: Tensors, which: list[int], lr: float, weight_decay: float):
+        """Update the weights numbered by `which`, in place."""
+        adam(
+            [weights[i] for i in which],
+            [gradients[i] for i in which],
+            [self.first[i] for i in which],
+            [self.second[i] for i in which],
+            [],
+            [self.steps[i] for i in which],
+            fused=True,
+            amsgrad=False,
+            lr=lr,
+            weight_decay=weight_decay,
+            maximize=False,
+            **self.options,
+        )
+
+    def state(self) -> Tensors:
+        """Tensors with a leading seed dimension."""
+        return self.first + self.second
+
+
+OPTIMISERS: dict[str, Callable[..., Sgd | Adam]] = {"sgd": Sgd, "adam": Adam}
+
+
+def clip_by_norm(gradients: Tensors, most: float) -> None:
+    """Scale each seed's whole gradient down to norm `most`, in place; gradients: (s, ...) each."""
+    squares = sum(g.flatten(1).square().sum(1) for g in gradients)
+    scale = (most / squares.sqrt()).clamp(max=1.0)
+    for g in gradients:
+        g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))

@@ -1,0 +1,194 @@
+"""Train one arm: all its seeds, to the end of the run, with its history. Resumes where it was stopped."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from largebatch.files import Observation, atomic
+from largebatch.lab import models
+from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.engine import Lanes, lanes_at_once
+from largebatch.provenance import code_digest
+from largebatch.spec import Arm
+
+PARTS = ("train", "validation", "test")
+# Points of the learning-rate trace in the history.
+RATE_POINTS = 200
+CHECKPOINT_SECONDS = 60.0
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class Trained:
+    """weights: plain name -> (s, ...) in the order of `seeds`; history: observations in that order."""
+
+    seeds: list[int]
+    weights: dict[str, np.ndarray]
+    history: list[Observation]
+
+
+@dataclass
+class Record:
+    """What is kept of a seed: its observations, and its weights at the last finite evaluation."""
+
+    rows: list[Observation] = field(default_factory=list)
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    losses: list[tuple[int, float]] = field(default_factory=list)  # (epoch, training loss in nats)
+    went_infinite: bool = False
+    closed: bool = False
+
+
+def train(
+    arm: Arm, seeds: list[int], dataset: Dataset, checkpoint: Path | None = None, report: Report = lambda text: None
+) -> Trained:
+    """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job."""
+    state = read_checkpoint(checkpoint, arm)
+    records = state["records"] if state else {seed: Record() for seed in seeds}
+    for group in seed_groups(arm, seeds, dataset):
+        if not all(records[seed].closed for seed in group):
+            saved = state if state and state["group"] == group else None
+            run_group(arm, group, dataset, records, saved, checkpoint, report)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    names = records[seeds[0]].weights
+    weights = {name: torch.stack([records[s].weights[name] for s in seeds]).cpu().numpy() for name in names}
+    return Trained(seeds, weights, [row for s in seeds for row in records[s].rows])
+
+
+def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]:
+    """The seeds that train together, in groups as even as can be."""
+    options = arm.model.model_dump(exclude={"name"})
+    plain = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
+    most = lanes_at_once(
+        models.widest_activation(plain, dataset.shape),
+        any(isinstance(m, nn.Conv2d) for m in plain.modules()),
+        arm.micro_batch_size or arm.batch_size,
+        dataset.images.element_size(),
+        dataset.images.device,
+    )
+    count = -(-len(seeds) // most)
+    return [part.tolist() for part in np.array_split(np.array(seeds), count)]
+
+
+def run_group(
+    arm: Arm,
+    group: list[int],
+    dataset: Dataset,
+    records: dict[int, Record],
+    saved: dict | None,
+    checkpoint: Path | None,
+    report: Report,
+) -> None:
+    """Train one group of seeds to the end, into their records."""
+    data = arm.data
+    lanes = Lanes(arm, group, Splits(dataset, group, data.train, data.validation, data.test))
+    if saved:
+        restore(lanes, saved)
+        report(f"continues at epoch {lanes.epoch}")
+    else:
+        observe(lanes, records)
+    last_save = time.monotonic()
+    while lanes.seeds and lanes.epoch < arm.epochs:
+        lanes.train_epoch()
+        if lanes.epoch % arm.evaluate_every_epochs == 0 or lanes.epoch == arm.epochs:
+            observe(lanes, records)
+        report(f"epoch {lanes.epoch}/{arm.epochs} of seeds {group[0]} to {group[-1]}")
+        if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+            save(checkpoint, lanes, records, group)
+            last_save = time.monotonic()
+    for seed in group:
+        close(arm, lanes, seed, records[seed])
+
+
+def observe(lanes: Lanes, records: dict[int, Record]) -> None:
+    """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve."""
+    lanes.estimate_population_statistics()
+    measured = {part: lanes.evaluate(part) for part in PARTS}
+    finite = (lanes.finite() & measured["train"][0].isfinite()).tolist()
+    distance = lanes.distance_from_start().tolist()
+    table = {part: (loss.tolist(), error.tolist()) for part, (loss, error) in measured.items()}
+    plain = lanes.model.plain()
+    for lane, seed in enumerate(lanes.seeds):
+        record = records[seed]
+        if not finite[lane]:
+            record.went_infinite = True
+            continue
+        for part, (losses, errors) in table.items():
+            record.rows += [
+                Observation(seed, f"{part}_loss_nats", lanes.epoch, losses[lane]),
+                Observation(seed, f"{part}_error_percent", lanes.epoch, errors[lane]),
+                Observation(seed, f"{part}_accuracy_percent", lanes.epoch, 100.0 - errors[lane]),
+            ]
+        record.rows.append(Observation(seed, "distance_from_start", lanes.epoch, distance[lane]))
+        record.rows.append(Observation(seed, "updates", lanes.epoch, lanes.updates))
+        record.losses.append((lanes.epoch, table["train"][0][lane]))
+        record.weights = {name: tensor[lane].clone() for name, tensor in plain.items()}
+    stays = [lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])]
+    if len(stays) < len(lanes.seeds):
+        lanes.keep(stays)
+
+
+def ceased(arm: Arm, record: Record) -> bool:
+    """Whether a seed's training loss has ceased to improve, by the arm's stopping rule."""
+    if arm.stop is None:
+        return False
+    epoch, loss = record.losses[-1]
+    if loss <= arm.stop.floor_nats:
+        return True
+    before = [value for at, value in record.losses if at <= epoch - arm.stop.patience_epochs]
+    return bool(before) and min(v for _, v in record.losses) > (1 - arm.stop.tolerance) * min(before)
+
+
+def close(arm: Arm, lanes: Lanes, seed: int, record: Record) -> None:
+    """Add what is known at the end: divergence, and the trace of the rate up to the last epoch."""
+    # A net can be thrown to where nothing is learned any more without ever becoming infinite.
+    diverged = record.went_infinite or record.losses[-1][1] > record.losses[0][1]
+    record.rows.append(Observation(seed, "diverged", None, float(diverged)))
+    end = record.losses[-1][0]
+    for epoch in np.linspace(0, arm.epochs, RATE_POINTS, endpoint=False):
+        if epoch <= end:
+            record.rows.append(Observation(seed, "learning_rate", float(epoch), lanes.rate(float(epoch))))
+    record.closed = True
+
+
+def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list[int]) -> None:
+    """Everything needed to go on as if nothing had happened."""
+    state = {
+        "settings": lanes.arm.chosen(),
+        "code": code_digest("train"),
+        "group": group,
+        "seeds": lanes.seeds,
+        "epoch": lanes.epoch,
+        "updates": lanes.updates,
+        "model": lanes.model.state_dict(),
+        "optimiser": vars(lanes.optimiser),
+        "streams": [stream.get_state() for stream in lanes.streams()],
+        "records": records,
+    }
+    with atomic(checkpoint) as temporary:
+        torch.save(state, temporary)
+
+
+def read_checkpoint(checkpoint: Path | None, arm: Arm) -> dict | None:
+    """The saved state, if there is one of this arm by this very code."""
+    if checkpoint is None or not checkpoint.is_file():
+        return None
+    state = torch.load(checkpoint, weights_only=False)  # our own file: it holds Records
+    ours = (arm.chosen(), code_digest("train"))
+    return state if (state["settings"], state["code"]) == ours else None
+
+
+def restore(lanes: Lanes, state: dict) -> None:
+    """Put fresh lanes where the saved ones were."""
+    lanes.keep([lanes.seeds.index(seed) for seed in state["seeds"]])
+    lanes.model.load_state_dict(state["model"])
+    vars(lanes.optimiser).update(state["optimiser"])
+    for stream, saved in zip(lanes.streams(), state["streams"], strict=True):
+        stream.set_state(saved)
+    lanes.epoch, lanes.updates = state["epoch"], state["updates"]

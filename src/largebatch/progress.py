@@ -1,0 +1,55 @@
+"""Lines for the person who waits: arms done and to do, time left, epochs within a long arm."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+# Arms that take longer than this speak while they train.
+LONG_SECONDS = 10.0
+
+
+def begin(scale_folder: Path, runs: list[str]) -> None:
+    """Note at the start of a workflow which runs there are in all and which are done already."""
+    scale_folder.mkdir(parents=True, exist_ok=True)
+    note = {"runs": runs, "done": len(finished(scale_folder, runs)), "since": time.time()}
+    (scale_folder / ".progress.json").write_text(json.dumps(note))
+
+
+def finished(scale_folder: Path, runs: list[str]) -> list[str]:
+    return [run for run in runs if (scale_folder / "runs" / run / "provenance.json").exists()]
+
+
+def arm_line(run_folder: Path, seconds: float) -> str:
+    """What to say when a run is done."""
+    text = f"trained {run_folder.name} in {seconds:.1f} s"
+    note_path = run_folder.parent.parent / ".progress.json"
+    if not note_path.exists():
+        return text
+    note = json.loads(note_path.read_text())
+    done, total = len(finished(note_path.parent, note["runs"])), len(note["runs"])
+    new = done - note["done"]
+    left = f", about {duration((time.time() - note['since']) / new * (total - done))} left" if 0 < new and done < total else ""
+    return f"[{done}/{total} arms{left}] {text}"
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+class EpochLines:
+    """Says now and then, within a long arm, how far it is."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.last = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() - self.last > LONG_SECONDS:
+            self.last = time.monotonic()
+            say(f"{self.name}: {text}")
+
+
+def say(text: str) -> None:
+    """One whole line on standard output at once, so that jobs side by side do not mix theirs."""
+    os.write(1, f"{text}\n".encode())

@@ -1,0 +1,150 @@
+"""Compares results folders, publishes one, prints its verdicts."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from tabulate import tabulate
+
+from largebatch import files
+from largebatch.provenance import provenance
+from largebatch.study.claims import VERDICTS, interval, number, read_claims
+
+# What is published of a results folder; runs, observations and logs stay where they are.
+PUBLISHED = ("claims.csv", "*/claims.csv", "*/summary.csv", "figures/*", "tables/*", "report.html")
+PROVENANCE = "provenance.json"
+SAYS_WIDTH = 36  # of the terminal table, which fits in 120 columns
+
+
+class Comparison(NamedTuple):
+    """What to print, and whether every claim that both hold has the same verdict."""
+
+    text: str
+    same_verdicts: bool
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def compare(ours: Path, theirs: Path) -> Comparison:
+    """Compare two results folders: verdicts, estimates against their intervals, bytes."""
+    found, wanted = (read_claims(folder / "claims.csv").set_index("id") for folder in (ours, theirs))
+    both = [name for name in wanted.index if name in found.index]
+    rows = [compared(name, found.loc[name], wanted.loc[name]) for name in both]
+    alone = [
+        f"only in {folder}: {', '.join(names)}"
+        for folder, names in unshared(ours, found, theirs, wanted)
+        if names
+    ]
+    changed = sum(found.loc[name, "verdict"] != wanted.loc[name, "verdict"] for name in both)
+    inside = [within(found.loc[name], wanted.loc[name]) for name in both]
+    judged = [answer for answer in inside if answer is not None]
+    same, common = identical_files(ours, theirs)
+    summary = [
+        f"{len(both) - changed} of {len(both)} common claims have the same verdict.",
+        f"{sum(judged)} of {len(judged)} of our estimates lie inside their intervals.",
+        f"{same} of {common} common files of claims, figures and tables are byte-identical.",
+    ]
+    table = tabulate(rows, headers=["claim", "ours", "theirs", "our estimate", "their interval", "inside"])
+    text = "\n".join([table, "", *alone, *summary])
+    # a claim that they hold and we do not is a difference too: nothing was reproduced
+    return Comparison(text, changed == 0 and len(both) == len(wanted))
+
+
+def compared(name: str, ours: pd.Series, theirs: pd.Series) -> list[str]:
+    """One line of the comparison."""
+    inside = {None: "", True: "yes", False: "no"}[within(ours, theirs)]
+    mark = "" if ours["verdict"] == theirs["verdict"] else " *"
+    return [
+        name,
+        ours["verdict"].replace("_", " ") + mark,
+        theirs["verdict"].replace("_", " "),
+        number(ours["estimate"]),
+        interval(theirs["low"], theirs["high"]),
+        inside,
+    ]
+
+
+def within(ours: pd.Series, theirs: pd.Series) -> bool | None:
+    """Whether our estimate lies inside their interval; None where one has no number."""
+    if pd.isna(ours["estimate"]) or pd.isna(theirs["low"]):
+        return None
+    return bool(theirs["low"] <= ours["estimate"] <= theirs["high"])
+
+
+def unshared(
+    ours: Path, found: pd.DataFrame, theirs: Path, wanted: pd.DataFrame
+) -> list[tuple[Path, list[str]]]:
+    """The claims that only one folder holds, in its order."""
+    return [
+        (ours, [name for name in found.index if name not in wanted.index]),
+        (theirs, [name for name in wanted.index if name not in found.index]),
+    ]
+
+
+def identical_files(ours: Path, theirs: Path) -> tuple[int, int]:
+    """How many common files of claims, figures and tables are the same bytes, and how many are common.
+
+    Provenance (.json) is left out: it names the machine and the commit.
+    """
+    patterns = ("claims.csv", "*/claims.csv", "figures/*", "tables/*")
+    names = published_names(ours, patterns) & published_names(theirs, patterns)
+    names = {name for name in names if not name.endswith(".json")}
+    same = sum(files.checksum(ours / name) == files.checksum(theirs / name) for name in names)
+    return same, len(names)
+
+
+def published_names(folder: Path, patterns: tuple[str, ...] = PUBLISHED) -> set[str]:
+    """The published files in a folder, relative to it."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return {path.relative_to(folder).as_posix() for path in found if not path.name.startswith(".")}
+
+
+def publish(results: Path, published: Path) -> None:
+    """Copy what is worth keeping of a results folder, and write where it comes from; stale files go."""
+    for name in ("claims.csv", "report.html"):
+        if not (results / name).is_file():
+            raise ValueError(
+                f"{results}: wanted complete results with {name}; got none (run the study first)"
+            )
+    if results.resolve() == published.resolve():
+        raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
+    claims = read_claims(results / "claims.csv")
+    names = published_names(results)
+    for stale in published_names(published) - names:
+        (published / stale).unlink()
+    for name in sorted(names):
+        with files.atomic(published / name) as temporary:
+            shutil.copyfile(results / name, temporary)
+    counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
+    inputs = {"claims.csv": files.checksum(results / "claims.csv")}
+    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts))
+
+
+def verdict_counts(claims: pd.DataFrame) -> dict[str, int]:
+    """How many claims got each verdict, in the order of VERDICTS."""
+    found = Counter(claims["verdict"])
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def verdicts(claims: Path) -> str:
+    """The verdicts as a table for a terminal of 120 columns, with their counts at the end."""
+    table = read_claims(claims)
+    rows = [
+        [
+            row["id"],
+            row["says"],
+            row["verdict"].replace("_", " "),
+            f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip(),
+            row["expect"],
+            number(row["paper_value"]),
+        ]
+        for _, row in table.iterrows()
+    ]
+    headers = ["id", "claim", "verdict", "estimate [95 %]", "expected", "paper"]
+    widths = [16, SAYS_WIDTH, None, 26, 12, None]
+    counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in verdict_counts(table).items())
+    text = tabulate(rows, headers=headers, maxcolwidths=widths, disable_numparse=True)
+    return f"{text}\n\n{len(table)} claims: {counts}."

@@ -1,0 +1,82 @@
+"""Draws the figures of an experiment: each with the data it shows, a caption and its provenance."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+from pydantic import TypeAdapter
+
+from largebatch import files
+from largebatch.provenance import provenance
+from largebatch.question import Figure
+from largebatch.study import draw_curves, draw_finals, draw_rates, draw_settings, style
+from largebatch.study.reading import Missing, read
+
+
+class Kind(NamedTuple):
+    """How one kind of figure is made: its data, its picture, and what it says in a sentence."""
+
+    table: Callable[[pd.DataFrame, Figure], pd.DataFrame]
+    picture: Callable[[pd.DataFrame, Figure], Canvas]
+    message: Callable[[pd.DataFrame, Figure], str]
+    marks: str  # how means and intervals are drawn
+
+
+KINDS = {
+    "against_setting": Kind(
+        draw_settings.table, draw_settings.picture, draw_settings.message, "Markers are means and bars"
+    ),
+    "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, "Lines are means and bands"),
+    "rates": Kind(draw_rates.table, draw_rates.picture, draw_rates.message, "Lines are means and bands"),
+    "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, "Dots are means and bars"),
+}
+
+
+def draw(ask: dict, observations: Path, stem: Path) -> None:
+    """Write stem.pdf, .png, .svg (the figure), .csv (its data), .txt (caption), .json (provenance).
+
+    ask: {"experiment": name, "figure": a Figure as JSON}. The same observations give the same bytes.
+    """
+    figure = TypeAdapter(Figure).validate_python(ask["figure"])
+    kind = KINDS[figure.kind]
+    rows = read(observations, arms_of(figure), metrics_of(figure))
+    try:
+        drawn = kind.table(rows, figure)
+    except Missing as missing:
+        raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
+    with files.atomic(named(stem, "csv")) as temporary:
+        drawn.to_csv(temporary, index=False)
+    files.write_text(named(stem, "txt"), caption(figure, drawn))
+    with style.paper_style():
+        style.save(kind.picture(drawn, figure), stem)
+    inputs = {observations.name: files.checksum(observations)}
+    files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
+
+
+def named(stem: Path, ending: str) -> Path:
+    """The figure's file of that ending."""
+    return stem.with_name(f"{stem.name}.{ending}")
+
+
+def arms_of(figure: Figure) -> set[str]:
+    """Every arm that a figure reads."""
+    at = getattr(figure, "at", None)
+    others = {getattr(figure, "baseline", None), at.same_updates_as if at else None}
+    return (set(figure.lines.values()) | others) - {None}
+
+
+def metrics_of(figure: Figure) -> set[str]:
+    """Every metric that a figure reads."""
+    shown = getattr(figure, "y", "learning_rate")
+    return {"updates", *([shown] if isinstance(shown, str) else shown)}
+
+
+def caption(figure: Figure, drawn: pd.DataFrame) -> str:
+    """The figure's caption, what its marks mean, and what it says."""
+    n = drawn["n"].agg(["min", "max"]).astype(int)
+    seeds = f"{n['max']} seeds" if n["min"] == n["max"] else f"{n['min']} to {n['max']} seeds"
+    kind = KINDS[figure.kind]
+    marks = f"{kind.marks} 95 % intervals (Student t) over {seeds}."
+    return f"{figure.caption.strip()} {marks} {kind.message(drawn, figure)}\n"

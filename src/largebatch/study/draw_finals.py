@@ -1,0 +1,51 @@
+"""A final metric, one dot with its interval an arm, best on top."""
+
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+
+from largebatch.question import METRICS, Finals
+from largebatch.study import style
+from largebatch.study.drawn import extremes, spans, summary
+from largebatch.study.reading import reading
+
+
+def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
+    """Columns metric, line, arm, n, mean, low, high; best first."""
+    rows = [
+        {
+            "metric": figure.y,
+            "line": label,
+            "arm": arm,
+            **summary(reading(observations, arm, figure.y, figure.at)),
+        }
+        for label, arm in figure.lines.items()
+    ]
+    return pd.DataFrame(rows).sort_values("mean", ascending=lower_is_better(figure.y), kind="stable")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Of all metrics only accuracy is better where it is higher."""
+    return "accuracy" not in metric
+
+
+def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
+    """One row an arm."""
+    canvas = style.canvas(style.COLUMN_WIDTH_IN, 0.7 + 0.2 * len(drawn))
+    axes = canvas.subplots()
+    positions = range(len(drawn))
+    axes.errorbar(
+        drawn["mean"], positions, xerr=spans(drawn), fmt="o", color=style.COLOURS[0], elinewidth=1.0
+    )
+    if style.wide(drawn["mean"].to_numpy()):
+        style.log_axis(axes, "x", drawn["mean"].to_numpy())
+    else:
+        axes.xaxis.set_major_formatter(style.PLAIN)
+    axes.set_yticks(positions, drawn["line"])
+    axes.set_ylim(len(drawn) - 0.4, -0.6)
+    axes.set_xlabel(METRICS[figure.y])
+    return canvas
+
+
+def message(drawn: pd.DataFrame, figure: Finals) -> str:
+    """The two ends of the order."""
+    return extremes(drawn)

@@ -1,0 +1,103 @@
+"""A final metric against a swept setting, one line a group."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from largebatch.question import METRICS, AgainstSetting
+from largebatch.study import style
+from largebatch.study.drawn import extremes, spans, summary, words
+from largebatch.study.reading import Missing, members, reading
+
+SETTING_LABELS = {
+    "batch_size": "batch size",
+    "lr": "reference learning rate",
+    "k": "k, batch size / reference",
+}
+DODGE_OCTAVES = 0.07  # between the bars of two lines at the same setting
+MOST_TOLD = 3  # lines whose ends a caption spells out
+
+
+def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
+    """Columns metric, line, arm, <figure.x>, n, mean, low, high; the baseline's rows have no setting."""
+    rows = []
+    for metric in figure.y:
+        for label, group in figure.lines.items():
+            settings = members(observations, group)[figure.x].sort_values()
+            if settings.duplicated().any():
+                raise Missing(f"one arm for each {figure.x} of {group}")
+            for arm, setting in settings.items():
+                found = summary(reading(observations, arm, metric, figure.at))
+                rows.append({"metric": metric, "line": label, "arm": arm, figure.x: setting, **found})
+        if figure.baseline:
+            found = summary(reading(observations, figure.baseline, metric, figure.at))
+            rows.append({"metric": metric, "line": baseline_label(figure), "arm": figure.baseline, **found})
+    return pd.DataFrame(rows)
+
+
+def baseline_label(figure: AgainstSetting) -> str:
+    """What the legend calls the band."""
+    return figure.baseline.replace("_", " ").replace(".", " ") + " (band)"
+
+
+def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
+    """One panel a metric."""
+    panels = len(figure.y)
+    canvas = style.canvas(style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN, 2.5)
+    all_axes = canvas.subplots(1, panels, squeeze=False)[0]
+    for axes, metric in zip(all_axes, figure.y, strict=True):
+        of_metric = drawn[drawn["metric"] == metric]
+        paint(axes, of_metric, figure)
+        axes.set_xlabel(SETTING_LABELS[figure.x])
+        axes.set_ylabel(METRICS[metric])
+    style.legend_below(canvas, all_axes[0])
+    return canvas
+
+
+def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
+    """The lines of one metric, and the baseline behind them."""
+    style.doubling_axis(axes, rows[figure.x].dropna().to_numpy())
+    if style.wide(rows["mean"].to_numpy()):
+        style.log_axis(axes, "y", rows["mean"].to_numpy())
+    else:
+        axes.yaxis.set_major_formatter(style.PLAIN)
+    for position, (label, look) in enumerate(style.looks(list(figure.lines)).items()):
+        of_line = rows[rows["line"] == label]
+        # bars side by side, centred on the setting
+        shift = 2.0 ** (DODGE_OCTAVES * (position - (len(figure.lines) - 1) / 2))
+        axes.errorbar(
+            of_line[figure.x] * shift,
+            of_line["mean"],
+            yerr=spans(of_line),
+            color=look.color,
+            linestyle=look.linestyle,
+            marker=look.marker,
+            elinewidth=0.8,
+            label=label,
+        )
+    for _, band in rows[rows[figure.x].isna()].iterrows():
+        axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=0)
+        axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=0, label=band["line"])
+
+
+def message(drawn: pd.DataFrame, figure: AgainstSetting) -> str:
+    """What each line does from its smallest to its largest setting; of many lines, how they end."""
+    said = []
+    for metric, of_metric in drawn.dropna(subset=[figure.x]).groupby("metric", sort=False):
+        lines = [rows for _, rows in of_metric.groupby("line", sort=False)]
+        if len(lines) > MOST_TOLD:
+            last = of_metric[of_metric[figure.x] == of_metric[figure.x].max()]
+            told = f"at {SETTING_LABELS[figure.x]} {last[figure.x].iloc[0]:g}, {extremes(last, 'lowest')}"
+        else:
+            told = "; ".join(ends_of(rows, figure.x) for rows in lines) + "."
+        label = METRICS[metric]
+        said.append(f"{label[0].upper()}{label[1:]}: {told}")
+    return " ".join(said)
+
+
+def ends_of(rows: pd.DataFrame, setting: str) -> str:
+    """'Adam from 1 [0.9, 1.1] at 4 to 2 [1.8, 2.2] at 1024'"""
+    first, last = rows.iloc[0], rows.iloc[-1]
+    if len(rows) == 1:
+        return f"{first['line']} {words(first)} at {first[setting]:g}"
+    return f"{first['line']} from {words(first)} at {first[setting]:g} to {words(last)} at {last[setting]:g}"

@@ -1,0 +1,45 @@
+"""The data behind figures and tables: means over seeds with their intervals, one row each."""
+
+import numpy as np
+import pandas as pd
+
+from largebatch.study.claims import interval, number
+from largebatch.study.statistics import half_width, mean_interval
+
+MEASURED = ("n", "mean", "low", "high")
+
+
+def summary(values: pd.Series) -> dict[str, float]:
+    """n, mean, low, high of one value a seed; NaN where there are too few seeds."""
+    if values.empty:
+        return {"n": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
+    found = mean_interval(values)
+    return {name: getattr(found, name) for name in MEASURED}
+
+
+def summary_along(values: pd.DataFrame) -> pd.DataFrame:
+    """n, mean, low, high along a run; values: (positions, seeds), NaN where a seed has none."""
+    n, mean, std = values.count(axis=1), values.mean(axis=1), values.std(axis=1)
+    least, most = values.min(axis=1), values.max(axis=1)
+    constant = least == most  # a constant row's mean carries rounding, which would show as a tiny interval
+    mean, std = mean.mask(constant, least), std.mask(constant & (n > 1), 0.0)
+    half = half_width(std, n)
+    return pd.DataFrame({"n": n, "mean": mean, "low": mean - half, "high": mean + half})
+
+
+def spans(rows: pd.DataFrame) -> np.ndarray:
+    """Distances (2, m) from the means down and up to the ends of the intervals; 0 where there is none."""
+    return np.nan_to_num(np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]]))
+
+
+def words(row: pd.Series) -> str:
+    """'1.23 [1.1, 1.3]'"""
+    return f"{number(row['mean'])} {interval(row['low'], row['high'])}".strip()
+
+
+def extremes(rows: pd.DataFrame, what: str = "Lowest") -> str:
+    """A sentence on the lowest and the highest mean of rows with a column `line`."""
+    low, high = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]
+    if len(rows) == 1:
+        return f"{low['line']} {words(low)}."
+    return f"{what}: {low['line']}, {words(low)}; highest: {high['line']}, {words(high)}."

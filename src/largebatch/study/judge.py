@@ -1,0 +1,192 @@
+"""Judges published claims: one effect a seed, its interval, a verdict.
+
+The claims of one experiment are one family: their p-values are adjusted together (Holm 1979).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from largebatch import files
+from largebatch.question import Claim
+from largebatch.study import statistics
+from largebatch.study.claims import COLUMNS, CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED, read_claims
+from largebatch.study.effects import EFFECTS, Effects, NotJudgeable
+from largebatch.study.reading import Missing, read
+
+Row = dict[str, object]
+
+
+def judge(ask: dict, observations: Path, claims: Path) -> None:
+    """Write the verdict on each claim of an experiment, columns COLUMNS.
+
+    ask: {"experiment": name, "claims": [a Claim as JSON]}.
+    """
+    asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
+    groups = {arm for claim in asked for arm in arms_of(claim)}
+    table = read(observations, groups, {m for claim in asked for m in metrics_of(claim)})
+    write_claims(claims, verdicts_on(asked, table, ask["experiment"]))
+
+
+def ledger(claim_files: list[Path], ledger: Path) -> None:
+    """Write the claims of all experiments under one another, in the order given."""
+    if not claim_files:
+        raise ValueError(f"{ledger}: wanted at least one file of claims; got none")
+    write_claims(ledger, pd.concat([read_claims(path) for path in claim_files], ignore_index=True))
+
+
+def write_claims(path: Path, claims: pd.DataFrame) -> None:
+    with files.atomic(path) as temporary:
+        claims.astype({"n": "Int64"}).to_csv(temporary, index=False)
+
+
+def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """One row a claim, columns COLUMNS."""
+    measured = [measure(claim, observations) for claim in claims]
+    p_values = [float(row["p_value"]) for _, row in measured if "p_value" in row]
+    adjusted = iter(statistics.holm(p_values))
+    rows = []
+    for claim, (effects, row) in zip(claims, measured, strict=True):
+        if effects is not None:
+            row |= {"p_adjusted": float(next(adjusted))}
+            row |= settle(claim, effects, row, family=len(p_values))
+        rows.append(
+            {"experiment": experiment, **describe(claim), **row, "note": note_of(claim, effects, row)}
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def describe(claim: Claim) -> Row:
+    """What the claim's row says before any number is known."""
+    return {
+        "id": claim.id,
+        "source": claim.source,
+        "says": claim.says,
+        "metric": claim.metric,
+        "expect": expectation(claim),
+        "paper_value": claim.paper_value,
+    }
+
+
+def expectation(claim: Claim) -> str:
+    """The effect that bears the claim out, in words."""
+    if claim.kind == "best_setting":
+        return f"within ±{claim.margin:g}"
+    above = claim.expect.above is not None
+    return f"above {claim.expect.above:g}" if above else f"below {claim.expect.below:g}"
+
+
+def measure(claim: Claim, observations: pd.DataFrame) -> tuple[Effects | None, Row]:
+    """The effects behind a claim, with its row's numbers; (None, a not_run row) where there are none."""
+    try:
+        effects = EFFECTS[claim.kind](observations, claim)
+    except Missing as missing:
+        return None, {"verdict": NOT_RUN, "note": f"The observations lack {missing}."}
+    except NotJudgeable as reason:
+        return None, {"verdict": NOT_RUN, "note": f"{reason}."}
+    interval = statistics.mean_interval(effects.values) if len(effects.values) else None
+    if interval is None or interval.n < 2:
+        got = len(effects.values)
+        return None, {"n": got, "verdict": NOT_RUN, "note": f"Wanted at least 2 seeds; got {got}."}
+    back = np.exp if effects.logs else float
+    return effects, {
+        "n": interval.n,
+        "estimate": float(back(interval.mean)),
+        "low": float(back(interval.low)),
+        "high": float(back(interval.high)),
+        "p_value": p_value(effects),
+    }
+
+
+def p_value(effects: Effects) -> float:
+    """Against the threshold, or against the nearer margin."""
+    if effects.margin is not None:
+        return statistics.equivalence_p_value(effects.values, effects.margin)
+    return statistics.mean_p_value(effects.values, effects.threshold)
+
+
+def settle(claim: Claim, effects: Effects, row: Row, family: int) -> Row:
+    """Verdict and note: the interval has to clear the threshold, and p has to survive Holm's correction."""
+    interval = statistics.mean_interval(effects.values)
+    verdict = equivalent(interval, effects.margin) if effects.margin is not None else cleared(claim, effects)
+    if verdict == INCONCLUSIVE:
+        return {"verdict": INCONCLUSIVE, "note": sensitivity(effects)}
+    if row["p_adjusted"] >= statistics.LEVEL:
+        only = f"Only Holm's correction over the {family} claims makes it inconclusive, else {verdict}."
+        return {"verdict": INCONCLUSIVE, "note": f"{only} {sensitivity(effects)}"}
+    if not holds_at_the_bounds(interval, effects):
+        return {
+            "verdict": INCONCLUSIVE,
+            "note": "Too many seeds count with a bound that flatters the result.",
+        }
+    return {"verdict": verdict, "note": ""}
+
+
+def equivalent(interval: statistics.Interval, margin: float) -> str:
+    """Supported inside ±margin, contradicted wholly outside."""
+    if -margin < interval.low and interval.high < margin:
+        return SUPPORTED
+    return CONTRADICTED if interval.low > margin or interval.high < -margin else INCONCLUSIVE
+
+
+def cleared(claim: Claim, effects: Effects) -> str:
+    """Supported where the interval lies on the expected side of the threshold, contradicted on the other."""
+    side = side_of(statistics.mean_interval(effects.values), effects.threshold)
+    if side == 0:
+        return INCONCLUSIVE
+    return SUPPORTED if side == (1 if claim.expect.above is not None else -1) else CONTRADICTED
+
+
+def side_of(interval: statistics.Interval, threshold: float) -> int:
+    """1 above the threshold, -1 below, 0 if the interval touches it."""
+    return int(interval.low > threshold) - int(interval.high < threshold)
+
+
+def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
+    """Whether the verdict stands if every seed that counts with a bound lay on the other side (sign test)."""
+    side = side_of(interval, effects.threshold)
+    open_end = effects.at_least if side < 0 else effects.at_most
+    if effects.margin is not None or not open_end:
+        return True
+    certain = effects.values.drop(index=list(open_end))
+    on_side = int((side * (certain - effects.threshold) > 0).sum())
+    n = len(effects.values)
+    return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
+
+
+def sensitivity(effects: Effects) -> str:
+    """The smallest effect that these seeds could have found, in words."""
+    interval = statistics.mean_interval(effects.values)
+    smallest = statistics.smallest_detectable_effect(interval.std, interval.n)
+    size = f"a factor of {np.exp(smallest):.3g}" if effects.logs else f"{smallest:.3g}"
+    edge = "a margin" if effects.margin is not None else "the threshold"
+    return f"Could have detected an effect {size} away from {edge} (80 % power, before Holm's correction)."
+
+
+def note_of(claim: Claim, effects: Effects | None, row: Row) -> str:
+    """Everything a reader of the verdict should know, as sentences."""
+    remarks = effects.remarks if effects is not None else ()
+    return " ".join(sentence for sentence in (row.get("note", ""), *remarks, claim.deviation) if sentence)
+
+
+def sides(claim: Claim) -> list:
+    """The operands a and b of a claim that has them."""
+    return [side for side in (getattr(claim, "a", None), getattr(claim, "b", None)) if side is not None]
+
+
+def arms_of(claim: Claim) -> Iterable[str]:
+    """Every arm that a claim reads."""
+    for side in sides(claim) or [claim.arm]:
+        yield side if isinstance(side, str) else side.arm
+        at = getattr(side, "at", None)
+        if at is not None and at.same_updates_as:
+            yield at.same_updates_as
+
+
+def metrics_of(claim: Claim) -> Iterable[str]:
+    """Every metric that a claim reads."""
+    yield from (claim.metric, "updates", "diverged")
+    yield from (side.metric for side in sides(claim) if getattr(side, "metric", None))

@@ -1,0 +1,161 @@
+"""How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from largebatch import files
+
+COLUMN_WIDTH_IN = 3.4
+PAGE_WIDTH_IN = 7.0
+GREY = "#8c8c8c"
+FAINT = "#d4d4d4"
+# Okabe and Ito 2008, without its yellow, which white paper swallows.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# A range wider than this share of its largest value is drawn on a logarithmic axis.
+LOG_FROM = 10.0
+# Room that a legend needs for a line's sample and for each letter at 7 points.
+HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
+
+RC = {
+    "axes.grid": True,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8,
+    "errorbar.capsize": 1.5,
+    "figure.dpi": 300,
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
+    "font.size": 8,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "largebatch",  # else the names of clip paths are random
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+}
+# No dates: the same numbers give the same bytes.
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+
+
+class Look(NamedTuple):
+    """How one line is told from the others, also without colour."""
+
+    color: str
+    linestyle: object
+    marker: str
+
+
+def looks(labels: list[str]) -> dict[str, Look]:
+    """A look for each line, by position, so that figures with the same lines agree."""
+    triples = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
+    return {label: Look(*look) for label, look in zip(labels, islice(triples, len(labels)), strict=True)}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """matplotlib's defaults with RC on top, whatever the user's settings; they come back afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        yield
+
+
+def canvas(width_in: float, height_in: float) -> Figure:
+    """An empty figure that keeps labels and legends inside its edges."""
+    return Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write stem.pdf, stem.png and stem.svg."""
+    for ending, metadata in METADATA.items():
+        with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+
+
+def plain(value: float, _position: int | None = None) -> str:
+    """A tick's number as people write it: 0.01, 4, 1024, 10⁵."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.10g}".replace("-", "−")
+    exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
+    digits = value / 10.0**exponent
+    power = f"10^{{{exponent}}}"
+    return f"${power}$" if np.isclose(digits, 1) else f"${digits:.3g}\\cdot{power}$"
+
+
+PLAIN = ticker.FuncFormatter(plain)
+
+
+def wide(values: np.ndarray) -> bool:
+    """Whether values are positive and spread so far that a linear axis would hide most of them."""
+    values = values[np.isfinite(values)]
+    return len(values) > 0 and values.min() > 0 and values.max() / values.min() > LOG_FROM
+
+
+def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
+    """Make an axis ("x" or "y") logarithmic for the values on it.
+
+    With a value of 0 or below, it is linear from 0 to the power of ten below the smallest positive value.
+    """
+    values = values[np.isfinite(values)]
+    positive = values[values > 0]
+    if len(positive) == 0:
+        return
+    set_scale, axis = (axes.set_xscale, axes.xaxis) if which == "x" else (axes.set_yscale, axes.yaxis)
+    decades = np.log10(positive.max() / positive.min())
+    subs = (1.0, 2.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 3 else (1.0,)
+    if len(positive) == len(values):
+        set_scale("log", nonpositive="clip")
+        axis.set_major_locator(ticker.LogLocator(base=10, subs=subs, numticks=8))
+    else:
+        from_power = float(10.0 ** np.floor(np.log10(positive.min())))
+        set_scale("symlog", linthresh=from_power, linscale=0.4)
+        axis.set_major_locator(ticker.SymmetricalLogLocator(base=10, linthresh=from_power, subs=subs))
+    axis.set_major_formatter(PLAIN)
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
+    """Make x logarithmic to base 2, with ticks at settings: (m,), thinned to at most 8."""
+    settings = np.unique(settings)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(thinned(settings))
+    axes.xaxis.set_major_formatter(PLAIN)
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+
+
+def thinned(settings: np.ndarray, most: int = 8) -> np.ndarray:
+    """Settings whose labels do not run into each other: a factor of 1.8 apart, then every so many."""
+    kept = [settings[0]]
+    for value in settings[1:]:
+        if value / kept[-1] >= 1.8:
+            kept.append(value)
+    return np.array(kept)[:: -(-len(kept) // most)]
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend under the panels, where it covers no data, in as many columns as its labels allow."""
+    handles, names = axes.get_legend_handles_labels()
+    entry_in = HANDLE_IN + LETTER_IN * max(len(name) for name in names)
+    columns = max(1, min(len(names), 4, int(figure.get_figwidth() / entry_in)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+    rows = -(-len(names) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)  # the panels keep their height

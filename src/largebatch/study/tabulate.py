@@ -1,0 +1,169 @@
+"""Tables of final numbers: mean ± half of the 95 % interval, the paper's numbers beside ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from largebatch import files
+from largebatch.question import METRICS, Table
+from largebatch.study.drawn import summary
+from largebatch.study.reading import Missing, read, reading
+
+COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
+NONE = "–"  # where a row was not measured
+TEX = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "√": r"$\surd$",
+    "‖": r"$\|$",
+    "−": "$-$",
+    "–": "--",
+    "₀": "$_0$",
+    "⁻": "$^{-}$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    **{digit: f"$^{i}$" for i, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def tabulate(ask: dict, observations: Path, stem: Path) -> None:
+    """Write stem.csv (numbers), stem.md and stem.tex (rounded).
+
+    ask: {"experiment": name, "table": a Table as JSON}.
+    """
+    table = TypeAdapter(Table).validate_python(ask["table"])
+    other = table.at.same_updates_as if table.at else None
+    rows = read(observations, {*table.rows.values(), other} - {None}, {*table.metrics, "updates"})
+    cells = cells_of(table, rows)
+    with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
+        cells.to_csv(temporary, index=False)
+    header, body = layout(cells)
+    files.write_text(stem.with_name(f"{stem.name}.md"), markdown(table.caption, header, body))
+    files.write_text(stem.with_name(f"{stem.name}.tex"), tex(table.caption, f"tab:{stem.name}", header, body))
+
+
+def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, columns COLUMNS; n is 0 where an arm lacks the metric."""
+    cells = []
+    for label, arm in table.rows.items():
+        for metric in table.metrics:
+            paper = table.paper.get(label, {}).get(metric, "")
+            found = summary(values_of(observations, arm, metric, table))
+            cells.append({"row": label, "metric": metric, **found, "paper": paper})
+    return pd.DataFrame(cells, columns=list(COLUMNS))
+
+
+def values_of(observations: pd.DataFrame, arm: str, metric: str, table: Table) -> pd.Series:
+    """One value a seed; none where the arm lacks the metric. An arm that is not there at all is an error."""
+    try:
+        return reading(observations, arm, metric, table.at)
+    except Missing as missing:
+        if arm not in set(observations["arm"]):
+            raise ValueError(f"table {table.name}: wanted {missing}; got none") from None
+        return pd.Series(dtype=float)
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """The cells in a table's csv, columns COLUMNS."""
+    try:
+        cells = pd.read_csv(path, dtype={"row": str, "metric": str, "paper": str})
+    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path}: wanted a csv file of a table's cells; got {error}") from error
+    if tuple(cells.columns) != COLUMNS:
+        raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {list(cells.columns)}")
+    return cells.fillna({"paper": ""})
+
+
+def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of text: a column a metric, with the paper's after it where the paper has any."""
+    header, columns = [""], [list(cells["row"].unique())]
+    for metric, of_metric in cells.groupby("metric", sort=False):
+        header.append(METRICS[metric])
+        columns.append([cell(row) for _, row in of_metric.iterrows()])
+        if (of_metric["paper"] != "").any():
+            header.append("paper")
+            columns.append([paper or NONE for paper in of_metric["paper"]])
+    return header, [list(row) for row in zip(*columns, strict=True)]
+
+
+def cell(row: pd.Series) -> str:
+    """'97.81 ± 0.07'; without an interval, what there is."""
+    if row["n"] == 0:
+        return NONE
+    if np.isnan(row["low"]):
+        return f"{row['mean']:.4g} (n = {row['n']:.0f})"
+    return with_half_width(row["mean"], (row["high"] - row["low"]) / 2)
+
+
+def with_half_width(mean: float, half: float) -> str:
+    """Two significant digits of the half width, the mean to the same place; long ones with a power of ten."""
+    if half <= 1e-12 * abs(mean):
+        return f"{mean:.4g} ± 0"
+    exponent = int(np.floor(np.log10(max(abs(mean), half))))
+    if -4 <= exponent < 6:
+        return pair(mean, half)
+    return (
+        f"({pair(mean / 10.0**exponent, half / 10.0**exponent)}) × 10{str(exponent).translate(SUPERSCRIPTS)}"
+    )
+
+
+def pair(mean: float, half: float) -> str:
+    """Both rounded to the second significant digit of half."""
+    places = 1 - int(np.floor(np.log10(half)))
+    shown = max(places, 0)
+    return f"{round(mean, places):.{shown}f} ± {round(half, places):.{shown}f}".replace("-", "−")
+
+
+def markdown(caption: str, header: list[str], body: list[list[str]]) -> str:
+    """The caption, an empty line, the table; numbers to the right."""
+    escaped = [[text.replace("|", "\\|") for text in row] for row in (header, *body)]
+    rule = "|".join(["---", *["---:"] * (len(header) - 1)])
+    lines = [f"| {' | '.join(row)} |" for row in escaped]
+    return "\n".join([f"{one_line(caption)}\n", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
+
+
+def caption_of(markdown: str) -> str:
+    """The caption of a table in Markdown."""
+    return markdown.partition("\n\n")[0]
+
+
+def tex(caption: str, label: str, header: list[str], body: list[list[str]]) -> str:
+    """A LaTeX table; needs the package booktabs."""
+    rows = [" & ".join(escape_tex(text) for text in row) + r" \\" for row in (header, *body)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{{escape_tex(one_line(caption))}}}",
+            f"  \\label{{{label}}}",
+            f"  \\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            r"    \toprule",
+            f"    {rows[0]}",
+            r"    \midrule",
+            *(f"    {row}" for row in rows[1:]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks."""
+    return " ".join(text.split())
+
+
+def escape_tex(text: str) -> str:
+    """Text that LaTeX prints as it stands."""
+    return "".join(TEX.get(letter, letter) for letter in text)

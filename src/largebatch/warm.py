@@ -1,0 +1,186 @@
+"""Start jobs from a process that has the slow libraries imported already.
+
+Importing torch costs seconds and an arm often trains for less. So the first job of a kind starts a
+server that imports the libraries of its room, and jobs are forks of it: milliseconds instead. The
+server knows nothing of this package, so edited code is always read afresh; it goes away after a
+minute without work. LARGEBATCH_WARM=0 switches it off, and whenever anything about it is not as it
+should be, the job runs in its own process as if there were none.
+
+Snakemake's benchmark files do not see the memory of a fork; provenance.json has its peak.
+"""
+
+import _thread
+import array
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+# Third-party libraries only, see above.
+LIBRARIES = {
+    # pyarrow imports pandas at its first array.
+    "lab": ("numpy", "pandas", "pyarrow.parquet", "pydantic", "safetensors.numpy", "torch", "torch.func", "yaml"),
+    "study": ("matplotlib.figure", "matplotlib.backends.backend_agg", "pandas", "pyarrow.parquet", "pydantic", "scipy.stats"),
+}
+IDLE_SECONDS = 60.0
+START_SECONDS = 30.0
+STARTED, FINISHED = b"s", b"f"
+
+
+def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> int:
+    """main(arguments) in a fork of the room's warm server, or here if there can be none; the exit code."""
+    if os.environ.get("LARGEBATCH_WARM") != "0" and hasattr(os, "fork"):
+        code = ask_server(room, arguments)
+        if code is not None:
+            return code
+    return main(arguments)
+
+
+def ask_server(room: str, arguments: list[str]) -> int | None:
+    """The exit code of a job run by the server; None if no server took it."""
+    try:
+        with connect(address(room), room) as server:
+            job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+            socket.send_fds(server, [b"j"], [0, 1, 2])
+            with server.makefile("rwb") as stream:
+                stream.write(json.dumps(job).encode() + b"\n")
+                stream.flush()
+                if stream.read(1) != STARTED:
+                    return None
+                # From here on the job is the server's: if the connection breaks, the job was killed.
+                answer = stream.read(2)
+                return answer[1] if answer[:1] == FINISHED else 1
+    except OSError:
+        return None
+
+
+def address(room: str) -> Path:
+    """Where the server of this room, interpreter and library environment listens."""
+    folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+        raise OSError(f"{folder}: wanted a folder of ours alone")
+    library = {k: v for k, v in os.environ.items() if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL"))}
+    key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library], sort_keys=True)
+    return folder / sha256(key.encode()).hexdigest()[:16]
+
+
+def connect(path: Path, room: str) -> socket.socket:
+    """A connection to the server, which is started if there is none."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(str(path))
+            return server
+        except OSError:
+            server.close()
+        start_server(path, room)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no server at {path}")
+        time.sleep(0.02)
+
+
+def start_server(path: Path, room: str) -> None:
+    """Start the server unless another process holds its lock, which it keeps as long as it lives."""
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "largebatch.warm", str(path), room],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[lock.fileno()],
+            cwd="/",
+        )
+
+
+def serve(path: Path, room: str) -> None:
+    """Accept jobs and fork one child each until nothing has been asked for a while."""
+    path.unlink(missing_ok=True)  # of a server that was killed: the lock says that none lives
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a child's end wakes the selector
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
+        listener.bind(str(path))
+        listener.listen(128)
+        for library in LIBRARIES[room]:
+            import_module(library)
+        selector.register(listener, selectors.EVENT_READ)
+        children: set[int] = set()
+        last = time.monotonic()
+        while children or time.monotonic() - last < IDLE_SECONDS:
+            if selector.select(timeout=1.0):
+                connection, _ = listener.accept()
+                child = os.fork()
+                if child == 0:
+                    listener.close()
+                    serve_job(connection)
+                connection.close()
+                children.add(child)
+                last = time.monotonic()
+            children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+        path.unlink(missing_ok=True)
+
+
+def serve_job(connection: socket.socket) -> None:
+    """Become the job that the other end asks for; never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
+        with connection.makefile("rb") as stream:
+            job = json.loads(stream.readline())
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        # The standard streams were /dev/null: buffers and encodings anew.
+        sys.stdin, sys.stdout, sys.stderr = (open(n, m, closefd=False) for n, m in ((0, "r"), (1, "w"), (2, "w")))  # noqa: SIM115, PTH123
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        os.chdir(job["folder"])
+        connection.send(STARTED)
+        threading.Thread(target=end_with, args=(connection,), daemon=True).start()
+        from largebatch.cli import main
+
+        code = main(job["arguments"])
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        with contextlib.suppress(OSError):
+            connection.send(FINISHED + array.array("B", [code & 0xFF]).tobytes())
+        os._exit(code & 0xFF)
+
+
+def end_with(connection: socket.socket) -> None:
+    """Interrupt the job once whoever asked for it is gone (Ctrl-C, kill)."""
+    if connection.recv(1) == b"":
+        _thread.interrupt_main(signal.SIGINT)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), sys.argv[2])

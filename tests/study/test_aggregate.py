@@ -1,0 +1,165 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from largebatch.study.aggregate import aggregate
+
+
+def member(arm, run, *, lr=0.1, measures=()):
+    return {
+        "arm": arm,
+        "run": run,
+        "measures": list(measures),
+        "batch_size": 8,
+        "lr": lr,
+        "k": 2.0,
+        "peak_learning_rate": 2 * lr,
+    }
+
+
+def history(validation, test, diverged=(0, 0, 0)):
+    return {
+        "validation_loss_nats": {0.0: [9, 9, 9], 1.0: validation},
+        "test_error_percent": {0.0: [90, 90, 90], 1.0: test},
+        "diverged": {None: diverged},
+    }
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Runs aggregate() on groups and returns both tables."""
+
+    def run(groups, runs):
+        out = tmp_path / "e" / "observations.parquet", tmp_path / "e" / "summary.csv"
+        aggregate({"experiment": "e", "groups": groups}, runs, *out)
+        return pd.read_parquet(out[0]), pd.read_csv(out[1])
+
+    return run
+
+
+def test_rows_carry_group_arm_run_and_settings(write_run, written):
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    write_run("r", {"hessian_trace": {None: [7, 8, 9]}}, measure="curvature")
+    rows, _ = written({"g": {"tuned_on": None, "members": [member("g", "r", measures=["curvature"])]}}, runs)
+    assert rows.columns.tolist() == [
+        "seed",
+        "metric",
+        "at",
+        "value",
+        "group",
+        "arm",
+        "run",
+        "batch_size",
+        "lr",
+        "k",
+    ]
+    assert rows.loc[rows["metric"] == "hessian_trace", "value"].tolist() == [7, 8, 9]
+    assert rows.loc[rows["metric"] == "peak_learning_rate", "value"].tolist() == [0.2] * 3
+    assert rows[["group", "arm", "run", "batch_size", "lr", "k"]].drop_duplicates().values.tolist() == [
+        ["g", "g", "r", 8, 0.1, 2.0]
+    ]
+
+
+def test_two_groups_may_share_a_run(write_run, written):
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    groups = {name: {"tuned_on": None, "members": [member(name, "r")]} for name in ("g", "h")}
+    rows, summary = written(groups, runs)
+    assert len(rows[rows["group"] == "g"]) == len(rows[rows["group"] == "h"]) > 0
+    assert set(summary["arm"]) == {"g", "h"}
+
+
+def tuned(write_run, written, low, high):
+    runs = write_run("low", low)
+    write_run("high", high)
+    members = [member("t[lr=0.1]", "low", lr=0.1), member("t[lr=0.2]", "high", lr=0.2)]
+    return written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
+
+
+def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
+    rows, summary = tuned(
+        write_run, written, history([1, 5, 1], [50, 50, 50]), history([2, 2, 2], [10, 10, 10])
+    )
+    chosen = rows[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate")].sort_values("seed")
+    assert chosen["value"].tolist() == [0.2, 0.4, 0.2]
+    assert chosen["run"].tolist() == ["low", "high", "low"]
+    assert set(rows["arm"]) == {"t", "t[lr=0.1]", "t[lr=0.2]"}
+    # its seeds have no rate in common
+    assert summary.loc[summary["arm"] == "t", "lr"].isna().all()
+    assert (summary.loc[summary["arm"] == "t", "batch_size"] == 8).all()
+
+
+def test_tuning_never_sees_the_test_part(write_run, written):
+    choices = []
+    for test in ([1, 1, 1], [99, 99, 99]):
+        rows, _ = tuned(write_run, written, history([1, 5, 1], test), history([2, 2, 2], [50, 50, 50]))
+        choices.append(
+            rows.loc[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate"), "value"].tolist()
+        )
+    assert choices[0] == choices[1]
+
+
+def test_tuning_does_not_choose_a_seed_that_diverged(write_run, written):
+    rows, _ = tuned(
+        write_run, written, history([1, 1, 1], [4, 4, 4], diverged=[1, 0, 0]), history([2, 2, 2], [4, 4, 4])
+    )
+    assert rows[(rows["arm"] == "t") & (rows["metric"] == "diverged")].sort_values("seed")[
+        "run"
+    ].tolist() == ["high", "low", "low"]
+
+
+def test_summary_is_scipys_interval(write_run, written):
+    runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
+    _, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    assert summary.columns.tolist() == [
+        "group",
+        "arm",
+        "batch_size",
+        "lr",
+        "k",
+        "metric",
+        "at",
+        "n",
+        "mean",
+        "std",
+        "low",
+        "high",
+    ]
+    row = summary[(summary["metric"] == "validation_loss_nats") & (summary["at"] == 1)].iloc[0]
+    interval = stats.ttest_1samp([1, 2, 4], 0).confidence_interval(0.95)
+    assert row[["n", "mean", "low", "high"]].tolist() == pytest.approx(
+        [3, 7 / 3, interval.low, interval.high], rel=1e-6
+    )
+    flat = summary[(summary["metric"] == "test_error_percent") & (summary["at"] == 1)].iloc[0]
+    assert flat[["mean", "std", "low", "high"]].tolist() == [4, 0, 4, 4]
+    assert summary.loc[summary["metric"] == "diverged", "at"].isna().all()
+    assert summary[["n", "mean", "std", "low", "high"]].notna().all(axis=None)
+
+
+def test_writing_twice_gives_the_same_bytes(write_run, written, tmp_path):
+    runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
+    contents = []
+    for _ in range(2):
+        written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+        contents.append([p.read_bytes() for p in sorted((tmp_path / "e").iterdir())])
+    assert contents[0] == contents[1]
+
+
+def test_bad_runs_are_named(write_run, written, tmp_path):
+    runs = write_run("empty", {})
+    (runs / "broken").mkdir()
+    (runs / "broken" / "history.parquet").write_text("no parquet")
+    for run in ("empty", "broken", "absent"):
+        with pytest.raises(ValueError, match=f"{run}.history.parquet: wanted"):
+            written({"g": {"tuned_on": None, "members": [member("g", run)]}}, runs)
+
+
+def test_tuning_on_a_metric_that_is_not_there(write_run, written):
+    with pytest.raises(ValueError, match=r"group t: wanted validation_loss_nats"):
+        tuned(write_run, written, {"updates": {0.0: [1]}}, {"updates": {0.0: [1]}})
+
+
+def test_summary_leaves_out_what_is_not_finite(write_run, written):
+    runs = write_run("r", {"hessian_trace": {None: [1, np.nan, 3]}})
+    _, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    assert summary.loc[summary["metric"] == "hessian_trace", ["n", "mean"]].values.tolist() == [[2, 2]]

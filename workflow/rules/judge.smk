@@ -1,0 +1,28 @@
+# Verdicts on one experiment's claims, and all verdicts in one file.
+
+
+rule judge:
+    input:
+        f"{RESULTS}/{{experiment}}/observations.parquet",
+    output:
+        f"{RESULTS}/{{experiment}}/claims.csv",
+    params:
+        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),
+        code=code_digest("judge"),
+    log:
+        f"{LOGS}/judge/{{experiment}}.log",
+    shell:
+        "largebatch judge --ask {params.ask:q} --observations {input} --claims {output} 2> {log}"
+
+
+rule ledger:
+    input:
+        [f"{RESULTS}/{experiment.name}/claims.csv" for experiment in STUDY.experiments],
+    output:
+        f"{RESULTS}/claims.csv",
+    params:
+        code=code_digest("judge"),
+    log:
+        f"{LOGS}/ledger.log",
+    shell:
+        "largebatch ledger --claims {input} --out {output} 2> {log}"

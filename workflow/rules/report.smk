@@ -1,0 +1,18 @@
+# One self-contained page.
+
+
+rule report:
+    input:
+        claims=f"{RESULTS}/claims.csv",
+        figures=[file for experiment in STUDY.experiments for file in figure_files(experiment)],
+        tables=[file for experiment in STUDY.experiments for file in table_files(experiment)],
+    output:
+        f"{RESULTS}/report.html",
+    params:
+        ask=json.dumps(STUDY.to_report()),
+        code=code_digest("report"),
+    log:
+        f"{LOGS}/report.log",
+    shell:
+        "largebatch report --ask {params.ask:q} --claims {input.claims} --figures {input.figures}"
+        " --tables {input.tables} --out {output} 2> {log}"
