@@ -66,7 +66,7 @@ def test_equivalence_is_twice_scipys_tost_inside_the_margins(rng, centre):
 def test_equivalence_p_agrees_with_the_interval(centre, seed):
     values = np.random.default_rng(seed).normal(centre, 1, size=8)
     found = statistics.mean_interval(values)
-    clear = (-1 < found.low and found.high < 1) or found.low > 1 or found.high < -1
+    clear = (found.low > -1 and found.high < 1) or found.low > 1 or found.high < -1
     assert clear == (statistics.equivalence_p_value(values, 1.0) < 0.05)
 
 

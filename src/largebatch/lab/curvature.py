@@ -33,7 +33,7 @@ def borrowed(model: nn.Module, seed: int) -> Iterator[nn.Module]:
 
 def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor):
     """PyHessian's Hessian of the mean cross-entropy; images: (n, c, h, w), labels: (n,)."""
-    from pyhessian import hessian  # imports matplotlib and torchvision: seconds, for those who measure
+    from pyhessian import hessian  # imports torchvision and matplotlib: seconds, for those who measure
 
     return hessian(model, F.cross_entropy, data=(images, labels), cuda=images.is_cuda)
 

@@ -12,6 +12,7 @@ from largebatch import files
 from largebatch.provenance import provenance
 from largebatch.question import Figure
 from largebatch.study import draw_curves, draw_finals, draw_rates, draw_settings, style
+from largebatch.study.drawn import seeds
 from largebatch.study.reading import Missing, read
 
 
@@ -75,8 +76,6 @@ def metrics_of(figure: Figure) -> set[str]:
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:
     """The figure's caption, what its marks mean, and what it says."""
-    n = drawn["n"].agg(["min", "max"]).astype(int)
-    seeds = f"{n['max']} seeds" if n["min"] == n["max"] else f"{n['min']} to {n['max']} seeds"
     kind = KINDS[figure.kind]
-    marks = f"{kind.marks} 95 % intervals (Student t) over {seeds}."
+    marks = f"{kind.marks} 95 % intervals (Student t) over {seeds(drawn)}."
     return f"{figure.caption.strip()} {marks} {kind.message(drawn, figure)}\n"

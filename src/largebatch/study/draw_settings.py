@@ -76,8 +76,8 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
             label=label,
         )
     for _, band in rows[rows[figure.x].isna()].iterrows():
-        axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=0)
-        axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=0, label=band["line"])
+        axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
+        axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=1, label=band["line"])
 
 
 def message(drawn: pd.DataFrame, figure: AgainstSetting) -> str:

@@ -17,6 +17,14 @@ def summary(values: pd.Series) -> dict[str, float]:
     return {name: getattr(found, name) for name in MEASURED}
 
 
+def seeds(rows: pd.DataFrame) -> str:
+    """'20 seeds' or '18 to 20 seeds', of the rows that have any."""
+    n = rows.loc[rows["n"] > 0, "n"]
+    if n.empty:
+        return "no seeds"
+    return f"{n.max():.0f} seeds" if n.min() == n.max() else f"{n.min():.0f} to {n.max():.0f} seeds"
+
+
 def summary_along(values: pd.DataFrame) -> pd.DataFrame:
     """n, mean, low, high along a run; values: (positions, seeds), NaN where a seed has none."""
     n, mean, std = values.count(axis=1), values.mean(axis=1), values.std(axis=1)

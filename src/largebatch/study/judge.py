@@ -35,7 +35,10 @@ def ledger(claim_files: list[Path], ledger: Path) -> None:
     """Write the claims of all experiments under one another, in the order given."""
     if not claim_files:
         raise ValueError(f"{ledger}: wanted at least one file of claims; got none")
-    write_claims(ledger, pd.concat([read_claims(path) for path in claim_files], ignore_index=True))
+    claims = pd.concat([read_claims(path) for path in claim_files], ignore_index=True)
+    if repeated := sorted(claims.loc[claims["id"].duplicated(), "id"]):
+        raise ValueError(f"{ledger}: wanted each claim's id once; got {repeated} repeatedly")
+    write_claims(ledger, claims)
 
 
 def write_claims(path: Path, claims: pd.DataFrame) -> None:
@@ -91,14 +94,20 @@ def measure(claim: Claim, observations: pd.DataFrame) -> tuple[Effects | None, R
     if interval is None or interval.n < 2:
         got = len(effects.values)
         return None, {"n": got, "verdict": NOT_RUN, "note": f"Wanted at least 2 seeds; got {got}."}
-    back = np.exp if effects.logs else float
+    back = exp if effects.logs else float
     return effects, {
         "n": interval.n,
-        "estimate": float(back(interval.mean)),
-        "low": float(back(interval.low)),
-        "high": float(back(interval.high)),
+        "estimate": back(interval.mean),
+        "low": back(interval.low),
+        "high": back(interval.high),
         "p_value": p_value(effects),
     }
+
+
+def exp(logarithm: float) -> float:
+    """e to the power of a logarithm; infinity where two seeds give an interval beyond all numbers."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(logarithm))
 
 
 def p_value(effects: Effects) -> float:
@@ -160,8 +169,10 @@ def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool
 def sensitivity(effects: Effects) -> str:
     """The smallest effect that these seeds could have found, in words."""
     interval = statistics.mean_interval(effects.values)
+    if interval.std == 0:
+        return "Every seed lies on the threshold itself."
     smallest = statistics.smallest_detectable_effect(interval.std, interval.n)
-    size = f"a factor of {np.exp(smallest):.3g}" if effects.logs else f"{smallest:.3g}"
+    size = f"a factor of {exp(smallest):.3g}" if effects.logs else f"{smallest:.3g}"
     edge = "a margin" if effects.margin is not None else "the threshold"
     return f"Could have detected an effect {size} away from {edge} (80 % power, before Holm's correction)."
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.question import METRICS, Table
-from largebatch.study.drawn import summary
+from largebatch.study.drawn import seeds, summary
 from largebatch.study.reading import Missing, read, reading
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
@@ -47,9 +47,10 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     cells = cells_of(table, rows)
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
+    caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
     header, body = layout(cells)
-    files.write_text(stem.with_name(f"{stem.name}.md"), markdown(table.caption, header, body))
-    files.write_text(stem.with_name(f"{stem.name}.tex"), tex(table.caption, f"tab:{stem.name}", header, body))
+    files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
+    files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def markdown(caption: str, header: list[str], body: list[list[str]]) -> str:
     escaped = [[text.replace("|", "\\|") for text in row] for row in (header, *body)]
     rule = "|".join(["---", *["---:"] * (len(header) - 1)])
     lines = [f"| {' | '.join(row)} |" for row in escaped]
-    return "\n".join([f"{one_line(caption)}\n", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
+    return "\n".join([f"{caption}\n", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
 
 
 def caption_of(markdown: str) -> str:
@@ -144,7 +145,7 @@ def tex(caption: str, label: str, header: list[str], body: list[list[str]]) -> s
         [
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{escape_tex(one_line(caption))}}}",
+            f"  \\caption{{{escape_tex(caption)}}}",
             f"  \\label{{{label}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             r"    \toprule",

@@ -1,0 +1,38 @@
+"""What tests share: a small data set, and arms made of few words."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from largebatch.lab.data import Dataset
+from largebatch.spec import Arm
+
+REPOSITORY = Path(__file__).parents[1]
+
+torch.set_num_threads(1)  # the nets are small, and the tests of the workflow run beside these
+
+SMALL = {
+    "data": {"name": "digits", "train": 48, "validation": 16, "test": 16},
+    "model": {"name": "mlp", "hidden": [12, 8]},
+    "optimiser": {"name": "sgd"},
+    "batch_size": 8,
+    "lr": 0.1,
+    "epochs": 2,
+    "precision": "float64",
+}
+
+
+def small_arm(**settings) -> Arm:
+    """The arm of SMALL with these settings in place."""
+    return Arm.model_validate(SMALL | settings)
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    """80 images of 1 x 4 x 4 pixels in double precision, three classes that a net can learn."""
+    stream = torch.Generator().manual_seed(0)
+    labels = torch.randint(3, (80,), generator=stream)
+    images = torch.rand(80, 1, 4, 4, generator=stream, dtype=torch.float64)
+    images[torch.arange(80), 0, labels] += 1.0
+    return Dataset(images, labels)

@@ -1,0 +1,63 @@
+"""Our updates against torch.optim's classes, and clipping against torch.nn.utils."""
+
+import pytest
+import torch
+
+from largebatch.lab.optimise import OPTIMISERS, clip_by_norm
+
+CASES = [
+    ("sgd", {}, torch.optim.SGD, {}),
+    ("sgd", {"momentum": 0.9}, torch.optim.SGD, {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "nesterov": True}, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ("adam", {"beta1": 0.8, "beta2": 0.99, "epsilon": 1e-6}, torch.optim.Adam, {"betas": (0.8, 0.99), "eps": 1e-6}),
+]
+
+
+@pytest.mark.parametrize(("name", "ours", "reference", "theirs"), CASES)
+def test_updates_equal_torch_optim(name, ours, reference, theirs):
+    stream = torch.Generator().manual_seed(0)
+    shapes = [(3, 4, 2), (3, 1, 2)]
+    weights = [torch.randn(s, generator=stream, dtype=torch.float64) for s in shapes]
+    plain = [w.clone().requires_grad_() for w in weights]
+    optimiser = OPTIMISERS[name](weights, **ours)
+    expected = reference(
+        [{"params": plain[:1], "weight_decay": 0.1}, {"params": plain[1:], "weight_decay": 0.0}], lr=0.1, **theirs
+    )
+    for update in range(5):
+        gradients = [torch.randn(s, generator=stream, dtype=torch.float64) for s in shapes]
+        rate = 0.1 / (1 + update)  # a rate that changes, as under a schedule
+        for group in expected.param_groups:
+            group["lr"] = rate
+        for w, g in zip(plain, gradients, strict=True):
+            w.grad = g.clone()
+        expected.step()
+        optimiser.update(weights, gradients, [0], rate, 0.1)
+        optimiser.update(weights, gradients, [1], rate, 0.0)
+    for w, p in zip(weights, plain, strict=True):
+        torch.testing.assert_close(w, p.detach())
+
+
+def test_every_optimiser_is_covered_here():
+    assert {case[0] for case in CASES} == OPTIMISERS.keys()
+
+
+def test_clipping_is_by_seed_and_equals_torchs():
+    stream = torch.Generator().manual_seed(0)
+    gradients = [torch.randn(3, 4, 2, generator=stream, dtype=torch.float64), torch.randn(3, 5, generator=stream).double()]
+    gradients = [g * torch.tensor([0.01, 1.0, 100.0]).view(3, *[1] * (g.ndim - 1)) for g in gradients]
+    clipped = [g.clone() for g in gradients]
+    clip_by_norm(clipped, 1.0)
+    for lane in range(3):
+        parameters = [torch.zeros_like(g[lane], requires_grad=True) for g in gradients]
+        for p, g in zip(parameters, gradients, strict=True):
+            p.grad = g[lane].clone()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for p, g in zip(parameters, clipped, strict=True):
+            # torch adds 1e-6 to the norm.
+            torch.testing.assert_close(g[lane], p.grad, rtol=1e-5, atol=1e-12)
+
+
+def test_clipping_leaves_a_zero_gradient_zero():
+    zero = [torch.zeros(2, 3)]
+    clip_by_norm(zero, 1.0)
+    assert torch.equal(zero[0], torch.zeros(2, 3))

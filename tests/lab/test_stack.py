@@ -1,0 +1,164 @@
+"""Stacked modules against the plain modules, one seed after another."""
+
+import pytest
+import torch
+from torch import nn
+
+from largebatch.lab import models
+from largebatch.lab.stack import (
+    Residual,
+    StackedBatchNorm,
+    StackedByVmap,
+    StackedDropout,
+    StackedSequential,
+    keep_lanes,
+    stack,
+)
+
+SEEDS = 3
+
+
+class Gate(nn.Module):
+    """A layer the registry does not know."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.inner(x)) * self.scale
+
+
+def conv_block():
+    return nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+
+
+NETS = {
+    "mlp": lambda: models.mlp((1, 4, 4), 3, [7, 5]),
+    "tanh": lambda: models.mlp((1, 4, 4), 3, [7], activation="tanh"),
+    "f1": lambda: models.mlp((1, 4, 4), 3, [7, 5], batch_norm=True),
+    "cnn": lambda: models.cnn((1, 4, 4), 3, [4, 6], batch_norm=True),
+    "residual": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2, padding=1, bias=False),
+        Residual(conv_block()),
+        Residual(nn.Conv2d(4, 6, 1), nn.Conv2d(4, 6, 1)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 3, bias=False),
+    ),
+    "grouped": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1, groups=2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 3)
+    ),
+    "unknown layer": lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 6), Gate(6), nn.Linear(6, 3)),
+    "unknown net": lambda: Gate(4),
+}
+
+
+def seeded(build, seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build().double()
+
+
+@pytest.fixture(params=NETS)
+def plain(request):
+    return [seeded(NETS[request.param], seed) for seed in range(SEEDS)]
+
+
+@pytest.fixture
+def images():
+    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
+    together = stack(plain).train(training)
+    out = together(images)
+    gradients = torch.autograd.grad(out.square().sum(), list(together.parameters()))
+    for tensor, gradient in zip(together.parameters(), gradients, strict=True):
+        tensor.data.copy_(gradient)  # so that plain() tells gradients by their plain names
+    for lane, module in enumerate(plain):
+        alone = module.train(training)(images[lane])
+        torch.testing.assert_close(out[lane], alone)
+        alone.square().sum().backward()
+        stacked = together.plain()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(stacked[name][lane], parameter.grad, atol=1e-9, rtol=1e-7)
+
+
+def test_plain_names_and_shapes_are_those_of_the_module(plain):
+    tensors = stack(plain).plain()
+    for lane, module in enumerate(plain):
+        state = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
+        assert state.keys() == tensors.keys()
+        for name, tensor in state.items():
+            torch.testing.assert_close(tensors[name][lane], tensor)
+
+
+def test_keep_lanes_keeps_exactly_those(plain, images):
+    together = stack(plain).eval()
+    before = together(images)
+    keep_lanes(together, torch.tensor([2, 0]))
+    torch.testing.assert_close(together(images[[2, 0]]), before[[2, 0]])
+
+
+def test_unknown_modules_go_through_vmap_and_known_ones_do_not():
+    net = stack([seeded(NETS["unknown layer"], s) for s in range(2)])
+    assert isinstance(net, StackedSequential)
+    assert [isinstance(child, StackedByVmap) for child in net.children()] == [False, False, True, False]
+
+
+def test_unknown_module_with_batch_norm_is_refused():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+
+    with pytest.raises(TypeError, match="BatchNorm1d inside Block"):
+        stack([Block(), Block()])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm1d(4, affine=False), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.Flatten(0)],
+)
+def test_layers_with_options_the_twin_lacks_are_refused(layer):
+    with pytest.raises(TypeError):
+        stack([layer, layer])
+
+
+def test_ghost_batches_are_normalised_each_for_itself(images):
+    plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
+    together = stack(plain).train()
+    together.ghost = 4  # of 10: the last ghost batch is of 2
+    out = together(images)
+    for lane in range(SEEDS):
+        parts = [plain[lane].train()(part) for part in images[lane].split(4)]
+        torch.testing.assert_close(out[lane], torch.cat(parts))
+
+
+def test_population_statistics_are_those_of_all_examples(images):
+    together = stack([nn.BatchNorm2d(1).double() for _ in range(SEEDS)]).train()
+    together.moments = []
+    for part in images.split(4, dim=1):
+        together(part)
+    together.settle()
+    torch.testing.assert_close(together.running_mean[:, 0], images.mean((1, 2, 3, 4)))
+    torch.testing.assert_close(together.running_var[:, 0], images.var((1, 2, 3, 4), correction=0))
+    assert isinstance(together, StackedBatchNorm)
+
+
+def test_dropout_keeps_its_share_scales_the_rest_and_ignores_company():
+    x = torch.ones(2, 1000, 4, dtype=torch.float64)
+    together = stack([nn.Dropout(0.25), nn.Dropout(0.25)]).train()
+    together.generators = [torch.Generator().manual_seed(s) for s in range(2)]
+    out = together(x)
+    kept = (out != 0).double().mean((1, 2))
+    torch.testing.assert_close(kept, torch.full((2,), 0.75, dtype=torch.float64), atol=0.03, rtol=0)
+    assert set(out.unique().tolist()) == {0.0, 1 / 0.75}
+    alone = stack([nn.Dropout(0.25)]).train()
+    alone.generators = [torch.Generator().manual_seed(1)]
+    torch.testing.assert_close(alone(x[1:])[0], out[1])
+    assert torch.equal(together.eval()(x), x)
+    assert isinstance(together, StackedDropout)

@@ -1,0 +1,124 @@
+import json
+
+import pandas as pd
+import pytest
+
+from largebatch.study.claims import COLUMNS
+from largebatch.study.compare import compare, publish, verdicts
+
+ROWS = {
+    "T1": ("supported", 1.0, 0.5, 1.5),
+    "T2": ("inconclusive", 0.1, -0.5, 0.7),
+    "T3": ("not_run", None, None, None),
+}
+
+
+def results(folder, rows=ROWS, figure="ink"):
+    """A results folder with everything that is published, and two files that are not."""
+    for name in ("e", "figures", "tables", "runs/r"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    says = "A long statement. " * 6
+    table = [
+        [name, "e", "p", says, "updates", 5, *numbers, 0.01, 0.02, "above 0", 0.3, verdict, ""]
+        for name, (verdict, *numbers) in rows.items()
+    ]
+    for path in (folder / "claims.csv", folder / "e" / "claims.csv"):
+        pd.DataFrame(table, columns=list(COLUMNS)).to_csv(path, index=False)
+    (folder / "e" / "summary.csv").write_text("group\n")
+    (folder / "e" / "observations.parquet").write_text("large")
+    (folder / "figures" / "e_f.svg").write_text(figure)
+    (folder / "figures" / "e_f.json").write_text(str(folder))
+    (folder / "tables" / "e_t.md").write_text("t")
+    (folder / "report.html").write_text("page")
+    (folder / "runs" / "r" / "history.parquet").write_text("large")
+    return folder
+
+
+@pytest.fixture
+def both(tmp_path):
+    return results(tmp_path / "ours"), tmp_path / "theirs"
+
+
+def test_equal_results_agree(both):
+    ours, theirs = both
+    found = compare(ours, results(theirs))
+    assert found.same_verdicts
+    assert "3 of 3 common claims have the same verdict." in str(found)
+    assert "2 of 2 of our estimates lie inside their intervals." in str(found)
+    assert "4 of 4 common files of claims, figures and tables are byte-identical." in str(found)
+
+
+def test_a_changed_verdict_is_found(both):
+    ours, theirs = both
+    found = compare(ours, results(theirs, ROWS | {"T1": ("contradicted", -1.0, -1.5, -0.5)}, figure="other"))
+    assert not found.same_verdicts
+    assert "supported *" in found.text
+    assert "2 of 3 common claims" in found.text
+    assert "1 of 2 of our estimates" in found.text
+    assert "1 of 4 common files" in found.text
+
+
+def test_claims_of_one_side_are_named(both):
+    ours, theirs = both
+    results(theirs, ROWS | {"T4": ROWS["T1"]})
+    found = compare(ours, theirs)
+    assert not found.same_verdicts and f"only in {theirs}: T4" in found.text
+    assert compare(theirs, ours).same_verdicts  # more claims than published are no disagreement
+
+
+def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
+    ours, theirs = both
+    (theirs / "figures").mkdir(parents=True)
+    (theirs / "figures" / "old.svg").write_text("stale")
+    (theirs / "README.md").write_text("mine")
+    publish(ours, theirs)
+    found = {path.relative_to(theirs).as_posix() for path in theirs.rglob("*") if path.is_file()}
+    assert found == {
+        "README.md",
+        "claims.csv",
+        "e/claims.csv",
+        "e/summary.csv",
+        "figures/e_f.json",
+        "figures/e_f.svg",
+        "provenance.json",
+        "report.html",
+        "tables/e_t.md",
+    }
+    assert compare(ours, theirs).same_verdicts
+    record = json.loads((theirs / "provenance.json").read_text())
+    assert record["counts"] == {
+        "files": 7,
+        "claims": 3,
+        "supported": 1,
+        "contradicted": 0,
+        "inconclusive": 1,
+        "not_run": 1,
+    }
+    assert record["commit"] and record["packages"]["pandas"] == pd.__version__
+
+
+@pytest.mark.parametrize("name", ["claims.csv", "report.html"])
+def test_publish_wants_complete_results(both, name):
+    ours, theirs = both
+    (ours / name).unlink()
+    with pytest.raises(ValueError, match=f"wanted complete results with {name}"):
+        publish(ours, theirs)
+    assert not theirs.exists()
+
+
+def test_publish_onto_itself(both):
+    with pytest.raises(ValueError, match="wanted another folder"):
+        publish(both[0], both[0])
+
+
+def test_verdicts_fit_a_terminal(both):
+    text = verdicts(both[0] / "claims.csv")
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.endswith("3 claims: 1 supported, 0 contradicted, 1 inconclusive, 1 not run.")
+    for wanted in ("T1", "not run", "[0.5, 1.5]", "above 0", "0.3"):
+        assert wanted in text
+
+
+def test_missing_folders_are_named(both, tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.claims.csv: wanted"):
+        compare(both[0], tmp_path / "nowhere")

@@ -1,0 +1,358 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from scipy import stats
+
+from largebatch.question import Claim
+from largebatch.study import judge as judging
+from largebatch.study.claims import COLUMNS, read_claims
+from largebatch.study.effects import EFFECTS
+from largebatch.study.judge import judge, ledger, verdicts_on
+
+ERROR = "test_error_percent"
+NOISE = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+
+
+def claim(kind, expect, name="T1", metric=ERROR, **more):
+    return {"id": name, "says": "s", "source": "p", "kind": kind, "metric": metric, "expect": expect, **more}
+
+
+def operands(a="a", b="b"):
+    return {"a": {"arm": a}, "b": {"arm": b}}
+
+
+@pytest.fixture
+def verdict(write_table, tmp_path):
+    """Judges claims on rows, through files; a Series for one claim, a DataFrame for more."""
+
+    def run(rows, *claims):
+        out = tmp_path / "claims.csv"
+        judge({"experiment": "e", "claims": list(claims)}, write_table(rows), out)
+        found = read_claims(out)
+        return found.iloc[0] if len(claims) == 1 else found
+
+    return run
+
+
+@pytest.fixture
+def two_arms(helpers):
+    """Arms a and b with final errors a and b, one value a seed."""
+
+    def rows(a, b, metric=ERROR):
+        return pd.concat(
+            [helpers.arm("a", {metric: a, "diverged": [0] * len(a)}), helpers.arm("b", {metric: b})]
+        )
+
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("centre", "expect", "wanted"),
+    [
+        (1.0, {"above": 0.0}, "supported"),
+        (-1.0, {"above": 0.0}, "contradicted"),
+        (0.05, {"above": 0.0}, "inconclusive"),
+        (0.05, {"below": 0.5}, "supported"),
+        (1.0, {"below": 0.5}, "contradicted"),
+        (0.5, {"below": 0.5}, "inconclusive"),
+    ],
+)
+def test_difference(two_arms, verdict, centre, expect, wanted):
+    b = np.array([3.0, 5.0, 2.0, 9.0, 4.0])
+    found = verdict(
+        two_arms(b + centre + NOISE, b), claim("difference", expect, **operands(), paper_value=0.3)
+    )
+    interval = stats.ttest_1samp(centre + NOISE, 0).confidence_interval(0.95)
+    assert found["verdict"] == wanted
+    assert found[["n", "estimate", "low", "high", "paper_value"]].tolist() == pytest.approx(
+        [5, centre, interval.low, interval.high, 0.3]
+    )
+    assert ("Could have detected" in found["note"]) == (wanted == "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("factor", "wanted"), [(4.0, "supported"), (1.5, "contradicted"), (2.05, "inconclusive")]
+)
+def test_ratio_is_judged_on_the_logarithm(two_arms, verdict, factor, wanted):
+    b = np.array([1.0, 10.0, 3.0, 0.2, 5.0])
+    found = verdict(two_arms(b * factor * np.exp(NOISE), b), claim("ratio", {"above": 2.0}, **operands()))
+    assert found["verdict"] == wanted
+    assert found["estimate"] == pytest.approx(factor)
+    assert found["low"] * found["high"] == pytest.approx(factor**2)
+    assert ("a factor of" in found["note"]) == (wanted == "inconclusive")
+
+
+def test_ratio_of_a_value_that_is_not_positive_is_not_run(two_arms, verdict):
+    found = verdict(two_arms([1.0, -1.0, 2.0], [1.0, 1.0, 1.0]), claim("ratio", {"above": 1.0}, **operands()))
+    assert found["verdict"] == "not_run"
+    assert "1 of 3 seeds" in found["note"]
+
+
+def test_ratio_wants_a_positive_threshold(two_arms, verdict):
+    with pytest.raises(ValueError, match="T1: expect: wanted a ratio above 0"):
+        verdict(two_arms([1.0, 2.0], [1.0, 1.0]), claim("ratio", {"above": 0.0}, **operands()))
+
+
+@pytest.mark.parametrize(
+    ("mean", "wanted", "p"), [(1, "supported", 0), (0, "inconclusive", 1), (-1, "contradicted", 0)]
+)
+def test_no_variance(two_arms, verdict, mean, wanted, p):
+    found = verdict(two_arms([2 + mean] * 3, [2.0] * 3), claim("difference", {"above": 0.0}, **operands()))
+    assert found[["verdict", "estimate", "low", "high", "p_value"]].tolist() == [wanted, mean, mean, mean, p]
+    assert found["note"] == ("Every seed lies on the threshold itself." if mean == 0 else "")
+
+
+def sweep(helpers, orders):
+    """A group over batch sizes 8, 16, 32, 64; orders: a permutation a seed."""
+    sizes = (8, 16, 32, 64)
+    return helpers.group("g", "batch_size", {s: {ERROR: [o[i] for o in orders]} for i, s in enumerate(sizes)})
+
+
+@pytest.mark.parametrize(
+    ("orders", "wanted"),
+    [
+        ([[1, 2, 3, 4], [1, 2, 4, 3], [1, 3, 2, 4]], "supported"),
+        ([[4, 3, 2, 1], [4, 3, 1, 2], [4, 2, 3, 1]], "contradicted"),
+        ([[4, 3, 2, 1], [1, 2, 3, 4], [1, 1, 1, 1]], "inconclusive"),
+    ],
+)
+def test_rank_correlation(helpers, verdict, orders, wanted):
+    found = verdict(
+        sweep(helpers, orders), claim("rank_correlation", {"above": 0.0}, arm="g", setting="batch_size")
+    )
+    rho = [0.0 if len(set(o)) == 1 else stats.spearmanr([8, 16, 32, 64], o).statistic for o in orders]
+    assert found["verdict"] == wanted
+    assert found["estimate"] == pytest.approx(np.mean(rho))
+
+
+@pytest.mark.parametrize(
+    ("gap", "wanted"), [(0.5, "supported"), (2.0, "contradicted"), (1.0, "inconclusive")]
+)
+def test_curve_gap(helpers, verdict, gap, wanted):
+    seeds = np.array([-0.1, 0.1, 0.0])
+    # far apart before a quarter of the run; then, where b is evaluated too, `gap` apart on average
+    apart = {2: gap + 0.4, 4: gap, 6: gap, 8: gap - 0.4}
+    a = {float(e): 50 if e < 2 else 10 + apart.get(e, 99) + seeds for e in range(9)}
+    a = {e: np.broadcast_to(values, 3) for e, values in a.items()}
+    b = {float(e): np.full(3, 10.0) for e in range(0, 9, 2)}
+    rows = pd.concat([helpers.arm("a", {ERROR: a}), helpers.arm("b", {ERROR: b})])
+    found = verdict(rows, claim("curve_gap", {"below": 1.0}, a="a", b="b", after=0.25))
+    assert found["verdict"] == wanted
+    assert found["estimate"] == pytest.approx(gap)
+
+
+def rates(helpers, group, best, seeds=6):
+    """A group over rates 1/4 ... 4; each seed's error is lowest at its best rate."""
+    bests = np.resize(best, seeds)
+    grid = [0.25, 0.5, 1.0, 2.0, 4.0]
+    return helpers.group(group, "lr", {r: {ERROR: np.abs(np.log2(r) - np.log2(bests))} for r in grid})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "wanted", "estimate"),
+    [
+        ([1.0], [1.0], "supported", 0.0),
+        ([2.0, 1.0, 1.0], [1.0], "supported", 1 / 3),
+        ([4.0, 4.0, 2.0], [1.0, 0.5, 0.5], "contradicted", 7 / 3),
+        ([2.0], [1.0], "inconclusive", 1.0),
+        ([4.0, 0.25], [1.0], "inconclusive", 0.0),
+    ],
+)
+def test_best_setting(helpers, verdict, a, b, wanted, estimate):
+    rows = pd.concat([rates(helpers, "a", a), rates(helpers, "b", b)])
+    found = verdict(rows, claim("best_setting", {"below": 1.0}, a="a", b="b", setting="lr", margin=1.0))
+    assert found["verdict"] == wanted
+    assert found["estimate"] == pytest.approx(estimate)
+    at_edge = sum(value in (0.25, 4.0) for value in np.resize(a, 6))
+    assert f"edge of the grid in {at_edge} of 6 seeds of a" in found["note"]
+    assert found["expect"] == "within ±1"
+
+
+def descents(helpers, arm, reached_at, seeds=6, epochs=10):
+    """Error 20 until the epoch a seed reaches 1; 8 updates an epoch. None: never."""
+    at = np.array([np.inf if e is None else e for e in np.resize(reached_at, seeds)])
+    error = {float(e): np.where(e >= at, 1.0, 20.0) for e in range(epochs + 1)}
+    updates = {float(e): np.full(seeds, 8.0 * e) for e in range(epochs + 1)}
+    return helpers.arm(arm, {ERROR: error, "updates": updates})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "wanted", "estimate"),
+    [
+        ([2], [4], "supported", 0.5),
+        ([4], [2], "contradicted", 2.0),
+        ([2, 4, 3], [4, 2, 3], "inconclusive", 1.0),
+        ([0], [1], "supported", 1 / 8),  # at the target before training: counts as one update
+        ([2], [None], "supported", 0.2),
+    ],
+)
+def test_updates_to_target(helpers, verdict, a, b, wanted, estimate):
+    rows = pd.concat([descents(helpers, "a", a), descents(helpers, "b", b)])
+    found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
+    assert found["verdict"] == wanted
+    assert found["estimate"] == pytest.approx(estimate)
+    assert ("6 of 6 seeds of b never reached 5" in found["note"]) == (b == [None])
+
+
+def test_a_lower_bound_does_not_support_what_it_flatters(helpers, verdict):
+    # a gives up after 2 epochs without reaching the target: its 16 updates are no speed
+    rows = pd.concat([descents(helpers, "a", [None], epochs=2), descents(helpers, "b", [4])])
+    found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
+    assert found["verdict"] == "inconclusive"
+    assert "bound" in found["note"]
+
+
+def test_one_seed_that_never_arrives_does_not_undo_many_that_do(helpers, verdict):
+    rows = pd.concat([descents(helpers, "a", [2] * 9 + [None], 10), descents(helpers, "b", [8], 10)])
+    found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
+    assert found["verdict"] == "supported"
+    assert "1 of 10 seeds of a never reached 5" in found["note"]
+
+
+def test_a_target_nobody_reaches_is_not_run(helpers, verdict):
+    rows = pd.concat([descents(helpers, "a", [None]), descents(helpers, "b", [None])])
+    found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
+    assert found["verdict"] == "not_run"
+    assert "No seed of a or b reached 5" in found["note"]
+
+
+ABSENT = {
+    "difference": operands("a", "absent"),
+    "ratio": operands("a", "absent"),
+    "rank_correlation": {"arm": "absent", "setting": "lr"},
+    "curve_gap": {"a": "a", "b": "absent", "after": 0.5},
+    "best_setting": {"a": "absent", "b": "a", "setting": "lr", "margin": 1.0},
+    "updates_to_target": {"a": "a", "b": "absent", "target": 1.0},
+}
+
+
+@pytest.mark.parametrize("kind", EFFECTS)
+def test_a_missing_arm_is_not_run(helpers, verdict, kind):
+    rows = descents(helpers, "a", [2])
+    found = verdict(rows, claim(kind, {"above": 1.0}, **ABSENT[kind], deviation="Another data set."))
+    assert found["verdict"] == "not_run"
+    assert found["note"] == "The observations lack arm absent. Another data set."
+    assert found[["n", "estimate", "low", "high", "p_value", "p_adjusted"]].isna().all()
+
+
+def test_a_missing_metric_is_not_run(two_arms, verdict):
+    found = verdict(
+        two_arms([1, 2], [1, 2]), claim("difference", {"above": 0}, metric="hessian_trace", **operands())
+    )
+    assert (found["verdict"], found["note"]) == (
+        "not_run",
+        "The observations lack metric hessian_trace of arm a.",
+    )
+
+
+def test_one_seed_is_not_run(two_arms, verdict):
+    found = verdict(two_arms([1.0], [2.0]), claim("difference", {"above": 0}, **operands()))
+    assert (found["verdict"], found["n"]) == ("not_run", 1)
+
+
+def test_remarks_on_seeds(helpers, verdict):
+    a = helpers.arm("a", {ERROR: [1, 2, 3], "diverged": [0, 1, 1]})
+    b = helpers.arm("b", {ERROR: [0, 1, None], "diverged": [0, 0, 0]})
+    found = verdict(pd.concat([a, b]), claim("difference", {"above": 0}, **operands()))
+    assert "2 of 3 seeds of a diverged" in found["note"]
+    assert "1 seeds without a finite value" in found["note"]
+    assert found["n"] == 2
+
+
+def test_holm_runs_over_the_claims_that_were_judged(two_arms, verdict):
+    rows = two_arms(0.15 + NOISE, np.zeros(5))
+    alone = claim("difference", {"above": -0.1}, **operands())
+    found = verdict(rows, alone)
+    assert found["verdict"] == "supported"
+    assert found["p_adjusted"] == found["p_value"]
+    copies = [alone | {"id": f"T{i}"} for i in range(4)] + [
+        claim("difference", {"above": 0}, "T9", **operands("a", "absent"))
+    ]
+    family = verdict(rows, *copies)
+    assert family["verdict"].tolist() == ["inconclusive"] * 4 + ["not_run"]
+    assert family["p_adjusted"].tolist()[:4] == pytest.approx([4 * found["p_value"]] * 4)
+    assert (
+        family["note"].str.startswith("Only Holm's correction over the 4 claims").tolist()[:4] == [True] * 4
+    )
+
+
+def simulated(helpers, rng, shift, experiments, seeds=8):
+    """Verdicts on a > b, one an experiment, a - b normal around `shift`."""
+    one = TypeAdapter(list[Claim]).validate_python([claim("difference", {"above": 0.0}, **operands())])
+    found = []
+    for _ in range(experiments):
+        rows = [helpers.arm(arm, {ERROR: rng.normal(loc, 1, seeds)}) for arm, loc in (("a", shift), ("b", 0))]
+        found.append(verdicts_on(one, pd.concat(rows), "e")["verdict"][0])
+    return pd.Series(found)
+
+
+def test_false_positives_are_as_rare_as_the_level_says(helpers):
+    found = simulated(helpers, np.random.default_rng(1), 0.0, experiments=200)
+    assert (found != "inconclusive").mean() == pytest.approx(0.05, abs=0.047)  # three standard errors
+
+
+def test_a_clear_effect_is_found_and_never_contradicted(helpers):
+    found = simulated(helpers, np.random.default_rng(2), 4.0, experiments=30)
+    assert (found == "supported").mean() > 0.95
+    assert "contradicted" not in set(found)
+
+
+def test_the_file_has_exactly_these_columns_and_the_same_bytes_twice(two_arms, verdict, tmp_path):
+    asked = claim("difference", {"above": 0}, **operands())
+    contents = []
+    for _ in range(2):
+        verdict(two_arms([1.0, 2.0], [0.0, 0.5]), asked)
+        contents.append((tmp_path / "claims.csv").read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0].decode().splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_ledger_keeps_the_order_given(two_arms, write_table, tmp_path):
+    table = write_table(two_arms([1.0, 2.0], [0.0, 0.5]))
+    paths = []
+    for name in ("z", "y"):
+        paths.append(tmp_path / name / "claims.csv")
+        asked = claim("difference", {"above": 0}, name=name.upper(), **operands())
+        judge({"experiment": name, "claims": [asked]}, table, paths[-1])
+    ledger(paths, tmp_path / "all.csv")
+    lines = [path.read_text().splitlines() for path in paths]
+    assert (tmp_path / "all.csv").read_text().splitlines() == [lines[0][0], lines[0][1], lines[1][1]]
+
+
+def test_ledger_wants_each_id_once(two_arms, verdict, tmp_path):
+    verdict(two_arms([1.0, 2.0], [0.0, 0.5]), claim("difference", {"above": 0}, **operands()))
+    with pytest.raises(ValueError, match=r"wanted each claim's id once; got \['T1'\] repeatedly"):
+        ledger([tmp_path / "claims.csv"] * 2, tmp_path / "all.csv")
+
+
+def test_a_ratio_beyond_all_numbers_is_infinite(two_arms, verdict):
+    found = verdict(two_arms([1e-300, 1e300], [1.0, 1.0]), claim("ratio", {"above": 1.0}, **operands()))
+    assert (found["verdict"], found["high"]) == ("inconclusive", np.inf)
+
+
+def test_bad_inputs(two_arms, write_table, tmp_path):
+    table = write_table(two_arms([1.0, 2.0], [0.0, 0.5]))
+    with pytest.raises(ValidationError):
+        judge({"experiment": "e", "claims": [claim("guess", {"above": 0})]}, table, tmp_path / "c.csv")
+    with pytest.raises(ValueError, match=r"none.parquet: wanted"):
+        judge({"experiment": "e", "claims": []}, tmp_path / "none.parquet", tmp_path / "c.csv")
+    with pytest.raises(ValueError, match="at least one file"):
+        ledger([], tmp_path / "c.csv")
+
+
+def test_every_kind_of_claim_has_an_effect():
+    kinds = {branch.model_fields["kind"].annotation.__args__[0] for branch in Claim.__origin__.__args__}
+    assert kinds == set(EFFECTS)
+
+
+def test_arms_and_metrics_that_a_claim_reads():
+    asked = claim(
+        "difference",
+        {"above": 0},
+        a={"arm": "a", "at": {"same_updates_as": "c"}, "metric": "updates"},
+        b={"arm": "b"},
+    )
+    (one,) = TypeAdapter(list[Claim]).validate_python([asked])
+    assert set(judging.arms_of(one)) == {"a", "b", "c"}
+    assert {ERROR, "updates"} <= set(judging.metrics_of(one))

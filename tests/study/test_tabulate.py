@@ -1,0 +1,126 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from largebatch.study import tabulate as tables
+from largebatch.study.tabulate import tabulate
+
+ERROR = "test_error_percent"
+
+
+@pytest.fixture
+def written(helpers, write_table, tmp_path):
+    rng = np.random.default_rng(0)
+    a = helpers.arm(
+        "a", {ERROR: {0.0: [90] * 5, 1.0: rng.normal(7, 0.3, 5)}, "hessian_trace": rng.normal(50, 5, 5)}
+    )
+    b = helpers.arm("b", {ERROR: {0.0: [90] * 5, 1.0: [2.5] * 5}})
+    ask = {
+        "experiment": "e",
+        "table": {
+            "name": "t",
+            "caption": "Errors in %,\n a & b.",
+            "rows": {"arm_a | 10 %": "a", "1/√t": "b"},
+            "metrics": [ERROR, "hessian_trace"],
+            "paper": {"1/√t": {ERROR: "23.60 ± 0.12"}},
+        },
+    }
+    rows = pd.concat([a, b])
+    tabulate(ask, write_table(rows), tmp_path / "e_t")
+    return rows, tmp_path / "e_t", ask
+
+
+def test_csv_holds_scipys_intervals_and_the_papers_numbers(written):
+    rows, stem, _ = written
+    cells = tables.read_cells(stem.with_suffix(".csv"))
+    assert tuple(cells.columns) == tables.COLUMNS
+    values = rows[(rows["arm"] == "a") & (rows["metric"] == ERROR) & (rows["at"] == 1)]["value"]
+    interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert cells.loc[0, ["n", "mean", "low", "high"]].tolist() == pytest.approx(
+        [5, values.mean(), interval.low, interval.high]
+    )
+    assert cells["n"].tolist() == [5, 5, 5, 0]
+    assert cells["paper"].tolist() == ["", "", "23.60 ± 0.12", ""]
+
+
+def test_markdown_rounds_the_same_numbers(written):
+    _, stem, _ = written
+    cells = tables.read_cells(stem.with_suffix(".csv"))
+    text = stem.with_suffix(".md").read_text()
+    mean, half = map(float, re.search(r"\| (\d+\.\d+) ± (0\.\d+) \|", text).groups())
+    assert half == pytest.approx((cells.loc[0, "high"] - cells.loc[0, "low"]) / 2, rel=0.05)
+    assert mean == pytest.approx(cells.loc[0, "mean"], abs=half / 10)
+    assert "| 1/√t | 2.5 ± 0 | 23.60 ± 0.12 | – |" in text
+    assert r"arm_a \| 10 %" in text
+    assert (
+        tables.caption_of(text)
+        == "Errors in %, a & b. Mean ± half of the 95 % interval (Student t) over 5 seeds."
+    )
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines()[2:]}
+    assert len(widths) == 1
+
+
+def test_tex_escapes_what_latex_would_read(written):
+    _, stem, _ = written
+    text = stem.with_suffix(".tex").read_text()
+    assert r"\caption{Errors in \%, a \& b. Mean" in text
+    assert r"1/$\surd$t & 2.5 $\pm$ 0 & 23.60 $\pm$ 0.12 & -- \\" in text
+    assert r"arm\_a" in text
+    assert r"\begin{tabular}{lrrr}" in text
+    assert text.isascii()
+    assert not re.search(r"(?<!\\)%", text)
+
+
+@pytest.mark.parametrize(
+    ("letter", "escaped"),
+    [("a_b", r"a\_b"), ("{~^}", r"\{\textasciitilde{}\textasciicircum{}\}"), ("\\", r"\textbackslash{}")],
+)
+def test_escape_tex(letter, escaped):
+    assert tables.escape_tex(letter) == escaped
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "text"),
+    [
+        (97.8123, 0.0723, "97.812 ± 0.072"),
+        (12345.6, 123.4, "12350 ± 120"),
+        (3584.0, 0.0, "3584 ± 0"),
+        (0.0, 0.0, "0 ± 0"),
+        (-0.5, 0.25, "−0.50 ± 0.25"),
+        (1.234e-6, 4.5e-8, "(1.234 ± 0.045) × 10⁻⁶"),
+        (2.0e9, 1.0e9, "(2.0 ± 1.0) × 10⁹"),
+        (0.0, 0.0123, "0.000 ± 0.012"),
+    ],
+)
+def test_rounding(mean, half, text):
+    assert tables.with_half_width(mean, half) == text
+
+
+def test_one_seed_says_so(helpers, write_table, tmp_path):
+    table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]}
+    tabulate(
+        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
+    )
+    assert "3 (n = 1)" in (tmp_path / "t.md").read_text()
+
+
+def test_the_same_bytes_twice(written, tmp_path):
+    _, stem, ask = written
+    tabulate(ask, tmp_path / "observations.parquet", tmp_path / "again")
+    for ending in (".csv", ".md"):
+        assert stem.with_suffix(ending).read_bytes() == (tmp_path / "again").with_suffix(ending).read_bytes()
+
+
+def test_bad_inputs(written, tmp_path):
+    _, _, ask = written
+    absent = ask["table"] | {"rows": {"r": "absent"}, "paper": {}}
+    with pytest.raises(ValueError, match="table t: wanted arm absent; got none"):
+        tabulate(ask | {"table": absent}, tmp_path / "observations.parquet", tmp_path / "t")
+    (tmp_path / "bad.csv").write_text("row,n\n")
+    (tmp_path / "empty.csv").touch()
+    for name in ("bad.csv", "empty.csv", "none.csv"):
+        with pytest.raises(ValueError, match=f"{name}: wanted"):
+            tables.read_cells(tmp_path / name)
