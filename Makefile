@@ -1,0 +1,48 @@
+# make results | make test: each sets up .venv from the hashed lock first. See README.md.
+PYTHON ?= python3
+SCALE ?= digits
+BIN := .venv/bin
+# The environment of the checkout, whatever else is on the path.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: results test lint publish benchmark lock clean
+
+results: $(BIN)/.ready
+	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
+	@$(RUN) largebatch verdicts results/$(SCALE)/claims.csv
+	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
+	@echo "Figures: results/$(SCALE)/figures/  Tables: results/$(SCALE)/tables/  Report: results/$(SCALE)/report.html"
+
+test: $(BIN)/.ready
+	$(RUN) python -m pytest
+
+lint: $(BIN)/.ready
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakemake --lint
+
+# The committed snapshot, made from a finished run.
+publish: $(BIN)/.ready
+	$(RUN) largebatch publish results/$(SCALE) results/published/$(SCALE)
+
+benchmark: $(BIN)/.ready
+	$(RUN) python benchmarks/throughput.py
+
+# The environment is made anew when the lock changes; half-made ones are not taken for ready.
+$(BIN)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "largebatch: wanted Python 3.11 or later; got " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# For maintainers: pyproject.toml is the source, the lock and environment.yml follow.
+lock: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements.lock
+	$(BIN)/python tools/environment.py
+
+clean:
+	rm -rf .venv .snakemake logs results/$(SCALE)
