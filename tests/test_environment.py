@@ -1,0 +1,59 @@
+"""pyproject.toml is the one source: lock and environment.yml agree with it."""
+
+import re
+import runpy
+import tomllib
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conftest import REPOSITORY
+
+LOCK = (REPOSITORY / "requirements.lock").read_text()
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+def locked():
+    """Name -> versions in the lock (several where a marker chooses)."""
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ]+)", LOCK, re.MULTILINE):
+        versions.setdefault(canonicalize_name(name), set()).add(version)
+    return versions
+
+
+def test_every_dependency_is_locked_at_a_version_it_allows():
+    versions = locked()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    for requirement in map(Requirement, wanted):
+        found = versions.get(canonicalize_name(requirement.name))
+        assert found, f"{requirement} is not in requirements.lock: make lock"
+        assert all(requirement.specifier.contains(v) for v in found), f"{requirement}: locked at {found}"
+
+
+def test_build_backend_is_locked_too():
+    assert "hatchling" in locked()
+
+
+def test_every_pin_has_hashes_and_no_host_is_named():
+    pins = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in pin for pin in pins if "==" in pin)
+    for text in (LOCK, (REPOSITORY / "environment.yml").read_text()):
+        assert "://" not in text and "index-url" not in text
+
+
+def test_environment_yml_follows_the_lock():
+    make = runpy.run_path(str(REPOSITORY / "tools" / "environment.py"))["environment"]
+    text = (REPOSITORY / "environment.yml").read_text()
+    assert text == make(LOCK), "environment.yml is not what `make lock` writes"
+    pip = next(d["pip"] for d in yaml.safe_load(text)["dependencies"] if isinstance(d, dict))
+    assert pip[-1] == "-e ."
+    assert {canonicalize_name(Requirement(line).name) for line in pip[:-1]} == locked().keys()
+
+
+def test_the_installed_environment_is_the_locked_one():
+    from importlib.metadata import version
+
+    versions = locked()
+    for name in ("torch", "numpy", "pandas", "snakemake", "matplotlib", "pydantic"):
+        assert version(name).split("+")[0] in versions[name], f"{name} {version(name)} is not the locked one"

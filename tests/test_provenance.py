@@ -1,0 +1,36 @@
+import re
+
+import pytest
+
+from largebatch import provenance
+from largebatch.provenance import STAGES, bare, code_digest, reached
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_a_digest(stage):
+    assert re.fullmatch(r"[0-9a-f]{12}", code_digest(stage))
+
+
+def test_a_stage_reaches_what_it_runs_and_no_more():
+    def names(stage):
+        return {path.stem for path in reached(provenance.PACKAGE / STAGES[stage], set())}
+
+    assert {"train", "engine", "schedules", "optimise", "stack", "models", "data"} <= names("train")
+    assert not {"engine", "train", "schedules", "optimise"} & names("measure")
+    assert "curvature" in names("measure") and "curvature" not in names("train")
+
+
+def test_comments_docstrings_and_layout_are_not_code(tmp_path):
+    one, two, three = tmp_path / "1.py", tmp_path / "2.py", tmp_path / "3.py"
+    one.write_text("def f(x):\n    return x + 1\n")
+    two.write_text('"""About."""\n\n\ndef f(x):\n    """Adds."""\n    # why\n    return (x +\n        1)\n')
+    three.write_text("def f(x):\n    return x + 2\n")
+    assert bare(one) == bare(two) != bare(three)
+
+
+def test_a_record_says_where_a_number_comes_from():
+    record = provenance.provenance("train", {"lr": 0.1}, {"digits": "abc"}, device="cpu", seconds=1.5)
+    assert record["settings"] == {"lr": 0.1} and record["inputs"] == {"digits": "abc"}
+    assert record["device"] == "cpu" and record["code"] == code_digest("train")
+    assert {"torch", "numpy", "snakemake"} <= record["packages"].keys()
+    assert record["commit"] and record["machine"]["processor"]

@@ -1,0 +1,57 @@
+import pytest
+from pydantic import ValidationError
+
+from largebatch.spec import Arm
+from tests.conftest import SMALL, small_arm
+
+
+def test_rules_of_the_learning_rate():
+    """Goyal 2017, section 2.1: k times the batch, k times the rate."""
+    for rule, expected in (("none", 0.1), ("linear", 0.8), ("sqrt", 0.1 * 8**0.5)):
+        arm = small_arm(batch_size=32, base_batch_size=4, lr_rule=rule)
+        assert (arm.k, arm.peak_lr) == (8.0, pytest.approx(expected))
+
+
+def test_id_is_readable_and_changes_with_every_setting():
+    arm = small_arm(schedule={"name": "cosine"})
+    assert arm.id.startswith("mlp-digits-b8-lr0.1-cosine-")
+    others = [small_arm(**s).id for s in ({}, {"weight_decay": 0.1}, {"schedule": {"name": "cosine", "floor": 0.1}})]
+    assert len({arm.id, *others}) == 4
+
+
+def test_a_setting_at_its_default_is_not_chosen():
+    """So that a new setting with a default renames and retrains nothing."""
+    assert small_arm(weight_decay=0.0, label_smoothing=0.0).id == small_arm().id
+    assert "weight_decay" not in small_arm(weight_decay=0.0).chosen()
+
+
+def test_chosen_settings_make_the_arm_again():
+    arm = small_arm(schedule={"name": "step", "at": [0.5]}, warmup={"kind": "gradual", "epochs": 1.0})
+    assert Arm.model_validate(arm.chosen()) == arm
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 49}, "batch_size of at most data.train = 48; got 49"),
+        ({"batch_size": 0}, "greater than or equal to 1"),
+        ({"batch_size": 8.0}, "valid integer"),
+        ({"batch_size": True}, "valid integer"),
+        ({"lr": -0.1}, "greater than 0"),
+        ({"lr": float("nan")}, "finite number|greater than 0"),
+        ({"lr": "1e-3"}, "valid number"),
+        ({"epochs": 0}, "greater than or equal to 1"),
+        ({"colour": "red"}, "Extra inputs"),
+        ({"model": {"name": "transformer"}}, "transformer"),
+        ({"schedule": {"name": "step"}}, "at"),
+        ({"lr_rule": "linear"}, "base_batch_size with lr_rule: linear; got none"),
+        ({"micro_batch_size": 3}, "micro_batch_size that divides batch_size = 8; got 3"),
+        ({"ghost_batch_size": 16}, "ghost_batch_size that divides batch_size = 8; got 16"),
+        ({"warmup": {"kind": "gradual", "epochs": 3.0}}, "at most epochs = 2"),
+        ({"optimiser": {"name": "sgd", "nesterov": True}}, "momentum above 0"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_run_is_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        Arm.model_validate(SMALL | settings)
