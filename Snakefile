@@ -5,9 +5,8 @@ from pathlib import Path
 
 from largebatch import progress
 from largebatch.config import ConfigError, load_study
-from largebatch.question import MEASURES
 from largebatch.provenance import code_digest
-
+from largebatch.question import MEASURES
 
 # Without --configfile: the default scale, also when --config replaces some of its keys.
 if "scale" not in config:
@@ -31,6 +30,7 @@ wildcard_constraints:
     measure="|".join(MEASURES),
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/measure.smk"
@@ -41,7 +41,12 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
+    progress.hush_scheduler()
     progress.begin(Path(RESULTS), list(ARMS))
+
+
+onerror:
+    print(f"A job failed. Logs of jobs: {LOGS}/<stage>/; Snakemake's own: {log}")
 
 
 rule all:

@@ -62,7 +62,15 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 
 def test_every_module_has_a_test():
     tests = Path(__file__).parent
-    without = {"__init__", "randomness", "device", "engine", "measure", "progress", "question"}  # in tests of their users
+    without = {
+        "__init__",
+        "randomness",
+        "device",
+        "engine",
+        "measure",
+        "progress",
+        "question",
+    }  # in tests of their users
     for path in MODULES:
         if path.stem not in without:
             mirror = tests / path.relative_to(PACKAGE).with_name(f"test_{path.name}")

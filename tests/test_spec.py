@@ -15,7 +15,9 @@ def test_rules_of_the_learning_rate():
 def test_id_is_readable_and_changes_with_every_setting():
     arm = small_arm(schedule={"name": "cosine"})
     assert arm.id.startswith("mlp-digits-b8-lr0.1-cosine-")
-    others = [small_arm(**s).id for s in ({}, {"weight_decay": 0.1}, {"schedule": {"name": "cosine", "floor": 0.1}})]
+    others = [
+        small_arm(**s).id for s in ({}, {"weight_decay": 0.1}, {"schedule": {"name": "cosine", "floor": 0.1}})
+    ]
     assert len({arm.id, *others}) == 4
 
 

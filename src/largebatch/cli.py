@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,16 +31,29 @@ def train(a: argparse.Namespace) -> None:
     start = time.monotonic()
     arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
     trained = train.train(
-        arm, seeds, dataset_for(arm, a.data, a.threads), a.out / "checkpoint.pt", progress.EpochLines(a.out.name)
+        arm,
+        seeds,
+        dataset_for(arm, a.data, a.threads),
+        a.out / "checkpoint.pt",
+        progress.EpochLines(a.out.name),
     )
     seconds = time.monotonic() - start
-    write_json(a.out / "spec.json", {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds})
+    write_json(
+        a.out / "spec.json", {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
+    )
     write_arrays(a.out / "weights.safetensors", trained.weights)
     write_observations(a.out / "history.parquet", trained.history)
     inputs = {a.data.name: checksum(a.data)}
     write_json(
         a.out / "provenance.json",
-        provenance("train", arm.chosen(), inputs, device=device.current(), seconds=seconds, peak_memory_mib=peak_mib()),
+        provenance(
+            "train",
+            arm.chosen(),
+            inputs,
+            device=device.current(),
+            seconds=seconds,
+            peak_memory_mib=peak_mib(),
+        ),
     )
     progress.say(progress.arm_line(a.out, seconds))
 
@@ -132,7 +146,9 @@ def check(a: argparse.Namespace) -> None:
     from largebatch.config import load_study
 
     study = load_study(a.scale)
-    print(f"{a.scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
+    print(
+        f"{a.scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each"
+    )
 
 
 PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
@@ -152,7 +168,14 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         measure,
         "measure the weights of one run",
         "lab",
-        {"--measure": TEXT, "--options": TEXT, "--run": PATH, "--data": PATH, "--out": PATH, "--threads": COUNT},
+        {
+            "--measure": TEXT,
+            "--options": TEXT,
+            "--run": PATH,
+            "--data": PATH,
+            "--out": PATH,
+            "--threads": COUNT,
+        },
     ),
     "aggregate": (
         aggregate,
@@ -160,10 +183,20 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         "study",
         {"--ask": TEXT, "--runs": PATH, "--observations": PATH, "--summary": PATH},
     ),
-    "judge": (judge, "judge one experiment's claims", "study", {"--ask": TEXT, "--observations": PATH, "--claims": PATH}),
+    "judge": (
+        judge,
+        "judge one experiment's claims",
+        "study",
+        {"--ask": TEXT, "--observations": PATH, "--claims": PATH},
+    ),
     "ledger": (ledger, "put all verdicts into one file", "study", {"--claims": PATHS, "--out": PATH}),
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
-    "tabulate": (tabulate, "write one table", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "tabulate": (
+        tabulate,
+        "write one table",
+        "study",
+        {"--ask": TEXT, "--observations": PATH, "--stem": PATH},
+    ),
     "report": (
         report,
         "write the one-page report",
@@ -192,13 +225,17 @@ def main(arguments: list[str]) -> int:
     from largebatch.config import ConfigError
 
     a = parser().parse_args(arguments)
+    is_job = COMMANDS[a.command][2] is not None
     try:
         return COMMANDS[a.command][0](a) or 0
-    except (ConfigError, ValueError, OSError) as error:
-        print(f"largebatch {a.command}: {error}", file=sys.stderr)
-        if COMMANDS[a.command][2]:  # a job: its log should say where
-            import traceback
-
+    except Exception as error:
+        can_be_mended = isinstance(error, ConfigError | ValueError | OSError)
+        line = f"largebatch {a.command}: {'' if can_be_mended else type(error).__name__ + ': '}{error}"
+        print(line, file=sys.stderr)
+        if is_job:
+            # Standard error is the job's log; the person looks at the terminal.
+            print(line, flush=True)
+        if is_job or not can_be_mended:
             traceback.print_exc()
         return 1
 

@@ -1,28 +1,22 @@
 """From configuration files to a checked Study: every arm in full, every name resolved.
 
 A scale file (config/<scale>.yaml) gives the numbers, an experiment file
-(config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line:
-file, key, what was wanted, what was got.
+(config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
 """
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
-from largebatch.question import MEASURES, ArmName, Metric, Name, Question
+from largebatch.checking import ConfigError, checked, read_yaml, shortened
+from largebatch.question import MEASURES, Name, Question
+from largebatch.references import mistakes
 from largebatch.spec import Arm, Count, NonNegative, Settings
-
-
-T = TypeVar("T", bound=BaseModel)  # PEP 695 needs Python 3.12
-
-
-class ConfigError(Exception):
-    """A configuration that cannot run; its text is one line for the person who wrote it."""
 
 
 class Curvature(Settings):
@@ -140,15 +134,19 @@ class Experiment:
 
     def to_draw(self, figure: str) -> dict:
         """What the draw stage is asked for one figure."""
-        return {"experiment": self.name, "figure": named(self.question.figures, figure).chosen()}
+        return {"experiment": self.name, "figure": named("figure", self.question.figures, figure).chosen()}
 
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""
-        return {"experiment": self.name, "table": named(self.question.tables, table).chosen()}
+        return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
 
 
-def named(things: list, name: str):
-    return next(thing for thing in things if thing.name == name)
+def named(what: str, things: Iterable, name: str):
+    """The thing of that name."""
+    by_name = {thing.name: thing for thing in things}
+    if name not in by_name:
+        raise ValueError(f"{what} must be one of {sorted(by_name)}; got {name!r}")
+    return by_name[name]
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ class Study:
         return {arm.id: arm for e in self.experiments for arm in e.arms}
 
     def experiment(self, name: str) -> Experiment:
-        return named(self.experiments, name)
+        return named("experiment", self.experiments, name)
 
     def to_report(self) -> dict:
         """What the report is asked to show."""
@@ -191,11 +189,15 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
     """The study a scale file describes; `overrides` replace its top-level keys."""
     raw = {**read_yaml(scale_path), **(overrides or {})}
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
-        raw["experiments"] = raw["experiments"].split(",")
+        raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)
-    experiments = tuple(
-        load_experiment(scale, scale_path, name) for name in dict.fromkeys(scale.experiments)
-    )
+    if repeated := repeats(scale.experiments):
+        raise ConfigError(f"{scale_path}: experiments: wanted each name once; got {repeated} repeatedly")
+    experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
+    if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
+        raise ConfigError(
+            f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
+        )
     return Study(scale.scale, scale.seeds, scale.threads, scale.measures, experiments)
 
 
@@ -210,186 +212,82 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
     question = checked(Question, read_yaml(path), path)
     if question.experiment != name:
-        raise ConfigError(f"{path}: experiment: wanted {name!r}, the file's name; got {question.experiment!r}")
+        raise ConfigError(
+            f"{path}: experiment: wanted {name!r}, the file's name; got {question.experiment!r}"
+        )
     groups = resolve_groups(scale, scale_path, name)
-    check_references(question, groups, scale, path)
+    for mistake in mistakes(question, groups, scale.measures):
+        raise ConfigError(f"{path}: {mistake}")
     return Experiment(question, groups)
 
 
-def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: wanted a readable file; got {error.strerror}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "no YAML"
-        raise ConfigError(f"{path}:{where}: wanted valid YAML; got: {what}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: wanted keys and values; got {type(content).__name__}")
-    return content
-
-
-def checked(kind: type[T], raw: Any, path: Path, key: str = "") -> T:
-    """`raw` as `kind`, or a ConfigError about its first mistake."""
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, key)}") from None
-
-
-def explain(error: ValidationError, key: str = "") -> str:
-    """'key: wanted ...; got ...' for the first mistake of a pydantic error."""
-    first, *others = error.errors()
-    location = ".".join([key] * bool(key) + [str(part) for part in first["loc"]]) or "file"
-    more = f" (and {len(others)} more)" if others else ""
-    message, got, context = first["msg"], first["input"], first.get("ctx", {})
-    match first["type"]:
-        case "extra_forbidden":
-            wanted, got = "a known key", location.rpartition(".")[2]
-        case "missing":
-            return f"{location}: wanted a value; got none{more}"
-        case "value_error":
-            return f"{location}: wanted {message.removeprefix('Value error, ')}{more}"
-        case "literal_error":
-            wanted = f"one of {context['expected']}"
-        case "union_tag_invalid":
-            wanted = f"{context['discriminator'].strip(chr(39))} among {context['expected_tags']}"
-            got = context["tag"]
-        case "union_tag_not_found":
-            wanted = f"a key {context['discriminator']}"
-        case _:
-            wanted = message.removeprefix("Input should be ")
-    hint = ""
-    if isinstance(got, str) and looks_like_number(got):
-        hint = f" (text to YAML: write {float(got):.1e})" if "e" in got.lower() else " (text: take off the quotes)"
-    return f"{location}: wanted {wanted}; got {got!r}{hint}{more}"
-
-
-def looks_like_number(text: str) -> bool:
-    """Whether a person who wrote this text meant a number, as 1e-3 is to YAML 1.1."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def repeats(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, Group]:
     """All groups of an experiment at this scale: base, then experiment, then arm, then variant."""
-    numbers = scale.numbers[experiment]
-    base = {**scale.base, **numbers.base}
-    where = f"numbers.{experiment}"
-    layers = {name: (f"{where}.arms.{name}", settings) for name, settings in numbers.arms.items()}
+    numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
+    base = {"base": scale.base, f"{where}.base": numbers.base}
+    groups = {}
+    for name, settings in numbers.arms.items():
+        key = f"{where}.arms.{name}"
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key)
     if numbers.crossed:
+        key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
             numbers.crossed.arms.items(), numbers.crossed.variants.items()
         ):
-            layers[f"{arm}.{variant}"] = (f"{where}.crossed.{arm}.{variant}", {**settings, **more})
-    return {
-        name: resolve_group(name, {**base, **settings}, path, key)
-        for name, (key, settings) in layers.items()
-    }
+            name = f"{arm}.{variant}"
+            layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]")
+    return groups
 
 
-def resolve_group(name: str, settings: dict, path: Path, key: str) -> Group:
-    """The arms of one group: `grid` gives one for every combination of its values."""
-    grid, tuned_on = settings.get("grid", {}), settings.get("tuned_on")
-    fixed = {k: v for k, v in settings.items() if k not in ("grid", "tuned_on")}
-    wrong = not isinstance(grid, dict) or not all(isinstance(v, list) and v for v in grid.values())
-    if wrong or any(k not in Arm.model_fields for k in grid):
-        raise ConfigError(f"{path}: {key}.grid: wanted settings of an arm, each with a list of values; got {grid!r}")
+def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> Group:
+    """The arms of one group: `grid` gives one for every combination of its values.
+
+    layers: place in the file -> settings, later before earlier.
+    """
+    settings: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for layer, some in layers.items():
+        settings |= some
+        origin |= dict.fromkeys(some, layer)
+    grid, tuned_on = settings.pop("grid", None), settings.pop("tuned_on", None)
+    if "grid" in origin and not is_grid(grid):
+        raise ConfigError(
+            f"{path}: {origin['grid']}.grid: wanted settings of an arm, each with a list of different "
+            f"values; got {shortened(grid)}"
+        )
     if tuned_on is not None and (tuned_on not in METRICS_TO_TUNE_ON or not grid):
         raise ConfigError(
-            f"{path}: {key}.tuned_on: wanted one of {METRICS_TO_TUNE_ON} beside a grid; got {tuned_on!r}"
+            f"{path}: {origin['tuned_on']}.tuned_on: wanted one of {METRICS_TO_TUNE_ON} beside a grid; "
+            f"got {tuned_on!r}{'' if grid else ' without one'}"
         )
+    grid = grid or {}
+    origin |= dict.fromkeys(grid, f"{origin.get('grid')}.grid")
     members = []
     for values in itertools.product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
         label = ",".join(f"{k}={v}" for k, v in varied.items())
-        arm = checked(Arm, {**fixed, **varied}, path, key)
+        arm = checked(Arm, {**settings, **varied}, path, key, origin)
         members.append(Member(f"{name}[{label}]" if label else name, varied, arm))
+    if len(members) == 1 and tuned_on is None:  # a grid of one is an arm like any other
+        members = [replace(members[0], name=name)]
     return Group(name, tuple(members), tuned_on)
+
+
+def is_grid(grid: Any) -> bool:
+    """Whether these are settings of an arm, each with different values."""
+    return (
+        isinstance(grid, dict)
+        and bool(grid)
+        and all(isinstance(v, list) and v and all(v.count(x) == 1 for x in v) for v in grid.values())
+        and grid.keys() <= Arm.model_fields.keys()
+    )
 
 
 # The test split is read for the reported number only.
 METRICS_TO_TUNE_ON = ("validation_loss_nats", "validation_error_percent")
-
-
-def check_references(question: Question, groups: dict[str, Group], scale: ScaleFile, path: Path) -> None:
-    """Every arm that is named exists, stands for as many arms as its use needs, and has the metric."""
-    ids = [claim.id for claim in question.claims]
-    for what, names in (
-        ("claims", ids),
-        ("figures", [f.name for f in question.figures]),
-        ("tables", [t.name for t in question.tables]),
-    ):
-        if repeated := sorted({n for n in names if names.count(n) > 1}):
-            raise ConfigError(f"{path}: {what}: wanted each name once; got {repeated} repeatedly")
-    for measure in question.measures:
-        if getattr(scale.measures, measure) is None:
-            raise ConfigError(f"{path}: measures.{measure}: wanted its settings under measures of {scale.scale!r}; got none")
-    for use in uses_of_arms(question):
-        if use.arm not in groups:
-            raise ConfigError(f"{path}: {use.key}: wanted an arm among {sorted(groups)}; got {use.arm!r}")
-        group = groups[use.arm]
-        single = len(group.members) == 1 or group.tuned_on is not None
-        if use.single is True and not single:
-            raise ConfigError(f"{path}: {use.key}: wanted one arm; got {use.arm!r}, a grid of {len(group.members)}")
-        if use.single is False and (len(group.members) < 2 or group.tuned_on is not None):
-            raise ConfigError(f"{path}: {use.key}: wanted a grid of arms; got {use.arm!r}, a single arm")
-        for measure, metrics in MEASURES.items():
-            if use.metric in metrics and use.arm not in question.measures.get(measure, []):
-                raise ConfigError(f"{path}: {use.key}: wanted an arm listed in measures.{measure}; got {use.arm!r}")
-
-
-@dataclass(frozen=True)
-class Use:
-    """An arm that a question names: where, for which metric, and whether it must be a single arm."""
-
-    key: str
-    arm: ArmName
-    metric: Metric | None = None
-    single: bool | None = True
-
-
-def uses_of_arms(question: Question) -> Iterator[Use]:
-    """Everything a question says about arms."""
-    for measure, arms in question.measures.items():
-        yield from (Use(f"measures.{measure}", arm, single=None) for arm in arms)
-    for claim in question.claims:
-        yield from uses_of_claim(claim, f"claims.{claim.id}")
-    for figure in question.figures:
-        swept = figure.kind == "against_setting"
-        metrics = getattr(figure, "y", [None])
-        for label, arm in figure.lines.items():
-            for metric in metrics if isinstance(metrics, list) else [metrics]:
-                yield Use(f"figures.{figure.name}.lines.{label}", arm, metric, single=not swept)
-        if swept and figure.baseline:
-            yield Use(f"figures.{figure.name}.baseline", figure.baseline)
-    for table in question.tables:
-        for label, arm in table.rows.items():
-            yield Use(f"tables.{table.name}.rows.{label}", arm)
-        if unknown := sorted(set(table.paper) - set(table.rows)):
-            raise ConfigError(f"{question.experiment}.yaml: tables.{table.name}.paper: wanted labels of rows; got {unknown}")
-
-
-def uses_of_claim(claim, key: str) -> Iterator[Use]:
-    """The arms of one claim."""
-    match claim.kind:
-        case "difference" | "ratio":
-            for side in ("a", "b"):
-                operand = getattr(claim, side)
-                yield Use(f"{key}.{side}.arm", operand.arm, operand.metric or claim.metric)
-                if operand.at and operand.at.same_updates_as:
-                    yield Use(f"{key}.{side}.at.same_updates_as", operand.at.same_updates_as)
-        case "rank_correlation":
-            yield Use(f"{key}.arm", claim.arm, claim.metric, single=False)
-        case "best_setting":
-            yield Use(f"{key}.a", claim.a, claim.metric, single=False)
-            yield Use(f"{key}.b", claim.b, claim.metric, single=False)
-        case _:
-            yield Use(f"{key}.a", claim.a, claim.metric)
-            yield Use(f"{key}.b", claim.b, claim.metric)

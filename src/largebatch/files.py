@@ -1,7 +1,6 @@
 """The only place that knows file formats. Every write is atomic: a killed job leaves no half file."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -42,7 +41,7 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = folder / path.name
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
         folder.rmdir()

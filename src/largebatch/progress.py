@@ -1,6 +1,7 @@
 """Lines for the person who waits: arms done and to do, time left, epochs within a long arm."""
 
 import json
+import logging
 import os
 import time
 from pathlib import Path
@@ -16,6 +17,12 @@ def begin(scale_folder: Path, runs: list[str]) -> None:
     (scale_folder / ".progress.json").write_text(json.dumps(note))
 
 
+def hush_scheduler() -> None:
+    """Drop the two lines a job that no `quiet` setting of Snakemake drops but the one that drops errors."""
+    noise = ("Select jobs to execute", "Execute ")
+    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
+
+
 def finished(scale_folder: Path, runs: list[str]) -> list[str]:
     return [run for run in runs if (scale_folder / "runs" / run / "provenance.json").exists()]
 
@@ -29,7 +36,11 @@ def arm_line(run_folder: Path, seconds: float) -> str:
     note = json.loads(note_path.read_text())
     done, total = len(finished(note_path.parent, note["runs"])), len(note["runs"])
     new = done - note["done"]
-    left = f", about {duration((time.time() - note['since']) / new * (total - done))} left" if 0 < new and done < total else ""
+    left = (
+        f", about {duration((time.time() - note['since']) / new * (total - done))} left"
+        if new > 0 and done < total
+        else ""
+    )
     return f"[{done}/{total} arms{left}] {text}"
 
 

@@ -67,7 +67,9 @@ def commit() -> str:
 
     try:
         head = git("rev-parse", "HEAD")
-        return head + "+changes" * bool(git("status", "--porcelain", "--", str(PACKAGE))) if head else "unknown"
+        return (
+            head + "+changes" * bool(git("status", "--porcelain", "--", str(PACKAGE))) if head else "unknown"
+        )
     except FileNotFoundError:  # no git on this machine
         return "unknown"
 
@@ -89,13 +91,16 @@ STAGES = {
 def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
 
-    It covers the modules of lab/ or study/ that the stage imports, directly or not. The hallway
+    It covers the modules of lab/ or study/ that the stage imports, directly or not, and the templates
+    that bear a module's name. The hallway
     (spec, files, ...) is left out: a new setting with a default, say, must retrain nothing.
     """
     digest = sha256()
     for path in sorted(reached(PACKAGE / STAGES[stage], set())):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(bare(path).encode())
+        for template in sorted(path.parent.glob(f"{path.stem}.*.jinja")):
+            digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -117,7 +122,9 @@ def imports(path: Path) -> set[Path]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    files = (PACKAGE.parent / (name.replace(".", "/") + ".py") for name in names if name.startswith("largebatch."))
+    files = (
+        PACKAGE.parent / (name.replace(".", "/") + ".py") for name in names if name.startswith("largebatch.")
+    )
     return {file for file in files if file.is_file()}
 
 
@@ -125,6 +132,9 @@ def bare(path: Path) -> str:
     """The syntax tree of a file as text, without docstrings; comments never get into it."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)

@@ -34,6 +34,18 @@ METRICS = {
 Metric = Literal[tuple(METRICS)]
 
 MEASURES = {"curvature": ("hessian_top_eigenvalue", "hessian_trace")}
+# Metrics that a run has one value of; the others have a history.
+END_ONLY = {
+    "peak_learning_rate",
+    "diverged",
+    *(metric for metrics in MEASURES.values() for metric in metrics),
+}
+# Metrics that a run has one value of; the others have a history.
+END_ONLY = {
+    "peak_learning_rate",
+    "diverged",
+    *(metric for metrics in MEASURES.values() for metric in metrics),
+}
 Setting = Literal["batch_size", "lr", "k"]
 
 
@@ -74,7 +86,8 @@ class Expect(Settings):
     @model_validator(mode="after")
     def one_side(self):
         if (self.above is None) == (self.below is None):
-            raise ValueError("exactly one of above, below")
+            got = sorted(self.model_dump(exclude_none=True))
+            raise ValueError(f"exactly one of above, below; got {got}")
         return self
 
 

@@ -231,9 +231,7 @@ class Arm(Settings):
         if self.lr_rule != "none" and self.base_batch_size is None:
             raise ValueError(f"base_batch_size with lr_rule: {self.lr_rule}; got none")
         if self.warmup and self.warmup.epochs > self.epochs:
-            raise ValueError(
-                f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}"
-            )
+            raise ValueError(f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}")
         return self
 
     @property

@@ -31,8 +31,24 @@ from pathlib import Path
 # Third-party libraries only, see above.
 LIBRARIES = {
     # pyarrow imports pandas at its first array.
-    "lab": ("numpy", "pandas", "pyarrow.parquet", "pydantic", "safetensors.numpy", "torch", "torch.func", "yaml"),
-    "study": ("matplotlib.figure", "matplotlib.backends.backend_agg", "pandas", "pyarrow.parquet", "pydantic", "scipy.stats"),
+    "lab": (
+        "numpy",
+        "pandas",
+        "pyarrow.parquet",
+        "pydantic",
+        "safetensors.numpy",
+        "torch",
+        "torch.func",
+        "yaml",
+    ),
+    "study": (
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+        "pandas",
+        "pyarrow.parquet",
+        "pydantic",
+        "scipy.stats",
+    ),
 }
 IDLE_SECONDS = 60.0
 START_SECONDS = 30.0
@@ -52,7 +68,7 @@ def ask_server(room: str, arguments: list[str]) -> int | None:
     """The exit code of a job run by the server; None if no server took it."""
     try:
         with connect(address(room), room) as server:
-            job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+            job = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
             socket.send_fds(server, [b"j"], [0, 1, 2])
             with server.makefile("rwb") as stream:
                 stream.write(json.dumps(job).encode() + b"\n")
@@ -72,7 +88,11 @@ def address(room: str) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
-    library = {k: v for k, v in os.environ.items() if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL"))}
+    library = {
+        k: v
+        for k, v in os.environ.items()
+        if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL"))
+    }
     key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library], sort_keys=True)
     return folder / sha256(key.encode()).hexdigest()[:16]
 
@@ -150,7 +170,10 @@ def serve_job(connection: socket.socket) -> None:
             os.dup2(descriptor, number)
             os.close(descriptor)
         # The standard streams were /dev/null: buffers and encodings anew.
-        sys.stdin, sys.stdout, sys.stderr = (open(n, m, closefd=False) for n, m in ((0, "r"), (1, "w"), (2, "w")))  # noqa: SIM115, PTH123
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(n, m, closefd=False)  # noqa: SIM115 they stay open
+            for n, m in ((0, "r"), (1, "w"), (2, "w"))
+        )
         os.environ.clear()
         os.environ.update(job["environment"])
         os.chdir(job["folder"])
@@ -168,6 +191,8 @@ def serve_job(connection: socket.socket) -> None:
 
         traceback.print_exc()
     finally:
+        # The other end may hang up as soon as it has its answer: no interrupt any more.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -28,13 +28,18 @@ def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):
 
 
 def test_a_split_does_not_depend_on_company(dataset):
-    assert torch.equal(Splits(dataset, [0, 5], 48, 16, 16).rows["train"][1], Splits(dataset, [5], 48, 16, 16).rows["train"][0])
+    assert torch.equal(
+        Splits(dataset, [0, 5], 48, 16, 16).rows["train"][1],
+        Splits(dataset, [5], 48, 16, 16).rows["train"][0],
+    )
 
 
 def test_images_are_standardised_by_the_training_part_only(dataset):
     splits = Splits(dataset, [0, 1], 48, 16, 16)
     images, labels = splits.examples(splits.rows["train"])
-    torch.testing.assert_close(images.mean((1, 2, 3, 4)), torch.zeros(2, dtype=torch.float64), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        images.mean((1, 2, 3, 4)), torch.zeros(2, dtype=torch.float64), atol=1e-12, rtol=0
+    )
     torch.testing.assert_close(images.var((1, 2, 3, 4), correction=0), torch.ones(2, dtype=torch.float64))
     assert torch.equal(labels, dataset.labels[splits.rows["train"]])
     raw = dataset.images[splits.rows["train"][0]]

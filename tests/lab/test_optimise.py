@@ -9,7 +9,12 @@ CASES = [
     ("sgd", {}, torch.optim.SGD, {}),
     ("sgd", {"momentum": 0.9}, torch.optim.SGD, {"momentum": 0.9}),
     ("sgd", {"momentum": 0.9, "nesterov": True}, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    ("adam", {"beta1": 0.8, "beta2": 0.99, "epsilon": 1e-6}, torch.optim.Adam, {"betas": (0.8, 0.99), "eps": 1e-6}),
+    (
+        "adam",
+        {"beta1": 0.8, "beta2": 0.99, "epsilon": 1e-6},
+        torch.optim.Adam,
+        {"betas": (0.8, 0.99), "eps": 1e-6},
+    ),
 ]
 
 
@@ -21,7 +26,9 @@ def test_updates_equal_torch_optim(name, ours, reference, theirs):
     plain = [w.clone().requires_grad_() for w in weights]
     optimiser = OPTIMISERS[name](weights, **ours)
     expected = reference(
-        [{"params": plain[:1], "weight_decay": 0.1}, {"params": plain[1:], "weight_decay": 0.0}], lr=0.1, **theirs
+        [{"params": plain[:1], "weight_decay": 0.1}, {"params": plain[1:], "weight_decay": 0.0}],
+        lr=0.1,
+        **theirs,
     )
     for update in range(5):
         gradients = [torch.randn(s, generator=stream, dtype=torch.float64) for s in shapes]
@@ -43,7 +50,10 @@ def test_every_optimiser_is_covered_here():
 
 def test_clipping_is_by_seed_and_equals_torchs():
     stream = torch.Generator().manual_seed(0)
-    gradients = [torch.randn(3, 4, 2, generator=stream, dtype=torch.float64), torch.randn(3, 5, generator=stream).double()]
+    gradients = [
+        torch.randn(3, 4, 2, generator=stream, dtype=torch.float64),
+        torch.randn(3, 5, generator=stream).double(),
+    ]
     gradients = [g * torch.tensor([0.01, 1.0, 100.0]).view(3, *[1] * (g.ndim - 1)) for g in gradients]
     clipped = [g.clone() for g in gradients]
     clip_by_norm(clipped, 1.0)

@@ -144,11 +144,15 @@ def Dataset_as(dataset, arm):
 
 
 def test_every_setting_is_covered_by_the_test_above():
-    assert {key for change in CHANGES for key in change} | {k for p in PAIRS for k in p[1]} == set(Arm.model_fields)
+    assert {key for change in CHANGES for key in change} | {k for p in PAIRS for k in p[1]} == set(
+        Arm.model_fields
+    )
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}}, {"optimiser": ADAM}], ids=str
+    "settings",
+    [{}, {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}}, {"optimiser": ADAM}],
+    ids=str,
 )
 def test_a_seed_is_the_same_alone_and_in_company(settings, dataset):
     arm = small_arm(**settings)
@@ -160,7 +164,9 @@ def test_a_seed_is_the_same_alone_and_in_company(settings, dataset):
 def test_groups_of_lanes_change_nothing_but_rounding(dataset, monkeypatch):
     arm = small_arm()
     together = train(arm, [0, 1, 2, 3, 4], dataset)
-    monkeypatch.setattr(engine, "CACHE_BYTES", 2 * 8 * 16 * 8)  # two lanes: 8 images of 16 pixels, 8 bytes each
+    monkeypatch.setattr(
+        engine, "CACHE_BYTES", 2 * 8 * 16 * 8
+    )  # two lanes: 8 images of 16 pixels, 8 bytes each
     assert [len(g) for g in train_module.seed_groups(arm, [0, 1, 2, 3, 4], dataset)] == [2, 2, 1]
     grouped = train(arm, [0, 1, 2, 3, 4], dataset)
     assert [row[:3] for row in grouped.history] == [row[:3] for row in together.history]
@@ -214,7 +220,9 @@ def test_one_diverging_seed_leaves_the_others_alone(dataset, monkeypatch):
     assert all(np.isfinite(w).all() for w in trained.weights.values())
     assert max(row.at for row in trained.history if row.seed == 1 and row.metric == "train_loss_nats") == 1
     for name in expected.weights:
-        np.testing.assert_allclose(trained.weights[name][[0, 2]], expected.weights[name], rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            trained.weights[name][[0, 2]], expected.weights[name], rtol=1e-10, atol=1e-12
+        )
 
 
 def test_all_seeds_may_diverge(dataset):
@@ -272,7 +280,10 @@ def test_a_checkpoint_of_other_settings_is_not_used(dataset, tmp_path, monkeypat
 
     with pytest.raises(Killed):
         train(small_arm(epochs=4, lr=0.05), [0], dataset, checkpoint, kill)
-    assert train(small_arm(epochs=4), [0], dataset, checkpoint).history == train(small_arm(epochs=4), [0], dataset).history
+    assert (
+        train(small_arm(epochs=4), [0], dataset, checkpoint).history
+        == train(small_arm(epochs=4), [0], dataset).history
+    )
 
 
 def test_a_seed_stops_once_its_loss_is_at_the_floor(dataset):
@@ -310,11 +321,17 @@ def test_reported_numbers_are_those_of_the_weights(dataset):
     splits = Splits(dataset, [0, 1], 48, 16, 16)
     images, labels = splits.examples(splits.rows["test"])
     for lane in range(2):
-        model = models.build(lane, "mlp", (1, 4, 4), 3, hidden=[12, 8], batch_norm=True, dropout=0.5).double().eval()
+        model = (
+            models.build(lane, "mlp", (1, 4, 4), 3, hidden=[12, 8], batch_norm=True, dropout=0.5)
+            .double()
+            .eval()
+        )
         state = {n: torch.from_numpy(w[lane]) for n, w in trained.weights.items()}
         model.load_state_dict(state, strict=False)
         logits = model(images[lane])
-        assert final(trained, "test_loss_nats")[lane] == pytest.approx(F.cross_entropy(logits, labels[lane]).item())
+        assert final(trained, "test_loss_nats")[lane] == pytest.approx(
+            F.cross_entropy(logits, labels[lane]).item()
+        )
         error = 100 * (logits.argmax(1) != labels[lane]).double().mean().item()
         assert final(trained, "test_error_percent")[lane] == pytest.approx(error)
 
@@ -327,7 +344,9 @@ def test_linear_scaling_with_warmup_traces_goyals_rate(dataset):
 
 
 def test_batch_growth_counts_updates(dataset):
-    arm = small_arm(batch_size=6, epochs=3, schedule={"name": "batch_growth", "at": [0.3, 0.6], "factor": 4.0})
+    arm = small_arm(
+        batch_size=6, epochs=3, schedule={"name": "batch_growth", "at": [0.3, 0.6], "factor": 4.0}
+    )
     trained = train(arm, [0], dataset)
     assert final(trained, "updates") == [48 // 6 + 48 // 24 + 48 // 48]
 

@@ -6,11 +6,11 @@ rule judge:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
         f"{RESULTS}/{{experiment}}/claims.csv",
+    log:
+        f"{LOGS}/judge/{{experiment}}.log",
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),
         code=code_digest("judge"),
-    log:
-        f"{LOGS}/judge/{{experiment}}.log",
     shell:
         "largebatch judge --ask {params.ask:q} --observations {input} --claims {output} 2> {log}"
 
@@ -20,9 +20,9 @@ rule ledger:
         [f"{RESULTS}/{experiment.name}/claims.csv" for experiment in STUDY.experiments],
     output:
         f"{RESULTS}/claims.csv",
-    params:
-        code=code_digest("judge"),
     log:
         f"{LOGS}/ledger.log",
+    params:
+        code=code_digest("judge"),
     shell:
         "largebatch ledger --claims {input} --out {output} 2> {log}"

@@ -8,11 +8,11 @@ rule report:
         tables=[file for experiment in STUDY.experiments for file in table_files(experiment)],
     output:
         f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/report.log",
     params:
         ask=json.dumps(STUDY.to_report()),
         code=code_digest("report"),
-    log:
-        f"{LOGS}/report.log",
     shell:
         "largebatch report --ask {params.ask:q} --claims {input.claims} --figures {input.figures}"
         " --tables {input.tables} --out {output} 2> {log}"

@@ -3,22 +3,22 @@
 
 rule train:
     input:
-        lambda wildcards: data_file(ARMS[wildcards.arm]),
+        data_file,
     output:
         spec=f"{RESULTS}/runs/{{arm}}/spec.json",
         weights=f"{RESULTS}/runs/{{arm}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{arm}}/history.parquet",
         provenance=f"{RESULTS}/runs/{{arm}}/provenance.json",
-    params:
-        # Chosen settings only: a new setting with a default retrains nothing.
-        settings=lambda wildcards: json.dumps(ARMS[wildcards.arm].chosen()),
-        seeds=STUDY.seeds,
-        code=code_digest("train"),
     log:
         f"{LOGS}/train/{{arm}}.log",
     benchmark:
         f"{LOGS}/benchmarks/train/{{arm}}.tsv"
     threads: STUDY.threads
+    params:
+        # Chosen settings only: a new setting with a default retrains nothing.
+        settings=lambda wildcards: json.dumps(ARMS[wildcards.arm].chosen()),
+        seeds=STUDY.seeds,
+        code=code_digest("train"),
     shell:
         "largebatch train --settings {params.settings:q} --seeds {params.seeds} --data {input}"
         " --out $(dirname {output.spec}) --threads {threads} 2> {log}"

@@ -60,12 +60,15 @@ class Splits:
         count = len(dataset.labels)
         if train + validation + test > count:
             raise ValueError(
-                f"data: train + validation + test of at most {count} images; got {train} + {validation} + {test}"
+                f"data: train + validation + test of at most {count} images; "
+                f"got {train} + {validation} + {test}"
             )
         self.dataset = dataset
         order = torch.stack([torch.randperm(count, generator=generator(s, "split")) for s in seeds])
         parts = order[:, : train + validation + test].to(dataset.labels.device)
-        self.rows = dict(zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True))
+        self.rows = dict(
+            zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True)
+        )
         self.mean, self.std = self._moments()
 
     def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,7 +21,9 @@ GATHER_BYTES = 32 << 20
 EVALUATED_AT_ONCE = 512
 
 
-def lanes_at_once(widest: int, convolutional: bool, batch_size: int, bytes_each: int, device: torch.device) -> int:
+def lanes_at_once(
+    widest: int, convolutional: bool, batch_size: int, bytes_each: int, device: torch.device
+) -> int:
     """How many seeds to train together: what fits the cache of a processor; on a GPU, all.
 
     widest: values the widest layer puts out for one example. Convolutions on a processor gain nothing
@@ -40,7 +42,8 @@ class Lanes:
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         options = arm.model.model_dump(exclude={"name"})
         plain = [
-            models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options) for s in seeds
+            models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options)
+            for s in seeds
         ]
         self.model: Stacked = stack(plain).to(images.device, images.dtype)
         for layer in self.model.modules():
@@ -51,7 +54,9 @@ class Lanes:
         self.has_batch_norm = any(isinstance(m, StackedBatchNorm) for m in self.model.modules())
         self.weights = list(self.model.parameters())
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
-        self.optimiser = OPTIMISERS[arm.optimiser.name](self.weights, **arm.optimiser.model_dump(exclude={"name"}))
+        self.optimiser = OPTIMISERS[arm.optimiser.name](
+            self.weights, **arm.optimiser.model_dump(exclude={"name"})
+        )
         self.order = [generator(s, "order") for s in seeds]
         self.start = [w.detach().clone() for w in self.weights]
         self.schedule_options = arm.schedule.model_dump(exclude={"name"})
@@ -75,7 +80,9 @@ class Lanes:
         arm = self.arm
         if arm.schedule.name != "batch_growth":
             return arm.batch_size
-        return schedules.grown_batch(epoch / arm.epochs, arm.batch_size, arm.data.train, **self.schedule_options)
+        return schedules.grown_batch(
+            epoch / arm.epochs, arm.batch_size, arm.data.train, **self.schedule_options
+        )
 
     def updates_in(self, epoch: int) -> int:
         """Updates in this epoch; a short last batch is dropped or weighed as the arm says."""
@@ -162,7 +169,10 @@ class Lanes:
 
     def distance_from_start(self) -> torch.Tensor:
         """‖w - w₀‖ of each seed, in double precision; (s,)."""
-        squares = ((w.detach() - s).double().flatten(1).square().sum(1) for w, s in zip(self.weights, self.start, strict=True))
+        squares = (
+            (w.detach() - s).double().flatten(1).square().sum(1)
+            for w, s in zip(self.weights, self.start, strict=True)
+        )
         return sum(squares).sqrt()
 
     def finite(self) -> torch.Tensor:

@@ -49,7 +49,10 @@ def cnn(
         layers += [nn.ReLU(), nn.MaxPool2d(2)]
         width, height, breadth = size, height // 2, breadth // 2
     if height * breadth == 0:
-        raise ValueError(f"model cnn: at most {min(shape[1:]).bit_length() - 1} channels for images {shape}; got {channels}")
+        raise ValueError(
+            f"model cnn: at most {min(shape[1:]).bit_length() - 1} channels for images {shape}; "
+            f"got {channels}"
+        )
     layers.append(nn.Flatten())
     if dropout:
         layers.append(nn.Dropout(dropout))

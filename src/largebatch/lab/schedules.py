@@ -82,7 +82,7 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 
 
 def warmup(epoch: float, kind: str, epochs: float, start: float) -> float:
-    """Factor during the first `epochs`: `start` (constant) or a line from it to 1 (gradual). Goyal 2017, 2.2."""
+    """Factor in the first `epochs`: `start` (constant) or a line from it to 1 (gradual). Goyal 2017, 2.2."""
     if epoch >= epochs:
         return 1.0
     return start if kind == "constant" else start + (1 - start) * epoch / epochs

@@ -38,7 +38,9 @@ class StackedLinear(Stacked):
     def __init__(self, layers: list[nn.Linear]):
         super().__init__()
         self.weight = nn.Parameter(torch.stack([layer.weight.detach().T for layer in layers]).contiguous())
-        bias = None if layers[0].bias is None else torch.stack([layer.bias.detach()[None] for layer in layers])
+        bias = (
+            None if layers[0].bias is None else torch.stack([layer.bias.detach()[None] for layer in layers])
+        )
         self.bias = None if bias is None else nn.Parameter(bias)  # (s, 1, out)
 
     def forward(self, x):  # (s, b, in) -> (s, b, out)
@@ -64,10 +66,12 @@ class StackedConv2d(Stacked):
         self.bias = None if bias is None else nn.Parameter(bias)
 
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
-        seeds, batch = x.shape[:2]
+        seeds = x.shape[0]
         side_by_side = x.transpose(0, 1).flatten(1, 2)  # (b, s*c, h, w)
         bias = None if self.bias is None else self.bias.flatten()
-        out = F.conv2d(side_by_side, self.weight.flatten(0, 1), bias, groups=self.groups * seeds, **self.options)
+        out = F.conv2d(
+            side_by_side, self.weight.flatten(0, 1), bias, groups=self.groups * seeds, **self.options
+        )
         return out.unflatten(1, (seeds, -1)).transpose(0, 1)
 
 
@@ -184,7 +188,9 @@ class StackedContainer(Stacked):
 
     def plain(self):
         return {
-            f"{name}.{key}": tensor for name, child in self.named_children() for key, tensor in child.plain().items()
+            f"{name}.{key}": tensor
+            for name, child in self.named_children()
+            for key, tensor in child.plain().items()
         }
 
     def fill(self, plain):
@@ -213,14 +219,16 @@ class StackedByVmap(Stacked):
         for part in modules[0].modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd):
                 raise TypeError(
-                    f"{type(part).__name__} inside {type(modules[0]).__name__}, a module without a stacked twin: "
-                    "wanted it in nn.Sequential or Residual"
+                    f"{type(part).__name__} inside {type(modules[0]).__name__}, a module without a "
+                    "stacked twin: wanted it in nn.Sequential or Residual"
                 )
         # Kept out of the module tree: its own weights are not trained.
         self.template = (modules[0],)
         states = [dict(m.named_parameters()) for m in modules]
         self.names = list(states[0])
-        self.stacked = nn.ParameterList(torch.stack([s[name].detach() for s in states]) for name in self.names)
+        self.stacked = nn.ParameterList(
+            torch.stack([s[name].detach() for s in states]) for name in self.names
+        )
 
     def forward(self, x):
         def one(weights, x):

@@ -45,7 +45,11 @@ class Record:
 
 
 def train(
-    arm: Arm, seeds: list[int], dataset: Dataset, checkpoint: Path | None = None, report: Report = lambda text: None
+    arm: Arm,
+    seeds: list[int],
+    dataset: Dataset,
+    checkpoint: Path | None = None,
+    report: Report = lambda text: None,
 ) -> Trained:
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job."""
     state = read_checkpoint(checkpoint, arm)
@@ -129,7 +133,9 @@ def observe(lanes: Lanes, records: dict[int, Record]) -> None:
         record.rows.append(Observation(seed, "updates", lanes.epoch, lanes.updates))
         record.losses.append((lanes.epoch, table["train"][0][lane]))
         record.weights = {name: tensor[lane].clone() for name, tensor in plain.items()}
-    stays = [lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])]
+    stays = [
+        lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])
+    ]
     if len(stays) < len(lanes.seeds):
         lanes.keep(stays)
 

@@ -1,0 +1,150 @@
+"""Read a YAML file as a model; whatever is wrong is a ConfigError of one line.
+
+The line says file, key, what was wanted, what was got.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+T = TypeVar("T", bound=BaseModel)  # PEP 695 needs Python 3.12
+
+
+class ConfigError(Exception):
+    """A configuration that cannot run; its text is one line for the person who wrote it."""
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error: plain YAML drops the first silently."""
+
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return node
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping in a YAML file."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+    except OSError as error:
+        raise ConfigError(f"{path}: wanted a readable file; got {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{path}: {line}wanted valid YAML; got: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:  # not text, or a date that is none
+        raise ConfigError(f"{path}: wanted valid YAML; got: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: wanted keys and values; got {type(content).__name__}")
+    return content
+
+
+def checked(kind: type[T], raw: Any, path: Path, key: str = "", origin: dict[str, str] | None = None) -> T:
+    """`raw` as `kind`, or a ConfigError about its first mistake.
+
+    key: where `raw` stands in the file; origin: where those of its keys stand that are elsewhere.
+    """
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        head = (origin or {}).get(first["loc"][0], key) if first["loc"] else key
+        where = ".".join(filter(None, (head, dotted(first, raw))))
+        raise ConfigError(f"{path}: {where}: {explain(first, kind)}{more}") from None
+
+
+def dotted(mistake: dict, raw: Any) -> str:
+    """The key of a pydantic mistake as in the file: no union tags, list items by their id or name."""
+    key = ""
+    for part in mistake["loc"]:
+        if isinstance(raw, list) and isinstance(part, int):
+            raw = raw[part]
+            name = (raw.get("id") or raw.get("name")) if isinstance(raw, dict) else None
+            key += f"[{name or part}]"
+        elif isinstance(raw, dict) and part in raw:
+            raw = raw[part]
+            key += f".{part}"
+    if mistake["type"] == "missing":
+        key += f".{mistake['loc'][-1]}"
+    if mistake["type"].startswith("union_tag"):
+        key += "." + mistake["ctx"]["discriminator"].strip("'")
+    return key.removeprefix(".")
+
+
+# What is wanted, by the type of a pydantic mistake, where pydantic's own words do not say it.
+WANTED = {
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "literal_error": "one of {expected}",
+    "union_tag_invalid": "one of {expected_tags}",
+    "string_pattern_mismatch": "text like {pattern}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+}
+
+
+def explain(mistake: dict, kind: type[BaseModel]) -> str:
+    """'wanted ...; got ...' of a pydantic mistake."""
+    what, got, context = mistake["type"], mistake["input"], mistake.get("ctx", {})
+    if what == "value_error":
+        return f"wanted {context['error']}"
+    if what == "extra_forbidden":
+        return f"wanted a key among {known_keys(kind, mistake['loc'])}; got {mistake['loc'][-1]!r}"
+    if what in ("missing", "union_tag_not_found"):
+        return "wanted a value; got none"
+    if what == "union_tag_invalid":
+        got = context["tag"]
+    words = mistake["msg"].removeprefix("Input should be ")
+    wanted = WANTED[what].format(**context) if what in WANTED else words
+    hint = hint_at_number(got, what) if what in ("int_type", "float_type") else ""
+    return f"wanted {wanted}; got {shortened(got)}{hint}"
+
+
+def known_keys(kind: type[BaseModel], location: tuple) -> list[str]:
+    """The keys that may stand where a mistake's location does, by the model's JSON schema."""
+    schema = kind.model_json_schema()
+
+    def resolved(node: dict) -> dict:
+        while "$ref" in node or "anyOf" in node:
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["anyOf"][0]
+        return node
+
+    node = schema
+    for part in location[:-1]:
+        node = resolved(node)
+        if "discriminator" in node:  # the part is the tag of a union
+            node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif "items" in node:
+            node = node["items"]
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:  # a mapping of names to models
+            (node,) = node["patternProperties"].values()
+    return sorted(resolved(node)["properties"])
+
+
+def hint_at_number(got: Any, what: str) -> str:
+    """How to write what a person meant as a number and YAML 1.1 reads as text, such as 1e-3."""
+    mantissa, e, exponent = got.lower().partition("e") if isinstance(got, str) else ("", "", "")
+    try:
+        text = f"{float(mantissa)}{e}{int(exponent):+03d}" if e else f"{float(mantissa):g}"
+    except ValueError:
+        return ""
+    if not e:
+        return " (text: take off the quotes)"
+    return f" (text to YAML: write {text if what == 'float_type' else 'all its digits'})"
+
+
+def shortened(value: Any) -> str:
+    """A value as code, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."

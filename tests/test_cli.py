@@ -1,0 +1,221 @@
+"""The command line: what a person and a rule see of it, in this process and once as the real command."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from largebatch import cli, progress
+from largebatch.cli import COMMANDS, main
+from largebatch.files import checksum, read_arrays, read_json, read_observations
+from largebatch.question import END_ONLY, METRICS
+from largebatch.spec import Arm
+from tests.conftest import REPOSITORY, SMALL, small_arm
+
+COMMAND = Path(sys.executable).with_name("largebatch")
+GOOD = REPOSITORY / "config" / "smoke.yaml"
+CURVATURE = {
+    "examples": 16,
+    "eigenvalue_iterations": 5,
+    "eigenvalue_tolerance": 0.1,
+    "trace_probes": 2,
+}
+
+
+@pytest.fixture
+def bad(tmp_path) -> Path:
+    """A scale file with one seed."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(GOOD.read_text().replace("seeds: 3", "seeds: 1"))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def processor():
+    """Gives back what lab.device sets for its process."""
+    yield
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(1)
+
+
+def test_check_says_how_much_there_is_to_do(capsys):
+    assert main(["check", str(GOOD)]) == 0
+    assert capsys.readouterr().out == f"{GOOD}: 3 experiments, 61 arms, 3 seeds each\n"
+
+
+def test_check_says_in_one_line_what_is_wrong(bad, capsys):
+    assert main(["check", str(bad)]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        f"largebatch check: {bad}: seeds: wanted greater than or equal to 2; got 1\n",
+    )
+
+
+def test_the_installed_command(bad, tmp_path):
+    def largebatch(*words):
+        environment = os.environ | {"LARGEBATCH_WARM": "0"}
+        return subprocess.run(
+            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
+
+    good, wrong = largebatch("check", GOOD), largebatch("check", "bad.yaml")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr == "largebatch check: bad.yaml: seeds: wanted greater than or equal to 2; got 1\n"
+
+
+@pytest.mark.parametrize("words", [["nope"], [], ["train"], ["check", "a", "b"]], ids=" ".join)
+def test_a_command_that_there_is_not(words, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(words)
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: largebatch")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    _, what, room, arguments = COMMANDS[command]
+    with pytest.raises(SystemExit) as leaving:
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert leaving.value.code == 0 and what in said
+    assert all(argument in said for argument in arguments)
+    assert room in ("lab", "study", None)
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(f" {name} {what}" in said for name, (_, what, *_) in COMMANDS.items())
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch, capsys):
+    """A mistake in the code is not to be mended from its last line."""
+
+    def broken(a):
+        raise KeyError("lane")
+
+    monkeypatch.setitem(COMMANDS, "check", (broken, *COMMANDS["check"][1:]))
+    assert main(["check", str(GOOD)]) == 1
+    line, *rest = capsys.readouterr().err.splitlines()
+    assert line == "largebatch check: KeyError: 'lane'" and "Traceback" in rest[0]
+
+
+def train(folder, file, seeds=2, **settings) -> list[str]:
+    arm = small_arm(**settings)
+    out = folder / "runs" / arm.id
+    return [
+        *("train", "--settings", json.dumps(arm.chosen()), "--seeds", str(seeds)),
+        *("--data", str(file), "--out", str(out), "--threads", "1"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A results folder with the data and one trained arm, by the commands a rule calls."""
+    folder = tmp_path_factory.mktemp("results")
+    data = folder / "data" / "digits.safetensors"
+    assert main(["data", "--name", "digits", "--out", str(data)]) == 0
+    assert main(train(folder, data)) == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained) -> Path:
+    return trained / "runs" / small_arm().id
+
+
+def test_data_are_one_file(trained):
+    arrays = read_arrays(trained / "data" / "digits.safetensors")
+    assert arrays["images"].shape == (1797, 1, 8, 8) and arrays["labels"].shape == (1797,)
+
+
+def test_train_writes_what_a_run_is(run, trained):
+    assert {path.name for path in run.iterdir()} == {
+        "spec.json",
+        "weights.safetensors",
+        "history.parquet",
+        "provenance.json",
+    }
+    spec = read_json(run / "spec.json")
+    assert Arm.model_validate(spec["arm"]) == small_arm() and spec["chosen"] == SMALL
+    assert spec["seeds"] == [0, 1]
+    assert all(len(array) == 2 for array in read_arrays(run / "weights.safetensors").values())
+    record = read_json(run / "provenance.json")
+    assert record["stage"] == "train" and record["settings"] == SMALL
+    assert record["inputs"] == {"digits.safetensors": checksum(trained / "data" / "digits.safetensors")}
+    assert record["seconds"] > 0 and record["peak_memory_mib"] > 1 and record["device"]
+
+
+def test_a_history_holds_known_metrics_and_those_of_the_end_only_there(run):
+    rows = read_observations(run / "history.parquet").to_pylist()
+    metrics = {row["metric"] for row in rows}
+    measured = {m for m in METRICS if m.startswith("hessian")} | {"peak_learning_rate"}
+    assert metrics == METRICS.keys() - measured
+    assert {row["metric"] for row in rows if row["at"] is None} == metrics & END_ONLY
+    assert {row["seed"] for row in rows} == {0, 1}
+
+
+def test_the_same_arm_gives_the_same_bytes(run, trained, tmp_path):
+    assert main(train(tmp_path, trained / "data" / "digits.safetensors")) == 0
+    for name in ("history.parquet", "weights.safetensors", "spec.json"):
+        assert (run / name).read_bytes() == (tmp_path / "runs" / run.name / name).read_bytes()
+
+
+def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):
+    progress.begin(tmp_path, [small_arm(epochs=1).id, "another"])
+    assert main(train(tmp_path, trained / "data" / "digits.safetensors", epochs=1, seeds=1)) == 0
+    said = r"\[1/2 arms, about \d+ s left\] trained mlp-digits-b8-lr0\.1-constant-\w{8} in \d\.\d s\n"
+    assert re.fullmatch(said, capfd.readouterr().out)
+
+
+def test_measure_writes_observations(run, trained, tmp_path):
+    out = tmp_path / "curvature.parquet"
+    words = [
+        *("measure", "--measure", "curvature", "--options", json.dumps(CURVATURE), "--run", str(run)),
+        *("--data", str(trained / "data" / "digits.safetensors"), "--out", str(out), "--threads", "1"),
+    ]
+    assert main(words) == 0
+    first = out.read_bytes()
+    rows = read_observations(out).to_pylist()
+    wanted = ["hessian_top_eigenvalue", "hessian_trace"]
+    assert [(row["seed"], row["metric"]) for row in rows] == [(s, m) for s in (0, 1) for m in wanted]
+    assert all(row["at"] is None and math.isfinite(row["value"]) for row in rows)
+    assert main(words) == 0
+    assert out.read_bytes() == first
+
+
+def test_a_job_that_cannot_start_says_why_first(tmp_path, capfd):
+    """One line for the terminal; the log has where as well."""
+    absent = tmp_path / "absent.safetensors"
+    assert main(train(tmp_path, absent)) == 1
+    out, err = capfd.readouterr()
+    line, *rest = err.splitlines()
+    assert line.startswith("largebatch train: ") and str(absent) in line
+    assert rest[0].startswith("Traceback")
+    assert out == f"{line}\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_split_larger_than_the_data_is_refused(trained, tmp_path, capfd):
+    data = SMALL["data"] | {"test": 5000}
+    assert main(train(tmp_path, trained / "data" / "digits.safetensors", data=data)) == 1
+    assert "train + validation + test of at most 1797 images; got 48 + 16 + 5000" in capfd.readouterr().err
+
+
+def test_jobs_are_run_warm_and_questions_here(monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli.warm, "run", lambda room, arguments, run: asked.append((room, arguments)) or 7)
+    monkeypatch.setattr(cli, "main", lambda arguments: 5)
+    for words, code in ((["train", "--x"], 7), (["draw"], 7), (["check", "x"], 5), (["nope"], 5), ([], 5)):
+        monkeypatch.setattr(sys, "argv", ["largebatch", *words])
+        assert cli.entry() == code
+    assert asked == [("lab", ["train", "--x"]), ("study", ["draw"])]

@@ -1,0 +1,809 @@
+"""What a person may get wrong in the configuration is said in one line; what is right makes the study."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from largebatch.config import ConfigError, Study, load_study
+from largebatch.question import Claim, Figure, Table
+from largebatch.spec import Arm
+from tests.conftest import REPOSITORY
+
+ABSENT = object()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of config/ to spoil."""
+    return shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+
+
+def put(content, key, value):
+    """Set the value at a dotted key; ABSENT takes it away, a function is given the value that is there."""
+    *way, last = (int(part) if part.isdigit() else part for part in key.split("/"))
+    for part in way:
+        content = content[part]
+    if value is ABSENT:
+        del content[last]
+    else:
+        content[last] = value(content[last]) if callable(value) else value
+
+
+def spoil(path, edits):
+    """Set values in a YAML file by their keys, written with /."""
+    content = yaml.safe_load(path.read_text())
+    for key, value in edits.items():
+        put(content, key, value)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+
+
+def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
+    """The one line that load_study says, without the folder."""
+    with pytest.raises(ConfigError) as caught:
+        load_study(folder / scale, overrides)
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < 600
+    assert text.startswith(f"{folder}/")
+    return text.removeprefix(f"{folder}/")
+
+
+SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"
+K, G = "numbers/keskar", "numbers/goyal"
+CLAIM = "claims/0"
+
+# file, {key: value}, the key that is named, what is wanted, what is got (both as regular expressions)
+MISTAKES = {
+    # scale file
+    "unknown key": (SMOKE, {"colour": "red"}, "colour", r"a key among \['base', 'experiments'.*", "'colour'"),
+    "no seeds": (SMOKE, {"seeds": ABSENT}, "seeds", "a value", "none"),
+    "one seed": (SMOKE, {"seeds": 1}, "seeds", "greater than or equal to 2", "1"),
+    "quoted seeds": (SMOKE, {"seeds": "3"}, "seeds", "a valid integer", r"'3' \(text: take off the quotes\)"),
+    "seeds as a text": (
+        SMOKE,
+        {"seeds": "2e1"},
+        "seeds",
+        "a valid integer",
+        r"'2e1' \(text to YAML: write all .*",
+    ),
+    "seeds as a list": (SMOKE, {"seeds": [0, 1]}, "seeds", "a valid integer", r"\[0, 1\]"),
+    "a bad name": (SMOKE, {"scale": "My scale"}, "scale", "text like .*", "'My scale'"),
+    "two mistakes": (
+        SMOKE,
+        {"seeds": 1, "threads": 0},
+        "seeds",
+        "greater than or equal to 2",
+        r"1 \(and 1 more\)",
+    ),
+    "no experiments": (SMOKE, {"experiments": []}, "experiments", "at least 1 entries", r"\[\]"),
+    "an unknown experiment": (
+        SMOKE,
+        {"experiments": ["keskr"]},
+        "experiments",
+        r"names among \['goyal', 'keskar', 'schedules'\]",
+        "'keskr'",
+    ),
+    "an experiment twice": (
+        SMOKE,
+        {"experiments": ["keskar", "goyal", "keskar"]},
+        "experiments",
+        "each name once",
+        r"\['keskar'\] repeatedly",
+    ),
+    "no numbers": (SMOKE, {K: ABSENT}, "numbers", "a key 'keskar', listed in experiments", "none"),
+    "numbers as a list": (SMOKE, {"numbers": ["keskar"]}, "numbers", "keys and values", r"\['keskar'\]"),
+    "an unknown key of an experiment": (
+        SMOKE,
+        {f"{K}/arm": {}},
+        "numbers.keskar.arm",
+        r"a key among \['arms', 'base', 'crossed'\]",
+        "'arm'",
+    ),
+    "an arm with a bad name": (
+        SMOKE,
+        {f"{K}/arms/Small": {}},
+        "numbers.keskar.arms.Small",
+        "text like .*",
+        "'Small'",
+    ),
+    "an arm that is a list": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd": [4, 26]},
+        "numbers.keskar.arms.sweep_sgd",
+        "keys and values",
+        r"\[4, 26\]",
+    ),
+    "arms without variants": (
+        SMOKE,
+        {f"{K}/crossed/variants": {}},
+        "numbers.keskar.crossed.variants",
+        "at least 1 entries",
+        r"\{\}",
+    ),
+    "an unknown measure in the scale": (
+        SMOKE,
+        {"measures/sharpness": {}},
+        "measures.sharpness",
+        r"a key among \['curvature'\]",
+        "'sharpness'",
+    ),
+    "a measure that is a number": (
+        SMOKE,
+        {"measures/curvature": 3},
+        "measures.curvature",
+        "keys and values",
+        "3",
+    ),
+    # settings of arms: the key is that of the layer that says it
+    "an unknown setting of all": (
+        SMOKE,
+        {"base/epoch": 3},
+        "base.epoch",
+        r"a key among \[.*'epochs'.*",
+        "'epoch'",
+    ),
+    "an unknown setting of an experiment": (
+        SMOKE,
+        {f"{K}/base/rate": 0.1},
+        "numbers.keskar.base.rate",
+        r"a key among \[.*'lr'.*",
+        "'rate'",
+    ),
+    "an unknown setting of an arm": (
+        SMOKE,
+        {f"{K}/arms/sb_adam_epochs/colour": "red"},
+        "numbers.keskar.arms.sb_adam_epochs.colour",
+        "a key among .*",
+        "'colour'",
+    ),
+    "an unknown setting of a crossed arm": (
+        SMOKE,
+        {f"{K}/crossed/arms/sgd/colour": "red"},
+        "numbers.keskar.crossed.arms.sgd.colour",
+        "a key among .*",
+        "'colour'",
+    ),
+    "an unknown setting of a variant": (
+        SMOKE,
+        {f"{K}/crossed/variants/small/colour": "red"},
+        "numbers.keskar.crossed.variants.small.colour",
+        "a key among .*",
+        "'colour'",
+    ),
+    "no rate": (
+        SMOKE,
+        {f"{K}/arms/sb_adam_epochs/lr": ABSENT, f"{K}/base/lr": ABSENT},
+        "numbers.keskar.arms.sb_adam_epochs.lr",
+        "a value",
+        "none",
+    ),
+    "a rate as a text": (
+        SMOKE,
+        {f"{K}/base/lr": "1e-3"},
+        "numbers.keskar.base.lr",
+        "a valid number",
+        r"'1e-3' \(text to YAML: write 1\.0e-03\)",
+    ),
+    "a rate of many digits as a text": (
+        SMOKE,
+        {f"{K}/base/lr": "1.2345E3"},
+        "numbers.keskar.base.lr",
+        "a valid number",
+        r"'1\.2345E3' \(text to YAML: write 1\.2345e\+03\)",
+    ),
+    "a quoted rate": (
+        SMOKE,
+        {f"{K}/base/lr": "0.05"},
+        "numbers.keskar.base.lr",
+        "a valid number",
+        r"'0\.05' \(text: take off the quotes\)",
+    ),
+    "a rate in words": (
+        SMOKE,
+        {f"{K}/base/lr": "small"},
+        "numbers.keskar.base.lr",
+        "a valid number",
+        "'small'",
+    ),
+    "a negative rate": (
+        SMOKE,
+        {f"{K}/base/lr": -0.1},
+        "numbers.keskar.base.lr",
+        "greater than 0",
+        r"-0\.1",
+    ),
+    "a quoted batch": (
+        SMOKE,
+        {f"{K}/crossed/variants/small/batch_size": "4"},
+        "numbers.keskar.crossed.variants.small.batch_size",
+        "a valid integer",
+        r"'4' \(text: take off the quotes\)",
+    ),
+    "no epochs at all": (
+        SMOKE,
+        {f"{K}/base/epochs": 0},
+        "numbers.keskar.base.epochs",
+        "greater than or equal to 1",
+        "0",
+    ),
+    "half an epoch": (
+        SMOKE,
+        {f"{K}/base/epochs": 0.5},
+        "numbers.keskar.base.epochs",
+        "a valid integer",
+        r"0\.5",
+    ),
+    "a batch beyond the training part": (
+        SMOKE,
+        {f"{K}/arms/sb_adam_epochs/batch_size": 5000},
+        "numbers.keskar.arms.sb_adam_epochs",
+        "batch_size of at most data.train = 256",
+        "5000",
+    ),
+    "a crossed batch beyond the training part": (
+        SMOKE,
+        {f"{K}/crossed/variants/full/batch_size": 512},
+        "numbers.keskar.crossed[adam.full]",
+        "batch_size of at most data.train = 256",
+        "512",
+    ),
+    "scaling without a base batch": (
+        SMOKE,
+        {f"{G}/base/base_batch_size": ABSENT},
+        "numbers.goyal.arms.base_lr_large",
+        "base_batch_size with lr_rule: linear",
+        "none",
+    ),
+    "an unknown model": (
+        SMOKE,
+        {"base/model": {"name": "transformer"}},
+        "base.model.name",
+        "one of 'mlp', 'cnn'",
+        "'transformer'",
+    ),
+    "a model without a name": (SMOKE, {"base/model": {"hidden": [8]}}, "base.model.name", "a value", "none"),
+    "a model that is a text": (SMOKE, {"base/model": "mlp"}, "base.model", "keys and values", "'mlp'"),
+    "an mlp without layers": (SMOKE, {"base/model": {"name": "mlp"}}, "base.model.hidden", "a value", "none"),
+    "an mlp with a setting of a cnn": (
+        SMOKE,
+        {"base/model/channels": [8]},
+        "base.model.channels",
+        r"a key among \['activation', 'batch_norm', 'dropout', 'hidden', 'name'\]",
+        "'channels'",
+    ),
+    "a layer of no units": (
+        SMOKE,
+        {"base/model/hidden": [16, 0]},
+        "base.model.hidden[1]",
+        "greater than or equal to 1",
+        "0",
+    ),
+    "an unknown activation": (
+        SMOKE,
+        {"base/model/activation": "gelu"},
+        "base.model.activation",
+        "one of 'relu' or 'tanh'",
+        "'gelu'",
+    ),
+    "an unknown schedule": (
+        SMOKE,
+        {"numbers/schedules/crossed/arms/cosine/schedule/name": "cos"},
+        "numbers.schedules.crossed.arms.cosine.schedule.name",
+        "one of 'constant', 'step', .*",
+        "'cos'",
+    ),
+    "an unknown optimiser": (
+        SMOKE,
+        {"base/optimiser": {"name": "lamb"}},
+        "base.optimiser.name",
+        "one of 'sgd', 'adam'",
+        "'lamb'",
+    ),
+    "an unknown setting of an optimiser": (
+        SMOKE,
+        {"base/optimiser/beta1": 0.9},
+        "base.optimiser.beta1",
+        r"a key among \['momentum', 'name', 'nesterov'\]",
+        "'beta1'",
+    ),
+    "nesterov without momentum": (
+        SMOKE,
+        {f"{G}/base/optimiser/momentum": 0},
+        "numbers.goyal.base.optimiser",
+        "a momentum above 0 with nesterov: true",
+        "momentum 0",
+    ),
+    "an unknown data set": (
+        SMOKE,
+        {"base/data/name": "mnist"},
+        "base.data.name",
+        "one of 'digits'",
+        "'mnist'",
+    ),
+    # grids
+    "a grid that is no list": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid/batch_size": 4},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, each with a list of different values",
+        r"\{'batch_size': 4\}",
+    ),
+    "a grid of an unknown setting": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid": {"size": [4, 26]}},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, .*",
+        r"\{'size': \[4, 26\]\}",
+    ),
+    "an empty grid": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid": {}},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, .*",
+        r"\{\}",
+    ),
+    "a grid of nothing": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid": None},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, .*",
+        "None",
+    ),
+    "a grid of no values": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid/batch_size": []},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, .*",
+        r"\{'batch_size': \[\]\}",
+    ),
+    "a grid with a value twice": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid/batch_size": [4, 26, 4]},
+        "numbers.keskar.arms.sweep_sgd.grid",
+        "settings of an arm, .*",
+        r"\{'batch_size': \[4, 26, 4\]\}",
+    ),
+    "a grid in a variant": (
+        SMOKE,
+        {f"{G}/crossed/variants/sweep/grid": 32},
+        "numbers.goyal.crossed.variants.sweep.grid",
+        "settings of an arm, .*",
+        "32",
+    ),
+    "a wrong value in a grid": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/grid/batch_size": [4, 0]},
+        "numbers.keskar.arms.sweep_sgd.grid.batch_size",
+        "greater than or equal to 1",
+        "0",
+    ),
+    "tuned on the test split": (
+        SMOKE,
+        {"numbers/schedules/crossed/variants/small_tuned/tuned_on": "test_error_percent"},
+        "numbers.schedules.crossed.variants.small_tuned.tuned_on",
+        r"one of \('validation_loss_nats', 'validation_error_percent'\) beside a grid",
+        "'test_error_percent'",
+    ),
+    "tuned without a grid": (
+        SMOKE,
+        {"numbers/schedules/crossed/variants/small_tuned/grid": ABSENT},
+        "numbers.schedules.crossed.variants.small_tuned.tuned_on",
+        "one of .* beside a grid",
+        "'validation_loss_nats' without one",
+    ),
+    # experiment files
+    "an unknown key of a question": (
+        KESKAR,
+        {"claim": []},
+        "claim",
+        r"a key among \['claims', .*",
+        "'claim'",
+    ),
+    "no figures": (KESKAR, {"figures": ABSENT}, "figures", "a value", "none"),
+    "the wrong file name": (
+        KESKAR,
+        {"experiment": "kesker"},
+        "experiment",
+        "'keskar', the file's name",
+        "'kesker'",
+    ),
+    "claims as a mapping": (KESKAR, {"claims": {"K1": {}}}, "claims", "a valid list", r"\{'K1': \{\}\}"),
+    "an unknown measure": (
+        KESKAR,
+        {"measures": {"sharpness": ["sweep_sgd"]}},
+        "measures.sharpness",
+        "one of 'curvature'",
+        "'sharpness'",
+    ),
+    "an unknown key of a claim": (
+        KESKAR,
+        {f"{CLAIM}/colour": "red"},
+        "claims[K1].colour",
+        r"a key among \['a', 'b', 'deviation', .*",
+        "'colour'",
+    ),
+    "an unknown key of an operand": (
+        KESKAR,
+        {f"{CLAIM}/a/metrc": "updates"},
+        "claims[K1].a.metrc",
+        r"a key among \['arm', 'at', 'metric'\]",
+        "'metrc'",
+    ),
+    "a claim of an unknown kind": (
+        KESKAR,
+        {f"{CLAIM}/kind": "differnce"},
+        "claims[K1].kind",
+        "one of 'difference', 'ratio', .*",
+        "'differnce'",
+    ),
+    "a claim of no kind": (KESKAR, {f"{CLAIM}/kind": ABSENT}, "claims[K1].kind", "a value", "none"),
+    "a claim without a side": (KESKAR, {f"{CLAIM}/b": ABSENT}, "claims[K1].b", "a value", "none"),
+    "an unknown metric": (
+        KESKAR,
+        {f"{CLAIM}/metric": "test_accuracy"},
+        "claims[K1].metric",
+        "one of 'train_loss_nats', .*",
+        "'test_accuracy'",
+    ),
+    "a bad id": (KESKAR, {f"{CLAIM}/id": "first"}, "claims[first].id", "text like .*", "'first'"),
+    "a claim that is a text": (
+        KESKAR,
+        {CLAIM: "small is better"},
+        "claims[0]",
+        "keys and values",
+        "'small is better'",
+    ),
+    "a threshold as a text": (
+        KESKAR,
+        {f"{CLAIM}/expect/above": "1e-2"},
+        "claims[K1].expect.above",
+        "a valid number",
+        r"'1e-2' \(text to YAML: write 1\.0e-02\)",
+    ),
+    "both sides of a threshold": (
+        KESKAR,
+        {f"{CLAIM}/expect": {"above": 0.0, "below": 1.0}},
+        "claims[K1].expect",
+        "exactly one of above, below",
+        r"\['above', 'below'\]",
+    ),
+    "no side of a threshold": (
+        KESKAR,
+        {f"{CLAIM}/expect": {}},
+        "claims[K1].expect",
+        "exactly one of above, below",
+        r"\[\]",
+    ),
+    "two readings": (
+        KESKAR,
+        {f"{CLAIM}/a/at": {"share": 0.5, "median_of_last": 5}},
+        "claims[K1].a.at",
+        "exactly one of share, same_updates_as, median_of_last",
+        r"\['share', 'median_of_last'\]",
+    ),
+    "no reading": (KESKAR, {f"{CLAIM}/a/at": {}}, "claims[K1].a.at", "exactly one of share, .*", r"\[\]"),
+    "a figure of an unknown kind": (
+        KESKAR,
+        {"figures/0/kind": "bars"},
+        "figures[batch_sweep].kind",
+        "one of 'against_setting', .*",
+        "'bars'",
+    ),
+    "a figure of no lines": (
+        KESKAR,
+        {"figures/0/lines": {}},
+        "figures[batch_sweep].lines",
+        "at least 1 entries",
+        r"\{\}",
+    ),
+    "a figure of three panels": (
+        KESKAR,
+        {"figures/0/y": ["updates", "diverged", "test_error_percent"]},
+        "figures[batch_sweep].y",
+        "at most 2 entries",
+        r"\[.*\]",
+    ),
+    "an unknown metric of a table": (
+        KESKAR,
+        {"tables/0/metrics/0": "speed"},
+        "tables[convergence].metrics[0]",
+        "one of .*",
+        "'speed'",
+    ),
+    # what a question says about the scale's arms; the rest is in test_references.py
+    "a claim about an unknown arm": (
+        KESKAR,
+        {f"{CLAIM}/a/arm": "adam.smal"},
+        "claims[K1].a.arm",
+        r"an arm that the scale has, such as \['adam.small', .*",
+        "'adam.smal'",
+    ),
+    "a claim in two experiments": (
+        GOYAL,
+        {f"{CLAIM}/id": "K1"},
+        None,
+        "each claim's id in one of them",
+        r"\['K1'\] repeatedly",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "edits", "key", "wanted", "got"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_file_key_wanted_and_got(folder, file, edits, key, wanted, got):
+    spoil(folder / file, edits)
+    where = re.escape(f"{file}: {key}" if key else "smoke.yaml: experiments")
+    text = complaint(folder)
+    assert re.fullmatch(rf"{where}: wanted {wanted}; got {got}( \(and \d+ more\))?", text), text
+
+
+def mappings(content, place=()):
+    """The places of all mappings in a parsed file."""
+    if isinstance(content, dict):
+        yield place
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from mappings(value, (*place, key))
+
+
+@pytest.mark.parametrize("file", [SMOKE, KESKAR, GOYAL, "experiments/schedules.yaml"])
+def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
+    config = REPOSITORY / "config"
+    parsed = {path: yaml.safe_load(path.read_text()) for path in config.rglob("*.yaml")}
+    monkeypatch.setattr("largebatch.config.read_yaml", parsed.__getitem__)
+    asked = "keskar,goyal,schedules" if file == SMOKE else Path(file).stem
+    for place in [*mappings(parsed[config / file])]:
+        spoilt = parsed[config / file]
+        for key in place:
+            spoilt = spoilt[key]
+        spoilt["zzz"] = 1
+        with pytest.raises(ConfigError) as caught:
+            load_study(config / SMOKE, {"experiments": asked})
+        assert re.fullmatch(
+            rf"{config / file}: .+: wanted .+; got .*zzz.*|{config / file}: .*zzz: wanted .+; got .+",
+            str(caught.value),
+        ), place
+        del spoilt["zzz"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", "wanted keys and values; got NoneType"),
+        ("- keskar\n- goyal\n", "wanted keys and values; got list"),
+        ("seeds\n", "wanted keys and values; got str"),
+        (
+            "scale: smoke\nexperiments: [keskar\nseeds: 3\n",
+            "line 3: wanted valid YAML; got: expected ',' or ']', but got ':'",
+        ),
+        (
+            "scale: smoke\n\tseeds: 3\n",
+            r"line 2: wanted valid YAML; got: found character '\t' that cannot start any token",
+        ),
+        ("seeds: 3\nscale: smoke\nseeds: 4\n", "line 3: wanted valid YAML; got: the key 'seeds' twice"),
+        ("seeds: 2024-13-45\n", "wanted valid YAML; got: month must be in 1..12"),
+        ("scale: \x00\n", "wanted valid YAML; got: unacceptable character #x0000"),
+    ],
+    ids=["empty", "list", "text", "bracket", "tab", "key twice", "date", "zero byte"],
+)
+@pytest.mark.parametrize("file", [SMOKE, KESKAR])
+def test_a_file_that_is_no_mapping(folder, file, text, wanted):
+    (folder / file).write_text(text)
+    assert complaint(folder).startswith(f"{file}: {wanted}")
+
+
+def test_a_file_that_is_no_text(folder):
+    (folder / SMOKE).write_bytes(b"scale: \xff\xfe")
+    assert complaint(folder).startswith("smoke.yaml: wanted valid YAML; got: 'utf-8' codec can't decode")
+
+
+def test_a_file_that_is_not_there(folder):
+    assert (
+        complaint(folder, "nope.yaml") == "nope.yaml: wanted a readable file; got No such file or directory"
+    )
+    assert complaint(folder, "experiments") == "experiments: wanted a readable file; got Is a directory"
+
+
+def test_a_rate_written_as_people_write_it(folder):
+    """PyYAML reads 1e-3 as text."""
+    text = (folder / SMOKE).read_text()
+    (folder / SMOKE).write_text(text.replace("base: {lr: 0.05,", "base: {lr: 1e-3,"))
+    assert complaint(folder) == (
+        "smoke.yaml: numbers.keskar.base.lr: wanted a valid number; got '1e-3' (text to YAML: write 1.0e-03)"
+    )
+
+
+def test_a_long_value_is_cut(folder):
+    spoil(folder / SMOKE, {"seeds": list(range(1000))})
+    assert complaint(folder).endswith("...")
+
+
+def test_overrides_are_checked_as_the_file_is(folder):
+    assert complaint(folder, overrides={"seeds": 1}).startswith("smoke.yaml: seeds: wanted greater")
+    assert complaint(folder, overrides={"seed": 5}).startswith("smoke.yaml: seed: wanted a key among")
+    assert "'nope'" in complaint(folder, overrides={"experiments": "keskar,nope"})
+
+
+# What is right.
+
+
+@pytest.fixture(scope="module")
+def smoke() -> Study:
+    return load_study(REPOSITORY / "config" / "smoke.yaml")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Study:
+    return load_study(REPOSITORY / "config" / "digits.yaml")
+
+
+@pytest.fixture(params=["smoke", "digits"])
+def study(request) -> Study:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_claim_of_the_issue_is_asked(study):
+    ids = [claim.id for e in study.experiments for claim in e.question.claims]
+    stems = {claim.partition(".")[0] for claim in ids}
+    keskar = {"K1", "K2", "K6", "K9", "K12"}
+    goyal = {f"G{i}" for i in range(1, 7)}
+    schedules = {"S1", "S2", "S3", "S4", "S7", "S8"}
+    assert keskar | goyal | schedules <= stems
+    assert len(set(ids)) == len(ids)
+
+
+def test_both_scales_have_the_same_groups(smoke, digits):
+    assert [e.name for e in smoke.experiments] == [e.name for e in digits.experiments]
+    for small, large in zip(smoke.experiments, digits.experiments, strict=True):
+        assert list(small.groups) == list(large.groups)
+        tuned = [[g.tuned_on for g in e.groups.values()] for e in (small, large)]
+        assert tuned[0] == tuned[1]
+
+
+def test_arms_fit_the_data_set(study):
+    """1,797 images; whole batches at every power of two are what 1,024 is for."""
+    for arm in study.arms.values():
+        assert arm.data.train + arm.data.validation + arm.data.test <= 1797
+        assert study.measures.curvature.examples <= arm.data.train
+
+
+def test_experiments_may_be_given_as_a_text(smoke):
+    """As in snakemake --config experiments=keskar,goyal."""
+    path = REPOSITORY / "config" / "smoke.yaml"
+    study = load_study(path, {"experiments": "goyal, keskar"})
+    assert [e.name for e in study.experiments] == ["goyal", "keskar"]
+    assert study.experiment("keskar") == smoke.experiment("keskar")
+    assert load_study(path, {"experiments": "keskar", "seeds": 7}).seeds == 7
+
+
+def test_later_layers_win(folder):
+    """base < the experiment's base < arm < variant; a key is replaced whole."""
+    scale = folder / SMOKE
+    for key, value, epochs in [
+        ("base/epochs", 2, 2),
+        (f"{K}/base/epochs", 3, 3),
+        (f"{K}/crossed/arms/sgd/epochs", 5, 5),
+        (f"{K}/crossed/variants/small/epochs", 7, 7),
+    ]:
+        if key == "base/epochs":
+            spoil(scale, {f"{K}/base/epochs": ABSENT, f"{K}/crossed/variants/small/epochs": ABSENT})
+            spoil(scale, {f"{K}/crossed/variants/{v}/epochs": ABSENT for v in ("large", "full")})
+        spoil(scale, {key: value})
+        ((member,),) = [[*group_of(scale, "sgd.small").members]]
+        assert member.arm.epochs == epochs
+    spoil(scale, {f"{K}/crossed/arms/sgd/model": {"name": "mlp", "hidden": []}})
+    assert group_of(scale, "sgd.small").members[0].arm.model.hidden == []
+    assert group_of(scale, "adam.small").members[0].arm.model.hidden == [16]
+
+
+def group_of(scale: Path, name: str):
+    return load_study(scale, {"experiments": "keskar"}).experiment("keskar").groups[name]
+
+
+def test_every_crossed_arm_is_there_in_every_variant(smoke):
+    groups = smoke.experiment("keskar").groups
+    crossed = {f"{arm}.{variant}" for arm in ("adam", "sgd") for variant in ("small", "large", "full")}
+    assert groups.keys() == crossed | {"sb_adam_epochs", "lb_adam_epochs", "sweep_adam", "sweep_sgd"}
+
+
+def test_groups_that_ask_for_the_same_settings_share_the_run(smoke):
+    """In smoke, Goyal's `large` and `beyond` are one batch, and one of the sweep."""
+    goyal = smoke.experiment("goyal")
+    large, beyond, sweep = (goyal.groups[f"fixed.{v}"] for v in ("large", "beyond", "sweep"))
+    assert large.members[0].arm.id == beyond.members[0].arm.id == sweep.members[1].arm.id
+    ids = [member.arm.id for group in goyal.groups.values() for member in group.members]
+    assert len(ids) > len(set(ids)) == len(goyal.arms)
+    assert {arm.id for arm in goyal.arms} <= smoke.arms.keys()
+    assert all(arm.id == name for name, arm in smoke.arms.items())
+
+
+def test_a_grid_gives_every_combination_in_the_order_written(folder):
+    grid = {"lr": [0.3, 0.1], "batch_size": [26, 4]}
+    spoil(folder / SMOKE, {f"{K}/arms/spare": {"grid": grid}})
+    group = group_of(folder / SMOKE, "spare")
+    assert [member.name for member in group.members] == [
+        "spare[lr=0.3,batch_size=26]",
+        "spare[lr=0.3,batch_size=4]",
+        "spare[lr=0.1,batch_size=26]",
+        "spare[lr=0.1,batch_size=4]",
+    ]
+    assert [(m.arm.lr, m.arm.batch_size) for m in group.members] == [
+        tuple(m.varied.values()) for m in group.members
+    ]
+
+
+def test_a_grid_of_one_is_an_arm_under_its_own_name(folder):
+    """So that questions find its observations; a tuned group is put together under that name anyway."""
+    spoil(folder / SMOKE, {f"{K}/arms/spare": {"grid": {"batch_size": [4]}}})
+    spoil(
+        folder / SMOKE,
+        {f"{K}/arms/tuned": {"tuned_on": "validation_loss_nats", "grid": {"batch_size": [4]}}},
+    )
+    assert [m.name for m in group_of(folder / SMOKE, "spare").members] == ["spare"]
+    assert [m.name for m in group_of(folder / SMOKE, "tuned").members] == ["tuned[batch_size=4]"]
+
+
+def test_measured_arms_are_measured_once(smoke):
+    measured = [(measure, arm.id) for measure, arm in smoke.experiment("keskar").measured()]
+    assert measured and len(set(measured)) == len(measured)
+    assert {measure for measure, _ in measured} == {"curvature"}
+    assert list(smoke.experiment("goyal").measured()) == []
+
+
+def again(payload):
+    """What is read of a payload that went through the command line."""
+    return json.loads(json.dumps(payload, allow_nan=False))
+
+
+def test_what_stages_are_asked_is_json_and_valid_again(study):
+    for experiment in study.experiments:
+        question = experiment.question
+        claims = again(experiment.to_judge())["claims"]
+        assert TypeAdapter(list[Claim]).validate_python(claims) == question.claims
+        for figure in question.figures:
+            asked = again(experiment.to_draw(figure.name))["figure"]
+            assert TypeAdapter(Figure).validate_python(asked) == figure
+        for table in question.tables:
+            assert Table.model_validate(again(experiment.to_tabulate(table.name))["table"]) == table
+        asked = again(experiment.to_aggregate())
+        assert asked["groups"].keys() == experiment.groups.keys()
+        members = [m for group in asked["groups"].values() for m in group["members"]]
+        assert {member["run"] for member in members} == {arm.id for arm in experiment.arms}
+        for arm in experiment.arms:
+            assert Arm.model_validate(again(arm.chosen())) == arm
+    assert [e["experiment"] for e in again(study.to_report())["experiments"]] == [
+        e.name for e in study.experiments
+    ]
+
+
+def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
+    groups = smoke.experiment("keskar").to_aggregate()["groups"]
+    assert groups["adam.small"]["members"][0]["measures"] == ["curvature"]
+    assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature"]  # shares the run of the sweep
+    assert groups["adam.small"]["tuned_on"] is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda study: study.experiment("keskr"),
+            r"experiment must be one of \['goyal', 'keskar', 'schedules'\]; got 'keskr'",
+        ),
+        (
+            lambda study: study.experiment("keskar").to_draw("nope"),
+            r"figure must be one of \['batch_sweep', 'convergence', 'sharpness'\]; got 'nope'",
+        ),
+        (
+            lambda study: study.experiment("keskar").to_tabulate("nope"),
+            r"table must be one of \['convergence'\]; got 'nope'",
+        ),
+    ],
+    ids=["experiment", "figure", "table"],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(smoke, ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask(smoke)

@@ -1,0 +1,26 @@
+# Names of files, for the rules. What a rule needs to know it asks the study.
+FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
+TABLE_KINDS = ("csv", "md", "tex")
+
+
+def data_file(wildcards):
+    """The tensor file that an arm is trained on."""
+    return f"{RESULTS}/data/{ARMS[wildcards.arm].data.name}.safetensors"
+
+
+def runs_of(wildcards):
+    """Histories and measures of one experiment's arms."""
+    experiment = STUDY.experiment(wildcards.experiment)
+    histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
+    measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
+    return histories + measured
+
+
+def figure_files(experiment):
+    stems = [f"{RESULTS}/figures/{experiment.name}_{figure.name}" for figure in experiment.question.figures]
+    return [f"{stem}.{kind}" for stem in stems for kind in FIGURE_KINDS]
+
+
+def table_files(experiment):
+    stems = [f"{RESULTS}/tables/{experiment.name}_{table.name}" for table in experiment.question.tables]
+    return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
