@@ -184,7 +184,7 @@ def main() -> None:
         for batch in BATCHES:
             for seeds in SEEDS:
                 rows.append(compare(net, batch, seeds, dataset, a.seconds, a.rounds))
-                print("  ".join(f"{key} {value}" for key, value in rows[-1].items() if key != "device"), flush=True)
+                print("  ".join(f"{k} {v}" for k, v in rows[-1].items() if k != "device"), flush=True)
     a.out.parent.mkdir(parents=True, exist_ok=True)
     with a.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from largebatch.lab import models
+from largebatch.lab.optimise import Collected, PlainSgd
 from largebatch.lab.stack import (
     Residual,
     StackedBatchNorm,
@@ -52,6 +53,10 @@ NETS = {
     ),
     "unknown layer": lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 6), Gate(6), nn.Linear(6, 3)),
     "unknown net": lambda: Gate(4),
+    "relu on its own": lambda: nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(16, 3), nn.ReLU()),
+    "smooth": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(16, 4), nn.GELU(), nn.Linear(4, 3), nn.Softplus()
+    ),
 }
 
 
@@ -85,6 +90,32 @@ def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
         stacked = together.plain()
         for name, parameter in module.named_parameters():
             torch.testing.assert_close(stacked[name][lane], parameter.grad, atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.parametrize("ghost", [None, 5, 4])
+def test_push_and_pull_equal_autograd(plain, images, ghost):
+    """4 leaves a short last ghost batch of the 10 images."""
+    together = stack(plain).train()
+    for layer in together.modules():
+        if isinstance(layer, StackedBatchNorm):
+            layer.ghost = ghost
+    x = images.clone().requires_grad_()
+    out = together(x)
+    g = torch.randn(out.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    weights = list(together.parameters())
+    by_input, *expected = torch.autograd.grad(out, [x, *weights], g)
+    with torch.no_grad():
+        torch.testing.assert_close(together.push(images), out)
+        torch.testing.assert_close(together.pull(g.clone(), Collected()), by_input)
+        for weight, gradient in zip(weights, expected, strict=True):
+            torch.testing.assert_close(weight.grad, gradient)
+        # A sink that moves each weight at once must not disturb the gradients that follow.
+        together.push(images)
+        before = [w.clone() for w in weights]
+        together.pull(g.clone(), PlainSgd(0.1, 0.0, set()), to_input=False)
+        for weight, old, gradient in zip(weights, before, expected, strict=True):
+            torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
+    torch.testing.assert_close(images, x.detach(), msg="the images were overwritten")
 
 
 def test_plain_names_and_shapes_are_those_of_the_module(plain):

@@ -62,6 +62,7 @@ def plain_loop(arm, seed, dataset):
         {"optimiser": SGD, "weight_decay": 1e-2},
         {"optimiser": ADAM, "lr": 0.01},
         {"label_smoothing": 0.1},
+        {"weight_decay": 1e-2},
         {"clip_norm": 0.5},
         {"batch_size": 10, "last_batch": "weigh"},
         {"batch_size": 10, "last_batch": "drop"},

@@ -69,22 +69,23 @@ class Splits:
         self.rows = dict(
             zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True)
         )
-        self.mean, self.std = self._moments()
+        self.scale, self.shift = self._standardisation()
 
-    def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of each seed's training pixels by channel; both (s, 1, c, 1, 1)."""
+    def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
         images = self.dataset.images.double()
         first, second = images.mean((2, 3)), images.square().mean((2, 3))  # (n, c)
         mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)
         std = (square - mean.square()).sqrt()
-        return tuple(m[:, None, :, None, None].to(self.dataset.images.dtype) for m in (mean, std))
+        both = (1 / std, -mean / std)
+        return tuple(m[:, None, :, None, None].to(self.dataset.images.dtype) for m in both)
 
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
-        images = self.dataset.images[rows]
-        return images.sub_(self.mean).div_(self.std), self.dataset.labels[rows]
+        images = self.dataset.images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+        return torch.addcmul(self.shift, images, self.scale), self.dataset.labels[rows]
 
     def keep(self, lanes: torch.Tensor) -> None:
         """Keep only these seeds' splits; lanes: (s,) indices."""
         self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
-        self.mean, self.std = self.mean[lanes], self.std[lanes]
+        self.scale, self.shift = self.scale[lanes], self.shift[lanes]

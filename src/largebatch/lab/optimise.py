@@ -1,5 +1,8 @@
 """Optimisers over stacked weights: PyTorch's own update rules, a rate an update, seeds that can leave.
 
+Backward hands gradients to a sink: `Collected` sums them up for an optimiser, `PlainSgd` is done with
+them at once.
+
 torch.optim's functional forms are used rather than its classes: the state is then ours to keep, to
 save and to take seeds out of, and a call costs less than Optimizer.step.
 """
@@ -11,6 +14,44 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 Tensors = list[torch.Tensor]
+
+
+class Collected:
+    """Gradients summed into .grad, for an optimiser to use."""
+
+    def take(self, weight: torch.Tensor, gradient: torch.Tensor) -> None:
+        if weight.grad is None:
+            weight.grad = gradient
+        else:
+            weight.grad.add_(gradient)
+
+    def take_product(self, weight: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        self.take(weight, torch.bmm(left, right))
+
+
+class PlainSgd:
+    """w <- w - lr (g + weight_decay w) as soon as g is known.
+
+    Where g is a matrix product it is added into w by the product itself: no gradient is written and
+    read again, which at small batches is most of the time of an update.
+    """
+
+    def __init__(self, lr: float, weight_decay: float, undecayed: set[int]):
+        self.lr = lr
+        self.shrink = 1.0 - lr * weight_decay
+        self.undecayed = undecayed  # ids of weights without decay
+
+    def _shrink(self, weight: torch.Tensor) -> float:
+        return 1.0 if id(weight) in self.undecayed else self.shrink
+
+    def take(self, weight: torch.Tensor, gradient: torch.Tensor) -> None:
+        shrink = self._shrink(weight)
+        if shrink != 1.0:
+            weight.mul_(shrink)
+        weight.add_(gradient, alpha=-self.lr)
+
+    def take_product(self, weight: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        weight.baddbmm_(left, right, beta=self._shrink(weight), alpha=-self.lr)
 
 
 class Sgd:

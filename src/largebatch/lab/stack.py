@@ -2,7 +2,13 @@
 
 Each standard layer has a stacked twin: activations are (s, b, ...), s seeds by b examples, and one
 kernel call serves all seeds. A module of an unknown type is run through torch.func.vmap.
+
+In training a twin is pushed (forward, keeping what backward needs) and pulled (backward, handing the
+gradients of its weights to a sink, see optimise.py). By default autograd does it, layer by layer; the
+common layers say it themselves, because at small batches autograd costs more than the arithmetic.
 """
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -27,9 +33,20 @@ class Stacked(nn.Module):
     def plain(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach() for name, tensor in [*self.named_parameters(), *self.named_buffers()]}
 
-    def fill(self, plain: dict[str, torch.Tensor]) -> None:
-        for name, tensor in self.plain().items():
-            tensor.copy_(plain[name])
+    def push(self, x: torch.Tensor) -> torch.Tensor:
+        """The output for x, keeping what `pull` needs; no graph is left behind."""
+        with torch.enable_grad():
+            self.seen = x.detach().requires_grad_()
+            self.out = self(self.seen)
+        return self.out.detach()
+
+    def pull(self, g: torch.Tensor, sink, to_input: bool = True) -> torch.Tensor | None:
+        """From the gradient by the output to that by the input; those by the weights go to the sink."""
+        weights = list(self.parameters())
+        *by_weights, by_input = torch.autograd.grad(self.out, [*weights, self.seen], g)
+        for weight, gradient in zip(weights, by_weights, strict=True):
+            sink.take(weight, gradient)
+        return by_input
 
 
 class StackedLinear(Stacked):
@@ -46,6 +63,18 @@ class StackedLinear(Stacked):
     def forward(self, x):  # (s, b, in) -> (s, b, out)
         return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
 
+    def push(self, x):
+        self.seen = x
+        out = torch.bmm(x, self.weight)
+        return out if self.bias is None else out.add_(self.bias)
+
+    def pull(self, g, sink, to_input=True):
+        by_input = torch.bmm(g, self.weight.transpose(1, 2)) if to_input else None
+        sink.take_product(self.weight, self.seen.transpose(1, 2), g)
+        if self.bias is not None:
+            sink.take(self.bias, g.sum(1, keepdim=True))
+        return by_input
+
     def plain(self):
         tensors = {"weight": self.weight.detach().transpose(1, 2)}
         return tensors if self.bias is None else tensors | {"bias": self.bias.detach()[:, 0]}
@@ -57,8 +86,10 @@ class StackedConv2d(Stacked):
     def __init__(self, layers: list[nn.Conv2d]):
         super().__init__()
         like = layers[0]
-        if like.padding_mode != "zeros":
-            raise TypeError(f"Conv2d with padding_mode zeros; got {like.padding_mode!r}")
+        if like.padding_mode != "zeros" or isinstance(like.padding, str):
+            raise TypeError(
+                f"Conv2d padded with a number of zeros; got {like.padding_mode!r} {like.padding!r}"
+            )
         self.options = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation}
         self.groups = like.groups
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
@@ -66,13 +97,42 @@ class StackedConv2d(Stacked):
         self.bias = None if bias is None else nn.Parameter(bias)
 
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
-        seeds = x.shape[0]
-        side_by_side = x.transpose(0, 1).flatten(1, 2)  # (b, s*c, h, w)
         bias = None if self.bias is None else self.bias.flatten()
-        out = F.conv2d(
-            side_by_side, self.weight.flatten(0, 1), bias, groups=self.groups * seeds, **self.options
+        groups = self.groups * x.shape[0]
+        out = F.conv2d(beside(x), self.weight.flatten(0, 1), bias, groups=groups, **self.options)
+        return above(out, x.shape[0])
+
+    def push(self, x):
+        self.seen = x
+        return self.forward(x)
+
+    def pull(self, g, sink, to_input=True):
+        seeds = g.shape[0]
+        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
+            beside(g),
+            beside(self.seen),
+            self.weight.flatten(0, 1),
+            None if self.bias is None else [self.bias.numel()],
+            **self.options,
+            transposed=False,
+            output_padding=[0, 0],
+            groups=self.groups * seeds,
+            output_mask=[to_input, True, self.bias is not None],
         )
-        return out.unflatten(1, (seeds, -1)).transpose(0, 1)
+        sink.take(self.weight, by_weight.view_as(self.weight))
+        if self.bias is not None:
+            sink.take(self.bias, by_bias.view_as(self.bias))
+        return above(by_input, seeds) if to_input else None
+
+
+def beside(x):
+    """(s, b, c, ...) -> (b, s*c, ...), the seeds as groups of channels."""
+    return x.transpose(0, 1).flatten(1, 2)
+
+
+def above(x, seeds):
+    """(b, s*c, ...) -> (s, b, c, ...)"""
+    return x.unflatten(1, (seeds, -1)).transpose(0, 1)
 
 
 class StackedBatchNorm(Stacked):
@@ -102,6 +162,33 @@ class StackedBatchNorm(Stacked):
         parts = [self._by_batch(part) for part in x.split(ghost, dim=1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
+    def push(self, x):
+        if self.ghost and x.shape[1] % self.ghost:
+            return super().push(x)  # a short last ghost batch
+        x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
+        self.others = [2, *range(4, x.ndim)]
+        var, mean = torch.var_mean(x, self.others, correction=0, keepdim=True)
+        self.scale = torch.rsqrt(var + self.eps)
+        self.normal = (x - mean).mul_(self.scale)
+        weight, bias = self._shaped(self.weight, x, 2), self._shaped(self.bias, x, 2)
+        return torch.addcmul(bias, self.normal, weight).flatten(1, 2)
+
+    def pull(self, g, sink, to_input=True):
+        if self.ghost and g.shape[1] % self.ghost:
+            return super().pull(g, sink, to_input)
+        g = g.unflatten(1, (-1, self.ghost or g.shape[1]))
+        along = g * self.normal
+        by_bias, by_weight = (t.sum(self.others, keepdim=True) for t in (g, along))
+        by_input = None
+        if to_input:
+            # Ioffe and Szegedy 2015, section 3, the terms collected. Before the sink may move the weight.
+            count = g.numel() // by_bias.numel()
+            by_input = torch.addcmul(g - by_bias / count, self.normal, by_weight / count, value=-1)
+            by_input = by_input.mul_(self.scale * self._shaped(self.weight, g, 2)).flatten(1, 2)
+        for parameter, gradient in ((self.bias, by_bias), (self.weight, by_weight)):
+            sink.take(parameter, gradient.sum(1).view_as(parameter))
+        return by_input
+
     def _by_batch(self, x):
         others = [1, *range(3, x.ndim)]
         var, mean = torch.var_mean(x, others, correction=0, keepdim=True)
@@ -114,8 +201,9 @@ class StackedBatchNorm(Stacked):
         scale = self._shaped(self.weight, x) * torch.rsqrt(var + self.eps)
         return torch.addcmul(self._shaped(self.bias, x) - mean * scale, x, scale)
 
-    def _shaped(self, tensor, x):  # (s, c) -> (s, 1, c, 1, ...)
-        return tensor.reshape(x.shape[0], 1, x.shape[2], *[1] * (x.ndim - 3))
+    def _shaped(self, tensor, x, before: int = 1):  # (s, c) -> (s, [1] * before, c, 1, ...)
+        seeds, channels = tensor.shape
+        return tensor.reshape(seeds, *[1] * before, channels, *[1] * (x.ndim - before - 2))
 
     def settle(self) -> None:
         """Population statistics from the batches seen: pooled mean, and the law of total variance."""
@@ -138,12 +226,20 @@ class StackedDropout(Stacked):
         self.generators: list[torch.Generator] = []
 
     def forward(self, x):
-        if not self.training or self.p == 0:
-            return x
+        return x * self._mask(x) if self.training and self.p else x
+
+    def push(self, x):
+        self.mask = self._mask(x)
+        return x * self.mask
+
+    def pull(self, g, sink, to_input=True):
+        return g * self.mask
+
+    def _mask(self, x):
         mask = torch.empty_like(x, memory_format=torch.contiguous_format)
         for lane, stream in zip(mask, self.generators, strict=True):
             lane.bernoulli_(1 - self.p, generator=stream)
-        return x * mask.div_(1 - self.p)
+        return mask.div_(1 - self.p)
 
 
 class StackedPerImage(Stacked):
@@ -157,6 +253,21 @@ class StackedPerImage(Stacked):
         return self.layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
+class StackedMaxPool2d(StackedPerImage):
+    def push(self, x):
+        self.seen, like = x.flatten(0, 1), self.layer
+        self.options = [like.kernel_size, like.stride, like.padding, like.dilation, like.ceil_mode]
+        out, self.indices = F.max_pool2d(self.seen, *self.options, return_indices=True)
+        return out.unflatten(0, x.shape[:2])
+
+    def pull(self, g, sink, to_input=True):
+        lists = [o if isinstance(o, bool) else nn.modules.utils._pair(o) for o in self.options]
+        back = torch.ops.aten.max_pool2d_with_indices_backward(
+            g.flatten(0, 1), self.seen, *lists, self.indices
+        )
+        return back.unflatten(0, g.shape[:2])
+
+
 class StackedElementwise(Stacked):
     """A layer without weights that treats every value alike."""
 
@@ -168,6 +279,39 @@ class StackedElementwise(Stacked):
         return self.layer(x)
 
 
+class StackedIdentity(StackedElementwise):
+    def push(self, x):
+        return x
+
+    def pull(self, g, sink, to_input=True):
+        return g
+
+
+class StackedReLU(StackedElementwise):
+    """Overwrites its input and its gradient where its neighbours need neither (see StackedSequential)."""
+
+    owns_input = owns_gradient = False
+
+    def push(self, x):
+        self.out = x.relu_() if self.owns_input else x.relu()
+        return self.out
+
+    def pull(self, g, sink, to_input=True):
+        backward = torch.ops.aten.threshold_backward
+        if self.owns_gradient and g.is_contiguous():
+            return backward.grad_input(g, self.out, 0, grad_input=g)
+        return backward(g, self.out, 0)
+
+
+class StackedTanh(StackedElementwise):
+    def push(self, x):
+        self.out = x.tanh()
+        return self.out
+
+    def pull(self, g, sink, to_input=True):
+        return torch.ops.aten.tanh_backward(g, self.out)
+
+
 class StackedFlatten(Stacked):
     def __init__(self, layers: list[nn.Flatten]):
         super().__init__()
@@ -176,6 +320,13 @@ class StackedFlatten(Stacked):
 
     def forward(self, x):  # (s, b, ...) -> (s, b, n)
         return x.flatten(2)
+
+    def push(self, x):
+        self.shape = x.shape
+        return x.flatten(2)
+
+    def pull(self, g, sink, to_input=True):
+        return g.reshape(self.shape)
 
 
 class StackedContainer(Stacked):
@@ -193,22 +344,49 @@ class StackedContainer(Stacked):
             for key, tensor in child.plain().items()
         }
 
-    def fill(self, plain):
-        for name, child in self.named_children():
-            prefix = f"{name}."
-            child.fill({k.removeprefix(prefix): v for k, v in plain.items() if k.startswith(prefix)})
-
 
 class StackedSequential(StackedContainer):
+    def __init__(self, containers: list[nn.Module]):
+        super().__init__(containers)
+        children = list(self.children())
+        for before, child in itertools.pairwise(children):
+            if isinstance(child, StackedReLU):
+                child.owns_input = isinstance(before, FRESH)
+            if isinstance(before, StackedReLU):
+                before.owns_gradient = isinstance(child, FRESH)
+        # Behind the first layer with weights, nobody asks for gradients.
+        self.first = next(
+            (i for i, c in enumerate(children) if any(True for _ in c.parameters())), len(children)
+        )
+
     def forward(self, x):
         for child in self.children():
             x = child(x)
         return x
 
+    def push(self, x):
+        for child in self.children():
+            x = child.push(x)
+        return x
+
+    def pull(self, g, sink, to_input=True):
+        for number, child in reversed(list(enumerate(self.children()))):
+            wanted = to_input or number > self.first
+            g = child.pull(g, sink, wanted)
+            if not wanted:
+                return None
+        return g
+
 
 class StackedResidual(StackedContainer):
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
+
+    def push(self, x):
+        return self.body.push(x) + self.shortcut.push(x)
+
+    def pull(self, g, sink, to_input=True):
+        return self.body.pull(g, sink) + self.shortcut.pull(g, sink)
 
 
 class StackedByVmap(Stacked):
@@ -240,6 +418,9 @@ class StackedByVmap(Stacked):
         return {name: p.detach() for name, p in zip(self.names, self.stacked, strict=True)}
 
 
+# Layers whose outputs, and whose gradients by their input, are tensors of their own that nobody else reads.
+FRESH = (StackedLinear, StackedConv2d, StackedBatchNorm, StackedMaxPool2d)
+
 TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.Linear: StackedLinear,
     nn.Conv2d: StackedConv2d,
@@ -247,12 +428,12 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.BatchNorm2d: StackedBatchNorm,
     nn.Dropout: StackedDropout,
     nn.Flatten: StackedFlatten,
-    nn.Identity: StackedElementwise,
-    nn.ReLU: StackedElementwise,
-    nn.Tanh: StackedElementwise,
+    nn.Identity: StackedIdentity,
+    nn.ReLU: StackedReLU,
+    nn.Tanh: StackedTanh,
     nn.GELU: StackedElementwise,
     nn.Softplus: StackedElementwise,
-    nn.MaxPool2d: StackedPerImage,
+    nn.MaxPool2d: StackedMaxPool2d,
     nn.AvgPool2d: StackedPerImage,
     nn.AdaptiveAvgPool2d: StackedPerImage,
     nn.Sequential: StackedSequential,

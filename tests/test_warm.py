@@ -1,0 +1,310 @@
+"""The warm server: whoever asks must not notice it, except by the clock.
+
+Most tests run a copy of the package that has a command `probe` in a room without slow libraries, by the
+real console command from a folder of its own, with a server of its own.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from largebatch import cli, warm
+from tests.conftest import REPOSITORY, small_arm
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks into /proc")
+
+COMMAND = Path(sys.executable).with_name("largebatch")
+PROBE = """
+
+def probe(a: argparse.Namespace) -> int:
+    import os
+    import signal
+
+    said = {"pid": os.getpid(), "folder": os.getcwd(), "tag": os.environ.get("TAG"), "file": __file__}
+    print(json.dumps(said | {"read": sys.stdin.read(), "message": "first"}))
+    print("größer", file=sys.stderr)
+    if a.do == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if a.do == "leave":
+        sys.exit(5)
+    if a.do == "raise":
+        raise ValueError("no such luck")
+    if a.do == "wait":
+        sys.stdout.flush()
+        try:
+            time.sleep(60)
+        finally:
+            Path("ended").touch()
+    return 7
+
+
+COMMANDS["probe"] = (probe, "say where one is", "bare", {"--do": TEXT})
+"""
+IDLE_SECONDS = 3.0
+
+
+def servers(folder: Path) -> list[int]:
+    """The processes that listen in a folder or did."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # gone meanwhile
+            continue
+        if b"largebatch.warm" in words and any(word.startswith(os.fsencode(folder)) for word in words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition, seconds=10.0):
+    """Wait for a condition to hold."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def private():
+    """Gives temporary folders with short names (a socket's is at most 108 letters); ends what listens there."""
+    folders = []
+
+    def folder() -> Path:
+        folders.append(Path(tempfile.mkdtemp(prefix="warm", dir="/tmp")).resolve())
+        return folders[-1]
+
+    yield folder
+    for made in folders:
+        for pid in servers(made):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda made=made: not servers(made))
+        shutil.rmtree(made)
+
+
+def kept(room: Path) -> dict[str, str]:
+    """The environment of a caller whose servers listen in this folder."""
+    return os.environ | {"TMPDIR": str(room)}
+
+
+class Caller:
+    """A folder with a copy of the package, src/, found by a relative PYTHONPATH."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.room = folder, folder / "tmp"
+        self.room.mkdir()
+        shutil.copytree(REPOSITORY / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        self.edit("cli.py", "\n\ndef parser()", PROBE + "\n\ndef parser()")
+        self.edit("warm.py", "LIBRARIES = {", 'LIBRARIES = {\n    "bare": ("decimal",),')
+        self.edit("warm.py", "IDLE_SECONDS = 60.0", f"IDLE_SECONDS = {IDLE_SECONDS}")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / "src" / "largebatch" / name
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+    def start(self, do="return", folder=None, **environment) -> subprocess.Popen:
+        """The console command, from a shell that ignores Ctrl-C as background jobs of scripts do."""
+        source = os.path.relpath(self.folder / "src", folder or self.folder)
+        return subprocess.Popen(
+            ["sh", "-c", 'trap \'\' INT; exec "$0" probe --do "$1"', COMMAND, do],
+            cwd=folder or self.folder,
+            env=kept(self.room) | {"PYTHONPATH": source} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def call(self, do="return", text="", **more):
+        """(exit code, what was said, standard error, whether the job was another process) of a call."""
+        process = self.start(do, **more)
+        out, err = process.communicate(text, timeout=60)
+        said = json.loads(out.splitlines()[0])
+        return process.returncode, said, err, said.pop("pid") != process.pid
+
+
+@pytest.fixture
+def caller(private) -> Caller:
+    return Caller(private())
+
+
+def test_a_job_is_the_callers(caller):
+    """Its streams, folder, environment, code and exit code; the same as without a server."""
+    other = caller.folder / "elsewhere"
+    other.mkdir()
+    for more in ({}, {"text": "asked", "TAG": "one"}, {"folder": other, "TAG": "zwölf"}):
+        *warmly, forked = caller.call(**more)
+        *coldly, apart = caller.call(**more, LARGEBATCH_WARM="0")
+        assert (forked, apart) == (True, False)
+        assert warmly == coldly
+        code, said, err = warmly
+        assert (code, err) == (7, "größer\n")
+        assert said["file"] == str(caller.folder / "src" / "largebatch" / "cli.py")
+        assert said["folder"] == str(more.get("folder", caller.folder))
+        assert (said["tag"], said["read"]) == (more.get("TAG"), more.get("text", ""))
+    assert len(servers(caller.room)) == 1
+
+
+@pytest.mark.parametrize(("do", "wanted"), [("leave", 5), ("raise", 1), ("kill", None)])
+def test_a_job_that_fails_says_so(caller, do, wanted):
+    if do == "kill":
+        process = caller.start(do)
+        process.communicate(timeout=60)
+        assert process.returncode == 1  # of the caller, who was not killed
+        return
+    *warmly, forked = caller.call(do)
+    *coldly, _ = caller.call(do, LARGEBATCH_WARM="0")
+    assert forked and warmly == coldly and warmly[0] == wanted
+
+
+def test_edited_code_is_read_afresh(caller):
+    assert caller.call()[1]["message"] == "first"
+    (server,) = servers(caller.room)
+    caller.edit("cli.py", '"message": "first"', '"message": "second one"')
+    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n")
+    caller.edit("cli.py", '"second one"', "__import__('largebatch.added').added.NAME")
+    assert caller.call()[1]["message"] == "added"
+    assert servers(caller.room) == [server]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_ends_with_its_caller(caller, how):
+    """Even where Ctrl-C is ignored, and while the job waits for something."""
+    process = caller.start("wait")
+    process.stdin.close()
+    job = json.loads(process.stdout.readline())["pid"]
+    assert job != process.pid and alive(job)
+    os.kill(process.pid, how)
+    process.wait(10)
+    until(lambda: not alive(job), seconds=5)
+    assert (caller.folder / "ended").exists()  # it could tidy up
+    process.stdout.close(), process.stderr.close()
+
+
+def test_jobs_side_by_side_share_a_server_that_goes_when_idle(caller):
+    jobs = [caller.start() for _ in range(3)]
+    said = [json.loads(job.communicate("", timeout=60)[0]) for job in jobs]
+    assert [job.returncode for job in jobs] == [7, 7, 7]
+    assert not {one["pid"] for one in said} & {job.pid for job in jobs}
+    assert len(servers(caller.room)) == 1
+    until(lambda: not servers(caller.room), IDLE_SECONDS + 5)
+    assert [path.suffix for path in caller.room.glob("*/*")] == [".lock"]
+    assert caller.call()[0::3] == (7, True)
+
+
+def test_the_socket_of_a_killed_server_is_no_obstacle(caller):
+    caller.call()
+    (server,) = servers(caller.room)
+    os.kill(server, signal.SIGKILL)
+    until(lambda: not servers(caller.room))
+    assert len([*caller.room.glob("*/*[!k]")]) == 1
+    assert caller.call()[0::3] == (7, True)
+
+
+def spoil_library(caller):
+    caller.edit("warm.py", '("decimal",)', '("nowhere",)')
+
+
+def spoil_rights(caller):
+    (caller.room / f"largebatch-{os.getuid()}").mkdir(mode=0o755)
+
+
+def spoil_kind(caller):
+    (caller.room / f"largebatch-{os.getuid()}").touch(0o600)
+
+
+def spoil_by_link(caller):
+    (caller.folder / "ours").mkdir(mode=0o700)
+    (caller.room / f"largebatch-{os.getuid()}").symlink_to(caller.folder / "ours")
+
+
+def spoil_by_length(caller):
+    caller.room = caller.room / ("long" * 30)
+    caller.room.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_library, spoil_rights, spoil_kind, spoil_by_link, spoil_by_length],
+    ids=lambda f: f.__name__,
+)
+def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, spoil):
+    spoil(caller)
+    start = time.monotonic()
+    code, said, err, forked = caller.call(text="asked")
+    assert (code, said["read"], err, forked) == (7, "asked", "größer\n", False)
+    assert time.monotonic() - start < 5
+    assert not servers(caller.room)
+
+
+def test_a_folder_of_someone_else_is_not_entered(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert warm.address("lab").parent == tmp_path / f"largebatch-{os.getuid()}"
+    ours = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: ours + 1)
+    with pytest.raises(OSError, match="wanted a folder of ours alone"):
+        warm.address("lab")
+    assert warm.ask_server("lab", []) is None
+    assert warm.run("lab", ["here"], lambda arguments: len(arguments)) == 1
+
+
+def test_each_room_and_each_library_environment_has_its_own_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    addresses = {warm.address(room) for room in warm.LIBRARIES}
+    for name in ("OMP_NUM_THREADS", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "1")
+        addresses.add(warm.address("lab"))
+    monkeypatch.setenv("TAG", "1")
+    addresses.add(warm.address("lab"))
+    assert len(addresses) == len(warm.LIBRARIES) + 3
+
+
+def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):
+    """The room with torch, by the real package."""
+    room, data = private(), tmp_path / "digits.safetensors"
+    assert cli.main(["data", "--name", "digits", "--out", str(data)]) == 0
+    arm = small_arm(precision="float32")
+
+    def train(where, file=data, **environment):
+        words = ["train", "--settings", json.dumps(arm.chosen()), "--seeds", "2", "--data", file]
+        process = subprocess.run(
+            [COMMAND, *words, "--out", f"{where}/{arm.id}", "--threads", "1"],
+            cwd=tmp_path,
+            env=kept(room) | environment,
+            capture_output=True,
+            text=True,
+        )
+        return process.returncode, re.sub(r"[\d.]+ s$", "", process.stdout), process.stderr
+
+    cold = train("cold", LARGEBATCH_WARM="0")
+    assert cold == (0, f"trained {arm.id} in \n", "")
+    assert not servers(room)
+    assert train("warm") == train("again") == cold
+    assert len(servers(room)) == 1
+    for name in ("history.parquet", "weights.safetensors", "spec.json"):
+        first, *others = [
+            (tmp_path / where / arm.id / name).read_bytes() for where in ("cold", "warm", "again")
+        ]
+        assert others == [first, first]
+    failed = train("warm", "absent.safetensors")
+    assert failed[0] == 1 and failed == train("cold", "absent.safetensors", LARGEBATCH_WARM="0")
+    assert failed[2].splitlines()[0] == failed[1].rstrip()
