@@ -42,7 +42,9 @@ include: "workflow/rules/report.smk"
 
 onstart:
     progress.hush_scheduler()
-    progress.begin(Path(RESULTS), list(ARMS))
+    progress.begin(
+        Path(RESULTS), [job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+    )
 
 
 onerror:

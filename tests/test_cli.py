@@ -205,10 +205,12 @@ def test_a_job_that_cannot_start_says_why_first(tmp_path, capfd):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_split_larger_than_the_data_is_refused(trained, tmp_path, capfd):
-    data = SMALL["data"] | {"test": 5000}
-    assert main(train(tmp_path, trained / "data" / "digits.safetensors", data=data)) == 1
-    assert "train + validation + test of at most 1797 images; got 48 + 16 + 5000" in capfd.readouterr().err
+def test_settings_that_cannot_be_run_are_refused(trained, tmp_path, capfd):
+    words = train(tmp_path, trained / "data" / "digits.safetensors")
+    words[words.index("--settings") + 1] = json.dumps(SMALL | {"batch_size": 5000})
+    assert main(words) == 1
+    assert "batch_size of at most data.train = 48; got 5000" in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_jobs_are_run_warm_and_questions_here(monkeypatch):

@@ -324,6 +324,13 @@ MISTAKES = {
         "one of 'digits'",
         "'mnist'",
     ),
+    "a split of more images than there are": (
+        SMOKE,
+        {"base/data/test": 5000},
+        "base.data",
+        "train .+ of at most the 1797 images of digits",
+        r"\(256, 64, 5000\)",
+    ),
     # grids
     "a grid that is no list": (
         SMOKE,

@@ -1,4 +1,4 @@
-import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -7,41 +7,37 @@ from largebatch import progress
 from largebatch.progress import EpochLines, arm_line, begin, duration, finished, say
 
 
-def finish(scale, run):
+def finish(scale, run, at=1000.0):
     folder = scale / "runs" / run
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "provenance.json").write_text("{}")
+    os.utime(folder / "provenance.json", (at, at))
     return folder
 
 
-def test_a_study_begins_with_what_is_done_already(tmp_path):
-    scale = tmp_path / "smoke"
-    begin(scale, ["a"])
-    finish(scale, "a")
-    (scale / "runs" / "b").mkdir()  # begun only
-    begin(scale, ["a", "b"])
-    note = json.loads((scale / ".progress.json").read_text())
-    assert (note["runs"], note["done"]) == (["a", "b"], 1)
-    assert finished(scale, ["a", "b", "c"]) == ["a"]
+def set_clock(monkeypatch, now):
+    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: now))
 
 
-def test_a_line_counts_all_arms_and_guesses_from_the_new_ones(tmp_path, monkeypatch):
-    """Two arms were there; the first new one took 60 s, so the other two want about 120 s."""
+def test_a_line_counts_the_arms_of_this_workflow_and_guesses_from_them(tmp_path, monkeypatch):
+    """The first of three took 60 s, so the other two want about 120 s."""
+    set_clock(monkeypatch, 1000.0)
+    begin(tmp_path, list("abc"))
+    set_clock(monkeypatch, 1060.0)
+    assert arm_line(finish(tmp_path, "a", 1060.0), 3.21) == "[1/3 arms, about 2 min left] trained a in 3.2 s"
+    set_clock(monkeypatch, 1090.0)
+    assert arm_line(finish(tmp_path, "b", 1090.0), 3.0) == "[2/3 arms, about 45 s left] trained b in 3.0 s"
+    assert arm_line(finish(tmp_path, "c", 1090.0), 3.0) == "[3/3 arms] trained c in 3.0 s"
+
+
+def test_runs_that_are_trained_again_count_once_they_are(tmp_path, monkeypatch):
+    set_clock(monkeypatch, 1000.0)
     for run in "ab":
-        finish(tmp_path, run)
-    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: 1000.0))
-    begin(tmp_path, list("abcde"))
-    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: 1060.0))
-    assert arm_line(finish(tmp_path, "c"), 3.21) == "[3/5 arms, about 2 min left] trained c in 3.2 s"
-    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: 1090.0))
-    assert arm_line(finish(tmp_path, "d"), 3.0) == "[4/5 arms, about 45 s left] trained d in 3.0 s"
-    assert arm_line(finish(tmp_path, "e"), 3.0) == "[5/5 arms] trained e in 3.0 s"
-
-
-def test_nothing_is_guessed_where_nothing_is_new(tmp_path):
-    folder = finish(tmp_path, "a")
+        finish(tmp_path, run, 500.0)
     begin(tmp_path, ["a", "b"])
-    assert arm_line(folder, 1.0) == "[1/2 arms] trained a in 1.0 s"
+    assert finished(tmp_path, ["a", "b"], 1000.0) == 0
+    set_clock(monkeypatch, 1010.0)
+    assert arm_line(finish(tmp_path, "b", 1010.0), 1.0) == "[1/2 arms, about 10 s left] trained b in 1.0 s"
 
 
 def test_an_arm_by_itself_has_no_study(tmp_path):

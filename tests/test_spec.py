@@ -36,6 +36,7 @@ def test_chosen_settings_make_the_arm_again():
     ("settings", "message"),
     [
         ({"batch_size": 49}, "batch_size of at most data.train = 48; got 49"),
+        ({"data": SMALL["data"] | {"train": 1781}}, "at most the 1797 images of digits"),
         ({"batch_size": 0}, "greater than or equal to 1"),
         ({"batch_size": 8.0}, "valid integer"),
         ({"batch_size": True}, "valid integer"),

@@ -39,8 +39,8 @@ def probe(a: argparse.Namespace) -> int:
     if a.do == "raise":
         raise ValueError("no such luck")
     if a.do == "wait":
-        sys.stdout.flush()
         try:
+            sys.stdout.flush()
             time.sleep(60)
         finally:
             Path("ended").touch()
@@ -83,7 +83,7 @@ def until(condition, seconds=10.0):
 
 @pytest.fixture(scope="module")
 def private():
-    """Gives temporary folders with short names (a socket's is at most 108 letters); ends what listens there."""
+    """Gives folders with short names (a socket's has at most 108 letters); ends what listens there."""
     folders = []
 
     def folder() -> Path:
@@ -161,7 +161,6 @@ def test_a_job_is_the_callers(caller):
         assert said["file"] == str(caller.folder / "src" / "largebatch" / "cli.py")
         assert said["folder"] == str(more.get("folder", caller.folder))
         assert (said["tag"], said["read"]) == (more.get("TAG"), more.get("text", ""))
-    assert len(servers(caller.room)) == 1
 
 
 @pytest.mark.parametrize(("do", "wanted"), [("leave", 5), ("raise", 1), ("kill", None)])
@@ -193,9 +192,10 @@ def test_a_job_ends_with_its_caller(caller, how):
     process.stdin.close()
     job = json.loads(process.stdout.readline())["pid"]
     assert job != process.pid and alive(job)
+    assert process.stderr.readline() == "größer\n"  # a log is written line by line
     os.kill(process.pid, how)
     process.wait(10)
-    until(lambda: not alive(job), seconds=5)
+    until(lambda: not alive(job))
     assert (caller.folder / "ended").exists()  # it could tidy up
     process.stdout.close(), process.stderr.close()
 
@@ -206,7 +206,7 @@ def test_jobs_side_by_side_share_a_server_that_goes_when_idle(caller):
     assert [job.returncode for job in jobs] == [7, 7, 7]
     assert not {one["pid"] for one in said} & {job.pid for job in jobs}
     assert len(servers(caller.room)) == 1
-    until(lambda: not servers(caller.room), IDLE_SECONDS + 5)
+    until(lambda: not servers(caller.room), IDLE_SECONDS + 15)
     assert [path.suffix for path in caller.room.glob("*/*")] == [".lock"]
     assert caller.call()[0::3] == (7, True)
 
@@ -252,7 +252,7 @@ def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, spo
     start = time.monotonic()
     code, said, err, forked = caller.call(text="asked")
     assert (code, said["read"], err, forked) == (7, "asked", "größer\n", False)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < warm.START_SECONDS / 2
     assert not servers(caller.room)
 
 
@@ -306,5 +306,4 @@ def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):
         ]
         assert others == [first, first]
     failed = train("warm", "absent.safetensors")
-    assert failed[0] == 1 and failed == train("cold", "absent.safetensors", LARGEBATCH_WARM="0")
-    assert failed[2].splitlines()[0] == failed[1].rstrip()
+    assert failed[0] == 1 and failed[2].startswith("largebatch train: ")

@@ -6,15 +6,15 @@ import os
 import time
 from pathlib import Path
 
+NOTE = ".progress.json"
 # Arms that take longer than this speak while they train.
 LONG_SECONDS = 10.0
 
 
 def begin(scale_folder: Path, runs: list[str]) -> None:
-    """Note at the start of a workflow which runs there are in all and which are done already."""
+    """Note at the start of a workflow which runs it will train."""
     scale_folder.mkdir(parents=True, exist_ok=True)
-    note = {"runs": runs, "done": len(finished(scale_folder, runs)), "since": time.time()}
-    (scale_folder / ".progress.json").write_text(json.dumps(note))
+    (scale_folder / NOTE).write_text(json.dumps({"runs": runs, "since": time.time()}))
 
 
 def hush_scheduler() -> None:
@@ -23,25 +23,24 @@ def hush_scheduler() -> None:
     logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
 
 
-def finished(scale_folder: Path, runs: list[str]) -> list[str]:
-    return [run for run in runs if (scale_folder / "runs" / run / "provenance.json").exists()]
+def finished(scale_folder: Path, runs: list[str], since: float) -> int:
+    """How many of the runs have been trained since then."""
+    records = (scale_folder / "runs" / run / "provenance.json" for run in runs)
+    return sum(record.exists() and record.stat().st_mtime >= since for record in records)
 
 
 def arm_line(run_folder: Path, seconds: float) -> str:
     """What to say when a run is done."""
     text = f"trained {run_folder.name} in {seconds:.1f} s"
-    note_path = run_folder.parent.parent / ".progress.json"
+    note_path = run_folder.parent.parent / NOTE
     if not note_path.exists():
         return text
     note = json.loads(note_path.read_text())
-    done, total = len(finished(note_path.parent, note["runs"])), len(note["runs"])
-    new = done - note["done"]
-    left = (
-        f", about {duration((time.time() - note['since']) / new * (total - done))} left"
-        if new > 0 and done < total
-        else ""
-    )
-    return f"[{done}/{total} arms{left}] {text}"
+    done, total = finished(note_path.parent, note["runs"], note["since"]), len(note["runs"])
+    if not 0 < done < total:
+        return f"[{done}/{total} arms] {text}"
+    left = (time.time() - note["since"]) / done * (total - done)
+    return f"[{done}/{total} arms, about {duration(left)} left] {text}"
 
 
 def duration(seconds: float) -> str:

@@ -22,13 +22,26 @@ class Settings(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+# Images that each data set has.
+IMAGES = {"digits": 1797}
+
+
 class Data(Settings):
     """A data set and the sizes of the three splits that every seed draws for itself."""
 
-    name: Literal["digits"]
+    name: Literal[tuple(IMAGES)]
     train: Count
     validation: Count
     test: Count
+
+    @model_validator(mode="after")
+    def parts_fit(self):
+        parts, images = (self.train, self.validation, self.test), IMAGES[self.name]
+        if sum(parts) > images:
+            raise ValueError(
+                f"train + validation + test of at most the {images} images of {self.name}; got {parts}"
+            )
+        return self
 
 
 class Mlp(Settings):

@@ -9,7 +9,6 @@ should be, the job runs in its own process as if there were none.
 Snakemake's benchmark files do not see the memory of a fork; provenance.json has its peak.
 """
 
-import _thread
 import array
 import contextlib
 import fcntl
@@ -86,12 +85,13 @@ def address(room: str) -> Path:
     """Where the server of this room, interpreter and library environment listens."""
     folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+    status = folder.lstat()  # a link is anyone's
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
     library = {
         k: v
         for k, v in os.environ.items()
-        if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL"))
+        if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL", "SLURM_JOB_ID"))
     }
     key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library], sort_keys=True)
     return folder / sha256(key.encode()).hexdigest()[:16]
@@ -99,7 +99,7 @@ def address(room: str) -> Path:
 
 def connect(path: Path, room: str) -> socket.socket:
     """A connection to the server, which is started if there is none."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline, started = time.monotonic() + START_SECONDS, None
     while True:
         server = socket.socket(socket.AF_UNIX)
         try:
@@ -107,20 +107,23 @@ def connect(path: Path, room: str) -> socket.socket:
             return server
         except OSError:
             server.close()
-        start_server(path, room)
+        started = started or start_server(path, room)
+        if started and started.poll() is not None:
+            raise ChildProcessError(f"no server at {path}: it ended with {started.returncode}")
         if time.monotonic() > deadline:
             raise TimeoutError(f"no server at {path}")
         time.sleep(0.02)
 
 
-def start_server(path: Path, room: str) -> None:
+def start_server(path: Path, room: str) -> subprocess.Popen | None:
     """Start the server unless another process holds its lock, which it keeps as long as it lives."""
     with path.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return
-        subprocess.Popen(
+            return None
+        sources = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", "largebatch.warm", str(path), room],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -128,6 +131,7 @@ def start_server(path: Path, room: str) -> None:
             stderr=subprocess.DEVNULL,
             pass_fds=[lock.fileno()],
             cwd="/",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(s).absolute()) for s in sources)},
         )
 
 
@@ -162,6 +166,7 @@ def serve_job(connection: socket.socket) -> None:
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started the server
         os.setsid()
         _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as stream:
@@ -171,8 +176,8 @@ def serve_job(connection: socket.socket) -> None:
             os.close(descriptor)
         # The standard streams were /dev/null: buffers and encodings anew.
         sys.stdin, sys.stdout, sys.stderr = (
-            open(n, m, closefd=False)  # noqa: SIM115 they stay open
-            for n, m in ((0, "r"), (1, "w"), (2, "w"))
+            open(number, mode, buffering, closefd=False)  # noqa: SIM115 they stay open
+            for number, mode, buffering in ((0, "r", -1), (1, "w", -1), (2, "w", 1))
         )
         os.environ.clear()
         os.environ.update(job["environment"])
@@ -204,7 +209,7 @@ def serve_job(connection: socket.socket) -> None:
 def end_with(connection: socket.socket) -> None:
     """Interrupt the job once whoever asked for it is gone (Ctrl-C, kill)."""
     if connection.recv(1) == b"":
-        _thread.interrupt_main(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # a real signal, which ends waiting too
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import torch
 
 from largebatch.files import checksum, read_arrays
 from largebatch.lab.data import Splits, load, prepare
+from largebatch.spec import IMAGES
 
 
 def test_digits_are_scikit_learns_and_their_file_is_reproducible(tmp_path):
@@ -12,7 +13,7 @@ def test_digits_are_scikit_learns_and_their_file_is_reproducible(tmp_path):
     prepare("digits", tmp_path / "b.safetensors")
     assert checksum(tmp_path / "a.safetensors") == checksum(tmp_path / "b.safetensors")
     arrays = read_arrays(tmp_path / "a.safetensors")
-    assert arrays["images"].shape == (1797, 1, 8, 8)
+    assert arrays["images"].shape == (IMAGES["digits"], 1, 8, 8)
     np.testing.assert_array_equal(arrays["images"][:, 0] * 16, load_digits().images)
     np.testing.assert_array_equal(arrays["labels"], load_digits().target)
     dataset = load(tmp_path / "a.safetensors", torch.float64, torch.device("cpu"))

@@ -31,6 +31,8 @@ def results(folder, rows=ROWS, figure="ink"):
     (folder / "tables" / "e_t.md").write_text("t")
     (folder / "report.html").write_text("page")
     (folder / "runs" / "r" / "history.parquet").write_text("large")
+    record = {"device": "cpu", "commit": "c", "code": "d", "seconds": 1.5}
+    (folder / "runs" / "r" / "provenance.json").write_text(json.dumps(record))
     return folder
 
 
@@ -77,23 +79,32 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
         "README.md",
         "claims.csv",
         "e/claims.csv",
-        "e/summary.csv",
         "figures/e_f.json",
         "figures/e_f.svg",
         "provenance.json",
         "report.html",
         "tables/e_t.md",
+        "verdicts.md",
     }
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text())
     assert record["counts"] == {
-        "files": 7,
+        "files": 6,
         "claims": 3,
         "supported": 1,
         "contradicted": 0,
         "inconclusive": 1,
         "not_run": 1,
     }
+    assert record["runs"] == {
+        "count": 1,
+        "train_seconds": 1.5,
+        "devices": ["cpu"],
+        "commits": ["c"],
+        "codes": ["d"],
+    }
+    page = (theirs / "verdicts.md").read_text()
+    assert all(f"| {name} " in page for name in ROWS) and "1 supported" in page
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
 
 

@@ -82,9 +82,10 @@ def tuned_rows(of_group: pd.DataFrame, group: str, tuned_on: str) -> pd.DataFram
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Per arm, metric and position: n, mean, std and the 95 % interval over the seeds with a finite value.
 
-    A setting that a tuned arm's seeds do not share is left empty.
+    A setting that a tuned arm's seeds do not share is left empty. The trace of the learning rate, which is
+    the same for every seed, is left to the observations.
     """
-    table = table[np.isfinite(table["value"])]
+    table = table[np.isfinite(table["value"]) & (table["metric"] != "learning_rate")]
     grouped = table.groupby(SUMMARY_KEYS, dropna=False, sort=True)
     # a constant column's mean and std carry rounding; its minimum and maximum do not
     rows = grouped["value"].agg(n="size", mean="mean", std="std", least="min", most="max")

@@ -12,8 +12,9 @@ from largebatch import files
 from largebatch.provenance import provenance
 from largebatch.study.claims import VERDICTS, interval, number, read_claims
 
-# What is published of a results folder; runs, observations and logs stay where they are.
-PUBLISHED = ("claims.csv", "*/claims.csv", "*/summary.csv", "figures/*", "tables/*", "report.html")
+# What is published of a results folder; runs, observations, summaries and logs stay where they are.
+PUBLISHED = ("claims.csv", "*/claims.csv", "figures/*", "tables/*", "report.html")
+VERDICTS_PAGE = "verdicts.md"
 PROVENANCE = "provenance.json"
 SAYS_WIDTH = 36  # of the terminal table, which fits in 120 columns
 
@@ -120,7 +121,40 @@ def publish(results: Path, published: Path) -> None:
             shutil.copyfile(results / name, temporary)
     counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
     inputs = {"claims.csv": files.checksum(results / "claims.csv")}
-    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts))
+    files.write_text(published / VERDICTS_PAGE, verdicts_page(claims))
+    files.write_json(
+        published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs_of(results))
+    )
+
+
+def runs_of(results: Path) -> dict:
+    """Where and by which code the runs behind the results were trained, and how long that took."""
+    records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
+    return {
+        "count": len(records),
+        "train_seconds": round(sum(record["seconds"] for record in records), 1),
+        **{f"{key}s": sorted({record[key] for record in records}) for key in ("device", "commit", "code")},
+    }
+
+
+def verdicts_page(claims: pd.DataFrame) -> str:
+    """The verdicts as a Markdown table, for the documentation to link to."""
+    rows = [
+        [
+            row["id"],
+            f"{row['says']} ({row['source']})",
+            number(row["paper_value"]),
+            f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip(),
+            row["expect"],
+            f"**{row['verdict'].replace('_', ' ')}**",
+            row["note"],
+        ]
+        for _, row in claims.fillna({"note": ""}).iterrows()
+    ]
+    headers = ["id", "claim", "paper", "ours [95 %]", "expected", "verdict", "note"]
+    counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in verdict_counts(claims).items())
+    table = tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+    return f"# Verdicts\n\n{len(claims)} claims: {counts}.\n\n{table}\n"
 
 
 def verdict_counts(claims: pd.DataFrame) -> dict[str, int]:
