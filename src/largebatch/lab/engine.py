@@ -150,7 +150,7 @@ class Lanes:
             each = F.cross_entropy(classes_first(logits), labels, reduction="none")
             losses += each.sum(1, dtype=torch.float64)
             errors += (logits.argmax(2) != labels).sum(1)
-        return losses / rows.shape[1], 100.0 * errors / rows.shape[1]
+        return losses / rows.shape[1], 100.0 * errors.double() / rows.shape[1]
 
     @torch.no_grad()
     def estimate_population_statistics(self) -> None:
