@@ -17,8 +17,10 @@ from largebatch.spec import Arm, Sgd
 CACHE_BYTES = 1 << 20
 # Images gathered at a time: few gathers, little memory.
 GATHER_BYTES = 32 << 20
-# Examples evaluated at a time.
-EVALUATED_AT_ONCE = 512
+# Examples evaluated at a time, of all seeds together: their activations should stay in the cache.
+EVALUATED_AT_ONCE = 5120
+# Examples of each seed in one batch of population statistics: fixed, for deeper layers see its size.
+POPULATION_BATCH = 512
 
 
 def lanes_at_once(
@@ -144,7 +146,7 @@ class Lanes:
         self.model.eval()
         losses = errors = 0.0
         rows = self.splits.rows[part]
-        for block in rows.split(EVALUATED_AT_ONCE, dim=1):
+        for block in rows.split(-(-EVALUATED_AT_ONCE // len(self.seeds)), dim=1):
             images, labels = self.splits.examples(block)
             logits = self.model(images)
             each = F.cross_entropy(classes_first(logits), labels, reduction="none")
@@ -162,7 +164,7 @@ class Lanes:
         for layer in layers:
             layer.train()
             layer.moments = []
-        for block in self.splits.rows["train"].split(EVALUATED_AT_ONCE, dim=1):
+        for block in self.splits.rows["train"].split(POPULATION_BATCH, dim=1):
             self.model(self.splits.examples(block)[0])
         for layer in layers:
             layer.settle()
