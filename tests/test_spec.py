@@ -28,7 +28,9 @@ def test_a_setting_at_its_default_is_not_chosen():
 
 
 def test_chosen_settings_make_the_arm_again():
-    arm = small_arm(schedule={"name": "step", "at": [0.5]}, warmup={"kind": "gradual", "epochs": 1.0})
+    arm = small_arm(
+        schedule={"name": "step", "at": [0.5]}, warmup={"kind": "gradual", "epochs": 1.0, "start": 0.5}
+    )
     assert Arm.model_validate(arm.chosen()) == arm
 
 
@@ -50,7 +52,8 @@ def test_chosen_settings_make_the_arm_again():
         ({"lr_rule": "linear"}, "base_batch_size with lr_rule: linear; got none"),
         ({"micro_batch_size": 3}, "micro_batch_size that divides batch_size = 8; got 3"),
         ({"ghost_batch_size": 16}, "ghost_batch_size that divides batch_size = 8; got 16"),
-        ({"warmup": {"kind": "gradual", "epochs": 3.0}}, "at most epochs = 2"),
+        ({"warmup": {"kind": "gradual", "epochs": 3.0, "start": 0.0}}, "at most epochs = 2"),
+        ({"warmup": {"kind": "gradual", "epochs": 1.0}}, "warmup.start where the rule leaves"),
         ({"optimiser": {"name": "sgd", "nesterov": True}}, "momentum above 0"),
     ],
     ids=str,

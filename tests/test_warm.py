@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +38,10 @@ def probe(a: argparse.Namespace) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if a.do == "leave":
         sys.exit(5)
+    if a.do == "complain":
+        sys.exit("no more of this")
+    if a.do == "finish":
+        sys.exit()
     if a.do == "raise":
         raise ValueError("no such luck")
     if a.do == "wait":
@@ -163,8 +169,10 @@ def test_a_job_is_the_callers(caller):
         assert (said["tag"], said["read"]) == (more.get("TAG"), more.get("text", ""))
 
 
-@pytest.mark.parametrize(("do", "wanted"), [("leave", 5), ("raise", 1), ("kill", None)])
-def test_a_job_that_fails_says_so(caller, do, wanted):
+@pytest.mark.parametrize(
+    ("do", "wanted"), [("leave", 5), ("complain", 1), ("finish", 0), ("raise", 1), ("kill", None)]
+)
+def test_a_job_that_leaves_early_says_so(caller, do, wanted):
     if do == "kill":
         process = caller.start(do)
         process.communicate(timeout=60)
@@ -218,6 +226,56 @@ def test_the_socket_of_a_killed_server_is_no_obstacle(caller):
     until(lambda: not servers(caller.room))
     assert len([*caller.room.glob("*/*[!k]")]) == 1
     assert caller.call()[0::3] == (7, True)
+
+
+def test_a_job_that_outlives_its_server_is_no_obstacle(caller):
+    process = caller.start("wait")
+    process.stdin.close()
+    job = json.loads(process.stdout.readline())["pid"]
+    (server,) = set(servers(caller.room)) - {job}
+    os.kill(server, signal.SIGKILL)
+    until(lambda: not alive(server))
+    start = time.monotonic()
+    assert caller.call()[0::3] == (7, True)
+    assert time.monotonic() - start < warm.START_SECONDS / 2
+    assert alive(job)
+    process.kill()
+    process.wait(10)
+    until(lambda: not alive(job))
+    process.stdout.close(), process.stderr.close()
+
+
+def test_children_are_reaped_where_the_caller_ignores_them(caller):
+    """Else the server would end with its first job."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:  # without a shell, which would not ignore them
+        process = subprocess.Popen(
+            [COMMAND, "probe", "--do", "return"],
+            cwd=caller.folder,
+            env=kept(caller.room) | {"PYTHONPATH": "src"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert process.wait(60) == 7
+    (server,) = servers(caller.room)
+    time.sleep(1.2)  # it looks for them every second
+    assert alive(server) and caller.call()[0::3] == (7, True)
+    assert servers(caller.room) == [server]
+
+
+@pytest.mark.parametrize("unread", [b"", b"s"], ids=["closed", "reset"])
+def test_a_connection_that_breaks_interrupts_the_job(monkeypatch, unread):
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
+    theirs, ours = socket.socketpair()
+    with ours:
+        ours.send(unread)
+        theirs.close()
+        warm.end_with(ours)
+    assert sent == [(os.getpid(), signal.SIGINT)]
 
 
 def spoil_library(caller):
@@ -276,6 +334,17 @@ def test_each_room_and_each_library_environment_has_its_own_server(tmp_path, mon
     monkeypatch.setenv("TAG", "1")
     addresses.add(warm.address("lab"))
     assert len(addresses) == len(warm.LIBRARIES) + 3
+
+
+def test_other_installed_libraries_have_another_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"purelib": str(installed)})
+    before = warm.address("lab")
+    assert warm.address("lab") == before
+    os.utime(installed, ns=(1, 1))
+    assert warm.address("lab") != before
 
 
 def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):

@@ -74,16 +74,16 @@ def commit() -> str:
         return "unknown"
 
 
-# The module in which each stage's work begins; what it imports belongs to the stage.
+# The modules in which each stage's work begins; what they import belongs to the stage.
 STAGES = {
-    "data": "lab/data.py",
-    "train": "lab/train.py",
-    "measure": "lab/measure.py",
-    "aggregate": "study/aggregate.py",
-    "judge": "study/judge.py",
-    "draw": "study/draw.py",
-    "tabulate": "study/tabulate.py",
-    "report": "study/report.py",
+    "data": ("lab/data.py",),
+    "train": ("lab/train.py", "lab/device.py"),
+    "measure": ("lab/measure.py", "lab/device.py"),
+    "aggregate": ("study/aggregate.py",),
+    "judge": ("study/judge.py",),
+    "draw": ("study/draw.py",),
+    "tabulate": ("study/tabulate.py",),
+    "report": ("study/report.py",),
 }
 
 
@@ -92,11 +92,14 @@ def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
 
     It covers the modules of lab/ or study/ that the stage imports, directly or not, and the templates
-    that bear a module's name. The hallway
-    (spec, files, ...) is left out: a new setting with a default, say, must retrain nothing.
+    that bear a module's name. The hallway (spec, files, ...) is left out: a new setting with a default,
+    say, must retrain nothing.
     """
     digest = sha256()
-    for path in sorted(reached(PACKAGE / STAGES[stage], set())):
+    modules: set[Path] = set()
+    for start in STAGES[stage]:
+        reached(PACKAGE / start, modules)
+    for path in sorted(modules):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(bare(path).encode())
         for template in sorted(path.parent.glob(f"{path.stem}.*.jinja")):

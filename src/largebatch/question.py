@@ -129,12 +129,19 @@ class RankCorrelation(ClaimBase):
 
 
 class CurveGap(ClaimBase):
-    """Mean absolute distance between two arms' curves over epochs, after a share of the run."""
+    """Mean absolute distance between two arms' curves over epochs, from one share of the run to another."""
 
     kind: Literal["curve_gap"]
     a: ArmName
     b: ArmName
     after: Share
+    before: Share = 1.0
+
+    @model_validator(mode="after")
+    def window(self):
+        if self.after >= self.before:
+            raise ValueError(f"after below before = {self.before:g}; got {self.after:g}")
+        return self
 
 
 class BestSetting(ClaimBase):

@@ -199,7 +199,7 @@ class Stop(Settings):
     """Stop a seed once its training loss ceased to improve (Keskar 2017, section 2).
 
     Ceased: over the last `patience_epochs` the best loss fell by less than `tolerance` of itself, or
-    the loss is below `floor_nats`.
+    the loss was at or below `floor_nats` at two evaluations in a row (one may be a lucky dip).
     """
 
     patience_epochs: Count
@@ -243,6 +243,8 @@ class Arm(Settings):
                 raise ValueError(f"{part} that divides batch_size = {self.batch_size}; got {value}")
         if self.lr_rule != "none" and self.base_batch_size is None:
             raise ValueError(f"base_batch_size with lr_rule: {self.lr_rule}; got none")
+        if self.warmup and self.warmup.start is None and self.peak_lr == self.lr:
+            raise ValueError("warmup.start where the rule leaves the base rate as it is; got none")
         if self.warmup and self.warmup.epochs > self.epochs:
             raise ValueError(f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}")
         return self

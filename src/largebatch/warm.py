@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -93,7 +94,8 @@ def address(room: str) -> Path:
         for k, v in os.environ.items()
         if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL", "SLURM_JOB_ID"))
     }
-    key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library], sort_keys=True)
+    installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
+    key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library, installed], sort_keys=True)
     return folder / sha256(key.encode()).hexdigest()[:16]
 
 
@@ -124,7 +126,7 @@ def start_server(path: Path, room: str) -> subprocess.Popen | None:
             return None
         sources = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "largebatch.warm", str(path), room],
+            [sys.executable, "-P", "-m", "largebatch.warm", str(path), room, str(lock.fileno())],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -135,10 +137,10 @@ def start_server(path: Path, room: str) -> subprocess.Popen | None:
         )
 
 
-def serve(path: Path, room: str) -> None:
+def serve(path: Path, room: str, lock: int) -> None:
     """Accept jobs and fork one child each until nothing has been asked for a while."""
     path.unlink(missing_ok=True)  # of a server that was killed: the lock says that none lives
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a child's end wakes the selector
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # maybe ignored where the server was started
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(str(path))
         listener.listen(128)
@@ -152,12 +154,17 @@ def serve(path: Path, room: str) -> None:
                 connection, _ = listener.accept()
                 child = os.fork()
                 if child == 0:
+                    # A job that outlives the server must not keep others from starting the next.
+                    selector.close()
                     listener.close()
+                    os.close(lock)
                     serve_job(connection)
                 connection.close()
                 children.add(child)
                 last = time.monotonic()
             children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+            if children:
+                last = time.monotonic()
         path.unlink(missing_ok=True)
 
 
@@ -165,7 +172,6 @@ def serve_job(connection: socket.socket) -> None:
     """Become the job that the other end asks for; never returns."""
     code = 1
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started the server
         os.setsid()
         _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
@@ -188,7 +194,13 @@ def serve_job(connection: socket.socket) -> None:
 
         code = main(job["arguments"])
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
+        # As the interpreter does it: nothing is success, anything but a number is said.
+        if leaving.code is None:
+            code = 0
+        elif isinstance(leaving.code, int):
+            code = leaving.code
+        else:
+            print(leaving.code, file=sys.stderr)
     except KeyboardInterrupt:
         code = 130
     except BaseException:
@@ -208,9 +220,13 @@ def serve_job(connection: socket.socket) -> None:
 
 def end_with(connection: socket.socket) -> None:
     """Interrupt the job once whoever asked for it is gone (Ctrl-C, kill)."""
-    if connection.recv(1) == b"":
+    try:
+        gone = connection.recv(1) == b""
+    except OSError:  # such as a reset: it did not even read that the job has started
+        gone = True
+    if gone:
         os.kill(os.getpid(), signal.SIGINT)  # a real signal, which ends waiting too
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), sys.argv[2])
+    serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

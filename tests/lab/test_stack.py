@@ -150,6 +150,34 @@ def test_unknown_module_with_batch_norm_is_refused():
         stack([Block(), Block()])
 
 
+def test_a_module_without_weights_may_stand_in_two_places(images):
+    def net():
+        relu = nn.ReLU()
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 5), relu, nn.Linear(5, 4), relu, nn.Linear(4, 3))
+
+    plain = [seeded(net, seed) for seed in range(SEEDS)]
+    expected = torch.stack([module(x) for module, x in zip(plain, images, strict=True)])
+    torch.testing.assert_close(stack(plain)(images), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(stack(plain).push(images), expected.detach())
+
+
+def test_weights_used_twice_are_refused():
+    layer = nn.Linear(4, 4)
+    with pytest.raises(TypeError, match="each weight once"):
+        stack([nn.Sequential(layer, nn.ReLU(), layer)])
+
+
+def test_an_unknown_module_with_buffers_is_refused():
+    class Shift(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("by", torch.ones(4))
+
+    with pytest.raises(TypeError, match="without buffers"):
+        stack([Shift()])
+
+
 @pytest.mark.parametrize(
     "layer",
     [nn.BatchNorm1d(4, affine=False), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.Flatten(0)],

@@ -1,15 +1,19 @@
 """Whole runs against a plain PyTorch loop, and the promises about company, repeats and resuming."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from largebatch.lab import engine, models
 from largebatch.lab import train as train_module
 from largebatch.lab.data import Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
 from largebatch.lab.randomness import generator
+from largebatch.lab.stack import stack
 from largebatch.lab.train import train
 from largebatch.spec import Arm
 from tests.conftest import SMALL, small_arm
@@ -271,7 +275,8 @@ def test_continuing_equals_never_having_stopped(settings, groups, dataset, tmp_p
     assert not checkpoint.exists()
 
 
-def test_a_checkpoint_of_other_settings_is_not_used(dataset, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("other", "seeds"), [({"lr": 0.05}, [0, 1]), ({}, [0, 1, 2, 3]), ({}, [0])], ids=str)
+def test_a_checkpoint_of_another_run_is_not_used(other, seeds, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     checkpoint = tmp_path / "checkpoint.pt"
 
@@ -280,11 +285,9 @@ def test_a_checkpoint_of_other_settings_is_not_used(dataset, tmp_path, monkeypat
             raise Killed
 
     with pytest.raises(Killed):
-        train(small_arm(epochs=4, lr=0.05), [0], dataset, checkpoint, kill)
-    assert (
-        train(small_arm(epochs=4), [0], dataset, checkpoint).history
-        == train(small_arm(epochs=4), [0], dataset).history
-    )
+        train(small_arm(epochs=4, **other), seeds, dataset, checkpoint, kill)
+    continued = train(small_arm(epochs=4), [0, 1], dataset, checkpoint)
+    assert continued.history == train(small_arm(epochs=4), [0, 1], dataset).history
 
 
 def test_a_seed_stops_once_its_loss_is_at_the_floor(dataset):
@@ -292,7 +295,9 @@ def test_a_seed_stops_once_its_loss_is_at_the_floor(dataset):
     trained = train(arm, [0, 1, 2], dataset)
     for seed in trained.seeds:
         losses = [row.value for row in trained.history if (row.seed, row.metric) == (seed, "train_loss_nats")]
-        assert losses[-1] <= 0.5 < min(losses[:-1])
+        below = [loss <= 0.5 for loss in losses]
+        assert below[-2:] == [True, True]
+        assert (True, True) not in itertools.pairwise(below[:-1])
 
 
 def test_a_seed_stops_once_its_loss_improves_no_more(dataset):
@@ -342,6 +347,33 @@ def test_linear_scaling_with_warmup_traces_goyals_rate(dataset):
     arm = small_arm(batch_size=24, base_batch_size=8, lr_rule="linear", epochs=4, warmup=warmup)
     lanes = Lanes(arm, [0], Splits(dataset, [0], 48, 16, 16))
     assert [lanes.rate(e) for e in (0.0, 1.0, 2.0, 3.0)] == pytest.approx([0.1, 0.2, 0.3, 0.3])
+
+
+def test_batch_growth_changes_rate_and_batch_together(dataset):
+    """The batch can grow 3 times of the wanted 4: the rate takes the rest, in the same epoch."""
+    schedule = {"name": "batch_growth", "at": [0.3], "factor": 4.0}
+    arm = small_arm(batch_size=16, epochs=4, schedule=schedule)
+    lanes = Lanes(arm, [0], Splits(dataset, [0], 48, 16, 16))
+    assert [lanes.batch_size(e) for e in range(4)] == [16, 16, 48, 48]
+    assert [lanes.rate(e) for e in (1.0, 1.9, 2.0, 3.9)] == pytest.approx([0.1, 0.1, 0.075, 0.075])
+
+
+def test_weight_decay_spares_biases_and_normalisation_everywhere(dataset):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.matrix, self.vector = nn.Parameter(torch.ones(3, 3)), nn.Parameter(torch.ones(3))
+
+        def forward(self, x):
+            return x @ self.matrix * self.vector
+
+    net = [nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), Scaled()) for _ in range(2)]
+    model = stack(net)
+    decayed, spared = engine.decay_groups(model, everything=False)
+    shapes = [tuple(p.shape) for p in model.parameters()]
+    assert [shapes[i] for i in decayed] == [(2, 4, 3), (2, 3, 3)]
+    assert sorted(shapes[i] for i in spared) == [(2, 1, 3), (2, 3), (2, 3), (2, 3)]
+    assert engine.decay_groups(model, everything=True)[1] == []
 
 
 def test_batch_growth_counts_updates(dataset):

@@ -12,6 +12,10 @@ def prepare(threads: int) -> torch.device:
     # Weights of a net that has converged drift into denormal numbers, which are a hundred times slower.
     torch.set_flush_denormal(True)
     keep_freed_memory()
+    # The same arm on the same machine gives the same bytes, in the precision it asks for.
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -71,10 +71,12 @@ class Lanes:
 
     def rate(self, epoch: float) -> float:
         """Learning rate at a point of the run, in epochs."""
-        arm, t = self.arm, epoch / self.arm.epochs
-        options = self.schedule_options
+        arm, options = self.arm, self.schedule_options
+        at = epoch
         if arm.schedule.name == "batch_growth":
             options = options | {"batch_size": arm.batch_size, "most": arm.data.train}
+            at = math.floor(epoch)  # the batch changes between epochs, and the rate with it
+        t = at / arm.epochs
         rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](t, **options)
         if arm.warmup:
             start = arm.warmup.start if arm.warmup.start is not None else min(1.0, arm.lr / arm.peak_lr)
@@ -214,8 +216,11 @@ def classes_first(logits: torch.Tensor) -> torch.Tensor:
 
 
 def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:
-    """Numbers of the weights that decay and of those that do not (biases and BatchNorm, Goyal 2017, 5.1)."""
-    norm = {id(p) for m in model.modules() if isinstance(m, StackedBatchNorm) for p in m.parameters()}
-    named = list(model.named_parameters())
-    spared = [not everything and (id(p) in norm or name.endswith("bias")) for name, p in named]
-    return [i for i, s in enumerate(spared) if not s], [i for i, s in enumerate(spared) if s]
+    """Numbers of the weights that decay and of those that do not.
+
+    Spared are BatchNorm's parameters (Goyal 2017, 5.1) and, as is common, biases.
+    """
+    spared = {id(p) for m in model.modules() if isinstance(m, Stacked) for p in m.spared()}
+    weights = list(model.parameters())
+    decayed = [i for i, w in enumerate(weights) if everything or id(w) not in spared]
+    return decayed, [i for i in range(len(weights)) if i not in decayed]

@@ -68,7 +68,7 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     Constructors draw from the global generator, which is given back as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(seed, "weights"))
+        torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the processor only
         return MODELS[name](shape, classes, **options)
 
 

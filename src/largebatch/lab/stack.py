@@ -33,6 +33,10 @@ class Stacked(nn.Module):
     def plain(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach() for name, tensor in [*self.named_parameters(), *self.named_buffers()]}
 
+    def spared(self) -> list[nn.Parameter]:
+        """Parameters to leave without weight decay if biases and normalisation are."""
+        return []
+
     def push(self, x: torch.Tensor) -> torch.Tensor:
         """The output for x, keeping what `pull` needs; no graph is left behind."""
         with torch.enable_grad():
@@ -59,6 +63,9 @@ class StackedLinear(Stacked):
             None if layers[0].bias is None else torch.stack([layer.bias.detach()[None] for layer in layers])
         )
         self.bias = None if bias is None else nn.Parameter(bias)  # (s, 1, out)
+
+    def spared(self):
+        return [] if self.bias is None else [self.bias]
 
     def forward(self, x):  # (s, b, in) -> (s, b, out)
         return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
@@ -95,6 +102,9 @@ class StackedConv2d(Stacked):
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
         bias = None if like.bias is None else torch.stack([layer.bias.detach() for layer in layers])
         self.bias = None if bias is None else nn.Parameter(bias)
+
+    def spared(self):
+        return [] if self.bias is None else [self.bias]
 
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
         bias = None if self.bias is None else self.bias.flatten()
@@ -154,6 +164,9 @@ class StackedBatchNorm(Stacked):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
         self.register_buffer("running_mean", torch.stack([layer.running_mean for layer in layers]))
         self.register_buffer("running_var", torch.stack([layer.running_var for layer in layers]))
+
+    def spared(self):
+        return [self.weight, self.bias]
 
     def forward(self, x):  # (s, b, c, ...) -> same
         if not self.training:
@@ -334,7 +347,11 @@ class StackedContainer(Stacked):
 
     def __init__(self, containers: list[nn.Module]):
         super().__init__()
-        for name, _ in containers[0].named_children():
+        every = containers[0].named_parameters(remove_duplicate=False)
+        if len(list(every)) != len(list(containers[0].parameters())):
+            raise TypeError("a model that uses each weight once; got one that uses some twice")
+        # Not named_children(), which skips a module that stands in two places, as one nn.ReLU() may.
+        for name in containers[0]._modules:
             self.add_module(name, stack([getattr(c, name) for c in containers]))
 
     def plain(self):
@@ -348,7 +365,7 @@ class StackedContainer(Stacked):
 class StackedSequential(StackedContainer):
     def __init__(self, containers: list[nn.Module]):
         super().__init__(containers)
-        children = list(self.children())
+        self.layers = children = tuple(self.children())
         for before, child in itertools.pairwise(children):
             if isinstance(child, StackedReLU):
                 child.owns_input = isinstance(before, FRESH)
@@ -360,17 +377,17 @@ class StackedSequential(StackedContainer):
         )
 
     def forward(self, x):
-        for child in self.children():
+        for child in self.layers:
             x = child(x)
         return x
 
     def push(self, x):
-        for child in self.children():
+        for child in self.layers:
             x = child.push(x)
         return x
 
     def pull(self, g, sink, to_input=True):
-        for number, child in reversed(list(enumerate(self.children()))):
+        for number, child in reversed(tuple(enumerate(self.layers))):
             wanted = to_input or number > self.first
             g = child.pull(g, sink, wanted)
             if not wanted:
@@ -400,6 +417,10 @@ class StackedByVmap(Stacked):
                     f"{type(part).__name__} inside {type(modules[0]).__name__}, a module without a "
                     "stacked twin: wanted it in nn.Sequential or Residual"
                 )
+        if any(True for _ in modules[0].buffers()):
+            raise TypeError(
+                f"{type(modules[0]).__name__} without buffers, for want of a stacked twin; got some"
+            )
         # Kept out of the module tree: its own weights are not trained.
         self.template = (modules[0],)
         states = [dict(m.named_parameters()) for m in modules]
@@ -407,6 +428,9 @@ class StackedByVmap(Stacked):
         self.stacked = nn.ParameterList(
             torch.stack([s[name].detach() for s in states]) for name in self.names
         )
+
+    def spared(self):
+        return [p for p in self.stacked if p.ndim <= 2]  # vectors and numbers of the plain module
 
     def forward(self, x):
         def one(weights, x):

@@ -52,7 +52,7 @@ def train(
     report: Report = lambda text: None,
 ) -> Trained:
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job."""
-    state = read_checkpoint(checkpoint, arm)
+    state = read_checkpoint(checkpoint, identity(arm, seeds, dataset))
     records = state["records"] if state else {seed: Record() for seed in seeds}
     for group in seed_groups(arm, seeds, dataset):
         if not all(records[seed].closed for seed in group):
@@ -144,8 +144,8 @@ def ceased(arm: Arm, record: Record) -> bool:
     """Whether a seed's training loss has ceased to improve, by the arm's stopping rule."""
     if arm.stop is None:
         return False
-    epoch, loss = record.losses[-1]
-    if loss <= arm.stop.floor_nats:
+    epoch, _ = record.losses[-1]
+    if len(record.losses) > 1 and all(loss <= arm.stop.floor_nats for _, loss in record.losses[-2:]):
         return True
     before = [value for at, value in record.losses if at <= epoch - arm.stop.patience_epochs]
     return bool(before) and min(v for _, v in record.losses) > (1 - arm.stop.tolerance) * min(before)
@@ -166,8 +166,7 @@ def close(arm: Arm, lanes: Lanes, seed: int, record: Record) -> None:
 def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list[int]) -> None:
     """Everything needed to go on as if nothing had happened."""
     state = {
-        "settings": lanes.arm.chosen(),
-        "code": code_digest("train"),
+        "identity": identity(lanes.arm, list(records), lanes.splits.dataset),
         "group": group,
         "seeds": lanes.seeds,
         "epoch": lanes.epoch,
@@ -181,13 +180,23 @@ def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list
         torch.save(state, temporary)
 
 
-def read_checkpoint(checkpoint: Path | None, arm: Arm) -> dict | None:
-    """The saved state, if there is one of this arm by this very code."""
+def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
+    """What a checkpoint must share with a run to be continued by it."""
+    return {
+        "settings": arm.chosen(),
+        "seeds": seeds,
+        "data": [*dataset.images.shape, dataset.images.double().sum().item(), dataset.labels.sum().item()],
+        "device": str(dataset.images.device),
+        "code": code_digest("train"),
+    }
+
+
+def read_checkpoint(checkpoint: Path | None, wanted: dict) -> dict | None:
+    """The saved state, if there is one with the wanted identity."""
     if checkpoint is None or not checkpoint.is_file():
         return None
     state = torch.load(checkpoint, weights_only=False)  # our own file: it holds Records
-    ours = (arm.chosen(), code_digest("train"))
-    return state if (state["settings"], state["code"]) == ours else None
+    return state if state["identity"] == wanted else None
 
 
 def restore(lanes: Lanes, state: dict) -> None:

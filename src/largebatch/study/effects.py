@@ -73,13 +73,14 @@ def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effe
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
-    """Mean |a - b| over the epochs at which both were evaluated, after a share of the shorter run."""
+    """Mean |a - b| over common epochs, from share `after` to share `before` of the shorter run."""
     a, b = (carried(observations, arm, claim.metric) for arm in (claim.a, claim.b))
-    start = claim.after * min(a.index.max(), b.index.max())
+    last = min(a.index.max(), b.index.max())
+    start, end = claim.after * last, claim.before * last
     epochs = a.index.intersection(b.index)
-    epochs = epochs[epochs >= start]
+    epochs = epochs[(epochs >= start) & (epochs <= end)]
     if epochs.empty:
-        raise Missing(f"epochs after {start:g} at which both {claim.a} and {claim.b} were evaluated")
+        raise Missing(f"epochs {start:g} to {end:g} at which both {claim.a} and {claim.b} were evaluated")
     gap = (a.loc[epochs] - b.loc[epochs]).abs()
     values = gap.dropna(axis="columns").mean()
     remarks = (*left_out(gap.shape[1] - len(values)), *lost(observations, (claim.a, claim.b)))

@@ -1,0 +1,34 @@
+"""What the documentation says of results is what the published run says; what it links to exists."""
+
+import csv
+import re
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def published():
+    with (REPOSITORY / "results/published/digits/claims.csv").open() as file:
+        return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
+
+
+def test_verdicts_in_the_text_are_the_published_ones():
+    text = (REPOSITORY / "docs/results.md").read_text()
+    said = dict(re.findall(r"\b([A-Z]\d+(?:\.[a-z_]+)?)\s\((supported|contradicted|inconclusive)\)", text))
+    assert said == published()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_bibtex_figure_of_the_readme_is_shown_there():
+    text = (REPOSITORY / "README.md").read_text()
+    cited = [name.replace("\\_", "_") for name in re.findall(r"Figure \\texttt\{([^}]+)\}", text)]
+    assert len(cited) == 3
+    assert all(f"figures/{name}.png" in text for name in cited)
