@@ -32,3 +32,8 @@ def test_every_bibtex_figure_of_the_readme_is_shown_there():
     cited = [name.replace("\\_", "_") for name in re.findall(r"Figure \\texttt\{([^}]+)\}", text)]
     assert len(cited) == 3
     assert all(f"figures/{name}.png" in text for name in cited)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_left_to_fill_in(page):
+    assert "<!--" not in page.read_text()

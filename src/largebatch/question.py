@@ -40,12 +40,6 @@ END_ONLY = {
     "diverged",
     *(metric for metrics in MEASURES.values() for metric in metrics),
 }
-# Metrics that a run has one value of; the others have a history.
-END_ONLY = {
-    "peak_learning_rate",
-    "diverged",
-    *(metric for metrics in MEASURES.values() for metric in metrics),
-}
 Setting = Literal["batch_size", "lr", "k"]
 
 
@@ -129,7 +123,10 @@ class RankCorrelation(ClaimBase):
 
 
 class CurveGap(ClaimBase):
-    """Mean absolute distance between two arms' curves over epochs, from one share of the run to another."""
+    """Mean absolute distance between two arms' curves over the epochs of a window of the run.
+
+    The window goes from share `after` to share `before` of the shorter run, both included.
+    """
 
     kind: Literal["curve_gap"]
     a: ArmName

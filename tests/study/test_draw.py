@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from largebatch.question import Figure
-from largebatch.study import draw_curves, style
+from largebatch.study import draw_curves, draw_settings, style
 from largebatch.study.draw import KINDS, draw
 
 ERROR, LOSS = "test_error_percent", "train_loss_nats"
@@ -167,8 +168,49 @@ def test_ticks_are_plain_numbers(value, text):
     assert style.plain(value) == text
 
 
-def test_neighbouring_settings_share_a_tick():
-    assert style.thinned(np.array([4, 8, 16, 32, 64, 102, 256])).tolist() == [4, 8, 16, 32, 64, 256]
+@pytest.mark.parametrize(
+    ("settings", "ticks"),
+    [
+        ([4, 8, 16, 32, 64, 102, 256, 512, 1024], [4, 8, 16, 32, 64, 102, 256, 512, 1024]),
+        ([4, 8, 16, 32, 64, 80, 256], [4, 8, 16, 32, 64, 256]),  # 80 is too near to 64
+        ([2.0**i for i in range(13)], [4.0**i for i in range(7)]),  # 13 labels do not fit
+        ([0.1], [0.1]),
+    ],
+)
+def test_settings_get_a_tick_where_their_label_has_room(settings, ticks):
+    assert style.thinned(np.array(settings)).tolist() == ticks
+
+
+@pytest.mark.parametrize("panels", [1, 2])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (4, 8, 16, 32, 64, 102, 256, 512, 1024),
+        [2**i for i in range(13)],
+        [0.0003125 * 2**i for i in range(9)],
+    ],
+)
+def test_the_labels_of_ticks_do_not_overlap(helpers, panels, sizes):
+    rows = helpers.group("g", "lr", {s: {ERROR: [1, 2, 3], LOSS: [1000.5, 2000, 3000]} for s in sizes})
+    ask = asked("against_setting", x="lr", y=[ERROR, LOSS][:panels], lines={"one": "g"})["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    with style.paper_style():
+        canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
+        canvas.draw_without_rendering()
+        for axes in canvas.axes:
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+            assert len(boxes) > 3
+            assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize(
+    ("lines", "ends"), [(1, 1.0), (2, 2**0.035), (3, 2**0.07), (5, 2**0.07), (12, 2**0.07)]
+)
+def test_lines_stand_side_by_side_within_five_percent(lines, ends):
+    shifts = draw_settings.dodges(lines)
+    assert len(shifts) == lines and len(set(shifts)) == lines
+    assert (shifts[0], shifts[-1]) == pytest.approx((1 / ends, ends))
+    assert ends < 1.05
 
 
 def test_twelve_lines_look_different():

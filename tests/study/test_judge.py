@@ -100,7 +100,8 @@ def test_ratio_wants_a_positive_threshold(two_arms, verdict):
 def test_no_variance(two_arms, verdict, mean, wanted, p):
     found = verdict(two_arms([2 + mean] * 3, [2.0] * 3), claim("difference", {"above": 0.0}, **operands()))
     assert found[["verdict", "estimate", "low", "high", "p_value"]].tolist() == [wanted, mean, mean, mean, p]
-    assert found["note"] == ("Every seed lies on the threshold itself." if mean == 0 else "")
+    on_it = "Every seed lies on the threshold itself. " if mean == 0 else ""
+    assert found["note"] == f"{on_it}All seeds give the same value, so the t test does not apply."
 
 
 def sweep(helpers, orders):
@@ -140,6 +141,38 @@ def test_curve_gap(helpers, verdict, gap, wanted):
     found = verdict(rows, claim("curve_gap", {"below": 1.0}, a="a", b="b", after=0.25))
     assert found["verdict"] == wanted
     assert found["estimate"] == pytest.approx(gap)
+
+
+@pytest.mark.parametrize(
+    ("window", "first", "last"),
+    [
+        ({"after": 0.1, "before": 0.3}, 3, 9),  # both ends belong to it; 0.1 * 30 is above 3 by rounding
+        ({"after": 0.11, "before": 0.29}, 4, 8),
+        ({"after": 0.9}, 27, 30),
+        ({"after": 0.0, "before": 0.01}, 0, 0),
+    ],
+)
+def test_curve_gap_over_a_window(helpers, verdict, window, first, last):
+    a = {float(e): 1 + e + NOISE for e in range(31)}  # the mean of e from first to last is half their sum
+    b = {float(e): np.zeros(5) for e in range(41)}
+    rows = pd.concat([helpers.arm("a", {ERROR: a}), helpers.arm("b", {ERROR: b})])
+    found = verdict(rows, claim("curve_gap", {"above": 0.5}, a="a", b="b", **window))
+    assert found["estimate"] == pytest.approx(1 + (first + last) / 2)
+    assert found["verdict"] == "supported"
+
+
+@pytest.mark.parametrize(("after", "before"), [(0.5, 0.5), (0.6, 0.5), (1.0, 1.0)])
+def test_a_window_has_to_end_after_it_starts(after, before):
+    asked = claim("curve_gap", {"above": 0.0}, a="a", b="b", after=after, before=before)
+    with pytest.raises(ValidationError, match=f"after below before = {before:g}; got {after:g}"):
+        TypeAdapter(Claim).validate_python(asked)
+
+
+def test_a_window_without_an_epoch_is_not_run(helpers, verdict):
+    rows = helpers.arm("a", {ERROR: {float(e): NOISE for e in range(4)}})
+    found = verdict(rows, claim("curve_gap", {"above": 0.0}, a="a", b="a", after=0.4, before=0.5))
+    assert found["verdict"] == "not_run"
+    assert "lack epochs 1.2 to 1.5 at which both a and a were evaluated" in found["note"]
 
 
 def rates(helpers, group, best, seeds=6):

@@ -110,6 +110,16 @@ def test_the_page_shows_everything(results):
     assert "5 &lt; 6 &amp; so on" in text and "p <b>" not in text
 
 
+def test_figures_and_tables_can_be_cited_and_verdicts_lead_to_their_experiment(results):
+    text = write(results)
+    assert {"figure-e_f", "table-e_t", "e", "T0"} <= set(Checked(text).ids)
+    assert text.index("<h3>Verdicts<") < text.index("<h3>Figures<") < text.index("<h3>Tables<")
+    assert '<b><a href="#figure-e_f">e_f</a>.</b> The caption of f.' in text
+    assert '<b><a href="#table-e_t">e_t</a>.</b> The caption of t.' in text
+    assert text.count('· <a href="#e">e</a>') == len(VERDICTS)
+    assert "paper: updates" in text
+
+
 def test_the_same_bytes_twice(results):
     assert write(results) == write(results)
 

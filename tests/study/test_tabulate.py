@@ -53,6 +53,7 @@ def test_markdown_rounds_the_same_numbers(written):
     mean, half = map(float, re.search(r"\| (\d+\.\d+) ± (0\.\d+) \|", text).groups())
     assert half == pytest.approx((cells.loc[0, "high"] - cells.loc[0, "low"]) / 2, rel=0.05)
     assert mean == pytest.approx(cells.loc[0, "mean"], abs=half / 10)
+    assert "|  | test error (%) | paper: test error (%) | Hessian trace |" in text
     assert "| 1/√t | 2.5 ± 0 | 23.60 ± 0.12 | – |" in text
     assert r"arm_a \| 10 %" in text
     assert (
@@ -68,6 +69,7 @@ def test_tex_escapes_what_latex_would_read(written):
     text = stem.with_suffix(".tex").read_text()
     assert r"\caption{Errors in \%, a \& b. Mean" in text
     assert r"1/$\surd$t & 2.5 $\pm$ 0 & 23.60 $\pm$ 0.12 & -- \\" in text
+    assert r"test error (\%) & paper: test error (\%) & Hessian trace \\" in text
     assert r"arm\_a" in text
     assert r"\begin{tabular}{lrrr}" in text
     assert text.isascii()

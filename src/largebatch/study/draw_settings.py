@@ -1,5 +1,6 @@
 """A final metric against a swept setting, one line a group."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -14,7 +15,8 @@ SETTING_LABELS = {
     "lr": "reference learning rate",
     "k": "k, batch size / reference",
 }
-DODGE_OCTAVES = 0.07  # between the bars of two lines at the same setting
+# Bars of lines at the same setting stand side by side: so far apart, all within ±5 % of the setting.
+DODGE_OCTAVES, DODGE_SPAN_OCTAVES = 0.07, 0.14
 MOST_TOLD = 3  # lines whose ends a caption spells out
 
 
@@ -61,10 +63,9 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
         style.log_axis(axes, "y", rows["mean"].to_numpy())
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
-    for position, (label, look) in enumerate(style.looks(list(figure.lines)).items()):
+    shifts = dodges(len(figure.lines))
+    for shift, (label, look) in zip(shifts, style.looks(list(figure.lines)).items(), strict=True):
         of_line = rows[rows["line"] == label]
-        # bars side by side, centred on the setting
-        shift = 2.0 ** (DODGE_OCTAVES * (position - (len(figure.lines) - 1) / 2))
         axes.errorbar(
             of_line[figure.x] * shift,
             of_line["mean"],
@@ -78,6 +79,12 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
     for _, band in rows[rows[figure.x].isna()].iterrows():
         axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
         axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=1, label=band["line"])
+
+
+def dodges(lines: int) -> np.ndarray:
+    """The factor by which each line is shifted on the axis; centred on 1: (lines,)."""
+    step = min(DODGE_OCTAVES, DODGE_SPAN_OCTAVES / max(lines - 1, 1))
+    return 2.0 ** (step * (np.arange(lines) - (lines - 1) / 2))
 
 
 def message(drawn: pd.DataFrame, figure: AgainstSetting) -> str:

@@ -28,6 +28,9 @@ from largebatch.study.reading import (
 )
 from largebatch.study.statistics import spearman
 
+# Slack in shares of a run: 0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it.
+ROUNDING = 1e-9
+
 
 class NotJudgeable(ValueError):
     """Observations on which the claim's effect is not defined."""
@@ -73,12 +76,12 @@ def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effe
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
-    """Mean |a - b| over common epochs, from share `after` to share `before` of the shorter run."""
+    """Mean |a - b| over common epochs from share `after` to `before` of the shorter run, both included."""
     a, b = (carried(observations, arm, claim.metric) for arm in (claim.a, claim.b))
     last = min(a.index.max(), b.index.max())
     start, end = claim.after * last, claim.before * last
     epochs = a.index.intersection(b.index)
-    epochs = epochs[(epochs >= start) & (epochs <= end)]
+    epochs = epochs[(epochs >= start - ROUNDING * last) & (epochs <= end + ROUNDING * last)]
     if epochs.empty:
         raise Missing(f"epochs {start:g} to {end:g} at which both {claim.a} and {claim.b} were evaluated")
     gap = (a.loc[epochs] - b.loc[epochs]).abs()

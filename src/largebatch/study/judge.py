@@ -177,9 +177,15 @@ def sensitivity(effects: Effects) -> str:
     return f"Could have detected an effect {size} away from {edge} (80 % power, before Holm's correction)."
 
 
+def no_variance(effects: Effects) -> tuple[str, ...]:
+    """A remark where the seeds' effects do not vary: the p-value is 0 or 1 by decree."""
+    equal = statistics.mean_interval(effects.values).std == 0
+    return ("All seeds give the same value, so the t test does not apply.",) * equal
+
+
 def note_of(claim: Claim, effects: Effects | None, row: Row) -> str:
     """Everything a reader of the verdict should know, as sentences."""
-    remarks = effects.remarks if effects is not None else ()
+    remarks = (*no_variance(effects), *effects.remarks) if effects is not None else ()
     return " ".join(sentence for sentence in (row.get("note", ""), *remarks, claim.deviation) if sentence)
 
 

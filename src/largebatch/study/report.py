@@ -84,20 +84,27 @@ def stem_of(stems: dict[str, Path], name: str) -> Path:
 
 
 def figure(stem: Path) -> dict[str, str]:
-    """The drawing as a data URI, its caption and its file name."""
+    """The drawing as a data URI, its caption, its file name and its id on the page."""
     encoded = base64.b64encode(bytes_of(stem.with_suffix(".svg"))).decode()
     return {
         "name": stem.name,
+        "id": f"figure-{stem.name}",
         "caption": text_of(stem.with_suffix(".txt")),
         "source": f"data:image/svg+xml;base64,{encoded}",
     }
 
 
 def table(stem: Path) -> dict:
-    """Header, rows and caption."""
+    """Header, rows, caption, file name and id on the page."""
     header, body = layout(read_cells(stem.with_suffix(".csv")))
     caption = caption_of(text_of(stem.with_suffix(".md")))
-    return {"name": stem.name, "caption": caption, "header": header, "body": body}
+    return {
+        "name": stem.name,
+        "id": f"table-{stem.name}",
+        "caption": caption,
+        "header": header,
+        "body": body,
+    }
 
 
 def bytes_of(path: Path) -> bytes:

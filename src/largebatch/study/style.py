@@ -26,6 +26,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LOG_FROM = 10.0
 # Room that a legend needs for a line's sample and for each letter at 7 points.
 HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
+# Between the first and last setting of a panel, in either width; and between labels of its ticks.
+AXIS_IN, TICK_GAP_IN, TICK_OCTAVES = 2.5, 0.03, 0.6
 
 RC = {
     "axes.grid": True,
@@ -134,7 +136,7 @@ def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
 
 
 def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
-    """Make x logarithmic to base 2, with ticks at settings: (m,), thinned to at most 8."""
+    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room."""
     settings = np.unique(settings)
     axes.set_xscale("log", base=2)
     axes.set_xticks(thinned(settings))
@@ -142,13 +144,30 @@ def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
-def thinned(settings: np.ndarray, most: int = 8) -> np.ndarray:
-    """Settings whose labels do not run into each other: a factor of 1.8 apart, then every so many."""
+def thinned(settings: np.ndarray) -> np.ndarray:
+    """Settings, ascending, whose labels do not run into each other on a logarithmic axis.
+
+    Those at least 0.6 octaves apart; if their labels do not fit, every second, every third, ...
+    """
     kept = [settings[0]]
     for value in settings[1:]:
-        if value / kept[-1] >= 1.8:
+        if np.log2(value / kept[-1]) >= TICK_OCTAVES:
             kept.append(value)
-    return np.array(kept)[:: -(-len(kept) // most)]
+    return next(ticks for step in range(1, len(kept) + 1) if labels_fit(ticks := np.array(kept[::step])))
+
+
+def labels_fit(ticks: np.ndarray) -> bool:
+    """Whether a gap remains between the labels of all neighbouring ticks, spread over the axis."""
+    if len(ticks) == 1:
+        return True
+    places_in = AXIS_IN * np.log2(ticks / ticks[0]) / np.log2(ticks[-1] / ticks[0])
+    widths_in = LETTER_IN * np.array([letters_of(plain(tick)) for tick in ticks])
+    return bool((np.diff(places_in) >= (widths_in[1:] + widths_in[:-1]) / 2 + TICK_GAP_IN).all())
+
+
+def letters_of(tick: str) -> int:
+    """How many letters a tick's number shows: powers are written with marks that are not printed."""
+    return len(tick.replace("\\cdot", "·").translate(str.maketrans("", "", "${}^")))
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

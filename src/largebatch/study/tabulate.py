@@ -86,13 +86,13 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 
 def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of text: a column a metric, with the paper's after it where the paper has any."""
+    """Header and rows of text: a column a metric, after it the paper's (named so) where it has any."""
     header, columns = [""], [list(cells["row"].unique())]
     for metric, of_metric in cells.groupby("metric", sort=False):
         header.append(METRICS[metric])
         columns.append([cell(row) for _, row in of_metric.iterrows()])
         if (of_metric["paper"] != "").any():
-            header.append("paper")
+            header.append(f"paper: {METRICS[metric]}")
             columns.append([paper or NONE for paper in of_metric["paper"]])
     return header, [list(row) for row in zip(*columns, strict=True)]
 
