@@ -43,7 +43,8 @@ include: "workflow/rules/report.smk"
 onstart:
     progress.hush_scheduler()
     progress.begin(
-        Path(RESULTS), [job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+        Path(RESULTS),
+        [job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"],
     )
 
 
