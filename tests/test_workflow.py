@@ -189,7 +189,7 @@ def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
 
 def test_a_changed_caption_redraws_one_figure(workspace):
     with workspace.edited(
-        "config/experiments/keskar.yaml", "Test error and sharpness", "Error and sharpness"
+        "config/experiments/keskar.yaml", "Test error and top Hessian", "Error and top Hessian"
     ):
         assert workspace.would_run() == {"draw": 1, "report": 1, "all": 1}
 
