@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from largebatch.files import checksum, read_arrays
+from largebatch.lab import data
 from largebatch.lab.data import Splits, load, prepare
 from largebatch.spec import IMAGES
 
@@ -33,6 +35,21 @@ def test_a_split_does_not_depend_on_company(dataset):
         Splits(dataset, [0, 5], 48, 16, 16).rows["train"][1],
         Splits(dataset, [5], 48, 16, 16).rows["train"][0],
     )
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 30])
+def test_shuffled_examples_are_those_of_the_training_part(kept_bytes, dataset, monkeypatch):
+    monkeypatch.setattr(data, "KEPT_BYTES", kept_bytes)
+    splits = Splits(dataset, [0, 1, 2], 48, 16, 16)
+    order = torch.stack([torch.randperm(48, generator=torch.Generator().manual_seed(s)) for s in range(3)])[
+        :, :20
+    ]
+    for lanes in ([0, 1, 2], [2, 0]):  # seeds may leave
+        splits.keep(torch.tensor(lanes))
+        order = order[lanes]
+        images, labels = splits.shuffled(order)
+        expected = splits.examples(splits.rows["train"].gather(1, order))
+        assert torch.equal(images, expected[0]) and torch.equal(labels, expected[1])
 
 
 def test_images_are_standardised_by_the_training_part_only(dataset):

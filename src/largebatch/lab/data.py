@@ -28,6 +28,10 @@ def prepare(name: str, path: Path) -> None:
     write_arrays(path, {"images": images, "labels": labels})
 
 
+# Training parts of up to this size, all seeds together, are kept standardised.
+KEPT_BYTES = 64 << 20
+
+
 @dataclass(frozen=True)
 class Dataset:
     """images: (n, c, h, w); labels: (n,)."""
@@ -70,6 +74,7 @@ class Splits:
             zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True)
         )
         self.scale, self.shift = self._standardisation()
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
@@ -85,7 +90,24 @@ class Splits:
         images = self.dataset.images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
         return torch.addcmul(self.shift, images, self.scale), self.dataset.labels[rows]
 
+    def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Training examples by their places in each seed's training part; order: (s, m).
+
+        Small parts are standardised once and kept, not at every epoch.
+        """
+        train = self.rows["train"]
+        image = self.dataset.images[0]
+        if train.numel() * image.numel() * image.element_size() > KEPT_BYTES:
+            return self.examples(train.gather(1, order))
+        if self.kept is None:
+            self.kept = self.examples(train)
+        images, labels = self.kept
+        starts = torch.arange(len(train), device=train.device)[:, None] * train.shape[1]
+        picked = images.flatten(0, 1).index_select(0, (order + starts).flatten())
+        return picked.unflatten(0, order.shape), labels.gather(1, order)
+
     def keep(self, lanes: torch.Tensor) -> None:
         """Keep only these seeds' splits; lanes: (s,) indices."""
+        self.kept = None
         self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
         self.scale, self.shift = self.scale[lanes], self.shift[lanes]

@@ -111,12 +111,12 @@ class Lanes:
         """(images (s, b, c, h, w), labels (s, b)) of each update of an epoch."""
         train = self.splits.rows["train"]
         shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
-        rows = train.gather(1, shuffled.to(train.device))[:, : size * count]
+        order = shuffled.to(train.device)[:, : size * count]
         image = self.splits.dataset.images[0]
         bytes_each = len(self.seeds) * size * image.numel() * image.element_size()
         at_once = max(1, GATHER_BYTES // bytes_each) * size
-        for block in rows.split(at_once, dim=1):
-            images, labels = self.splits.examples(block)
+        for block in order.split(at_once, dim=1):
+            images, labels = self.splits.shuffled(block)
             yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
 
     def _update(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
