@@ -6,9 +6,11 @@ from largebatch.files import (
     atomic,
     read_arrays,
     read_observations,
+    read_snapshots,
     write_arrays,
     write_json,
     write_observations,
+    write_snapshots,
 )
 
 
@@ -41,6 +43,28 @@ def test_arrays_come_back_and_have_the_same_bytes_for_the_same_values(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     for name, array in read_arrays(tmp_path / "one").items():
         np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_snapshots_come_back_by_epoch(tmp_path):
+    snapshots = {
+        0: ([0, 3], {"1.weight": np.arange(4.0).reshape(2, 2)}),
+        2: ([0, 3], {"1.weight": np.zeros((2, 2))}),
+        10: ([3], {"1.weight": np.ones((1, 2))}),
+    }
+    write_snapshots(tmp_path / "x.safetensors", snapshots)
+    arrays = read_arrays(tmp_path / "x.safetensors")
+    assert arrays.keys() == {f"{epoch}/{name}" for epoch in snapshots for name in ("seeds", "1.weight")}
+    assert arrays["10/seeds"].dtype == np.int64
+    back = read_snapshots(tmp_path / "x.safetensors")
+    assert list(back) == [0, 2, 10]
+    for epoch, (seeds, weights) in snapshots.items():
+        assert back[epoch][0] == seeds and back[epoch][1].keys() == weights.keys()
+        np.testing.assert_array_equal(back[epoch][1]["1.weight"], weights["1.weight"])
+
+
+def test_no_snapshots_are_a_file_too(tmp_path):
+    write_snapshots(tmp_path / "none.safetensors", {})
+    assert read_snapshots(tmp_path / "none.safetensors") == {}
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):

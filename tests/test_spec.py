@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from pydantic import ValidationError
 
@@ -34,6 +36,26 @@ def test_chosen_settings_make_the_arm_again():
     assert Arm.model_validate(arm.chosen()) == arm
 
 
+def test_lr_over_batch_is_of_the_rate_that_the_rule_gives():
+    arm = small_arm(batch_size=32, base_batch_size=8, lr_rule="sqrt")
+    assert arm.lr_over_batch == pytest.approx(0.2 / 32)
+
+
+def test_growth_epoch_is_where_the_batch_first_grows():
+    for epochs in (45, 100, 1000):
+        for epoch in range(epochs + 1):
+            schedule = {"name": "batch_growth", "at": [epoch / epochs, 1.0]}
+            assert small_arm(epochs=epochs, schedule=schedule).growth_epoch == epoch
+    assert small_arm(epochs=8, schedule={"name": "batch_growth", "at": [0.5, 0.25]}).growth_epoch == 2.0
+    for schedule in ({"name": "constant"}, {"name": "step", "at": [0.5]}, {"name": "batch_growth", "at": []}):
+        assert math.isnan(small_arm(schedule=schedule).growth_epoch)
+
+
+def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
+    arm = small_arm(epochs=7, evaluate_every_epochs=3, snapshots_at_epochs=[0, 3, 6, 7])
+    assert arm.snapshots_at_epochs == [0, 3, 6, 7]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -55,6 +77,31 @@ def test_chosen_settings_make_the_arm_again():
         ({"warmup": {"kind": "gradual", "epochs": 3.0, "start": 0.0}}, "at most epochs = 2"),
         ({"warmup": {"kind": "gradual", "epochs": 1.0}}, "warmup.start where the rule leaves"),
         ({"optimiser": {"name": "sgd", "nesterov": True}}, "momentum above 0"),
+        ({"loss": "hinge"}, "'cross_entropy' or 'squared_error'"),
+        (
+            {"loss": "squared_error", "label_smoothing": 0.1},
+            "label_smoothing of 0 with loss: squared_error; got 0.1",
+        ),
+        (
+            {"loss": "squared_error", "stop": {"patience_epochs": 1, "floor_nats": 0.2}},
+            "stop.floor_nats of 0 with loss: squared_error; got 0.2",
+        ),
+        ({"augment": {}}, "pixels"),
+        ({"augment": {"pixels": 0}}, "greater than or equal to 1"),
+        ({"sharpness_aware": {"rho": 0.0}}, "greater than 0"),
+        ({"proximal": {"steps": 0}}, "greater than or equal to 1"),
+        ({"proximal": {"strength": 0.0}}, "greater than 0"),
+        ({"adversarial": {}}, "size"),
+        ({"adversarial": {"size": 0.1, "share": 1.5}}, "less than or equal to 1"),
+        ({"snapshots_at_epochs": [-1]}, "greater than or equal to 0"),
+        ({"snapshots_at_epochs": [1.0]}, "valid integer"),
+        ({"snapshots_at_epochs": [2, 1]}, r"ascending and distinct; got \[2, 1\]"),
+        ({"snapshots_at_epochs": [1, 1]}, r"ascending and distinct; got \[1, 1\]"),
+        ({"snapshots_at_epochs": [1, 3]}, r"up to epochs = 2, .*; got \[3\]"),
+        (
+            {"epochs": 5, "evaluate_every_epochs": 2, "snapshots_at_epochs": [1, 2, 3, 5]},
+            r"multiples of evaluate_every_epochs = 2 up to epochs = 5, or 5 itself; got \[1, 3\]",
+        ),
     ],
     ids=str,
 )

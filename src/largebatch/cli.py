@@ -23,7 +23,7 @@ def data(a: argparse.Namespace) -> None:
 
 def train(a: argparse.Namespace) -> None:
     from largebatch import progress
-    from largebatch.files import checksum, write_arrays, write_json, write_observations
+    from largebatch.files import checksum, write_arrays, write_json, write_observations, write_snapshots
     from largebatch.lab import device, train
     from largebatch.provenance import provenance
     from largebatch.spec import Arm
@@ -42,6 +42,7 @@ def train(a: argparse.Namespace) -> None:
         a.out / "spec.json", {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
     )
     write_arrays(a.out / "weights.safetensors", trained.weights)
+    write_snapshots(a.out / "snapshots.safetensors", trained.snapshots)
     write_observations(a.out / "history.parquet", trained.history)
     inputs = {a.data.name: checksum(a.data)}
     write_json(

@@ -86,6 +86,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
+def write_snapshots(path: Path, snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]) -> None:
+    """epoch -> (seeds, plain name -> (s, ...) in their order); keys "<epoch>/seeds" and "<epoch>/<name>"."""
+    arrays = {}
+    for epoch, (seeds, weights) in snapshots.items():
+        arrays[f"{epoch}/seeds"] = np.array(seeds, dtype=np.int64)
+        arrays |= {f"{epoch}/{name}": array for name, array in weights.items()}
+    write_arrays(path, arrays)
+
+
+def read_snapshots(path: Path) -> dict[int, tuple[list[int], dict[str, np.ndarray]]]:
+    """What write_snapshots wrote, by ascending epoch."""
+    by_epoch: dict[int, dict[str, np.ndarray]] = {}
+    for key, array in read_arrays(path).items():
+        epoch, name = key.split("/", 1)
+        by_epoch.setdefault(int(epoch), {})[name] = array
+    return {epoch: (arrays.pop("seeds").tolist(), arrays) for epoch, arrays in sorted(by_epoch.items())}
+
+
 def checksum(path: Path) -> str:
     """sha256 of a file's bytes."""
     return sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Epoch = Annotated[int, Field(ge=0)]
 
 
 class Settings(BaseModel):
@@ -207,6 +209,48 @@ class Stop(Settings):
     floor_nats: NonNegative = 0.0
 
 
+class SharpnessAware(Settings):
+    """SAM (Foret et al. 2021, algorithm 1): the gradient at w + rho g/‖g‖ steps from w.
+
+    g is the gradient of the same batch without weight decay, ‖g‖ the norm over all weights of a seed.
+    Dropout draws new masks for the second pass.
+    """
+
+    rho: Positive = 0.05
+
+
+class Shifts(Settings):
+    """Every training image moves by up to `pixels` along height and width, drawn anew each epoch.
+
+    What it uncovers is filled with raw zeros. Evaluations see the images unmoved.
+    """
+
+    pixels: Count
+
+
+class Proximal(Settings):
+    """Conservative training (Keskar 2017, after Li et al. 2014): several updates on every batch.
+
+    `steps` updates on its loss + strength/2 ‖w - w_k‖², w_k the weights when the batch came. The first
+    is still at w_k and feels no pull. The pull is part of the gradient that is clipped, and is not of the
+    loss that SAM climbs.
+    """
+
+    strength: Positive = 1e-3
+    steps: Count = 3
+
+
+class Adversarial(Settings):
+    """Fast gradient sign (Goodfellow et al. 2015): `share` of the loss is that of x + size sign(∇ₓ loss).
+
+    `size` is in standard deviations of the training pixels; the paper's alpha is 1 - share. Each of the
+    two passes has its own statistics of BatchNorm and masks of dropout.
+    """
+
+    size: Positive
+    share: Share = 0.5
+
+
 class Arm(Settings):
     """One complete training setting; trained once, for all its seeds, whoever asks for it."""
 
@@ -226,9 +270,15 @@ class Arm(Settings):
     weight_decay: NonNegative = 0.0
     decay_norm_and_bias: bool = True
     clip_norm: Positive | None = None
+    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ghost_batch_size: Count | None = None
+    augment: Shifts | None = None
+    sharpness_aware: SharpnessAware | None = None
+    proximal: Proximal | None = None
+    adversarial: Adversarial | None = None
     evaluate_every_epochs: Count = 1
+    snapshots_at_epochs: list[Epoch] = []
     precision: Literal["float32", "float64"] = "float32"
 
     @model_validator(mode="after")
@@ -249,6 +299,29 @@ class Arm(Settings):
             raise ValueError(f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}")
         return self
 
+    @model_validator(mode="after")
+    def settings_of_cross_entropy_come_with_it(self):
+        """Smoothed labels and a floor in nats mean nothing to another loss."""
+        floor_nats = self.stop.floor_nats if self.stop else 0.0
+        for name, value in (("label_smoothing", self.label_smoothing), ("stop.floor_nats", floor_nats)):
+            if self.loss != "cross_entropy" and value:
+                raise ValueError(f"{name} of 0 with loss: {self.loss}; got {value}")
+        return self
+
+    @model_validator(mode="after")
+    def snapshots_are_evaluated(self):
+        """Weights are looked at, and kept, where they are evaluated."""
+        every, at = self.evaluate_every_epochs, self.snapshots_at_epochs
+        if at != sorted(set(at)):
+            raise ValueError(f"snapshots_at_epochs ascending and distinct; got {at}")
+        unevaluated = [e for e in at if e > self.epochs or (e % every and e != self.epochs)]
+        if unevaluated:
+            raise ValueError(
+                f"snapshots_at_epochs of multiples of evaluate_every_epochs = {every} up to "
+                f"epochs = {self.epochs}, or {self.epochs} itself; got {unevaluated}"
+            )
+        return self
+
     @property
     def k(self) -> float:
         """Goyal's k: how many times the base batch."""
@@ -258,6 +331,19 @@ class Arm(Settings):
     def peak_lr(self) -> float:
         """The rate after the scaling rule, before schedule and warm-up."""
         return self.lr * {"none": 1.0, "sqrt": self.k**0.5, "linear": self.k}[self.lr_rule]
+
+    @property
+    def lr_over_batch(self) -> float:
+        """Peak rate by batch size, before the schedule changes either (Jastrzebski et al. 2017)."""
+        return self.peak_lr / self.batch_size
+
+    @property
+    def growth_epoch(self) -> float:
+        """The epoch at which the batch first grows; NaN where it never does."""
+        if self.schedule.name != "batch_growth" or not self.schedule.at:
+            return math.nan
+        # Rounded: a share of the epochs rarely gives them back exactly (7 / 100 * 100 is above 7).
+        return round(min(self.schedule.at) * self.epochs, 9)
 
     @property
     def id(self) -> str:

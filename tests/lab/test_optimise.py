@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from largebatch.lab.optimise import OPTIMISERS, clip_by_norm
+from largebatch.lab.optimise import OPTIMISERS, Collected, clip_by_norm
 
 CASES = [
     ("sgd", {}, torch.optim.SGD, {}),
@@ -71,3 +71,14 @@ def test_clipping_leaves_a_zero_gradient_zero():
     zero = [torch.zeros(2, 3)]
     clip_by_norm(zero, 1.0)
     assert torch.equal(zero[0], torch.zeros(2, 3))
+
+
+def test_gradients_are_collected_by_their_shares():
+    stream = torch.Generator().manual_seed(0)
+    left, right, plain = (torch.randn(s, generator=stream) for s in ((2, 3, 4), (2, 4, 5), (2, 3, 5)))
+    given = plain.clone()
+    weight = torch.nn.Parameter(torch.zeros(2, 3, 5))
+    Collected(0.25).take(weight, plain)
+    Collected(0.5).take_product(weight, left, right)
+    torch.testing.assert_close(weight.grad, 0.25 * given + 0.5 * left @ right)
+    assert torch.equal(plain, given)

@@ -74,6 +74,15 @@ def test_batch_growth_is_step_decay_in_the_ratio_of_rate_to_batch():
     assert schedules.grown_batch(1.0, 8, 512, **options) == 512  # 8 * 125 would not fit
 
 
+@pytest.mark.parametrize("epochs", [45, 60, 1000])
+def test_a_batch_grows_at_its_epoch_in_floating_point(epochs):
+    for epoch in range(1, epochs):
+        options = {"batch_size": 4, "most": 1024, "at": [epoch / epochs], "factor": 25.5}
+        assert schedules.grown_batch((epoch - 1) / epochs, **options) == 4
+        assert schedules.grown_batch(epoch / epochs, **options) == 102
+        assert schedules.batch_growth(epoch / epochs, **options) == 1.0
+
+
 def test_warmup_is_goyals():
     assert schedules.warmup(0.0, "gradual", 5.0, 1 / 8) == 1 / 8
     assert schedules.warmup(2.5, "gradual", 5.0, 1 / 8) == pytest.approx((1 / 8 + 1) / 2)

@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from largebatch.lab import models
+from largebatch.lab.layers import StackedBatchNorm
 from largebatch.lab.optimise import Collected, PlainSgd
 from largebatch.lab.stack import (
     Residual,
-    StackedBatchNorm,
     StackedByVmap,
-    StackedDropout,
     StackedSequential,
+    estimate_population_statistics,
     keep_lanes,
     stack,
 )
@@ -92,10 +92,12 @@ def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
             torch.testing.assert_close(stacked[name][lane], parameter.grad, atol=1e-9, rtol=1e-7)
 
 
-@pytest.mark.parametrize("ghost", [None, 5, 4])
-def test_push_and_pull_equal_autograd(plain, images, ghost):
+@pytest.mark.parametrize(("training", "ghost"), [(True, None), (True, 5), (True, 4), (False, 5)])
+def test_push_and_pull_equal_autograd(plain, images, training, ghost):
     """4 leaves a short last ghost batch of the 10 images."""
-    together = stack(plain).train()
+    together = stack(plain)
+    estimate_population_statistics(together, [images + 1.0])
+    together.train(training)
     for layer in together.modules():
         if isinstance(layer, StackedBatchNorm):
             layer.ghost = ghost
@@ -178,46 +180,37 @@ def test_an_unknown_module_with_buffers_is_refused():
         stack([Shift()])
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [nn.BatchNorm1d(4, affine=False), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.Flatten(0)],
-)
-def test_layers_with_options_the_twin_lacks_are_refused(layer):
-    with pytest.raises(TypeError):
-        stack([layer, layer])
-
-
-def test_ghost_batches_are_normalised_each_for_itself(images):
-    plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
+def test_population_statistics_of_one_batch_make_evaluation_equal_training(plain, images):
     together = stack(plain).train()
-    together.ghost = 4  # of 10: the last ghost batch is of 2
-    out = together(images)
-    for lane in range(SEEDS):
-        parts = [plain[lane].train()(part) for part in images[lane].split(4)]
-        torch.testing.assert_close(out[lane], torch.cat(parts))
+    for layer in together.modules():
+        if isinstance(layer, StackedBatchNorm):
+            layer.ghost = 4  # population statistics are of whole batches
+    estimate_population_statistics(together, iter([images]))
+    assert not any(module.training for module in together.modules())
+    expected = stack(plain).train()(images)
+    torch.testing.assert_close(together(images), expected)
 
 
-def test_population_statistics_are_those_of_all_examples(images):
-    together = stack([nn.BatchNorm2d(1).double() for _ in range(SEEDS)]).train()
-    together.moments = []
-    for part in images.split(4, dim=1):
-        together(part)
-    together.settle()
-    torch.testing.assert_close(together.running_mean[:, 0], images.mean((1, 2, 3, 4)))
-    torch.testing.assert_close(together.running_var[:, 0], images.var((1, 2, 3, 4), correction=0))
-    assert isinstance(together, StackedBatchNorm)
+def test_population_statistics_are_pooled_over_batches(images):
+    """Of two short batches and one long: those of all images at once, with nothing dropped."""
+
+    def net():
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 5), nn.BatchNorm1d(5))
+
+    together = stack([seeded(net, seed) for seed in range(SEEDS)]).train()
+    estimate_population_statistics(together, images.split([2, 7, 1], dim=1))
+    before = torch.stack(
+        [seeded(net, seed).eval()[:3](x) for seed, x in zip(range(SEEDS), images, strict=True)]
+    )
+    torch.testing.assert_close(together.get_submodule("3").running_mean, before.mean(1))
+    torch.testing.assert_close(together.get_submodule("3").running_var, before.var(1, correction=0))
 
 
-def test_dropout_keeps_its_share_scales_the_rest_and_ignores_company():
-    x = torch.ones(2, 1000, 4, dtype=torch.float64)
-    together = stack([nn.Dropout(0.25), nn.Dropout(0.25)]).train()
-    together.generators = [torch.Generator().manual_seed(s) for s in range(2)]
-    out = together(x)
-    kept = (out != 0).double().mean((1, 2))
-    torch.testing.assert_close(kept, torch.full((2,), 0.75, dtype=torch.float64), atol=0.03, rtol=0)
-    assert set(out.unique().tolist()) == {0.0, 1 / 0.75}
-    alone = stack([nn.Dropout(0.25)]).train()
-    alone.generators = [torch.Generator().manual_seed(1)]
-    torch.testing.assert_close(alone(x[1:])[0], out[1])
-    assert torch.equal(together.eval()(x), x)
-    assert isinstance(together, StackedDropout)
+def test_a_model_without_batch_norm_asks_for_no_batches():
+    def batches():
+        raise AssertionError("asked")
+        yield
+
+    together = stack([seeded(NETS["mlp"], 0)]).train()
+    estimate_population_statistics(together, batches())
+    assert not together.training

@@ -1,5 +1,6 @@
 """Whole runs against a plain PyTorch loop, and the promises about company, repeats and resuming."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -20,6 +21,14 @@ from tests.conftest import SMALL, small_arm
 
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": True}
 ADAM = {"name": "adam"}
+# Every setting that changes what is done with a batch, together.
+EVERYTHING = {
+    "loss": "squared_error",
+    "augment": {"pixels": 1},
+    "sharpness_aware": {"rho": 0.2},
+    "proximal": {"strength": 0.3},
+    "adversarial": {"size": 0.1, "share": 0.4},
+}
 
 
 def final(trained, metric):
@@ -28,13 +37,76 @@ def final(trained, metric):
     return [values[seed] for seed in trained.seeds]
 
 
+def shifted(image, by, blank):
+    """One image (c, h, w) moved down and right, pixel by pixel."""
+    moved = torch.full_like(image, blank)
+    height, width = image.shape[1:]
+    for row, column in itertools.product(range(height), range(width)):
+        source_row, source_column = row - int(by[0]), column - int(by[1])
+        if 0 <= source_row < height and 0 <= source_column < width:
+            moved[:, row, column] = image[:, source_row, source_column]
+    return moved
+
+
+def plain_loss(arm, model, images, labels):
+    """Mean loss by autograd, adversarial examples included."""
+
+    def loss(x):
+        logits = model(x)
+        if arm.loss == "squared_error":
+            return (logits - F.one_hot(labels, logits.shape[1])).square().sum(1).mean() / 2
+        return F.cross_entropy(logits, labels, label_smoothing=arm.label_smoothing)
+
+    if arm.adversarial is None:
+        return loss(images)
+    x = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(x), x)
+    moved = images + arm.adversarial.size * gradient.sign()
+    return (1 - arm.adversarial.share) * loss(images) + arm.adversarial.share * loss(moved)
+
+
+def plain_gradient(arm, model, images, labels):
+    """.grad of the loss of a batch, a short one by its share; SAM by a copy of the model."""
+    share = len(images) / arm.batch_size
+    model.zero_grad()
+    (share * plain_loss(arm, model, images, labels)).backward()
+    if arm.sharpness_aware is None:
+        return
+    uphill = copy.deepcopy(model)
+    norm = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    with torch.no_grad():
+        for p, q in zip(uphill.parameters(), model.parameters(), strict=True):
+            p.add_(arm.sharpness_aware.rho * q.grad / norm)
+    uphill.zero_grad()
+    (share * plain_loss(arm, uphill, images, labels)).backward()
+    for p, q in zip(uphill.parameters(), model.parameters(), strict=True):
+        q.grad = p.grad
+
+
+def plain_update(arm, model, optimiser, images, labels):
+    """All updates of one batch."""
+    start = [p.detach().clone() for p in model.parameters()]
+    for _ in range(arm.proximal.steps if arm.proximal else 1):
+        plain_gradient(arm, model, images, labels)
+        if arm.proximal:
+            distances = sum((p - s).square().sum() for p, s in zip(model.parameters(), start, strict=True))
+            (arm.proximal.strength / 2 * distances).backward()
+        if arm.clip_norm:
+            # torch's clip_grad_norm_ adds 1e-6 to the norm, which proximal steps would amplify.
+            norm = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+            for p in model.parameters():
+                p.grad *= min(1.0, arm.clip_norm / norm)
+        optimiser.step()
+
+
 def plain_loop(arm, seed, dataset):
     """What anybody would write: one seed, torch.optim, a batch at a time."""
     options = arm.model.model_dump(exclude={"name"})
     model = models.build(seed, arm.model.name, dataset.shape, dataset.classes, **options).double()
     rows = Splits(dataset, [seed], arm.data.train, arm.data.validation, arm.data.test).rows["train"][0]
     images, labels = dataset.images[rows], dataset.labels[rows]
-    images = (images - images.mean()) / images.std(correction=0)
+    mean, deviation = images.mean(), images.std(correction=0)
+    images = (images - mean) / deviation
     if arm.optimiser.name == "adam":
         optimiser = torch.optim.Adam(model.parameters(), lr=arm.lr, weight_decay=arm.weight_decay)
     else:
@@ -45,17 +117,17 @@ def plain_loop(arm, seed, dataset):
             nesterov=arm.optimiser.nesterov,
             weight_decay=arm.weight_decay,
         )
-    order = generator(seed, "order")
+    order, augment = generator(seed, "order"), generator(seed, "augment")
     for _ in range(arm.epochs):
         for batch in torch.randperm(len(rows), generator=order).split(arm.batch_size):
             if len(batch) < arm.batch_size and arm.last_batch == "drop":
                 continue
-            loss = F.cross_entropy(model(images[batch]), labels[batch], label_smoothing=arm.label_smoothing)
-            optimiser.zero_grad()
-            (loss * len(batch) / arm.batch_size).backward()
-            if arm.clip_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), arm.clip_norm)
-            optimiser.step()
+            x = images[batch]
+            if arm.augment:
+                most = arm.augment.pixels
+                shifts = torch.randint(-most, most + 1, (len(batch), 2), generator=augment)
+                x = torch.stack([shifted(i, by, -mean / deviation) for i, by in zip(x, shifts, strict=True)])
+            plain_update(arm, model, optimiser, x, labels[batch])
     return model
 
 
@@ -74,6 +146,25 @@ def plain_loop(arm, seed, dataset):
         {"model": {"name": "mlp", "hidden": [8], "batch_norm": True}},
         {"model": {"name": "cnn", "channels": [3, 4]}},
         {"model": {"name": "cnn", "channels": [3], "batch_norm": True}},
+        {"loss": "squared_error"},
+        {"loss": "squared_error", "optimiser": ADAM, "lr": 0.01},
+        {"augment": {"pixels": 2}},
+        {"augment": {"pixels": 1}, "batch_size": 10, "last_batch": "weigh", "optimiser": SGD},
+        {"sharpness_aware": {"rho": 0.3}},
+        {"sharpness_aware": {"rho": 0.3}, "optimiser": SGD, "weight_decay": 1e-2, "clip_norm": 0.5},
+        {"sharpness_aware": {"rho": 0.3}, "model": {"name": "cnn", "channels": [3], "batch_norm": True}},
+        {"proximal": {"strength": 0.5}},
+        {"proximal": {"strength": 0.5, "steps": 2}, "optimiser": ADAM, "lr": 0.01, "clip_norm": 0.5},
+        {"adversarial": {"size": 0.2}},
+        {"adversarial": {"size": 0.2, "share": 1.0}},
+        {"adversarial": {"size": 0.2, "share": 0.3}, "model": {"name": "cnn", "channels": [3, 4]}},
+        {
+            "adversarial": {"size": 0.2},
+            "model": SMALL["model"] | {"batch_norm": True},
+            "loss": "squared_error",
+        },
+        EVERYTHING,
+        EVERYTHING | {"optimiser": SGD, "clip_norm": 0.5, "batch_size": 10, "last_batch": "weigh"},
     ],
     ids=str,
 )
@@ -111,6 +202,12 @@ CHANGES = [
     {"stop": {"patience_epochs": 1, "tolerance": 1.0}},
     {"evaluate_every_epochs": 2},
     {"precision": "float32"},
+    {"loss": "squared_error"},
+    {"augment": {"pixels": 1}},
+    {"sharpness_aware": {}},
+    {"proximal": {}},
+    {"adversarial": {"size": 0.1}},
+    {"snapshots_at_epochs": [1]},
 ]
 # Settings that show only beside another one.
 PAIRS = [
@@ -130,6 +227,13 @@ PAIRS = [
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"beta1": 0.5}}),
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"beta2": 0.5}}),
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"epsilon": 0.1}}),
+    ({"augment": {"pixels": 1}}, {"augment": {"pixels": 2}}),
+    ({"sharpness_aware": {}}, {"sharpness_aware": {"rho": 0.1}}),
+    ({"proximal": {}}, {"proximal": {"strength": 0.1}}),
+    ({"proximal": {}}, {"proximal": {"steps": 2}}),
+    ({"adversarial": {"size": 0.1}}, {"adversarial": {"size": 0.2}}),
+    ({"adversarial": {"size": 0.1}}, {"adversarial": {"size": 0.1, "share": 0.2}}),
+    ({"snapshots_at_epochs": [1]}, {"snapshots_at_epochs": [0, 1]}),
 ]
 
 
@@ -140,7 +244,8 @@ def test_no_setting_lies(one, other, dataset):
     for settings in (one, other):
         arm = small_arm(**settings)
         trained = train(arm, [0], Dataset_as(dataset, arm))
-        runs.append((trained.history, {n: w.tolist() for n, w in trained.weights.items()}))
+        weights = {n: w.tolist() for n, w in trained.weights.items()}
+        runs.append((trained.history, weights, sorted(trained.snapshots)))
     assert runs[0] != runs[1]
 
 
@@ -156,7 +261,12 @@ def test_every_setting_is_covered_by_the_test_above():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}}, {"optimiser": ADAM}],
+    [
+        {},
+        {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}},
+        {"optimiser": ADAM},
+        EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.5}},
+    ],
     ids=str,
 )
 def test_a_seed_is_the_same_alone_and_in_company(settings, dataset):
@@ -200,10 +310,11 @@ def test_arms_share_split_and_initial_weights(dataset):
         np.testing.assert_allclose(small.weights[name], large.weights[name], atol=1e-9)
 
 
-@pytest.mark.parametrize("last_batch", ["drop", "weigh"])
-def test_accumulation_gives_the_same_update(last_batch, dataset):
-    whole = train(small_arm(batch_size=20, last_batch=last_batch), [0, 1], dataset)
-    parts = train(small_arm(batch_size=20, last_batch=last_batch, micro_batch_size=5), [0, 1], dataset)
+@pytest.mark.parametrize("settings", [{}, {"last_batch": "weigh"}, EVERYTHING], ids=str)
+def test_accumulation_gives_the_same_update(settings, dataset):
+    settings = {"batch_size": 20} | settings
+    whole = train(small_arm(**settings), [0, 1], dataset)
+    parts = train(small_arm(**settings, micro_batch_size=5), [0, 1], dataset)
     for name in whole.weights:
         np.testing.assert_allclose(parts.weights[name], whole.weights[name], rtol=1e-9, atol=1e-12)
 
@@ -245,6 +356,11 @@ class Killed(Exception):
         {"optimiser": ADAM},
         {"optimiser": SGD, "model": SMALL["model"] | {"dropout": 0.3, "batch_norm": True}},
         {"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
+        {
+            **{"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
+            **{"augment": {"pixels": 1}, "snapshots_at_epochs": [0, 1, 3, 12]},
+        },
+        EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.3}, "snapshots_at_epochs": [1, 2, 8]},
     ],
     ids=str,
 )
@@ -272,7 +388,16 @@ def test_continuing_equals_never_having_stopped(settings, groups, dataset, tmp_p
     trained = train(arm, seeds, dataset, checkpoint)
     assert trained.history == expected.history
     assert all(np.array_equal(trained.weights[n], expected.weights[n]) for n in expected.weights)
+    assert_same_snapshots(trained.snapshots, expected.snapshots)
     assert not checkpoint.exists()
+
+
+def assert_same_snapshots(one, other):
+    assert list(one) == list(other)
+    for epoch, (seeds, weights) in one.items():
+        assert seeds == other[epoch][0]
+        assert weights.keys() == other[epoch][1].keys()
+        assert all(np.array_equal(weights[n], other[epoch][1][n]) for n in weights)
 
 
 @pytest.mark.parametrize(("other", "seeds"), [({"lr": 0.05}, [0, 1]), ({}, [0, 1, 2, 3]), ({}, [0])], ids=str)
@@ -387,3 +512,122 @@ def test_batch_growth_counts_updates(dataset):
 def test_too_few_images_are_told(dataset):
     with pytest.raises(ValueError, match=r"at most 80 images; got 70 \+ 8 \+ 8"):
         train(small_arm(data={"name": "digits", "train": 70, "validation": 8, "test": 8}), [0], dataset)
+
+
+def test_shifts_of_a_whole_image_are_told(dataset):
+    with pytest.raises(ValueError, match=r"augment\.pixels below both sides of images \(4, 4\); got 4"):
+        train(small_arm(augment={"pixels": 4}), [0], dataset)
+
+
+def test_shifts_do_not_depend_on_how_many_images_are_gathered(dataset, monkeypatch):
+    arm = small_arm(augment={"pixels": 1})
+    expected = train(arm, [0, 1], dataset)
+    monkeypatch.setattr(engine, "GATHER_BYTES", 1)
+    one_at_a_time = train(arm, [0, 1], dataset)
+    assert one_at_a_time.history == expected.history
+
+
+def test_evaluation_sees_images_as_they_are(dataset):
+    """At the start, whatever the training does to a batch."""
+    start = [row for row in train(small_arm(), [0], dataset).history if row.at == 0.0]
+    altered = train(small_arm(**EVERYTHING), [0], dataset).history
+    assert [row for row in altered if row.at == 0.0 and row.metric != "train_squared_error"] == start
+
+
+def test_every_proximal_step_is_an_update(dataset):
+    assert final(train(small_arm(proximal={"steps": 4}), [0], dataset), "updates") == [2 * 6 * 4]
+
+
+def test_sharpness_aware_steps_leave_from_the_weights_themselves(dataset):
+    """At a rate near 0 nothing of the step uphill is left."""
+    trained = train(small_arm(sharpness_aware={"rho": 0.5}, lr=1e-12), [0, 1], dataset)
+    assert max(final(trained, "distance_from_start")) < 1e-9
+
+
+def test_squared_error_is_recorded_beside_the_cross_entropy(dataset):
+    arm = small_arm(loss="squared_error", epochs=6)
+    trained = train(arm, [0, 1], dataset)
+    images, labels = (s := Splits(dataset, [0, 1], 48, 16, 16)).examples(s.rows["train"])
+    for lane in range(2):
+        model = plain_loop(arm, lane, dataset)
+        logits, targets = model(images[lane]), F.one_hot(labels[lane], 3)
+        error = (logits - targets).square().sum(1).mean().item() / 2
+        assert final(trained, "train_squared_error")[lane] == pytest.approx(error)
+        nats = F.cross_entropy(logits, labels[lane]).item()
+        assert final(trained, "train_loss_nats")[lane] == pytest.approx(nats)
+    rows = [row for row in trained.history if row.metric.endswith("squared_error") and row.seed == 0]
+    assert [row.at for row in rows] == list(range(7))
+    assert "train_squared_error" not in {row.metric for row in train(small_arm(), [0], dataset).history}
+
+
+def test_a_seed_stops_by_the_loss_it_trains_on(dataset):
+    """Cross-entropy goes on falling long after the squared error has ceased to."""
+    arm = small_arm(loss="squared_error", epochs=60, lr=0.2, stop={"patience_epochs": 3, "tolerance": 0.5})
+    trained = train(arm, [0], dataset)
+    errors = [row.value for row in trained.history if row.metric == "train_squared_error"]
+    ceased = [at for at in range(3, 61) if min(errors[: at + 1]) > 0.5 * min(errors[: at - 2])]
+    assert ceased[0] == len(errors) - 1 < 60
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_a_loss_that_overflows_is_divergence(loss, dataset):
+    trained = train(small_arm(loss=loss, lr=1e160, epochs=4), [0, 1], dataset)
+    assert final(trained, "diverged") == [1.0, 1.0]
+    assert np.isfinite([row.value for row in trained.history]).all()
+
+
+@pytest.mark.parametrize("epoch", [2, 4, 5])
+def test_a_snapshot_is_the_weights_of_a_shorter_run(epoch, dataset):
+    """With BatchNorm's population statistics; evaluated every 2 epochs and at the end."""
+    settings = {"model": SMALL["model"] | {"batch_norm": True}, "evaluate_every_epochs": 2}
+    trained = train(small_arm(**settings, epochs=5, snapshots_at_epochs=[0, 2, 4, 5]), [3, 1], dataset)
+    assert list(trained.snapshots) == [0, 2, 4, 5]
+    shorter = train(small_arm(**settings, epochs=epoch), [3, 1], dataset)
+    assert "2.running_mean" in shorter.weights
+    assert_same_snapshots({epoch: trained.snapshots[epoch]}, {epoch: ([3, 1], shorter.weights)})
+
+
+def test_the_snapshot_at_epoch_0_is_the_start(dataset):
+    trained = train(small_arm(snapshots_at_epochs=[0]), [3, 1], dataset)
+    seeds, weights = trained.snapshots[0]
+    for lane, seed in enumerate(seeds):
+        start = models.build(seed, "mlp", (1, 4, 4), 3, hidden=[12, 8]).double().state_dict()
+        assert_same_snapshots({0: ([seed], {n: w[lane] for n, w in weights.items()})}, {0: ([seed], start)})
+
+
+def test_a_seed_that_has_left_has_no_later_snapshots(dataset, monkeypatch):
+    original = Lanes.train_epoch
+
+    def explode(lanes):
+        if lanes.epoch == 1 and 1 in lanes.seeds:
+            lanes.weights[0].data[lanes.seeds.index(1)] = float("inf")
+        original(lanes)
+
+    monkeypatch.setattr(Lanes, "train_epoch", explode)
+    arm = small_arm(epochs=3, snapshots_at_epochs=[0, 1, 2, 3])
+    trained = train(arm, [0, 1, 2], dataset)
+    assert {epoch: seeds for epoch, (seeds, _) in trained.snapshots.items()} == {
+        0: [0, 1, 2],
+        1: [0, 1, 2],
+        2: [0, 2],
+        3: [0, 2],
+    }
+    assert all(len(w) == 2 for w in trained.snapshots[3][1].values())
+
+
+def test_snapshots_end_where_a_seed_stops(dataset):
+    """The last one is of the evaluation at which it stopped; epochs that nobody reached have none."""
+    settings = {"lr": 1e-9, "stop": {"patience_epochs": 2}, "snapshots_at_epochs": [1, 2, 3]}
+    trained = train(small_arm(epochs=4, **settings), [0, 1], dataset)
+    assert [(epoch, seeds) for epoch, (seeds, _) in trained.snapshots.items()] == [(1, [0, 1]), (2, [0, 1])]
+
+
+def test_batch_growth_from_4_to_102_at_an_epoch(dataset):
+    """Keskar 2017, section 3: small batches first, then large ones; the epochs survive being shares."""
+    data = {"name": "digits", "train": 1024, "validation": 273, "test": 500}
+    for epoch in range(1, 21):
+        schedule = {"name": "batch_growth", "at": [epoch / 1000], "factor": 25.5}
+        arm = small_arm(data=data, batch_size=4, epochs=1000, schedule=schedule)
+        lanes = Lanes(arm, [0], Splits(dataset, [0], 48, 16, 16))
+        assert [lanes.batch_size(e) for e in (0, epoch - 1, epoch, 999)] == [4, 4, 102, 102]
+        assert arm.growth_epoch == epoch

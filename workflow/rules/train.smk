@@ -7,6 +7,7 @@ rule train:
     output:
         spec=f"{RESULTS}/runs/{{arm}}/spec.json",
         weights=f"{RESULTS}/runs/{{arm}}/weights.safetensors",
+        snapshots=f"{RESULTS}/runs/{{arm}}/snapshots.safetensors",
         history=f"{RESULTS}/runs/{{arm}}/history.parquet",
         provenance=f"{RESULTS}/runs/{{arm}}/provenance.json",
     log:

@@ -1,16 +1,18 @@
 """One arm's updates: all its seeds, stacked into lanes, forward, backward and step together."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from largebatch.lab import models, schedules
+from largebatch.lab import mitigations, models, schedules
 from largebatch.lab.data import Splits
+from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedDropout
 from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_norm
 from largebatch.lab.randomness import generator
-from largebatch.lab.stack import Stacked, StackedBatchNorm, StackedDropout, keep_lanes, stack
+from largebatch.lab.stack import estimate_population_statistics, keep_lanes, stack
 from largebatch.spec import Arm, Sgd
 
 # What one processor core's cache takes of the widest activation; measured, see docs/engine.md.
@@ -42,6 +44,9 @@ class Lanes:
     def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
         images = splits.dataset.images
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
+        sides = splits.dataset.shape[1:]
+        if arm.augment and arm.augment.pixels >= min(sides):
+            raise ValueError(f"augment.pixels below both sides of images {sides}; got {arm.augment.pixels}")
         options = arm.model.model_dump(exclude={"name"})
         plain = [
             models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options)
@@ -53,17 +58,20 @@ class Lanes:
                 layer.ghost = arm.ghost_batch_size
             if isinstance(layer, StackedDropout):
                 layer.generators = [generator(s, "dropout", images.device) for s in seeds]
-        self.has_batch_norm = any(isinstance(m, StackedBatchNorm) for m in self.model.modules())
         self.weights = list(self.model.parameters())
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         self.optimiser = OPTIMISERS[arm.optimiser.name](
             self.weights, **arm.optimiser.model_dump(exclude={"name"})
         )
+        self.updates_a_batch = arm.proximal.steps if arm.proximal else 1
+        self.loss = LOSSES[arm.loss]
+        self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
         self.order = [generator(s, "order") for s in seeds]
+        self.augment = [generator(s, "augment") for s in seeds]
         self.start = [w.detach().clone() for w in self.weights]
         # Nothing stands between a gradient and its weight.
-        self.is_plain = (
-            arm.optimiser == Sgd(name="sgd") and arm.clip_norm is None and arm.micro_batch_size is None
+        self.is_plain = arm.optimiser == Sgd(name="sgd") and not any(
+            (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.proximal, arm.adversarial)
         )
         self.schedule_options = arm.schedule.model_dump(exclude={"name"})
         self.epoch = 0
@@ -92,8 +100,8 @@ class Lanes:
             epoch / arm.epochs, arm.batch_size, arm.data.train, **self.schedule_options
         )
 
-    def updates_in(self, epoch: int) -> int:
-        """Updates in this epoch; a short last batch is dropped or weighed as the arm says."""
+    def batches_in(self, epoch: int) -> int:
+        """Batches in this epoch; a short last one is dropped or weighed as the arm says."""
         whole = self.arm.data.train / self.batch_size(epoch)
         return math.floor(whole) if self.arm.last_batch == "drop" else math.ceil(whole)
 
@@ -101,75 +109,122 @@ class Lanes:
     def train_epoch(self) -> None:
         """One pass over every seed's training part, each in its own order."""
         self.model.train()
-        size, count = self.batch_size(self.epoch), self.updates_in(self.epoch)
+        size, count = self.batch_size(self.epoch), self.batches_in(self.epoch)
         for number, (images, labels) in enumerate(self._batches(size, count)):
-            self._update(images, labels, size, self.rate(self.epoch + number / count))
+            self._learn(images, labels, size, self.rate(self.epoch + number / count))
         self.epoch += 1
-        self.updates += count
+        self.updates += count * self.updates_a_batch
 
     def _batches(self, size: int, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images (s, b, c, h, w), labels (s, b)) of each update of an epoch."""
+        """(images (s, b, c, h, w), labels (s, b)) of each batch of an epoch."""
         train = self.splits.rows["train"]
         shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
         order = shuffled.to(train.device)[:, : size * count]
         image = self.splits.dataset.images[0]
         bytes_each = len(self.seeds) * size * image.numel() * image.element_size()
         at_once = max(1, GATHER_BYTES // bytes_each) * size
-        for block in order.split(at_once, dim=1):
-            images, labels = self.splits.shuffled(block)
+        shifts = self._shifts(order.shape[1])
+        for first in range(0, order.shape[1], at_once):
+            block = slice(first, first + at_once)
+            images, labels = self.splits.shuffled(order[:, block])
+            if shifts is not None:
+                # splits.shift: what a raw pixel of 0 is once standardised.
+                images = mitigations.shifted(images, shifts[:, block], self.splits.shift)
             yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
 
-    def _update(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
-        """One step on each seed's mean loss over `size` examples; a short batch counts by its share."""
+    def _shifts(self, count: int) -> torch.Tensor | None:
+        """Of the images of an epoch, if the arm shifts them; (s, count, 2).
+
+        Drawn all at once, so that they do not depend on how many images are gathered at a time.
+        """
+        if self.arm.augment is None:
+            return None
+        shifts = mitigations.draw_shifts(self.arm.augment.pixels, count, self.augment)
+        return shifts.to(self.weights[0].device)
+
+    def _learn(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
+        """The updates of one batch, on each seed's loss summed over it / `size`.
+
+        A short last batch so counts by its share.
+        """
         if self.is_plain:
             undecayed = {id(self.weights[i]) for i in self.undecayed}
             self._backward(images, labels, size, PlainSgd(rate, self.arm.weight_decay, undecayed))
             return
-        micro = self.arm.micro_batch_size or images.shape[1]
-        for part, part_labels in zip(images.split(micro, 1), labels.split(micro, 1), strict=True):
-            self._backward(part, part_labels, size, Collected())
-        gradients = [w.grad for w in self.weights]
+        proximal = self.arm.proximal
+        centre = [w.clone() for w in self.weights] if proximal else []
+        for _ in range(self.updates_a_batch):
+            gradients = self._gradients(images, labels, size)
+            if proximal:
+                mitigations.add_pull(gradients, self.weights, centre, proximal.strength)
+            self._update(gradients, rate)
+
+    def _update(self, gradients: list[torch.Tensor], rate: float) -> None:
+        """One step of the optimiser."""
         if self.arm.clip_norm is not None:
             clip_by_norm(gradients, self.arm.clip_norm)
         for which, decay in ((self.decayed, self.arm.weight_decay), (self.undecayed, 0.0)):
             if which:
                 self.optimiser.update(self.weights, gradients, which, rate, decay)
+
+    def _gradients(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
+        """What the arm takes for a batch's gradient, by each weight: with SAM, that from a step uphill."""
+        gradients = self._gradients_here(images, labels, size)
+        if self.arm.sharpness_aware is None:
+            return gradients
+        way = mitigations.ascent(gradients, self.arm.sharpness_aware.rho)
+        with mitigations.moved(self.weights, way):
+            return self._gradients_here(images, labels, size)
+
+    def _gradients_here(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
+        """The gradient of a batch at the weights as they stand, summed over its micro-batches."""
+        micro = self.arm.micro_batch_size or images.shape[1]
+        for part, part_labels in zip(images.split(micro, 1), labels.split(micro, 1), strict=True):
+            self._collect(part, part_labels, size)
+        gradients = [w.grad for w in self.weights]
         for w in self.weights:
             w.grad = None
+        return gradients
 
-    def _backward(self, images: torch.Tensor, labels: torch.Tensor, size: int, sink) -> None:
+    def _collect(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> None:
+        """Add a micro-batch's gradient to .grad, its adversarial examples' included."""
+        adversarial = self.arm.adversarial
+        if adversarial is None:
+            self._backward(images, labels, size, Collected())
+            return
+        by_image = self._backward(images, labels, size, Collected(1 - adversarial.share), to_input=True)
+        moved = mitigations.fast_gradient_sign(images, by_image, adversarial.size)
+        self._backward(moved, labels, size, Collected(adversarial.share))
+
+    def _backward(
+        self, images: torch.Tensor, labels: torch.Tensor, size: int, sink, to_input: bool = False
+    ) -> torch.Tensor | None:
+        """Hand the sink the gradients of the summed loss / `size`; give back that by the images, if asked."""
         logits = self.model.push(images)
-        gradient = cross_entropy_gradient(logits, labels, self.arm.label_smoothing).div_(size)
-        self.model.pull(gradient, sink, to_input=False)
+        gradient = self.loss.gradient(logits, labels, **self.loss_options).div_(size)
+        return self.model.pull(gradient, sink, to_input)
 
     @torch.no_grad()
-    def evaluate(self, part: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each seed's mean loss in nats and error in percent on a split, in evaluation mode; both (s,)."""
+    def evaluate(self, part: str) -> dict[str, torch.Tensor]:
+        """Means over a split in evaluation mode: loss_nats, error_percent, the arm's own loss; (s,) each."""
         self.model.eval()
-        losses = errors = 0.0
+        losses = {loss.metric: loss.each for loss in (LOSSES["cross_entropy"], self.loss)}
+        sums = dict.fromkeys(losses, 0.0)
+        errors = 0.0
         rows = self.splits.rows[part]
         for block in rows.split(-(-EVALUATED_AT_ONCE // len(self.seeds)), dim=1):
             images, labels = self.splits.examples(block)
             logits = self.model(images)
-            each = F.cross_entropy(classes_first(logits), labels, reduction="none")
-            losses += each.sum(1, dtype=torch.float64)
+            for metric, each in losses.items():
+                sums[metric] += each(logits, labels).sum(1, dtype=torch.float64)
             errors += (logits.argmax(2) != labels).sum(1)
-        return losses / rows.shape[1], 100.0 * errors.double() / rows.shape[1]
+        means = {metric: total / rows.shape[1] for metric, total in sums.items()}
+        return means | {"error_percent": 100.0 * errors.double() / rows.shape[1]}
 
-    @torch.no_grad()
     def estimate_population_statistics(self) -> None:
-        """BatchNorm's population statistics, anew on each seed's training part ("precise BN")."""
-        if not self.has_batch_norm:
-            return
-        layers = [m for m in self.model.modules() if isinstance(m, StackedBatchNorm)]
-        self.model.eval()
-        for layer in layers:
-            layer.train()
-            layer.moments = []
-        for block in self.splits.rows["train"].split(POPULATION_BATCH, dim=1):
-            self.model(self.splits.examples(block)[0])
-        for layer in layers:
-            layer.settle()
+        """BatchNorm's, anew on each seed's training part; the model is in evaluation mode afterwards."""
+        blocks = self.splits.rows["train"].split(POPULATION_BATCH, dim=1)
+        estimate_population_statistics(self.model, (self.splits.examples(block)[0] for block in blocks))
 
     def distance_from_start(self) -> torch.Tensor:
         """‖w - w₀‖ of each seed, in double precision; (s,)."""
@@ -186,7 +241,7 @@ class Lanes:
     def streams(self) -> list[torch.Generator]:
         """Every generator whose state the rest of the run depends on."""
         dropout = (m for m in self.model.modules() if isinstance(m, StackedDropout))
-        return self.order + [stream for layer in dropout for stream in layer.generators]
+        return self.order + self.augment + [stream for layer in dropout for stream in layer.generators]
 
     def keep(self, lanes: list[int]) -> None:
         """Go on with these lanes only."""
@@ -197,10 +252,19 @@ class Lanes:
         self.start = [s[index] for s in self.start]
         self.splits.keep(index)
         self.seeds = [self.seeds[lane] for lane in lanes]
-        self.order = [self.order[lane] for lane in lanes]
+        self.order, self.augment = (
+            [streams[lane] for lane in lanes] for streams in (self.order, self.augment)
+        )
 
 
-def cross_entropy_gradient(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Of each example, in nats; logits (s, b, classes), labels (s, b) -> (s, b)."""
+    return F.cross_entropy(classes_first(logits), labels, reduction="none")
+
+
+def cross_entropy_gradient(
+    logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
     """Of the summed cross-entropy by the logits: softmax minus target; (s, b, classes), labels (s, b)."""
     gradient = torch.softmax(classes_first(logits), 1)
     hit = gradient.new_full((1, 1, 1), smoothing - 1.0).expand(labels.shape[0], 1, labels.shape[1])
@@ -210,9 +274,33 @@ def cross_entropy_gradient(logits: torch.Tensor, labels: torch.Tensor, smoothing
     return gradient.transpose(1, 2).contiguous()
 
 
+def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Half the squared distance from each one-hot target (Cohen et al. 2021); shapes as cross_entropy's."""
+    return squared_error_gradient(logits, labels).square().sum(2) / 2
+
+
+def squared_error_gradient(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Of the summed squared error by the logits: logits minus one-hot target; (s, b, classes)."""
+    return logits - F.one_hot(labels, logits.shape[2])
+
+
 def classes_first(logits: torch.Tensor) -> torch.Tensor:
     """(s, b, classes) -> (s, classes, b): a softmax over ten values side by side is ten times slower."""
     return logits.transpose(1, 2).contiguous()
+
+
+class Loss(NamedTuple):
+    """`metric`: what its mean is called in a history; `each`: of every example; `gradient`: of its sum."""
+
+    metric: str
+    each: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    gradient: Callable[..., torch.Tensor]
+
+
+LOSSES = {
+    "cross_entropy": Loss("loss_nats", cross_entropy, cross_entropy_gradient),
+    "squared_error": Loss("squared_error", squared_error, squared_error_gradient),
+}
 
 
 def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:

@@ -17,9 +17,14 @@ Tensors = list[torch.Tensor]
 
 
 class Collected:
-    """Gradients summed into .grad, for an optimiser to use."""
+    """Gradients, `share` times each, summed into .grad for an optimiser to use."""
+
+    def __init__(self, share: float = 1.0):
+        self.share = share
 
     def take(self, weight: torch.Tensor, gradient: torch.Tensor) -> None:
+        if self.share != 1.0:
+            gradient = gradient * self.share
         if weight.grad is None:
             weight.grad = gradient
         else:
@@ -115,9 +120,17 @@ class Adam:
 OPTIMISERS: dict[str, Callable[..., Sgd | Adam]] = {"sgd": Sgd, "adam": Adam}
 
 
+def norm_by_seed(tensors: Tensors) -> torch.Tensor:
+    """Euclidean norm over all tensors together; (s, ...) each -> (s,)."""
+    return sum(t.flatten(1).square().sum(1) for t in tensors).sqrt()
+
+
+def scale_by_seed(tensors: Tensors, scale: torch.Tensor) -> None:
+    """Multiply each seed's part of every tensor, in place; (s, ...) each, scale: (s,)."""
+    for t in tensors:
+        t.mul_(scale.view(-1, *[1] * (t.ndim - 1)))
+
+
 def clip_by_norm(gradients: Tensors, most: float) -> None:
     """Scale each seed's whole gradient down to norm `most`, in place; gradients: (s, ...) each."""
-    squares = sum(g.flatten(1).square().sum(1) for g in gradients)
-    scale = (most / squares.sqrt()).clamp(max=1.0)
-    for g in gradients:
-        g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
+    scale_by_seed(gradients, (most / norm_by_seed(gradients)).clamp(max=1.0))

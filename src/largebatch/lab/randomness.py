@@ -4,7 +4,10 @@ import numpy as np
 import torch
 
 # A stream never depends on which other seeds or purposes are used; the order here is for good.
-PURPOSES = ("split", "weights", "order", "dropout", "curvature")
+PURPOSES = (
+    *("split", "weights", "order", "dropout", "curvature"),
+    *("augment", "sharpness", "surface", "noise"),
+)
 
 
 def stream_seed(seed: int, purpose: str) -> int:

@@ -1,18 +1,29 @@
 """Many seeds of one plain model as a single module with a leading seed dimension.
 
-Each standard layer has a stacked twin: activations are (s, b, ...), s seeds by b examples, and one
-kernel call serves all seeds. A module of an unknown type is run through torch.func.vmap.
-
-In training a twin is pushed (forward, keeping what backward needs) and pulled (backward, handing the
-gradients of its weights to a sink, see optimise.py). By default autograd does it, layer by layer; the
-common layers say it themselves, because at small batches autograd costs more than the arithmetic.
+Each layer is replaced by its stacked twin of layers.py, each container by one of the same names. A
+module of an unknown type is run through torch.func.vmap.
 """
 
 import itertools
+from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from largebatch.lab.layers import (
+    Stacked,
+    StackedBatchNorm,
+    StackedConv2d,
+    StackedDropout,
+    StackedElementwise,
+    StackedFlatten,
+    StackedIdentity,
+    StackedLinear,
+    StackedMaxPool2d,
+    StackedPerImage,
+    StackedReLU,
+    StackedTanh,
+)
 
 
 class Residual(nn.Module):
@@ -25,321 +36,6 @@ class Residual(nn.Module):
 
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
-
-
-class Stacked(nn.Module):
-    """A twin: knows its tensors by the names and shapes of the plain layer, with a leading s."""
-
-    def plain(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach() for name, tensor in [*self.named_parameters(), *self.named_buffers()]}
-
-    def spared(self) -> list[nn.Parameter]:
-        """Parameters to leave without weight decay if biases and normalisation are."""
-        return []
-
-    def push(self, x: torch.Tensor) -> torch.Tensor:
-        """The output for x, keeping what `pull` needs; no graph is left behind."""
-        with torch.enable_grad():
-            self.seen = x.detach().requires_grad_()
-            self.out = self(self.seen)
-        return self.out.detach()
-
-    def pull(self, g: torch.Tensor, sink, to_input: bool = True) -> torch.Tensor | None:
-        """From the gradient by the output to that by the input; those by the weights go to the sink."""
-        weights = list(self.parameters())
-        *by_weights, by_input = torch.autograd.grad(self.out, [*weights, self.seen], g)
-        for weight, gradient in zip(weights, by_weights, strict=True):
-            sink.take(weight, gradient)
-        return by_input
-
-
-class StackedLinear(Stacked):
-    """weight is kept (s, in, out): the forward product then runs up to twice as fast on a CPU."""
-
-    def __init__(self, layers: list[nn.Linear]):
-        super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach().T for layer in layers]).contiguous())
-        bias = (
-            None if layers[0].bias is None else torch.stack([layer.bias.detach()[None] for layer in layers])
-        )
-        self.bias = None if bias is None else nn.Parameter(bias)  # (s, 1, out)
-
-    def spared(self):
-        return [] if self.bias is None else [self.bias]
-
-    def forward(self, x):  # (s, b, in) -> (s, b, out)
-        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
-
-    def push(self, x):
-        self.seen = x
-        out = torch.bmm(x, self.weight)
-        return out if self.bias is None else out.add_(self.bias)
-
-    def pull(self, g, sink, to_input=True):
-        by_input = torch.bmm(g, self.weight.transpose(1, 2)) if to_input else None
-        sink.take_product(self.weight, self.seen.transpose(1, 2), g)
-        if self.bias is not None:
-            sink.take(self.bias, g.sum(1, keepdim=True))
-        return by_input
-
-    def plain(self):
-        tensors = {"weight": self.weight.detach().transpose(1, 2)}
-        return tensors if self.bias is None else tensors | {"bias": self.bias.detach()[:, 0]}
-
-
-class StackedConv2d(Stacked):
-    """A convolution with one group a seed."""
-
-    def __init__(self, layers: list[nn.Conv2d]):
-        super().__init__()
-        like = layers[0]
-        if like.padding_mode != "zeros" or isinstance(like.padding, str):
-            raise TypeError(
-                f"Conv2d padded with a number of zeros; got {like.padding_mode!r} {like.padding!r}"
-            )
-        self.options = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation}
-        self.groups = like.groups
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        bias = None if like.bias is None else torch.stack([layer.bias.detach() for layer in layers])
-        self.bias = None if bias is None else nn.Parameter(bias)
-
-    def spared(self):
-        return [] if self.bias is None else [self.bias]
-
-    def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
-        bias = None if self.bias is None else self.bias.flatten()
-        groups = self.groups * x.shape[0]
-        out = F.conv2d(beside(x), self.weight.flatten(0, 1), bias, groups=groups, **self.options)
-        return above(out, x.shape[0])
-
-    def push(self, x):
-        self.seen = x
-        return self.forward(x)
-
-    def pull(self, g, sink, to_input=True):
-        seeds = g.shape[0]
-        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            beside(g),
-            beside(self.seen),
-            self.weight.flatten(0, 1),
-            None if self.bias is None else [self.bias.numel()],
-            **self.options,
-            transposed=False,
-            output_padding=[0, 0],
-            groups=self.groups * seeds,
-            output_mask=[to_input, True, self.bias is not None],
-        )
-        sink.take(self.weight, by_weight.view_as(self.weight))
-        if self.bias is not None:
-            sink.take(self.bias, by_bias.view_as(self.bias))
-        return above(by_input, seeds) if to_input else None
-
-
-def beside(x):
-    """(s, b, c, ...) -> (b, s*c, ...), the seeds as groups of channels."""
-    return x.transpose(0, 1).flatten(1, 2)
-
-
-def above(x, seeds):
-    """(b, s*c, ...) -> (s, b, c, ...)"""
-    return x.unflatten(1, (seeds, -1)).transpose(0, 1)
-
-
-class StackedBatchNorm(Stacked):
-    """Statistics of the batch in training (of each ghost batch, Hoffer 2017), of the population after.
-
-    There is no running average: population statistics are re-estimated on the training set
-    (`estimating`), because an average over few large-batch updates is stale.
-    """
-
-    def __init__(self, layers: list[nn.BatchNorm1d | nn.BatchNorm2d]):
-        super().__init__()
-        like = layers[0]
-        if not like.affine or not like.track_running_stats:
-            raise TypeError("BatchNorm with affine and track_running_stats; got one without")
-        self.eps = like.eps
-        self.ghost: int | None = None
-        self.moments: list[tuple[int, torch.Tensor, torch.Tensor]] | None = None
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))  # (s, c)
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
-        self.register_buffer("running_mean", torch.stack([layer.running_mean for layer in layers]))
-        self.register_buffer("running_var", torch.stack([layer.running_var for layer in layers]))
-
-    def spared(self):
-        return [self.weight, self.bias]
-
-    def forward(self, x):  # (s, b, c, ...) -> same
-        if not self.training:
-            return self._affine(x, self._shaped(self.running_mean, x), self._shaped(self.running_var, x))
-        ghost = self.ghost if self.ghost and self.moments is None else x.shape[1]
-        parts = [self._by_batch(part) for part in x.split(ghost, dim=1)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-
-    def push(self, x):
-        if self.ghost and x.shape[1] % self.ghost:
-            return super().push(x)  # a short last ghost batch
-        x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
-        self.others = [2, *range(4, x.ndim)]
-        var, mean = torch.var_mean(x, self.others, correction=0, keepdim=True)
-        self.scale = torch.rsqrt(var + self.eps)
-        self.normal = (x - mean).mul_(self.scale)
-        weight, bias = self._shaped(self.weight, x, 2), self._shaped(self.bias, x, 2)
-        return torch.addcmul(bias, self.normal, weight).flatten(1, 2)
-
-    def pull(self, g, sink, to_input=True):
-        if self.ghost and g.shape[1] % self.ghost:
-            return super().pull(g, sink, to_input)
-        g = g.unflatten(1, (-1, self.ghost or g.shape[1]))
-        along = g * self.normal
-        by_bias, by_weight = (t.sum(self.others, keepdim=True) for t in (g, along))
-        by_input = None
-        if to_input:
-            # Ioffe and Szegedy 2015, section 3, the terms collected. Before the sink may move the weight.
-            count = g.numel() // by_bias.numel()
-            by_input = torch.addcmul(g - by_bias / count, self.normal, by_weight / count, value=-1)
-            by_input = by_input.mul_(self.scale * self._shaped(self.weight, g, 2)).flatten(1, 2)
-        for parameter, gradient in ((self.bias, by_bias), (self.weight, by_weight)):
-            sink.take(parameter, gradient.sum(1).view_as(parameter))
-        return by_input
-
-    def _by_batch(self, x):
-        others = [1, *range(3, x.ndim)]
-        var, mean = torch.var_mean(x, others, correction=0, keepdim=True)
-        if self.moments is not None:
-            seeds, channels = x.shape[0], x.shape[2]
-            self.moments.append((x.shape[1], mean.view(seeds, channels), var.view(seeds, channels)))
-        return self._affine(x, mean, var)
-
-    def _affine(self, x, mean, var):
-        scale = self._shaped(self.weight, x) * torch.rsqrt(var + self.eps)
-        return torch.addcmul(self._shaped(self.bias, x) - mean * scale, x, scale)
-
-    def _shaped(self, tensor, x, before: int = 1):  # (s, c) -> (s, [1] * before, c, 1, ...)
-        seeds, channels = tensor.shape
-        return tensor.reshape(seeds, *[1] * before, channels, *[1] * (x.ndim - before - 2))
-
-    def settle(self) -> None:
-        """Population statistics from the batches seen: pooled mean, and the law of total variance."""
-        sizes = torch.tensor([size for size, _, _ in self.moments], dtype=self.running_mean.dtype)
-        share = (sizes / sizes.sum()).to(self.running_mean.device)[:, None, None]
-        means = torch.stack([mean for _, mean, _ in self.moments])  # (batches, s, c)
-        variances = torch.stack([var for _, _, var in self.moments])
-        mean = (share * means).sum(0)
-        self.running_mean.copy_(mean)
-        self.running_var.copy_((share * (variances + (means - mean).square())).sum(0))
-        self.moments = None
-
-
-class StackedDropout(Stacked):
-    """Each seed draws its masks from its own stream, so company does not change them."""
-
-    def __init__(self, layers: list[nn.Dropout]):
-        super().__init__()
-        self.p = layers[0].p
-        self.generators: list[torch.Generator] = []
-
-    def forward(self, x):
-        return x * self._mask(x) if self.training and self.p else x
-
-    def push(self, x):
-        self.mask = self._mask(x)
-        return x * self.mask
-
-    def pull(self, g, sink, to_input=True):
-        return g * self.mask
-
-    def _mask(self, x):
-        mask = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for lane, stream in zip(mask, self.generators, strict=True):
-            lane.bernoulli_(1 - self.p, generator=stream)
-        return mask.div_(1 - self.p)
-
-
-class StackedPerImage(Stacked):
-    """A layer without weights that treats every image alike."""
-
-    def __init__(self, layers: list[nn.Module]):
-        super().__init__()
-        self.layer = layers[0]
-
-    def forward(self, x):  # (s, b, c, h, w) -> (s, b, c, h', w')
-        return self.layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-
-class StackedMaxPool2d(StackedPerImage):
-    def push(self, x):
-        self.seen, like = x.flatten(0, 1), self.layer
-        self.options = [like.kernel_size, like.stride, like.padding, like.dilation, like.ceil_mode]
-        out, self.indices = F.max_pool2d(self.seen, *self.options, return_indices=True)
-        return out.unflatten(0, x.shape[:2])
-
-    def pull(self, g, sink, to_input=True):
-        lists = [o if isinstance(o, bool) else nn.modules.utils._pair(o) for o in self.options]
-        back = torch.ops.aten.max_pool2d_with_indices_backward(
-            g.flatten(0, 1), self.seen, *lists, self.indices
-        )
-        return back.unflatten(0, g.shape[:2])
-
-
-class StackedElementwise(Stacked):
-    """A layer without weights that treats every value alike."""
-
-    def __init__(self, layers: list[nn.Module]):
-        super().__init__()
-        self.layer = layers[0]
-
-    def forward(self, x):
-        return self.layer(x)
-
-
-class StackedIdentity(StackedElementwise):
-    def push(self, x):
-        return x
-
-    def pull(self, g, sink, to_input=True):
-        return g
-
-
-class StackedReLU(StackedElementwise):
-    """Overwrites its input and its gradient where its neighbours need neither (see StackedSequential)."""
-
-    owns_input = owns_gradient = False
-
-    def push(self, x):
-        self.out = x.relu_() if self.owns_input else x.relu()
-        return self.out
-
-    def pull(self, g, sink, to_input=True):
-        backward = torch.ops.aten.threshold_backward
-        if self.owns_gradient and g.is_contiguous():
-            return backward.grad_input(g, self.out, 0, grad_input=g)
-        return backward(g, self.out, 0)
-
-
-class StackedTanh(StackedElementwise):
-    def push(self, x):
-        self.out = x.tanh()
-        return self.out
-
-    def pull(self, g, sink, to_input=True):
-        return torch.ops.aten.tanh_backward(g, self.out)
-
-
-class StackedFlatten(Stacked):
-    def __init__(self, layers: list[nn.Flatten]):
-        super().__init__()
-        if (layers[0].start_dim, layers[0].end_dim) != (1, -1):
-            raise TypeError("Flatten of everything but the batch; got another one")
-
-    def forward(self, x):  # (s, b, ...) -> (s, b, n)
-        return x.flatten(2)
-
-    def push(self, x):
-        self.shape = x.shape
-        return x.flatten(2)
-
-    def pull(self, g, sink, to_input=True):
-        return g.reshape(self.shape)
 
 
 class StackedContainer(Stacked):
@@ -477,3 +173,24 @@ def keep_lanes(stacked: Stacked, lanes: torch.Tensor) -> None:
     for layer in stacked.modules():
         if isinstance(layer, StackedDropout):
             layer.generators = [layer.generators[lane] for lane in lanes.tolist()]
+
+
+@torch.no_grad()
+def estimate_population_statistics(model: Stacked, batches: Iterable[torch.Tensor]) -> None:
+    """BatchNorm's population statistics, anew from batches of images (s, b, c, h, w) ("precise BN").
+
+    Everything else is in evaluation mode meanwhile, and the whole model afterwards. A model without
+    BatchNorm does not ask for the batches.
+    """
+    model.eval()
+    layers = [layer for layer in model.modules() if isinstance(layer, StackedBatchNorm)]
+    if not layers:
+        return
+    for layer in layers:
+        layer.train()
+        layer.moments = []
+    for images in batches:
+        model(images)
+    for layer in layers:
+        layer.settle()
+        layer.eval()

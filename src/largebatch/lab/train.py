@@ -26,20 +26,29 @@ Report = Callable[[str], None]
 
 @dataclass
 class Trained:
-    """weights: plain name -> (s, ...) in the order of `seeds`; history: observations in that order."""
+    """weights: plain name -> (s, ...) in the order of `seeds`; history: observations in that order.
+
+    snapshots: epoch -> (the seeds still running then, their weights as above); none of an epoch at which
+    no seed was.
+    """
 
     seeds: list[int]
     weights: dict[str, np.ndarray]
     history: list[Observation]
+    snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]
 
 
 @dataclass
 class Record:
-    """What is kept of a seed: its observations, and its weights at the last finite evaluation."""
+    """What is kept of a seed: its observations, and its weights at the last finite evaluation.
+
+    Snapshots are kept in ordinary memory, a run may want many; losses are (epoch, what it trains on).
+    """
 
     rows: list[Observation] = field(default_factory=list)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    losses: list[tuple[int, float]] = field(default_factory=list)  # (epoch, training loss in nats)
+    snapshots: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
+    losses: list[tuple[int, float]] = field(default_factory=list)
     went_infinite: bool = False
     closed: bool = False
 
@@ -60,9 +69,31 @@ def train(
             run_group(arm, group, dataset, records, saved, checkpoint, report)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    names = records[seeds[0]].weights
-    weights = {name: torch.stack([records[s].weights[name] for s in seeds]).cpu().numpy() for name in names}
-    return Trained(seeds, weights, [row for s in seeds for row in records[s].rows])
+    return Trained(
+        seeds,
+        stacked([records[s].weights for s in seeds]),
+        [row for s in seeds for row in records[s].rows],
+        gathered_snapshots(arm, seeds, records),
+    )
+
+
+def stacked(weights: list[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
+    """name -> (s, ...) of the weights of s seeds."""
+    return {name: torch.stack([w[name] for w in weights]).cpu().numpy() for name in weights[0]}
+
+
+def gathered_snapshots(
+    arm: Arm, seeds: list[int], records: dict[int, Record]
+) -> dict[int, tuple[list[int], dict[str, np.ndarray]]]:
+    """What Trained calls snapshots."""
+    present = {
+        epoch: [s for s in seeds if epoch in records[s].snapshots] for epoch in arm.snapshots_at_epochs
+    }
+    return {
+        epoch: (there, stacked([records[s].snapshots[epoch] for s in there]))
+        for epoch, there in present.items()
+        if there
+    }
 
 
 def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]:
@@ -114,25 +145,35 @@ def observe(lanes: Lanes, records: dict[int, Record]) -> None:
     """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve."""
     lanes.estimate_population_statistics()
     measured = {part: lanes.evaluate(part) for part in PARTS}
-    finite = (lanes.finite() & measured["train"][0].isfinite()).tolist()
+    finite = lanes.finite()
+    for values in measured["train"].values():
+        finite &= values.isfinite()
+    finite = finite.tolist()
     distance = lanes.distance_from_start().tolist()
-    table = {part: (loss.tolist(), error.tolist()) for part, (loss, error) in measured.items()}
+    table = {part: {m: values.tolist() for m, values in means.items()} for part, means in measured.items()}
+    objective = lanes.loss.metric
     plain = lanes.model.plain()
     for lane, seed in enumerate(lanes.seeds):
         record = records[seed]
         if not finite[lane]:
             record.went_infinite = True
             continue
-        for part, (losses, errors) in table.items():
+        for part, means in table.items():
+            error = means["error_percent"][lane]
             record.rows += [
-                Observation(seed, f"{part}_loss_nats", lanes.epoch, losses[lane]),
-                Observation(seed, f"{part}_error_percent", lanes.epoch, errors[lane]),
-                Observation(seed, f"{part}_accuracy_percent", lanes.epoch, 100.0 - errors[lane]),
+                Observation(seed, f"{part}_loss_nats", lanes.epoch, means["loss_nats"][lane]),
+                Observation(seed, f"{part}_error_percent", lanes.epoch, error),
+                Observation(seed, f"{part}_accuracy_percent", lanes.epoch, 100.0 - error),
             ]
+        trained_on = table["train"][objective][lane]
+        if objective != "loss_nats":
+            record.rows.append(Observation(seed, f"train_{objective}", lanes.epoch, trained_on))
         record.rows.append(Observation(seed, "distance_from_start", lanes.epoch, distance[lane]))
         record.rows.append(Observation(seed, "updates", lanes.epoch, lanes.updates))
-        record.losses.append((lanes.epoch, table["train"][0][lane]))
+        record.losses.append((lanes.epoch, trained_on))
         record.weights = {name: tensor[lane].clone() for name, tensor in plain.items()}
+        if lanes.epoch in lanes.arm.snapshots_at_epochs:
+            record.snapshots[lanes.epoch] = {name: w.cpu() for name, w in record.weights.items()}
     stays = [
         lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])
     ]

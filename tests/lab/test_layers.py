@@ -1,0 +1,98 @@
+"""Twins of single layers against the plain layers, one seed after another."""
+
+import pytest
+import torch
+from torch import nn
+
+from largebatch.lab.layers import StackedBatchNorm, StackedDropout
+from largebatch.lab.optimise import Collected
+from largebatch.lab.stack import stack
+
+SEEDS = 3
+
+
+@pytest.fixture
+def images():
+    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm1d(4, affine=False), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.Flatten(0)],
+)
+def test_layers_with_options_the_twin_lacks_are_refused(layer):
+    with pytest.raises(TypeError):
+        stack([layer, layer])
+
+
+def test_ghost_batches_are_normalised_each_for_itself(images):
+    plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
+    together = stack(plain).train()
+    together.ghost = 4  # of 10: the last ghost batch is of 2
+    out = together(images)
+    for lane in range(SEEDS):
+        parts = [plain[lane].train()(part) for part in images[lane].split(4)]
+        torch.testing.assert_close(out[lane], torch.cat(parts))
+
+
+def test_population_statistics_are_those_of_all_examples(images):
+    together = stack([nn.BatchNorm2d(1).double() for _ in range(SEEDS)]).train()
+    together.moments = []
+    for part in images.split(4, dim=1):
+        together(part)
+    together.settle()
+    torch.testing.assert_close(together.running_mean[:, 0], images.mean((1, 2, 3, 4)))
+    torch.testing.assert_close(together.running_var[:, 0], images.var((1, 2, 3, 4), correction=0))
+    assert isinstance(together, StackedBatchNorm)
+
+
+def test_batch_norm_is_pushed_and_pulled_by_the_mode_it_is_in(images):
+    """In training by the statistics of the batch, in evaluation by those of the population."""
+    plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
+    together = stack(plain)
+    together.running_mean += 2.0
+    together.running_var *= 3.0
+    g = torch.randn(images.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for training in (True, False, True):
+        together.train(training)
+        out, by_input = together.push(images), together.pull(g, Collected())
+        for lane, layer in enumerate(plain):
+            layer.train(training)
+            layer.running_mean.fill_(2.0)
+            layer.running_var.fill_(3.0)
+            x = images[lane].clone().requires_grad_()
+            alone = layer(x)
+            torch.testing.assert_close(out[lane], alone.detach())
+            expected = torch.autograd.grad(alone, [x, layer.weight, layer.bias], g[lane])
+            got = (by_input[lane], together.weight.grad[lane], together.bias.grad[lane])
+            for one, other in zip(got, expected, strict=True):
+                torch.testing.assert_close(one, other)
+        together.zero_grad()
+
+
+def test_dropout_pulls_by_the_masks_it_pushed_with_and_not_at_all_in_evaluation(images):
+    together = stack([nn.Dropout(0.25)] * SEEDS).train()
+    together.generators = [torch.Generator().manual_seed(s) for s in range(SEEDS)]
+    out = together.push(images)
+    torch.testing.assert_close(together.pull(torch.ones_like(images), Collected()) * images, out)
+    assert not torch.equal(out, images)
+    states = [stream.get_state() for stream in together.generators]
+    together.eval()
+    assert torch.equal(together.push(images), images)
+    assert torch.equal(together.pull(images, Collected()), images)
+    assert all(torch.equal(g.get_state(), s) for g, s in zip(together.generators, states, strict=True))
+
+
+def test_dropout_keeps_its_share_scales_the_rest_and_ignores_company():
+    x = torch.ones(2, 1000, 4, dtype=torch.float64)
+    together = stack([nn.Dropout(0.25), nn.Dropout(0.25)]).train()
+    together.generators = [torch.Generator().manual_seed(s) for s in range(2)]
+    out = together(x)
+    kept = (out != 0).double().mean((1, 2))
+    torch.testing.assert_close(kept, torch.full((2,), 0.75, dtype=torch.float64), atol=0.03, rtol=0)
+    assert set(out.unique().tolist()) == {0.0, 1 / 0.75}
+    alone = stack([nn.Dropout(0.25)]).train()
+    alone.generators = [torch.Generator().manual_seed(1)]
+    torch.testing.assert_close(alone(x[1:])[0], out[1])
+    assert torch.equal(together.eval()(x), x)
+    assert isinstance(together, StackedDropout)
