@@ -1,28 +1,13 @@
-"""PyHessian through our door, against dense Hessians and a quadratic with a known spectrum."""
+"""PyHessian through our door, against dense Hessians."""
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from largebatch.lab import models
-from largebatch.lab.curvature import top_eigenvalue, trace
-from largebatch.lab.measure import measure
+from largebatch.lab.reference import top_eigenvalue, trace
 from largebatch.lab.train import train
 from tests.conftest import SMALL, small_arm
-
-
-def dense_hessian(model, images, labels):
-    """(p, p) Hessian of the mean loss in double precision."""
-    names = [n for n, _ in model.named_parameters()]
-    shapes = [p.shape for p in model.parameters()]
-
-    def loss(flat):
-        parts = flat.split([s.numel() for s in shapes])
-        weights = {n: part.view(s) for n, part, s in zip(names, parts, shapes, strict=True)}
-        return F.cross_entropy(torch.func.functional_call(model, weights, (images,)), labels)
-
-    flat = torch.cat([p.detach().flatten() for p in model.parameters()])
-    return torch.func.jacrev(torch.func.grad(loss))(flat)
+from tests.lab.nets import dense_hessian
 
 
 @pytest.fixture(scope="module", params=[{}, {"activation": "tanh"}, {"batch_norm": True}], ids=str)
@@ -47,9 +32,9 @@ def test_trace_equals_the_dense_one_within_its_error(trained_net):
     probes = 400
     # Variance of one sign probe: twice the sum of the squared off-diagonal entries.
     spread = (2 * (hessian.square().sum() - hessian.diagonal().square().sum())).sqrt().item()
-    assert trace(model, images, labels, probes, seed=0) == pytest.approx(
-        hessian.trace().item(), abs=4 * spread / probes**0.5
-    )
+    found, error = trace(model, images, labels, probes, seed=0)
+    assert error == pytest.approx(spread / probes**0.5, rel=0.3)
+    assert found == pytest.approx(hessian.trace().item(), abs=4 * spread / probes**0.5)
 
 
 def test_measuring_twice_is_equal_and_leaves_everything_as_found(trained_net):
@@ -81,21 +66,3 @@ def test_weights_that_are_not_finite_are_refused(trained_net):
         top_eigenvalue(broken, images, labels, 5, 1e-3, seed=0)
     with pytest.raises(ValueError, match="finite weights"):
         trace(broken, images, labels, 5, seed=0)
-
-
-def test_measure_uses_each_seeds_weights_and_training_part(dataset):
-    arm = small_arm(model=SMALL["model"] | {"batch_norm": True})
-    trained = train(arm, [0, 1], dataset)
-    options = {"examples": 40, "eigenvalue_iterations": 300, "eigenvalue_tolerance": 1e-6, "trace_probes": 2}
-    rows = measure("curvature", options, arm, [0, 1], trained.weights, dataset)
-    assert [(r.seed, r.metric, r.at) for r in rows] == [
-        (s, m, None) for s in (0, 1) for m in ("hessian_top_eigenvalue", "hessian_trace")
-    ]
-    from largebatch.lab.data import Splits
-    from largebatch.lab.measure import restored
-
-    splits = Splits(dataset, [0, 1], 48, 16, 16)
-    images, labels = splits.examples(splits.rows["train"])
-    model = restored(arm, 1, {n: w[1] for n, w in trained.weights.items()}, dataset)
-    expected = torch.linalg.eigvalsh(dense_hessian(model, images[1, :40], labels[1, :40]))[-1].item()
-    assert rows[2].value == pytest.approx(expected, rel=1e-3)

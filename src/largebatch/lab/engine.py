@@ -1,15 +1,14 @@
 """One arm's updates: all its seeds, stacked into lanes, forward, backward and step together."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 
 from largebatch.lab import mitigations, models, schedules
 from largebatch.lab.data import Splits
 from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedDropout
+from largebatch.lab.losses import LOSSES
 from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_norm
 from largebatch.lab.randomness import generator
 from largebatch.lab.stack import estimate_population_statistics, keep_lanes, stack
@@ -255,52 +254,6 @@ class Lanes:
         self.order, self.augment = (
             [streams[lane] for lane in lanes] for streams in (self.order, self.augment)
         )
-
-
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of each example, in nats; logits (s, b, classes), labels (s, b) -> (s, b)."""
-    return F.cross_entropy(classes_first(logits), labels, reduction="none")
-
-
-def cross_entropy_gradient(
-    logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0
-) -> torch.Tensor:
-    """Of the summed cross-entropy by the logits: softmax minus target; (s, b, classes), labels (s, b)."""
-    gradient = torch.softmax(classes_first(logits), 1)
-    hit = gradient.new_full((1, 1, 1), smoothing - 1.0).expand(labels.shape[0], 1, labels.shape[1])
-    gradient.scatter_add_(1, labels[:, None], hit)
-    if smoothing:
-        gradient.sub_(smoothing / logits.shape[2])
-    return gradient.transpose(1, 2).contiguous()
-
-
-def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Half the squared distance from each one-hot target (Cohen et al. 2021); shapes as cross_entropy's."""
-    return squared_error_gradient(logits, labels).square().sum(2) / 2
-
-
-def squared_error_gradient(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of the summed squared error by the logits: logits minus one-hot target; (s, b, classes)."""
-    return logits - F.one_hot(labels, logits.shape[2])
-
-
-def classes_first(logits: torch.Tensor) -> torch.Tensor:
-    """(s, b, classes) -> (s, classes, b): a softmax over ten values side by side is ten times slower."""
-    return logits.transpose(1, 2).contiguous()
-
-
-class Loss(NamedTuple):
-    """`metric`: what its mean is called in a history; `each`: of every example; `gradient`: of its sum."""
-
-    metric: str
-    each: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    gradient: Callable[..., torch.Tensor]
-
-
-LOSSES = {
-    "cross_entropy": Loss("loss_nats", cross_entropy, cross_entropy_gradient),
-    "squared_error": Loss("squared_error", squared_error, squared_error_gradient),
-}
 
 
 def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:

@@ -1,0 +1,73 @@
+"""PyHessian (Yao et al. 2020) as a selectable backend, and as the reference for our own curvature."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@contextmanager
+def borrowed(model: nn.Module, seed: int) -> Iterator[nn.Module]:
+    """The model in evaluation mode without gradients, and the global generator at `seed`; then as found.
+
+    PyHessian leaves models in evaluation mode, adds to .grad and draws from the global generator.
+    """
+    modes = {module: module.training for module in model.modules()}
+    gradients = [p.grad for p in model.parameters()]
+    try:
+        model.zero_grad(set_to_none=True)
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            torch.manual_seed(seed)
+            # Its reference cycle is broken below, when .grad is given back.
+            warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
+            yield model.eval()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for p, gradient in zip(model.parameters(), gradients, strict=True):
+            p.grad = gradient
+
+
+def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor):
+    """PyHessian's Hessian of the mean cross-entropy; images: (n, c, h, w), labels: (n,)."""
+    from pyhessian import hessian  # imports torchvision and matplotlib: seconds, for those who measure
+
+    return hessian(model, F.cross_entropy, data=(images, labels), cuda=images.is_cuda)
+
+
+def top_eigenvalue(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, iterations: int, tolerance: float, seed: int
+) -> float:
+    """Eigenvalue of the Hessian of the mean loss that is largest in magnitude, by power iteration.
+
+    Stops when two iterations differ by less than `tolerance` of the value; the error that is left is
+    of that order, more where the two largest eigenvalues are close.
+    """
+    require_finite(model)
+    with borrowed(model, seed):
+        values, _ = hessian_of(model, images, labels).eigenvalues(maxIter=iterations, tol=tolerance, top_n=1)
+    return float(values[0])
+
+
+def trace(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, probes: int, seed: int
+) -> tuple[float, float]:
+    """Trace of the Hessian of the mean loss, and its standard error.
+
+    Hutchinson's mean over `probes` random sign vectors; one scatters by about 40 % on the nets here.
+    """
+    require_finite(model)
+    with borrowed(model, seed):
+        # A tolerance of 0 switches off its early stop, which would favour lucky estimates.
+        estimates = hessian_of(model, images, labels).trace(maxIter=probes, tol=0.0)
+    found = torch.tensor(estimates, dtype=torch.float64)
+    return found.mean().item(), found.std().item() / probes**0.5
+
+
+def require_finite(model: nn.Module) -> None:
+    for name, p in model.named_parameters():
+        if not p.isfinite().all():
+            raise ValueError(f"curvature: wanted finite weights; got NaN or infinity in {name}")
