@@ -8,7 +8,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "largebatch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PLAIN = ("models", "schedules", "curvature", "stack", "optimise")
+PLAIN = {
+    *("models", "schedules", "layers", "stack", "optimise", "mitigations", "losses"),
+    *("landscape", "lanczos", "trace", "curvature", "sharpness", "surface", "paths", "noise", "rescaling"),
+    "reference",
+}
 
 
 def imported(path):
@@ -63,7 +67,8 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 # Tested through the modules that use them.
 THROUGH_OTHERS = {
     *("__init__", "randomness", "device", "engine", "measure", "question"),
-    *("drawn", "draw_curves", "draw_finals", "draw_rates", "draw_settings", "effects", "style"),
+    *("drawn", "draw_curves", "draw_finals", "draw_profile", "draw_rates"),
+    *("draw_settings", "draw_surface", "effects", "style"),
 }
 
 

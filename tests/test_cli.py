@@ -13,8 +13,8 @@ import torch
 
 from largebatch import cli, progress
 from largebatch.cli import COMMANDS, main
-from largebatch.files import checksum, read_arrays, read_json, read_observations
-from largebatch.question import END_ONLY, METRICS
+from largebatch.files import checksum, read_arrays, read_json, read_observations, read_snapshots
+from largebatch.metrics import END, TRAINING
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
@@ -142,6 +142,7 @@ def test_train_writes_what_a_run_is(run, trained):
     assert {path.name for path in run.iterdir()} == {
         "spec.json",
         "weights.safetensors",
+        "snapshots.safetensors",
         "history.parquet",
         "provenance.json",
     }
@@ -149,6 +150,7 @@ def test_train_writes_what_a_run_is(run, trained):
     assert Arm.model_validate(spec["arm"]) == small_arm() and spec["chosen"] == SMALL
     assert spec["seeds"] == [0, 1]
     assert all(len(array) == 2 for array in read_arrays(run / "weights.safetensors").values())
+    assert read_snapshots(run / "snapshots.safetensors") == {}
     record = read_json(run / "provenance.json")
     assert record["stage"] == "train" and record["settings"] == SMALL
     assert record["inputs"] == {"digits.safetensors": checksum(trained / "data" / "digits.safetensors")}
@@ -158,9 +160,8 @@ def test_train_writes_what_a_run_is(run, trained):
 def test_a_history_holds_known_metrics_and_those_of_the_end_only_there(run):
     rows = read_observations(run / "history.parquet").to_pylist()
     metrics = {row["metric"] for row in rows}
-    measured = {m for m in METRICS if m.startswith("hessian")} | {"peak_learning_rate"}
-    assert metrics == METRICS.keys() - measured
-    assert {row["metric"] for row in rows if row["at"] is None} == metrics & END_ONLY
+    assert metrics == TRAINING.labels.keys() - {"peak_learning_rate", "train_squared_error"}
+    assert {row["metric"] for row in rows if row["at"] is None} == metrics & END
     assert {row["seed"] for row in rows} == {0, 1}
 
 
@@ -168,6 +169,18 @@ def test_the_same_arm_gives_the_same_bytes(run, trained, tmp_path):
     assert main(train(tmp_path, trained / "data" / "digits.safetensors")) == 0
     for name in ("history.parquet", "weights.safetensors", "spec.json"):
         assert (run / name).read_bytes() == (tmp_path / "runs" / run.name / name).read_bytes()
+
+
+def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
+    settings = {"snapshots_at_epochs": [0, 2]}
+    assert main(train(tmp_path, trained / "data" / "digits.safetensors", **settings)) == 0
+    folder = tmp_path / "runs" / small_arm(**settings).id
+    snapshots, weights = (
+        read_snapshots(folder / "snapshots.safetensors"),
+        read_arrays(folder / "weights.safetensors"),
+    )
+    assert [(epoch, seeds) for epoch, (seeds, _) in snapshots.items()] == [(0, [0, 1]), (2, [0, 1])]
+    assert all((snapshots[2][1][name] == array).all() for name, array in weights.items())
 
 
 def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):

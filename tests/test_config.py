@@ -10,7 +10,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from largebatch.config import ConfigError, Study, load_study
-from largebatch.question import Claim, Figure, Table
+from largebatch.question import SETTINGS, Claim, Figure, Table
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY
 
@@ -128,7 +128,7 @@ MISTAKES = {
         SMOKE,
         {"measures/sharpness": {}},
         "measures.sharpness",
-        r"a key among \['curvature'\]",
+        r"a key among \['agreement', 'along', 'ball', 'curvature', .*\]",
         "'sharpness'",
     ),
     "a measure that is a number": (
@@ -423,7 +423,7 @@ MISTAKES = {
         KESKAR,
         {"measures": {"sharpness": ["sweep_sgd"]}},
         "measures.sharpness",
-        "one of 'curvature'",
+        "one of 'curvature', .*",
         "'sharpness'",
     ),
     "an unknown key of a claim": (
@@ -453,7 +453,7 @@ MISTAKES = {
         KESKAR,
         {f"{CLAIM}/metric": "test_accuracy"},
         "claims[K1].metric",
-        "one of 'train_loss_nats', .*",
+        r"a metric such as \['test_accuracy_percent', .*\]",
         "'test_accuracy'",
     ),
     "a bad id": (KESKAR, {f"{CLAIM}/id": "first"}, "claims[first].id", "text like .*", "'first'"),
@@ -475,21 +475,64 @@ MISTAKES = {
         KESKAR,
         {f"{CLAIM}/expect": {"above": 0.0, "below": 1.0}},
         "claims[K1].expect",
-        "exactly one of above, below",
+        "exactly one of above, below, within",
         r"\['above', 'below'\]",
     ),
     "no side of a threshold": (
         KESKAR,
         {f"{CLAIM}/expect": {}},
         "claims[K1].expect",
-        "exactly one of above, below",
+        "exactly one of above, below, within",
         r"\[\]",
+    ),
+    "bounds in the wrong order": (
+        KESKAR,
+        {f"{CLAIM}/expect": {"within": [1.0, -1.0]}},
+        "claims[K1].expect.within",
+        r"\[low, high\] with low below high",
+        r"\[1.0, -1.0\]",
+    ),
+    "one bound": (
+        KESKAR,
+        {f"{CLAIM}/expect": {"within": [1.0]}},
+        "claims[K1].expect.within",
+        r"\[low, high\] with low below high",
+        r"\[1.0\]",
+    ),
+    "a path without an end": (
+        KESKAR,
+        {"paths": {"line": {"start": "adam.small"}}},
+        "paths.line.end",
+        "a value",
+        "none",
+    ),
+    "an unknown key of a path": (
+        KESKAR,
+        {"paths": {"line": {"start": "adam.small", "end": "adam.large", "to": "adam.full"}}},
+        "paths.line.to",
+        r"a key among \['end', 'start'\]",
+        "'to'",
+    ),
+    "a path with a bad name": (KESKAR, {"paths": {"a.b": {}}}, "paths.a.b", "text like .*", "'a.b'"),
+    "an unknown setting": (
+        KESKAR,
+        {"figures/0/x": "epochs"},
+        "figures[batch_sweep].x",
+        "one of 'batch_size', 'lr', 'k', 'lr_over_batch' or 'growth_epoch'",
+        "'epochs'",
+    ),
+    "an unknown setting of a measure": (
+        SMOKE,
+        {"measures/keskar": {"examples": 64, "epsilons": [0.1]}},
+        "measures.keskar.epsilons",
+        r"a key among \['epsilon', 'examples', 'iterations', 'subspace'\]",
+        "'epsilons'",
     ),
     "two readings": (
         KESKAR,
         {f"{CLAIM}/a/at": {"share": 0.5, "median_of_last": 5}},
         "claims[K1].a.at",
-        "exactly one of share, same_updates_as, median_of_last",
+        "exactly one of share, same_updates_as, train_loss_nats, median_of_last, value",
         r"\['share', 'median_of_last'\]",
     ),
     "no reading": (KESKAR, {f"{CLAIM}/a/at": {}}, "claims[K1].a.at", "exactly one of share, .*", r"\[\]"),
@@ -518,7 +561,7 @@ MISTAKES = {
         KESKAR,
         {"tables/0/metrics/0": "speed"},
         "tables[convergence].metrics[0]",
-        "one of .*",
+        "a metric such as .*",
         "'speed'",
     ),
     # what a question says about the scale's arms; the rest is in test_references.py
@@ -758,6 +801,33 @@ def test_measured_arms_are_measured_once(smoke):
     assert measured and len(set(measured)) == len(measured)
     assert {measure for measure, _ in measured} == {"curvature"}
     assert list(smoke.experiment("goyal").measured()) == []
+
+
+def path_folder(folder):
+    """A keskar question with two paths that share a run, at a scale that measures them."""
+    ends = {"start": "adam.small", "end": "adam.large"}
+    paths = {"line": ends, "again": ends, "back": {"start": "adam.large", "end": "adam.small"}}
+    spoil(folder / KESKAR, {"paths": paths})
+    spoil(folder / SMOKE, {"measures/path": {"points": 25}})
+    return load_study(folder / SMOKE, {"experiments": "keskar"})
+
+
+def test_paths_are_measured_once_and_named_by_their_ends(folder):
+    study = path_folder(folder)
+    keskar = study.experiment("keskar")
+    small, large = (keskar.groups[f"adam.{size}"].members[0].arm for size in ("small", "large"))
+    assert keskar.paths() == study.paths() == [(small, large), (large, small)]
+    line, back = f"{small.id}_to_{large.id}", f"{large.id}_to_{small.id}"
+    assert again(keskar.to_aggregate())["paths"] == {"line": line, "again": line, "back": back}
+
+
+def test_a_setting_that_an_arm_lacks_is_null(smoke):
+    growing = smoke.experiment("schedules").to_aggregate()["groups"]
+    settings = {name: growing[f"{name}.small"]["members"][0] for name in ("step", "batch_growth")}
+    assert settings["step"]["growth_epoch"] is None
+    assert settings["batch_growth"]["growth_epoch"] == pytest.approx(2.1)  # 0.3 of 7 epochs
+    assert settings["step"]["lr_over_batch"] == pytest.approx(0.01 / 8)
+    assert settings["step"].keys() >= SETTINGS.keys()
 
 
 def again(payload):

@@ -5,6 +5,7 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,22 +15,11 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from largebatch.checking import ConfigError, checked, read_yaml, shortened
-from largebatch.question import MEASURES, Name, Question
+from largebatch.measures import Measures
+from largebatch.metrics import MEASURES
+from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes
-from largebatch.spec import Arm, Count, NonNegative, Settings
-
-
-class Curvature(Settings):
-    """How curvature is measured: by PyHessian, on the first `examples` of each seed's training part."""
-
-    examples: Count
-    eigenvalue_iterations: Count = 100
-    eigenvalue_tolerance: NonNegative = 1e-3
-    trace_probes: Count = 30
-
-
-class Measures(Settings):
-    curvature: Curvature | None = None
+from largebatch.spec import Arm, Count, Settings
 
 
 class Crossed(Settings):
@@ -103,11 +93,21 @@ class Experiment:
             arms = {m.arm.id: m.arm for name in names for m in self.groups[name].members}
             yield from ((measure, arm) for arm in arms.values())
 
+    def ends_of_paths(self) -> dict[str, tuple[Arm, Arm]]:
+        """Path name -> (start arm, end arm)."""
+        ends = {name: (path.start, path.end) for name, path in self.question.paths.items()}
+        return {name: tuple(self.groups[end].members[0].arm for end in both) for name, both in ends.items()}
+
+    def paths(self) -> list[tuple[Arm, Arm]]:
+        """(start arm, end arm) for every path to be measured, each once."""
+        return unique_paths(self.ends_of_paths().values())
+
     def to_aggregate(self) -> dict:
-        """What the aggregate stage is asked, ready for JSON."""
+        """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
         measured = {(measure, arm.id) for measure, arm in self.measured()}
         return {
             "experiment": self.name,
+            "paths": {name: path_stem(*ends) for name, ends in self.ends_of_paths().items()},
             "groups": {
                 group.name: {
                     "tuned_on": group.tuned_on,
@@ -116,9 +116,7 @@ class Experiment:
                             "arm": member.name,
                             "run": member.arm.id,
                             "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
-                            "batch_size": member.arm.batch_size,
-                            "lr": member.arm.lr,
-                            "k": member.arm.k,
+                            **settings_of(member.arm),
                             "peak_learning_rate": member.arm.peak_lr,
                         }
                         for member in group.members
@@ -139,6 +137,22 @@ class Experiment:
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""
         return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
+
+
+def settings_of(arm: Arm) -> dict[str, float | None]:
+    """The settings that can be swept; JSON has no NaN for the one that an arm lacks."""
+    values = {name: getattr(arm, name) for name in SETTINGS}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def path_stem(start: Arm, end: Arm) -> str:
+    """What a path's file is called, without its ending."""
+    return f"{start.id}_to_{end.id}"
+
+
+def unique_paths(paths: Iterable[tuple[Arm, Arm]]) -> list[tuple[Arm, Arm]]:
+    """Each path once, in the order of its first mention."""
+    return list({path_stem(*ends): ends for ends in paths}.values())
 
 
 def named(what: str, things: Iterable, name: str):
@@ -163,6 +177,10 @@ class Study:
     def arms(self) -> dict[str, Arm]:
         """Run name -> arm, each arm once however many experiments share it."""
         return {arm.id: arm for e in self.experiments for arm in e.arms}
+
+    def paths(self) -> list[tuple[Arm, Arm]]:
+        """(start arm, end arm) of every path, each once however many experiments share it."""
+        return unique_paths(ends for e in self.experiments for ends in e.paths())
 
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)

@@ -1,70 +1,62 @@
-"""What an experiment asks: its measures, claims, figures and tables, each by arm names only.
+"""What an experiment asks: its measures, paths, claims, figures and tables, each by arm names only.
 
 Numbers (batch sizes, rates, epochs) are the scale's; see config.py.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from largebatch.spec import Count, NonNegative, Settings, Share
+from largebatch.metrics import MEASURES, Metric
+from largebatch.spec import Count, Positive, Settings, Share
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$")]
 
-# What training and the measures write, with the text that figures and tables show for it.
-METRICS = {
-    "train_loss_nats": "training loss (nats)",
-    "train_error_percent": "training error (%)",
-    "train_accuracy_percent": "training accuracy (%)",
-    "validation_loss_nats": "validation loss (nats)",
-    "validation_error_percent": "validation error (%)",
-    "validation_accuracy_percent": "validation accuracy (%)",
-    "test_loss_nats": "test loss (nats)",
-    "test_error_percent": "test error (%)",
-    "test_accuracy_percent": "test accuracy (%)",
-    "distance_from_start": "distance from start ‖w − w₀‖",
-    "updates": "updates",
-    "learning_rate": "learning rate",
-    "peak_learning_rate": "peak learning rate",
-    "diverged": "diverged (share of seeds)",
-    "hessian_top_eigenvalue": "top Hessian eigenvalue",
-    "hessian_trace": "Hessian trace",
+# Properties of an arm that can be swept, with the text that axes show.
+SETTINGS = {
+    "batch_size": "batch size",
+    "lr": "reference learning rate",
+    "k": "k, batch size / reference",
+    "lr_over_batch": "learning rate / batch size",
+    "growth_epoch": "epoch at which the batch grows",
 }
-Metric = Literal[tuple(METRICS)]
+Setting = Literal[tuple(SETTINGS)]
 
-MEASURES = {"curvature": ("hessian_top_eigenvalue", "hessian_trace")}
-# Metrics that a run has one value of; the others have a history.
-END_ONLY = {
-    "peak_learning_rate",
-    "diverged",
-    *(metric for metrics in MEASURES.values() for metric in metrics),
-}
-Setting = Literal["batch_size", "lr", "k"]
+
+def ascending(bounds: list[float]) -> list[float]:
+    """Two bounds, the lower one first."""
+    if len(bounds) != 2 or bounds[0] >= bounds[1]:
+        raise ValueError(f"[low, high] with low below high; got {bounds}")
+    return bounds
 
 
 class At(Settings):
-    """Where along a run a metric is read; exactly one key.
+    """Where a metric is read; exactly one key.
 
-    share: at this share of the epochs; same_updates_as: where this arm had made as many updates as
-    the named one made in all (linear between evaluations); median_of_last: the median of the last
-    so many evaluations (Goyal 2017, section 5.1, takes 5).
+    Along a run: share: at this share of the epochs; same_updates_as: where this arm had made as many
+    updates as the named one made in all (linear between evaluations); train_loss_nats: where the
+    seed's training loss first is at or below this level (linear in its logarithm between the
+    evaluations around it); median_of_last: the median of the last so many evaluations (Goyal 2017,
+    section 5.1, takes 5). Of a profile: value: at this position.
     """
 
     share: Share | None = None
     same_updates_as: ArmName | None = None
+    train_loss_nats: Positive | None = None
     median_of_last: Count | None = None
+    value: float | None = None
 
     @model_validator(mode="after")
     def one_key(self):
         given = [key for key, value in self if value is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of share, same_updates_as, median_of_last; got {given}")
+            raise ValueError(f"exactly one of {', '.join(type(self).model_fields)}; got {given}")
         return self
 
 
 class Operand(Settings):
-    """A metric of one arm, read at the end of its run unless `at` says otherwise."""
+    """A metric of one arm or path, read at the end of its run unless `at` says otherwise."""
 
     arm: ArmName
     at: At | None = None
@@ -72,17 +64,26 @@ class Operand(Settings):
 
 
 class Expect(Settings):
-    """The side of a threshold on which the source says the effect lies; exactly one key."""
+    """Where the source says the effect lies; exactly one key.
+
+    above, below: on this side of a threshold; within: between two bounds [low, high].
+    """
 
     above: float | None = None
     below: float | None = None
+    within: Annotated[list[float], AfterValidator(ascending)] | None = None
 
     @model_validator(mode="after")
-    def one_side(self):
-        if (self.above is None) == (self.below is None):
-            got = sorted(self.model_dump(exclude_none=True))
-            raise ValueError(f"exactly one of above, below; got {got}")
+    def one_key(self):
+        if len(self.chosen()) != 1:
+            raise ValueError(f"exactly one of above, below, within; got {sorted(self.chosen())}")
         return self
+
+    @property
+    def bounds(self) -> list[float]:
+        """The numbers that set off where the effect is expected."""
+        (bounds,) = self.chosen().values()
+        return bounds if isinstance(bounds, list) else [bounds]
 
 
 class ClaimBase(Settings):
@@ -111,6 +112,31 @@ class Ratio(ClaimBase):
     kind: Literal["ratio"]
     a: Operand
     b: Operand
+
+
+class Level(ClaimBase):
+    """metric(a), one value a seed."""
+
+    kind: Literal["level"]
+    a: Operand
+
+
+class Slope(ClaimBase):
+    """Slope of log(metric) over log(at), a profile's exponent: least squares, one value a seed.
+
+    Over the positions from `low_at` to `high_at`, both included; all of them where neither is given.
+    """
+
+    kind: Literal["slope"]
+    arm: ArmName
+    low_at: Positive | None = None
+    high_at: Positive | None = None
+
+    @model_validator(mode="after")
+    def window(self):
+        if self.low_at is not None and self.high_at is not None and self.low_at >= self.high_at:
+            raise ValueError(f"low_at below high_at = {self.high_at:g}; got {self.low_at:g}")
+        return self
 
 
 class RankCorrelation(ClaimBase):
@@ -151,7 +177,6 @@ class BestSetting(ClaimBase):
     a: ArmName
     b: ArmName
     setting: Setting
-    margin: NonNegative
 
 
 class UpdatesToTarget(ClaimBase):
@@ -167,7 +192,7 @@ class UpdatesToTarget(ClaimBase):
 
 
 Claim = Annotated[
-    Difference | Ratio | RankCorrelation | CurveGap | BestSetting | UpdatesToTarget,
+    Difference | Ratio | Level | Slope | RankCorrelation | CurveGap | BestSetting | UpdatesToTarget,
     Field(discriminator="kind"),
 ]
 
@@ -175,7 +200,7 @@ Claim = Annotated[
 class FigureBase(Settings):
     name: Name
     caption: str
-    lines: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm
+    lines: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
 
 
 class AgainstSetting(FigureBase):
@@ -189,12 +214,16 @@ class AgainstSetting(FigureBase):
 
 
 class Curves(FigureBase):
-    """A metric along training, one line an arm."""
+    """A metric along training, one line an arm.
+
+    level: a metric with one value a run, drawn as a dashed line in the first panel.
+    """
 
     kind: Literal["curves"]
-    x: Literal["epoch", "update"]
+    x: Literal["epoch", "update", "train_loss_nats"]
     y: Annotated[list[Metric], Field(min_length=1, max_length=2)]
     log_y: bool = False
+    level: Metric | None = None
 
 
 class Rates(FigureBase):
@@ -211,18 +240,48 @@ class Finals(FigureBase):
     at: At | None = None
 
 
-Figure = Annotated[AgainstSetting | Curves | Rates | Finals, Field(discriminator="kind")]
+class Profile(FigureBase):
+    """Metrics against their own position, one line an arm or path.
+
+    marks: label -> position, drawn as vertical lines.
+    """
+
+    kind: Literal["profile"]
+    y: Annotated[list[Metric], Field(min_length=1, max_length=4)]  # one panel a metric
+    x_label: str
+    log_x: bool = False
+    log_y: bool = False
+    marks: dict[str, float] = {}
+
+
+class Surface(FigureBase):
+    """The loss on a plane through each arm's weights, one panel an arm."""
+
+    kind: Literal["surface"]
+
+
+Figure = Annotated[AgainstSetting | Curves | Rates | Finals | Profile | Surface, Field(discriminator="kind")]
 
 
 class Table(Settings):
-    """Arms down, metrics across, mean ± half of the 95 % interval; the paper's numbers beside ours."""
+    """Arms down, metrics across, mean ± half of the 95 % interval; the paper's numbers beside ours.
+
+    `at: {value: ...}` is where profiles are read; other metrics are then read at the end.
+    """
 
     name: Name
     caption: str
-    rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm
+    rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None
     paper: dict[str, dict[Metric, str]] = {}  # row label -> metric -> as printed in the paper
+
+
+class Path(Settings):
+    """The way between the minima of two arms, measured from `start` (alpha = 0) to `end` (alpha = 1)."""
+
+    start: ArmName
+    end: ArmName
 
 
 class Question(Settings):
@@ -232,6 +291,7 @@ class Question(Settings):
     title: str
     question: str
     measures: dict[Literal[tuple(MEASURES)], Annotated[list[ArmName], Field(min_length=1)]] = {}
+    paths: dict[Name, Path] = {}  # a path's name stands where an arm's can, for the metrics of paths
     claims: Annotated[list[Claim], Field(min_length=1)]
     figures: Annotated[list[Figure], Field(min_length=1)]
     tables: Annotated[list[Table], Field(min_length=1)]

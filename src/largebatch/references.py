@@ -1,30 +1,34 @@
-"""Whether what a question names is there: arms, as many as its use needs, and the metric on them."""
+"""Whether what a question names is there: arms and paths, as its use needs them, and the metric on them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from largebatch.question import END_ONLY, MEASURES, At, Claim, Figure, Question
+from largebatch.metrics import END, MEASURES, PATH_METRICS, PROFILE
+from largebatch.question import SETTINGS, At, Claim, Figure, Operand, Question, Table
 
 if TYPE_CHECKING:
-    from largebatch.config import Group, Measures
+    from largebatch.config import Group
+    from largebatch.measures import Measures
 
 
 @dataclass(frozen=True)
 class Use:
-    """An arm that a question names, and what is needed of it.
+    """An arm or path that a question names, and what is needed of it.
 
-    needs: one arm (a tuned group acts as one), or a grid over the named setting, or any. along: the
-    metric is read along the run and not at its end only.
+    needs: one arm (a tuned group acts as one), one that was not tuned, a grid over the named setting,
+    or any. read: how the metric is read: one number at the end of the run, along the run, one number at
+    a position of a profile, or the whole profile.
     """
 
     key: str
     arm: str
     metric: str | None = None
-    needs: Literal["one", "any", "batch_size", "lr", "k"] = "one"
-    along: bool = False
+    needs: Literal["one", "untuned", "any", *SETTINGS] = "one"
+    read: Literal["end", "along", "value", "profile"] = "end"
 
 
 def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures") -> Iterator[str]:
@@ -33,62 +37,156 @@ def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures
         names = Counter(getattr(thing, "id", None) or thing.name for thing in getattr(question, what))
         if repeated := sorted(name for name, count in names.items() if count > 1):
             yield f"{what}: wanted each name once; got {repeated} repeatedly"
-    for measure in question.measures:
+    for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
-            yield f"measures.{measure}: wanted settings for it under measures of the scale; got none"
+            yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
     for use in uses(question):
         yield from mistakes_in(use, question, groups)
+    yield from mistakes_in_paths(question, groups)
+    yield from mistakes_in_snapshots(question, groups)
     for claim in question.claims:
         yield from mistakes_in_expectation(claim)
     for table in question.tables:
-        if unknown := sorted(table.paper.keys() - table.rows.keys()):
-            yield f"tables[{table.name}].paper: wanted labels of rows, {list(table.rows)}; got {unknown}"
-        for label, numbers in table.paper.items():
-            if unknown := sorted(numbers.keys() - set(table.metrics)):
-                yield f"tables[{table.name}].paper.{label}: wanted metrics of the table; got {unknown}"
+        yield from mistakes_in_table(table, question)
+
+
+def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
+    """(key of the question, field of Measures) for everything that the scale has to say how to measure."""
+    yield from ((f"measures.{measure}", measure) for measure in question.measures)
+    if question.paths:
+        yield "paths", "path"
 
 
 def mistakes_in(use: Use, question: Question, groups: "dict[str, Group]") -> Iterator[str]:
-    """What stands in the way of one use of an arm."""
-    if use.arm not in groups:
-        near = get_close_matches(use.arm, groups, n=3, cutoff=0.0)
+    """What stands in the way of one use of an arm or path."""
+    if use.arm in groups:
+        yield from mistakes_with_group(use, question, groups[use.arm])
+    elif use.arm in question.paths:
+        yield from mistakes_with_path(use)
+    else:
+        near = get_close_matches(use.arm, [*groups, *question.paths], n=3, cutoff=0.0)
         yield f"{use.key}: wanted an arm that the scale has, such as {near}; got {use.arm!r}"
         return
-    group = groups[use.arm]
+    if use.metric is not None:
+        yield from mistakes_with_reading(use)
+
+
+def mistakes_with_group(use: Use, question: Question, group: "Group") -> Iterator[str]:
+    """Whether a group is what its use needs, and the metric is measured on it."""
     one = len(group.members) == 1 or group.tuned_on is not None
-    if use.needs == "one" and not one:
+    if use.needs in ("one", "untuned") and not one:
         yield f"{use.key}: wanted one arm; got {use.arm!r}, a grid of {len(group.members)}"
-    if use.needs not in ("one", "any"):
-        values = Counter(getattr(member.arm, use.needs) for member in group.members)
-        if one:
-            yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, a single arm"
-        elif max(values.values()) > 1:
-            yield f"{use.key}: wanted one arm at each {use.needs}; got {use.arm!r}, with {dict(values)}"
-    if use.along and use.metric in END_ONLY:
-        yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, known at its end"
+    elif use.needs == "untuned" and group.tuned_on is not None:
+        yield f"{use.key}: wanted an arm that is not tuned; got {use.arm!r}, tuned on {group.tuned_on}"
+    if use.needs in SETTINGS:
+        yield from mistakes_with_grid(use, group, one)
+    if use.metric == "train_squared_error" and any(m.arm.loss != "squared_error" for m in group.members):
+        yield f"{use.key}: wanted an arm with loss: squared_error for {use.metric}; got {use.arm!r}"
+    if use.metric in PATH_METRICS:
+        yield f"{use.key}: wanted a path for {use.metric}; got {use.arm!r}, an arm"
     for measure, metrics in MEASURES.items():
         if use.metric in metrics and use.arm not in question.measures.get(measure, []):
             yield f"{use.key}: wanted an arm listed in measures.{measure} for {use.metric}; got {use.arm!r}"
 
 
+def mistakes_with_grid(use: Use, group: "Group", one: bool) -> Iterator[str]:
+    """Whether a group is a grid with one arm at each value of the setting."""
+    values = Counter(getattr(member.arm, use.needs) for member in group.members)
+    if one:
+        yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, a single arm"
+    elif without := [member.name for member in group.members if math.isnan(getattr(member.arm, use.needs))]:
+        yield f"{use.key}: wanted arms that have a {use.needs}; got {without} without"
+    elif max(values.values()) > 1:
+        yield f"{use.key}: wanted one arm at each {use.needs}; got {use.arm!r}, with {dict(values)}"
+
+
+def mistakes_with_path(use: Use) -> Iterator[str]:
+    """Whether a path can stand where its use has it."""
+    if use.needs in SETTINGS:
+        yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, a path"
+    elif use.needs != "one":
+        yield f"{use.key}: wanted an arm; got {use.arm!r}, a path"
+    if use.metric is not None and use.metric not in PATH_METRICS:
+        near = get_close_matches(use.metric, sorted(PATH_METRICS), n=3, cutoff=0.0)
+        yield f"{use.key}: wanted a metric of paths, such as {near}; got {use.metric!r}"
+
+
+def mistakes_with_reading(use: Use) -> Iterator[str]:
+    """Whether the metric is of the kind that is read in the use's way."""
+    profile = use.metric in PROFILE
+    if use.read == "end" and profile:
+        yield f"{use.key}: wanted at: {{value: ...}} for the profile {use.metric}; got a reading at its end"
+    if use.read in ("value", "profile") and not profile:
+        yield f"{use.key}: wanted a metric that is a profile; got {use.metric!r}"
+    if use.read == "along" and profile:
+        yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, a profile"
+    if use.read == "along" and use.metric in END:
+        yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, known at its end"
+
+
+def mistakes_in_paths(question: Question, groups: "dict[str, Group]") -> Iterator[str]:
+    """Whether each path has a name of its own and leads between runs of one net on the same data."""
+    for name, path in question.paths.items():
+        if name in groups:
+            yield f"paths.{name}: wanted a name that no arm has; got {name!r}"
+        ends = [groups.get(path.start), groups.get(path.end)]
+        if None in ends or any(len(group.members) != 1 for group in ends):
+            continue  # said where the ends are looked up
+        start, end = (group.members[0].arm for group in ends)
+        for setting in ("data", "model"):
+            if getattr(start, setting) != getattr(end, setting):
+                yield (
+                    f"paths.{name}: wanted two arms with the same {setting}; "
+                    f"got {path.start!r} and {path.end!r}, which differ"
+                )
+        if start.id == end.id:
+            yield f"paths.{name}: wanted two different runs; got {path.start!r} and {path.end!r}, the same"
+
+
+def mistakes_in_snapshots(question: Question, groups: "dict[str, Group]") -> Iterator[str]:
+    """Whether the arms that are measured along training keep snapshots of it."""
+    for name in question.measures.get("along", []):
+        for member in groups[name].members if name in groups else ():
+            if not member.arm.snapshots_at_epochs:
+                yield f"measures.along: wanted arms with snapshots_at_epochs; got {member.name!r} without"
+
+
 def mistakes_in_expectation(claim: Claim) -> Iterator[str]:
-    """What makes a claim's threshold meaningless."""
-    expect = claim.expect.chosen()
-    (threshold,) = expect.values()
-    key = f"claims[{claim.id}].expect"
-    if claim.kind in ("ratio", "updates_to_target") and threshold <= 0:
-        yield f"{key}: wanted a ratio above 0; got {threshold}"
-    if claim.kind == "best_setting" and expect != {"below": claim.margin}:
-        yield f"{key}: wanted {{below: {claim.margin}}}, the margin; got {expect}"
+    """What makes the bounds of a claim's effect meaningless."""
+    wrong = [bound for bound in claim.expect.bounds if bound <= 0]
+    if claim.kind in ("ratio", "updates_to_target") and wrong:
+        yield f"claims[{claim.id}].expect: wanted a ratio above 0; got {wrong[0]}"
+
+
+def mistakes_in_table(table: Table, question: Question) -> Iterator[str]:
+    """What a table shows that it cannot: numbers of a paper without a place, profiles without a position."""
+    key = f"tables[{table.name}]"
+    if unknown := sorted(table.paper.keys() - table.rows.keys()):
+        yield f"{key}.paper: wanted labels of rows, {list(table.rows)}; got {unknown}"
+    for label, numbers in table.paper.items():
+        if unknown := sorted(numbers.keys() - set(table.metrics)):
+            yield f"{key}.paper.{label}: wanted metrics of the table; got {unknown}"
+    for label, row in table.rows.items():
+        if row in question.paths and PATH_METRICS.isdisjoint(table.metrics):
+            yield f"{key}.rows.{label}: wanted a path's row beside a metric of paths; got {table.metrics}"
+    profiles = [metric for metric in table.metrics if metric in PROFILE]
+    if profiles and way_of_reading(table.at) != "value":
+        got = table.at.chosen() if table.at else "none"
+        yield f"{key}.at: wanted {{value: ...}} for {profiles}, which are profiles; got {got}"
+    if not profiles and way_of_reading(table.at) == "value":
+        yield f"{key}.at: wanted a metric that is a profile; got {table.metrics}"
 
 
 def uses(question: Question) -> Iterator[Use]:
-    """Everything a question says about arms.
+    """Everything a question says about arms and paths.
 
     A table's rows need no metric: what was not measured shows a dash.
     """
     for measure, arms in question.measures.items():
         yield from (Use(f"measures.{measure}", arm, needs="any") for arm in arms)
+    for name, path in question.paths.items():
+        yield Use(f"paths.{name}.start", path.start, needs="untuned")
+        yield Use(f"paths.{name}.end", path.end, needs="untuned")
     for claim in question.claims:
         yield from uses_of_claim(claim, f"claims[{claim.id}]")
     for figure in question.figures:
@@ -103,39 +201,60 @@ def uses_of_claim(claim: Claim, key: str) -> Iterator[Use]:
     """The arms of one claim."""
     match claim.kind:
         case "difference" | "ratio":
-            for side in ("a", "b"):
-                operand = getattr(claim, side)
-                metric = operand.metric or claim.metric
-                yield Use(f"{key}.{side}.arm", operand.arm, metric, along=along(operand.at))
-                yield from uses_of_at(operand.at, f"{key}.{side}.at")
+            yield from uses_of_operand(claim.a, claim, f"{key}.a")
+            yield from uses_of_operand(claim.b, claim, f"{key}.b")
+        case "level":
+            yield from uses_of_operand(claim.a, claim, f"{key}.a")
         case "rank_correlation":
-            yield Use(f"{key}.arm", claim.arm, claim.metric, claim.setting, along(claim.at))
+            yield Use(f"{key}.arm", claim.arm, claim.metric, claim.setting, way_of_reading(claim.at))
             yield from uses_of_at(claim.at, f"{key}.at")
+        case "slope":
+            yield Use(f"{key}.arm", claim.arm, claim.metric, read="profile")
         case "best_setting":
             yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, claim.setting) for s in ("a", "b"))
         case "curve_gap" | "updates_to_target":
-            yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, along=True) for s in ("a", "b"))
+            yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, read="along") for s in ("a", "b"))
+
+
+def uses_of_operand(operand: Operand, claim: Claim, key: str) -> Iterator[Use]:
+    """The arms of one side of a claim."""
+    yield Use(f"{key}.arm", operand.arm, operand.metric or claim.metric, read=way_of_reading(operand.at))
+    yield from uses_of_at(operand.at, f"{key}.at")
+
+
+# How figures that show more than one number a run read it: the metrics of kinds that name none, the way.
+WHOLE = {
+    "curves": ((), "along"),
+    "rates": (("learning_rate",), "along"),
+    "profile": ((), "profile"),
+    "surface": (("plane_loss_nats",), "profile"),
+}
 
 
 def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
     """The arms of one figure."""
-    shown, at = getattr(figure, "y", None), getattr(figure, "at", None)
-    for metric in shown if isinstance(shown, list) else [shown]:
-        of_run = figure.kind == "curves" or along(at)
-        needs = figure.x if figure.kind == "against_setting" else "one"
+    at = getattr(figure, "at", None)
+    own, read = WHOLE.get(figure.kind, ((), way_of_reading(at)))
+    named = getattr(figure, "y", own)
+    needs = figure.x if figure.kind == "against_setting" else "one"
+    for metric in [named] if isinstance(named, str) else named:
         for label, arm in figure.lines.items():
-            yield Use(f"{key}.lines.{label}", arm, metric, needs, of_run)
+            yield Use(f"{key}.lines.{label}", arm, metric, needs, read)
         if figure.kind == "against_setting" and figure.baseline:
-            yield Use(f"{key}.baseline", figure.baseline, metric, along=of_run)
+            yield Use(f"{key}.baseline", figure.baseline, metric, read=read)
+    if figure.kind == "curves" and figure.level:
+        yield from (Use(f"{key}.lines.{label}", arm, figure.level) for label, arm in figure.lines.items())
     yield from uses_of_at(at, f"{key}.at")
 
 
 def uses_of_at(at: At | None, key: str) -> Iterator[Use]:
     """The arm whose updates a reading goes by."""
     if at and at.same_updates_as:
-        yield Use(f"{key}.same_updates_as", at.same_updates_as)
+        yield Use(f"{key}.same_updates_as", at.same_updates_as, "updates")
 
 
-def along(at: At | None) -> bool:
-    """Whether a reading lies along the run; the last evaluations are there for every metric."""
-    return at is not None and at.median_of_last is None
+def way_of_reading(at: At | None) -> str:
+    """How a metric is read; the last evaluations are there for every metric that is no profile."""
+    if at is None or at.median_of_last is not None:
+        return "end"
+    return "along" if at.value is None else "value"

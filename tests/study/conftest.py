@@ -10,12 +10,14 @@ import pytest
 
 from largebatch import files
 from largebatch.files import Observation
+from largebatch.question import SETTINGS
 
-COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", "batch_size", "lr", "k"]
+COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]
 
 
-def arm_rows(arm, metrics, *, group=None, run=None, batch_size=8, lr=0.1, k=1.0):
+def arm_rows(arm, metrics, *, group=None, run=None, **settings):
     """Observations of one arm. metrics: {metric: (seeds,) final values, or {at: (seeds,) values}}."""
+    settings = dict.fromkeys(SETTINGS, np.nan) | {"batch_size": 8, "lr": 0.1, "k": 1.0} | settings
     rows = []
     for metric, found in metrics.items():
         along = found if isinstance(found, dict) else {np.nan: found}
@@ -24,9 +26,7 @@ def arm_rows(arm, metrics, *, group=None, run=None, batch_size=8, lr=0.1, k=1.0)
                 (seed, metric, at, float(value)) for seed, value in enumerate(values) if value is not None
             ]
     frame = pd.DataFrame(rows, columns=COLUMNS[:4])
-    return frame.assign(
-        group=group or arm, arm=arm, run=run or f"run-{arm}", batch_size=batch_size, lr=lr, k=k
-    )
+    return frame.assign(group=group or arm, arm=arm, run=run or f"run-{arm}", **settings)
 
 
 def group_rows(group, setting, metrics_at):

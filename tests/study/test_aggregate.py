@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from largebatch.question import SETTINGS
 from largebatch.study.aggregate import aggregate
 
 
@@ -14,6 +15,8 @@ def member(arm, run, *, lr=0.1, measures=()):
         "batch_size": 8,
         "lr": lr,
         "k": 2.0,
+        "lr_over_batch": lr / 4,
+        "growth_epoch": None,
         "peak_learning_rate": 2 * lr,
     }
 
@@ -30,9 +33,9 @@ def history(validation, test, diverged=(0, 0, 0)):
 def written(tmp_path):
     """Runs aggregate() on groups and returns both tables."""
 
-    def run(groups, runs):
+    def run(groups, runs, paths=None):
         out = tmp_path / "e" / "observations.parquet", tmp_path / "e" / "summary.csv"
-        aggregate({"experiment": "e", "groups": groups}, runs, *out)
+        aggregate({"experiment": "e", "groups": groups, "paths": paths or {}}, runs, *out)
         return pd.read_parquet(out[0]), pd.read_csv(out[1])
 
     return run
@@ -53,12 +56,34 @@ def test_rows_carry_group_arm_run_and_settings(write_run, written):
         "batch_size",
         "lr",
         "k",
+        "lr_over_batch",
+        "growth_epoch",
     ]
     assert rows.loc[rows["metric"] == "hessian_trace", "value"].tolist() == [7, 8, 9]
     assert rows.loc[rows["metric"] == "peak_learning_rate", "value"].tolist() == [0.2] * 3
-    assert rows[["group", "arm", "run", "batch_size", "lr", "k"]].drop_duplicates().values.tolist() == [
-        ["g", "g", "r", 8, 0.1, 2.0]
+    names = ["group", "arm", "run", "batch_size", "lr", "k", "lr_over_batch"]
+    assert rows[names].drop_duplicates().values.tolist() == [["g", "g", "r", 8, 0.1, 2.0, 0.025]]
+    assert rows["growth_epoch"].isna().all()
+
+
+def test_a_path_is_an_arm_without_settings(write_run, written):
+    write_run("a", history([1, 2, 3], [4, 5, 6]))
+    runs = write_run("../paths", {"path_loss_nats": {0.0: [1, 2], 1.0: [3, 4]}}, measure="a_to_b")
+    rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
+    of_path = rows[rows["arm"] == "p"]
+    assert of_path[["group", "run", "seed", "metric", "at", "value"]].values.tolist() == [
+        ["p", "a_to_b", seed, "path_loss_nats", at, value]
+        for at, values in ((0.0, [1, 2]), (1.0, [3, 4]))
+        for seed, value in enumerate(values)
     ]
+    assert of_path[[*SETTINGS]].isna().all(axis=None)
+    assert summary.loc[summary["arm"] == "p", ["at", "mean"]].values.tolist() == [[0.0, 1.5], [1.0, 3.5]]
+
+
+def test_a_path_that_is_not_there_is_named(write_run, written):
+    runs = write_run("a", history([1, 2, 3], [4, 5, 6]))
+    with pytest.raises(ValueError, match=r"paths.a_to_b.parquet: wanted a parquet file"):
+        written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
 
 
 def test_two_groups_may_share_a_run(write_run, written):
@@ -117,6 +142,8 @@ def test_summary_is_scipys_interval(write_run, written):
         "batch_size",
         "lr",
         "k",
+        "lr_over_batch",
+        "growth_epoch",
         "metric",
         "at",
         "n",

@@ -1,5 +1,5 @@
 import json
-from itertools import pairwise
+from itertools import pairwise, product
 
 import matplotlib as mpl
 import numpy as np
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from largebatch.question import Figure
-from largebatch.study import draw_curves, draw_settings, style
+from largebatch.study import draw_curves, draw_settings, draw_surface, style
 from largebatch.study.draw import KINDS, draw
 
 ERROR, LOSS = "test_error_percent", "train_loss_nats"
@@ -32,7 +32,22 @@ def rows(helpers):
         return helpers.arm(name, {LOSS: loss, "updates": updates, "learning_rate": rate, ERROR: error})
 
     sizes = {s: {ERROR: rng.uniform(1, 2, 3) * s, "hessian_trace": rng.uniform(1, 2, 3)} for s in (4, 8, 16)}
-    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), helpers.group("sweep", "batch_size", sizes)])
+    line = {at: rng.uniform(1, 2, 3) * (0.1 + at**2) for at in (-1.0, 0.0, 1.0, 2.0)}
+    path = helpers.arm("path", {"path_loss_nats": line, "path_accuracy_percent": line})
+    plane = helpers.arm("plane", plane_metrics(lambda x, y: [1 + x * x, 1 + y * y, 1.0]))
+    sweep = helpers.group("sweep", "batch_size", sizes)
+    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane])
+
+
+def plane_metrics(loss, side=(-1.0, 0.0, 1.0)):
+    """The metrics of a grid of side x side points; loss: (x, y) -> (seeds,)."""
+    points = list(enumerate(product(side, side)))
+    seeds = len(loss(0.0, 0.0))
+    return {
+        "plane_x": {float(i): [x] * seeds for i, (x, _) in points},
+        "plane_y": {float(i): [y] * seeds for i, (_, y) in points},
+        "plane_loss_nats": {float(i): loss(x, y) for i, (x, y) in points},
+    }
 
 
 FIGURES = {
@@ -44,6 +59,14 @@ FIGURES = {
     "curves": {"x": "update", "y": [LOSS, ERROR], "log_y": True, "lines": {"one": "a", "two": "b"}},
     "rates": {"lines": {"one": "a", "two": "b"}},
     "finals": {"y": LOSS, "at": {"share": 0.5}, "lines": {"one": "a", "two": "b"}},
+    "profile": {
+        "y": ["path_loss_nats", "path_accuracy_percent"],
+        "x_label": "α",
+        "lines": {"one": "path"},
+        "marks": {"start": 0.0, "end": 1.0},
+        "log_y": True,
+    },
+    "surface": {"lines": {"one": "plane", "two": "plane"}},
 }
 
 
@@ -65,7 +88,8 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     assert sorted(contents[0]) == [f"e_f.{ending}" for ending in ENDINGS]
     assert contents[0] == contents[1]
     caption = contents[0]["e_f.txt"].decode()
-    assert caption.startswith("What is drawn. ") and "95 % intervals (Student t) over 3 seeds." in caption
+    assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
+    assert ("95 % intervals (Student t)" in caption) == (kind != "surface")
     record = json.loads(contents[0]["e_f.json"])
     assert record["stage"] == "draw" and list(record["inputs"]) == ["observations.parquet"]
 
@@ -129,6 +153,177 @@ def test_many_lines_get_a_panel_each(helpers, kind):
     figure = TypeAdapter(Figure).validate_python(asked(kind, lines=lines, **more)["figure"])
     canvas = KINDS[kind].picture(KINDS[kind].table(rows, figure), figure)
     assert [axes.get_title(loc="left") for axes in canvas.axes if axes.axison] == list(lines)
+
+
+def test_a_profile_shows_the_recomputed_means(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("profile"))
+    assert found.columns.tolist() == ["metric", "line", "arm", "at", "n", "mean", "low", "high"]
+    assert found["at"].tolist() == [-1, 0, 1, 2] * 2
+    for _, row in found.iterrows():
+        same_interval(row, rows[(rows["metric"] == row["metric"]) & (rows["at"] == row["at"])]["value"])
+
+
+def test_a_profile_says_its_ends_and_where_it_is_best(helpers, write_table, tmp_path):
+    profile = {-1.0: [3, 5], 0.0: [1, 1], 2.0: [6, 6]}
+    loss, accuracy = "path_loss_nats", "path_accuracy_percent"
+    rows = helpers.arm("p", {loss: profile, accuracy: profile})
+    draw(asked("profile", lines={"one": "p"}), write_table(rows), tmp_path / "f")
+    text = (tmp_path / "f.txt").read_text()
+    ends = "one from 4 [−8.706, 16.71] at −1 to 6 [6, 6] at 2"
+    assert f"Training loss on the line (nats): {ends}, lowest at 0: 1 [1, 1]." in text
+    assert f"Training accuracy on the line (%): {ends}, highest at 2." in text
+
+
+@pytest.mark.parametrize(("metrics", "panels"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (4, (2, 2))])
+def test_a_profile_has_a_panel_a_metric_and_its_marks(helpers, metrics, panels):
+    names = ["path_loss_nats", "path_accuracy_percent", "path_test_loss_nats", "path_test_accuracy_percent"]
+    positions = np.linspace(-1, 2, 25)
+    rows = helpers.arm("p", {name: {at: [1 + at**2, 2 + at**2] for at in positions} for name in names})
+    ask = asked("profile", y=names[:metrics], lines={"one": "p"}, log_y=False)["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    with style.paper_style():
+        canvas = KINDS["profile"].picture(KINDS["profile"].table(rows, figure), figure)
+        canvas.draw_without_rendering()
+    shown = [axes for axes in canvas.axes if axes.axison]
+    assert len(shown) == metrics and shown[0].get_gridspec().get_geometry() == panels
+    for axes in shown:
+        assert [text.get_text() for text in axes.texts] == ["start", "end"]
+        curve = max((line.get_ydata().max() for line in axes.lines if len(line.get_ydata()) > 2), default=0)
+        lowest = min(text.get_window_extent().y0 for text in axes.texts)
+        assert axes.transData.transform((0, curve))[1] < lowest  # labels stand above the data
+
+
+def test_a_plane_shows_the_mean_and_says_middle_and_rim(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("surface"))
+    assert len(found) == 18
+    assert found["mean"].tolist() == pytest.approx(1 + (found["x"] ** 2 + found["y"] ** 2) / 3)
+    text = (tmp_path / "f.txt").read_text()
+    assert "one: 1 [1, 1] in the middle, 1.333 to 1.667 at the rim." in text
+
+
+def test_a_plane_with_a_hole_is_an_error(rows, write_table, tmp_path):
+    whole = rows[~((rows["metric"] == "plane_loss_nats") & (rows["at"] == 4))]
+    with pytest.raises(ValueError, match="figure f: wanted a full grid of plane_loss_nats of arm plane"):
+        draw(asked("surface"), write_table(whole), tmp_path / "f")
+
+
+@pytest.mark.parametrize("losses", [[0.5, 0.5], [1e-9, 1e9], [0.0, 3.0], [0.0, 0.0]])
+def test_colours_cover_every_loss(losses):
+    levels = draw_surface.levels_of(np.array(losses))
+    assert (np.diff(levels) > 0).all()
+    assert levels[-1] >= max(losses)
+    assert np.diff(np.log(levels)) == pytest.approx(np.log(levels[-1] / levels[0]) / 12)
+
+
+@pytest.fixture
+def snapshots(helpers):
+    """Evaluated at epochs 0, 2 and 4, with a loss of 8, 2 and 0.5; a snapshot is measured at 0, 1 and 4."""
+    along = {
+        "updates": {0.0: [0, 0], 2.0: [16, 16], 4.0: [32, 32]},
+        LOSS: {0.0: [8] * 2, 2.0: [2] * 2, 4.0: [0.5] * 2},
+    }
+    top = {"hessian_top_eigenvalue_by_epoch": {0.0: [1, 3], 1.0: [5, 7], 4.0: [9, 9]}}
+    return helpers.arm("a", along | top | {"stability_threshold": [10, 20]})
+
+
+@pytest.mark.parametrize(
+    ("x", "places"),
+    [("epoch", [0, 1, 4]), ("update", [0, 8, 32]), (LOSS, [8, 5, 0.5])],
+)
+def test_snapshots_have_a_place_between_evaluations(snapshots, write_table, tmp_path, x, places):
+    ask = asked(
+        "curves", x=x, y=["hessian_top_eigenvalue_by_epoch"], lines={"one": "a"}, level="stability_threshold"
+    )
+    found = drawn(snapshots, write_table, tmp_path, ask)
+    along = found[found["metric"] != "stability_threshold"]
+    assert along[x].tolist() == places and along["mean"].tolist() == [2, 6, 9]
+    (level,) = [row for _, row in found[found["metric"] == "stability_threshold"].iterrows()]
+    assert np.isnan(level[x]) and level["mean"] == 15
+    text = (tmp_path / "f.txt").read_text()
+    assert "Top Hessian eigenvalue at the end: one 9 [9, 9]." in text
+    assert "Dashed horizontal lines: stability threshold (2 + 2β)/η, 15 of one." in text
+
+
+@pytest.mark.parametrize("lines", [2, 9])
+def test_a_level_is_drawn_in_the_first_metrics_panels_and_losses_fall_to_the_right(snapshots, lines):
+    ask = asked(
+        "curves",
+        x=LOSS,
+        y=["hessian_top_eigenvalue_by_epoch", LOSS],
+        lines={f"line {i}": "a" for i in range(lines)},
+        level="stability_threshold",
+    )
+    figure = TypeAdapter(Figure).validate_python(ask["figure"])
+    canvas = KINDS["curves"].picture(KINDS["curves"].table(snapshots, figure), figure)
+    shown = [axes for axes in canvas.axes if axes.axison]
+    levels = [sum(len(set(line.get_ydata())) == 1 for line in axes.lines) for axes in shown]
+    assert levels == ([2, 0] if lines == 2 else [1] * 9 + [0] * 9)
+    for axes in shown:
+        left, right = axes.get_xlim()
+        assert left > right > 0 and axes.get_xscale() == "log"
+        assert axes.get_ylim()[1] > (15 if axes in shown[: len(shown) // 2] else 8)
+
+
+def test_finals_at_a_position(rows, write_table, tmp_path):
+    found = drawn(
+        rows,
+        write_table,
+        tmp_path,
+        asked("finals", y="path_loss_nats", at={"value": 2}, lines={"one": "path"}),
+    )
+    same_interval(found.iloc[0], rows[(rows["metric"] == "path_loss_nats") & (rows["at"] == 2)]["value"])
+    with pytest.raises(ValueError, match=r"path_loss_nats of arm path at 0.5 \(known at -1, 0, 1, 2\)"):
+        draw(
+            asked("finals", y="path_loss_nats", at={"value": 0.5}, lines={"one": "path"}),
+            write_table(rows),
+            tmp_path / "f",
+        )
+
+
+@pytest.mark.parametrize(
+    ("floor", "n", "without"),
+    [
+        (0.1, [2, 2, 2], []),
+        (0.01, [2, 0, 0], ["g[batch_size=8]", "late"]),
+        (0.001, [0, 0, 0], ["g[batch_size=4]", "g[batch_size=8]", "late"]),
+    ],
+)
+def test_arms_that_never_get_to_a_training_loss_leave_a_gap(
+    helpers, write_table, tmp_path, floor, n, without
+):
+    def ends(loss):
+        return {LOSS: {0.0: [1, 1], 1.0: [loss, loss]}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}}
+
+    rows = helpers.group("g", "batch_size", {4: ends(0.005), 8: ends(0.05)})
+    rows = pd.concat([rows, helpers.arm("late", ends(0.05))])
+    at = {"train_loss_nats": floor}
+    ask = asked("against_setting", y=[ERROR], at=at, lines={"one": "g"}, baseline="late")
+    found = drawn(rows, write_table, tmp_path, ask)
+    assert found["n"].tolist() == n
+    text = (tmp_path / "f.txt").read_text()
+    assert text.endswith(f" No seed gets there of {', '.join(without)}.\n") == bool(without)
+
+
+@pytest.mark.parametrize(("floor", "n", "without"), [(0.01, [2, 0], "late"), (0.001, [0, 0], "early, late")])
+def test_finals_say_who_never_gets_to_a_training_loss(helpers, write_table, tmp_path, floor, n, without):
+    rows = pd.concat(
+        helpers.arm(arm, {LOSS: {0.0: [1, 1], 1.0: [end] * 2}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}})
+        for arm, end in (("early", 0.005), ("late", 0.05))
+    )
+    at, lines = {"train_loss_nats": floor}, {"one": "early", "two": "late"}
+    found = drawn(rows, write_table, tmp_path, asked("finals", y=ERROR, at=at, lines=lines))
+    assert found["n"].tolist() == n
+    assert (tmp_path / "f.txt").read_text().endswith(f" No seed gets there of {without}.\n")
+
+
+@pytest.mark.parametrize(("sizes", "scale"), [((0.0, 2.0, 5.0), "linear"), ((1.0, 2.0, 5.0), "log")])
+def test_a_setting_of_nought_has_a_place(helpers, sizes, scale):
+    rows = helpers.group("g", "growth_epoch", {s: {ERROR: [1, 2, 3]} for s in sizes})
+    ask = asked("against_setting", x="growth_epoch", y=[ERROR], lines={"one": "g"})["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
+    assert canvas.axes[0].get_xscale() == scale
+    assert canvas.axes[0].get_xlabel() == "epoch at which the batch grows"
 
 
 def test_one_seed_is_drawn_without_an_interval(helpers, write_table, tmp_path):

@@ -175,6 +175,149 @@ def test_a_window_without_an_epoch_is_not_run(helpers, verdict):
     assert "lack epochs 1.2 to 1.5 at which both a and a were evaluated" in found["note"]
 
 
+@pytest.mark.parametrize(
+    ("centre", "within", "wanted"),
+    [
+        (0.1, [-1.0, 1.0], "supported"),
+        (0.1, [-5.0, 0.5], "supported"),
+        (0.5, [-5.0, 0.5], "inconclusive"),
+        (0.9, [-5.0, 0.5], "contradicted"),
+        (-9.0, [-5.0, 0.5], "contradicted"),
+    ],
+)
+def test_within_is_equivalence(two_arms, verdict, centre, within, wanted):
+    b = np.array([3.0, 5.0, 2.0, 9.0, 4.0])
+    found = verdict(two_arms(b + centre + NOISE, b), claim("difference", {"within": within}, **operands()))
+    assert found["verdict"] == wanted
+    assert found["expect"] == f"within [{within[0]:g}, {within[1]:g}]"
+    nearer = min(within, key=lambda bound: abs(bound - centre))
+    assert found["p_value"] == pytest.approx(stats.ttest_1samp(centre + NOISE, nearer).pvalue)
+    assert ("away from a bound" in found["note"]) == (wanted == "inconclusive")
+
+
+@pytest.mark.parametrize(("factor", "wanted"), [(1.1, "supported"), (3.0, "contradicted")])
+def test_bounds_of_a_ratio_are_ratios(two_arms, verdict, factor, wanted):
+    b = np.array([1.0, 10.0, 3.0, 0.2, 5.0])
+    rows = two_arms(b * factor * np.exp(NOISE), b)
+    found = verdict(rows, claim("ratio", {"within": [0.5, 2.0]}, **operands()))
+    assert (found["verdict"], found["estimate"]) == (wanted, pytest.approx(factor))
+    interval = stats.ttest_1samp(NOISE + np.log(factor), 0).confidence_interval(0.95)
+    assert (found["low"], found["high"]) == pytest.approx((np.exp(interval.low), np.exp(interval.high)))
+    with pytest.raises(ValueError, match=r"T1: expect: wanted a ratio above 0; got -1"):
+        verdict(rows, claim("ratio", {"within": [-1.0, 2.0]}, **operands()))
+
+
+@pytest.mark.parametrize(("centre", "wanted"), [(3.0, "supported"), (1.0, "contradicted")])
+def test_level(helpers, verdict, centre, wanted):
+    rows = helpers.arm("a", {"path_rise_ratio": centre + NOISE, "diverged": [0, 0, 0, 0, 0]})
+    found = verdict(rows, claim("level", {"above": 2.0}, metric="path_rise_ratio", a={"arm": "a"}))
+    interval = stats.ttest_1samp(centre + NOISE, 2.0).confidence_interval(0.95)
+    assert found["verdict"] == wanted
+    assert found[["n", "estimate", "low", "high"]].tolist() == pytest.approx(
+        [5, centre, interval.low, interval.high]
+    )
+
+
+def test_level_at_a_training_loss_leaves_out_seeds_that_never_reach_it(helpers, verdict):
+    loss = {0.0: [1.0, 1.0, 1.0], 1.0: [0.01, 0.01, 0.5]}
+    rows = helpers.arm("a", {"train_loss_nats": loss, ERROR: {0.0: [9, 7, 5], 1.0: [5, 1, 1]}})
+    asked = claim("level", {"above": 0.0}, a={"arm": "a", "at": {"train_loss_nats": 0.1}})
+    found = verdict(rows, asked)
+    assert (found["n"], found["estimate"]) == (2, pytest.approx((7 + 4) / 2))
+    assert "1 seeds without a finite value in every arm are left out" in found["note"]
+    both = claim("difference", {"above": 0.0}, a=asked["a"], b=asked["a"])
+    assert "1 seeds without a finite value" in verdict(rows, both)["note"]
+
+
+def powers(helpers, exponents, positions=(1, 2, 4, 8, 16), metric="gradient_variance"):
+    """A profile that is 3 * at ** exponent of each seed."""
+    profile = {float(at): [3.0 * at**e for e in exponents] for at in positions}
+    return helpers.arm("a", {metric: profile})
+
+
+@pytest.mark.parametrize(
+    ("expect", "wanted"),
+    [
+        ({"within": [-1.3, -0.7]}, "supported"),
+        ({"above": 0.0}, "contradicted"),
+        ({"below": -1}, "inconclusive"),
+    ],
+)
+def test_slope_is_the_exponent(helpers, verdict, expect, wanted):
+    rows = powers(helpers, -1 + NOISE)
+    found = verdict(rows, claim("slope", expect, metric="gradient_variance", arm="a"))
+    interval = stats.ttest_1samp(-1 + NOISE, 0).confidence_interval(0.95)
+    assert found["verdict"] == wanted
+    assert found[["estimate", "low", "high"]].tolist() == pytest.approx([-1, interval.low, interval.high])
+
+
+def test_slope_is_scipys_between_its_positions(helpers, verdict):
+    rng = np.random.default_rng(0)
+    at = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
+    values = np.exp(rng.normal(size=(5, 4)))
+    rows = helpers.arm("a", {"gradient_variance": dict(zip(at, values, strict=True))})
+    asked = claim("slope", {"above": 9.0}, metric="gradient_variance", arm="a", low_at=0.2, high_at=0.8)
+    slopes = [stats.linregress(np.log(at[1:4]), np.log(seed)).slope for seed in values[1:4].T]
+    assert verdict(rows, asked)["estimate"] == pytest.approx(np.mean(slopes))
+
+
+def test_slope_leaves_out_a_seed_that_lacks_a_position(helpers, verdict):
+    rows = powers(helpers, [1.0, 1.1, 1.2])
+    rows = rows[~((rows["seed"] == 2) & (rows["at"] == 4))]
+    found = verdict(rows, claim("slope", {"above": 0.0}, metric="gradient_variance", arm="a"))
+    assert (found["n"], found["estimate"]) == (2, pytest.approx(1.05))
+    assert "1 seeds without a finite value" in found["note"]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"low_at": 8.0, "high_at": 9.0}, "A slope wants at least 2 positions of gradient_variance; got 1"),
+        ({"low_at": 20.0}, "A slope wants at least 2 positions of gradient_variance; got 0"),
+    ],
+)
+def test_a_slope_that_is_not_there_is_not_run(helpers, verdict, change, note):
+    asked = claim("slope", {"above": 0.0}, metric="gradient_variance", arm="a", **change)
+    found = verdict(powers(helpers, [1.0, 1.1]), asked)
+    assert (found["verdict"], found["note"]) == ("not_run", f"{note}.")
+
+
+def test_a_slope_has_no_logarithm_of_nought(helpers, verdict):
+    asked = claim("slope", {"above": 0.0}, metric="gradient_variance", arm="a")
+    rows = powers(helpers, [1.0, 1.1, 1.2])
+    rows.loc[rows["seed"] == 1, "value"] = 0.0
+    assert "in 1 of 3 seeds, which have a value of 0 or below" in verdict(rows, asked)["note"]
+    rows = powers(helpers, [1.0, 1.1], positions=(0, 1, 2))
+    assert verdict(rows, asked)["note"] == "A slope wants positions above 0; got 0."
+
+
+def test_a_slopes_window_has_to_end_after_it_starts():
+    asked = claim("slope", {"above": 0.0}, arm="a", low_at=2.0, high_at=2.0)
+    with pytest.raises(ValidationError, match="low_at below high_at = 2; got 2"):
+        TypeAdapter(Claim).validate_python(asked)
+
+
+def test_ratio_of_an_arm_and_a_path_at_positions(helpers, verdict):
+    line = helpers.arm("line", {"path_loss_nats": {0.5: 2 * np.exp(NOISE), 1.0: np.full(5, 9.0)}})
+    arm = helpers.arm("a", {"sam_sharpness_nats": {0.05: np.ones(5), 0.1: np.full(5, 7.0)}})
+    asked = claim(
+        "ratio",
+        {"within": [1.5, 3.0]},
+        metric="path_loss_nats",
+        a={"arm": "line", "at": {"value": 0.5}},
+        b={"arm": "a", "at": {"value": 0.05}, "metric": "sam_sharpness_nats"},
+    )
+    found = verdict(pd.concat([line, arm]), asked)
+    assert (found["verdict"], found["estimate"]) == ("supported", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize("setting", ["lr_over_batch", "growth_epoch"])
+def test_rank_correlation_with_any_setting(helpers, verdict, setting):
+    rows = helpers.group("g", setting, {s: {ERROR: s + NOISE} for s in (0.5, 1.5, 3.0)})
+    found = verdict(rows, claim("rank_correlation", {"above": 0.5}, arm="g", setting=setting))
+    assert (found["verdict"], found["estimate"]) == ("supported", 1.0)
+
+
 def rates(helpers, group, best, seeds=6):
     """A group over rates 1/4 ... 4; each seed's error is lowest at its best rate."""
     bests = np.resize(best, seeds)
@@ -194,12 +337,12 @@ def rates(helpers, group, best, seeds=6):
 )
 def test_best_setting(helpers, verdict, a, b, wanted, estimate):
     rows = pd.concat([rates(helpers, "a", a), rates(helpers, "b", b)])
-    found = verdict(rows, claim("best_setting", {"below": 1.0}, a="a", b="b", setting="lr", margin=1.0))
+    found = verdict(rows, claim("best_setting", {"within": [-1.0, 1.0]}, a="a", b="b", setting="lr"))
     assert found["verdict"] == wanted
     assert found["estimate"] == pytest.approx(estimate)
     at_edge = sum(value in (0.25, 4.0) for value in np.resize(a, 6))
     assert f"edge of the grid in {at_edge} of 6 seeds of a" in found["note"]
-    assert found["expect"] == "within ±1"
+    assert found["expect"] == "within [-1, 1]"
 
 
 def descents(helpers, arm, reached_at, seeds=6, epochs=10):
@@ -243,6 +386,19 @@ def test_one_seed_that_never_arrives_does_not_undo_many_that_do(helpers, verdict
     assert "1 of 10 seeds of a never reached 5" in found["note"]
 
 
+@pytest.mark.parametrize(
+    ("a", "within", "wanted"),
+    [
+        ([2, 2, 2, 2, 2, 2], [0.4, 0.6], "supported"),
+        ([2, 2, 2, None, None, None], [1e-3, 1e3], "inconclusive"),  # half may lie beyond any bound
+    ],
+)
+def test_a_lower_bound_does_not_support_equivalence(helpers, verdict, a, within, wanted):
+    rows = pd.concat([descents(helpers, "a", a), descents(helpers, "b", [4])])
+    found = verdict(rows, claim("updates_to_target", {"within": within}, a="a", b="b", target=5.0))
+    assert found["verdict"] == wanted
+
+
 def test_a_target_nobody_reaches_is_not_run(helpers, verdict):
     rows = pd.concat([descents(helpers, "a", [None]), descents(helpers, "b", [None])])
     found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
@@ -254,8 +410,10 @@ ABSENT = {
     "difference": operands("a", "absent"),
     "ratio": operands("a", "absent"),
     "rank_correlation": {"arm": "absent", "setting": "lr"},
+    "level": {"a": {"arm": "absent"}},
+    "slope": {"arm": "absent"},
     "curve_gap": {"a": "a", "b": "absent", "after": 0.5},
-    "best_setting": {"a": "absent", "b": "a", "setting": "lr", "margin": 1.0},
+    "best_setting": {"a": "absent", "b": "a", "setting": "lr"},
     "updates_to_target": {"a": "a", "b": "absent", "target": 1.0},
 }
 
@@ -389,3 +547,11 @@ def test_arms_and_metrics_that_a_claim_reads():
     (one,) = TypeAdapter(list[Claim]).validate_python([asked])
     assert set(judging.arms_of(one)) == {"a", "b", "c"}
     assert {ERROR, "updates"} <= set(judging.metrics_of(one))
+    at = {"train_loss_nats": 0.1}
+    asked = [
+        claim("level", {"above": 0}, a={"arm": "a", "at": at}),
+        claim("rank_correlation", {"above": 0}, "T2", arm="g", setting="lr", at={"same_updates_as": "c"}),
+    ]
+    level, correlation = TypeAdapter(list[Claim]).validate_python(asked)
+    assert set(judging.arms_of(level)) == {"a"} and "train_loss_nats" in set(judging.metrics_of(level))
+    assert set(judging.arms_of(correlation)) == {"g", "c"}

@@ -45,6 +45,74 @@ def test_median_of_last(runs):
     assert reading.reading(runs, "a", "diverged", At(median_of_last=5)).tolist() == [0, 1]
 
 
+def test_train_loss_is_read_where_it_first_falls_to_a_level(helpers):
+    """Error 3 at loss 1, error 1 at loss 0.01: at 0.1, half way in the logarithm, error 2."""
+    error = {0.0: [4, 4, 4], 1.0: [3, 3, 3], 2.0: [1, 1, 1], 3.0: [9, 9, 9]}
+    loss = {0.0: [2, 2, 0.05], 1.0: [1, 1, 0.04], 2.0: [0.01, 0.2, 0.03], 3.0: [5, 0.15, 0.02]}
+    rows = helpers.arm("a", {"test_error_percent": error, "train_loss_nats": loss})
+    found = reading.reading(rows, "a", "test_error_percent", At(train_loss_nats=0.1))
+    assert found.index.tolist() == [0, 2]  # seed 1 never gets there, seed 2 begins there
+    assert found.tolist() == pytest.approx([2.0, 4.0])
+    with pytest.raises(reading.Missing, match=r"a seed of arm a whose training loss reaches 0.001 where"):
+        reading.reading(rows, "a", "test_error_percent", At(train_loss_nats=0.001))
+
+
+def test_a_loss_of_nought_has_a_place(helpers):
+    loss = {0.0: [1.0], 1.0: [0.0]}
+    rows = helpers.arm("a", {"updates": {0.0: [0], 1.0: [8]}, "train_loss_nats": loss})
+    assert 0 < reading.reading(rows, "a", "updates", At(train_loss_nats=0.5))[0] < 0.1
+
+
+@pytest.fixture
+def snapshots(helpers):
+    """8 updates and a loss of 2, 1, 0.5, ... an epoch; snapshots at epochs 0, 1 and 3 of 4."""
+    run = {float(e): [8 * e] for e in range(0, 5, 2)}
+    loss = {float(e): [2.0 ** (1 - e)] for e in range(5)}
+    top = {0.0: [10], 1.0: [20], 3.0: [40]}
+    return pd.concat(
+        [
+            helpers.arm(
+                "a", {"updates": run, "train_loss_nats": loss, "hessian_top_eigenvalue_by_epoch": top}
+            ),
+            helpers.arm("b", {"updates": {0.0: [0], 1.0: [16]}}),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (None, 40),
+        (At(share=0.5), 30),  # epoch 2 of 4, not of the 3 that snapshots reach
+        (At(share=1.0), 40),
+        (At(same_updates_as="b"), 30),  # epoch 2, between snapshots
+        (At(train_loss_nats=1.0), 20),
+        (At(train_loss_nats=0.5), 30),  # half way from 1 to 1/4 in the logarithm
+        (At(median_of_last=2), 30),
+    ],
+)
+def test_snapshots_are_read_on_the_clock_of_the_run(snapshots, at, value):
+    found = reading.reading(snapshots, "a", "hessian_top_eigenvalue_by_epoch", at)
+    assert found.tolist() == pytest.approx([value])
+
+
+def test_a_profile_is_read_at_its_position(helpers):
+    positions = {0.0: [1, 2], 0.1 * 3: [3, 4], 1.0: [5, None]}
+    rows = helpers.arm("a", {"path_loss_nats": positions, "path_rise_ratio": [1, 2]})
+
+    def at(value, metric="path_loss_nats"):
+        return reading.reading(rows, "a", metric, At(value=value)).tolist()
+
+    assert at(0.0) == [1, 2]
+    assert at(0.3) == [3, 4]  # 0.1 * 3 is above 0.3
+    assert at(1.0) == [5]
+    with pytest.raises(reading.Missing, match=r"path_loss_nats of arm a at 0.5 \(known at 0, 0.3, 1\)"):
+        at(0.5)
+    with pytest.raises(reading.Missing, match=r"path_rise_ratio of arm a at 0 \(known at its end\)"):
+        at(0.0, "path_rise_ratio")
+    assert reading.profile_of(rows, "a", "path_loss_nats").loc[1.0].isna().tolist() == [False, True]
+
+
 def test_carried_keeps_a_stopped_seeds_last_value(runs):
     assert reading.carried(runs, "a", "train_loss_nats").to_numpy().tolist() == [[10, 10], [8, 8], [6, 8]]
     assert np.isnan(reading.within_runs(runs, "a", "train_loss_nats").iloc[-1, 1])

@@ -59,7 +59,7 @@ def test_equivalence_is_twice_scipys_tost_inside_the_margins(rng, centre):
     values = rng.normal(centre, 0.5, size=20)
     above = stats.ttest_1samp(values, -1, alternative="greater").pvalue
     below = stats.ttest_1samp(values, 1, alternative="less").pvalue
-    assert statistics.equivalence_p_value(values, 1.0) == pytest.approx(2 * max(above, below))
+    assert statistics.nearer_p_value(values, -1.0, 1.0) == pytest.approx(2 * max(above, below))
 
 
 @given(st.floats(-3, 3), st.integers(0, 1000))
@@ -67,7 +67,19 @@ def test_equivalence_p_agrees_with_the_interval(centre, seed):
     values = np.random.default_rng(seed).normal(centre, 1, size=8)
     found = statistics.mean_interval(values)
     clear = (found.low > -1 and found.high < 1) or found.low > 1 or found.high < -1
-    assert clear == (statistics.equivalence_p_value(values, 1.0) < 0.05)
+    assert clear == (statistics.nearer_p_value(values, -1.0, 1.0) < 0.05)
+
+
+@pytest.mark.parametrize("bounds", [(0.1, np.inf), (-np.inf, 0.1)])
+def test_one_bound_is_a_threshold(rng, bounds):
+    values = rng.normal(0.4, 1, size=9)
+    assert statistics.nearer_p_value(values, *bounds) == statistics.mean_p_value(values, 0.1)
+
+
+def test_the_nearer_of_two_unlike_bounds_counts():
+    values = [4.0, 5.0, 6.0]
+    assert statistics.nearer_p_value(values, 0.0, 6.5) == statistics.mean_p_value(values, 6.5)
+    assert statistics.nearer_p_value(values, 4.0, 90.0) == statistics.mean_p_value(values, 4.0)
 
 
 def test_holm_worked_example():

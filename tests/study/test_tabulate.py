@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from largebatch.metrics import METRICS
 from largebatch.study import tabulate as tables
 from largebatch.study.tabulate import tabulate
 
@@ -84,6 +85,11 @@ def test_escape_tex(letter, escaped):
     assert tables.escape_tex(letter) == escaped
 
 
+@pytest.mark.parametrize("label", METRICS.values())
+def test_latex_can_print_every_label(label):
+    assert tables.escape_tex(label).isascii()
+
+
 @pytest.mark.parametrize(
     ("mean", "half", "text"),
     [
@@ -107,6 +113,27 @@ def test_one_seed_says_so(helpers, write_table, tmp_path):
         {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
     )
     assert "3 (n = 1)" in (tmp_path / "t.md").read_text()
+
+
+def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, write_table, tmp_path):
+    profile = {0.001: [10.0, 12.0], 0.0005: [1.0, 3.0]}
+    rows = helpers.arm("a", {"sharpness_percent": profile, ERROR: {0.0: [90, 90], 1.0: [4.0, 6.0]}})
+    rows = pd.concat([rows, helpers.arm("b", {ERROR: {0.0: [90, 90], 1.0: [1.0, 2.0]}})])
+    metrics = ["sharpness_percent", ERROR]
+    table = {"name": "t", "caption": "c", "rows": {"r": "a", "q": "b"}, "metrics": metrics}
+    ask = {"experiment": "e", "table": table | {"at": {"value": 0.0005}}}
+    tabulate(ask, write_table(rows), tmp_path / "t")
+    cells = tables.read_cells(tmp_path / "t.csv")
+    assert cells["mean"].tolist()[:2] == [2.0, 5.0]
+    assert cells["n"].tolist() == [2, 2, 0, 2]
+
+
+def test_a_table_at_a_training_loss(helpers, write_table, tmp_path):
+    metrics = {"train_loss_nats": {0.0: [1, 1], 1.0: [0.01, 0.01]}, ERROR: {0.0: [9, 7], 1.0: [5, 1]}}
+    table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]}
+    ask = {"experiment": "e", "table": table | {"at": {"train_loss_nats": 0.1}}}
+    tabulate(ask, write_table(helpers.arm("a", metrics)), tmp_path / "t")
+    assert tables.read_cells(tmp_path / "t.csv")["mean"].tolist() == pytest.approx([5.5])
 
 
 def test_the_same_bytes_twice(written, tmp_path):

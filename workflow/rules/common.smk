@@ -1,4 +1,6 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
+from largebatch.config import path_stem
+
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex")
 
@@ -9,11 +11,12 @@ def data_file(wildcards):
 
 
 def runs_of(wildcards):
-    """Histories and measures of one experiment's arms."""
+    """Histories and measures of one experiment's arms, and its paths between them."""
     experiment = STUDY.experiment(wildcards.experiment)
     histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
-    return histories + measured
+    paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
+    return histories + measured + paths
 
 
 def figure_files(experiment):

@@ -8,18 +8,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from largebatch import files
+from largebatch.question import SETTINGS
 from largebatch.study import reading
 from largebatch.study.statistics import half_width
 
 SUMMARY_KEYS = ["group", "arm", "metric", "at"]
-SUMMARY_COLUMNS = ["group", "arm", *reading.SETTINGS, "metric", "at", "n", "mean", "std", "low", "high"]
+SUMMARY_COLUMNS = ["group", "arm", *SETTINGS, "metric", "at", "n", "mean", "std", "low", "high"]
 
 
 def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
     ask: {"experiment", "groups": {group: {"tuned_on": metric or null, "members": [{"arm", "run",
-    "measures", "batch_size", "lr", "k", "peak_learning_rate"}]}}}.
+    "measures", "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its
+    file}}. runs: the folder of the runs' folders; that of the paths' files, paths/, lies beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
     parts = []
@@ -28,6 +30,8 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
         parts.append(of_group)
         if asked["tuned_on"] is not None:
             parts.append(tuned_rows(of_group, group, asked["tuned_on"]))
+    for name, stem in ask["paths"].items():
+        parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
     with files.atomic(observations) as temporary:
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
@@ -46,10 +50,13 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
         metric="peak_learning_rate", at=np.nan, value=float(member["peak_learning_rate"])
     )
-    settings = {name: float(member[name]) for name in ("lr", "k")}
-    return pd.concat([rows, peak]).assign(
-        group=group, arm=member["arm"], run=member["run"], batch_size=int(member["batch_size"]), **settings
-    )
+    settings = {name: np.nan if member[name] is None else float(member[name]) for name in SETTINGS}
+    return pd.concat([rows, peak]).assign(group=group, arm=member["arm"], run=member["run"], **settings)
+
+
+def path_rows(name: str, path: Path) -> pd.DataFrame:
+    """The observations of one path between minima, as an arm without settings."""
+    return run_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
 
 
 def run_rows(path: Path) -> pd.DataFrame:
@@ -93,7 +100,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     rows.loc[constant, "mean"], rows.loc[constant, "std"] = rows["least"][constant], 0.0
     half = half_width(rows["std"], rows["n"])
     rows = rows.assign(low=rows["mean"] - half, high=rows["mean"] + half).reset_index()
-    for setting, values in table.groupby(["group", "arm"])[list(reading.SETTINGS)].agg(shared).items():
+    for setting, values in table.groupby(["group", "arm"])[list(SETTINGS)].agg(shared).items():
         rows[setting] = values.reindex(pd.MultiIndex.from_frame(rows[["group", "arm"]])).to_numpy()
     return rows[SUMMARY_COLUMNS]
 

@@ -16,7 +16,7 @@ from largebatch.study.claims import VERDICTS, interval, number, read_claims
 PUBLISHED = ("claims.csv", "*/claims.csv", "figures/*", "tables/*", "report.html")
 VERDICTS_PAGE = "verdicts.md"
 PROVENANCE = "provenance.json"
-SAYS_WIDTH = 36  # of the terminal table, which fits in 120 columns
+SAYS_WIDTH = 34  # of the terminal table, which fits in 120 columns
 
 
 class Comparison(NamedTuple):
@@ -178,7 +178,7 @@ def verdicts(claims: Path) -> str:
         for _, row in table.iterrows()
     ]
     headers = ["id", "claim", "verdict", "estimate [95 %]", "expected", "paper"]
-    widths = [16, SAYS_WIDTH, None, 26, 12, None]
+    widths = [16, SAYS_WIDTH, None, 26, 14, None]
     counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in verdict_counts(table).items())
     text = tabulate(rows, headers=headers, maxcolwidths=widths, disable_numparse=True)
     return f"{text}\n\n{len(table)} claims: {counts}."

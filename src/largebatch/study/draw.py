@@ -11,8 +11,16 @@ from pydantic import TypeAdapter
 from largebatch import files
 from largebatch.provenance import provenance
 from largebatch.question import Figure
-from largebatch.study import draw_curves, draw_finals, draw_rates, draw_settings, style
-from largebatch.study.drawn import seeds
+from largebatch.study import (
+    draw_curves,
+    draw_finals,
+    draw_profile,
+    draw_rates,
+    draw_settings,
+    draw_surface,
+    style,
+)
+from largebatch.study.drawn import needed_for, seeds
 from largebatch.study.reading import Missing, read
 
 
@@ -22,17 +30,22 @@ class Kind(NamedTuple):
     table: Callable[[pd.DataFrame, Figure], pd.DataFrame]
     picture: Callable[[pd.DataFrame, Figure], Canvas]
     message: Callable[[pd.DataFrame, Figure], str]
-    marks: str  # how means and intervals are drawn
+    marks: str  # what is drawn
 
 
+INTERVALS = "95 % intervals (Student t)"
+BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
+DOTS = f"Dots are means and bars {INTERVALS}"
 KINDS = {
-    "against_setting": Kind(
-        draw_settings.table, draw_settings.picture, draw_settings.message, "Markers are means and bars"
-    ),
-    "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, "Lines are means and bands"),
-    "rates": Kind(draw_rates.table, draw_rates.picture, draw_rates.message, "Lines are means and bands"),
-    "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, "Dots are means and bars"),
+    "against_setting": Kind(draw_settings.table, draw_settings.picture, draw_settings.message, BARS),
+    "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, BANDS),
+    "rates": Kind(draw_rates.table, draw_rates.picture, draw_rates.message, BANDS),
+    "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, DOTS),
+    "profile": Kind(draw_profile.table, draw_profile.picture, draw_profile.message, BANDS),
+    "surface": Kind(draw_surface.table, draw_surface.picture, draw_surface.message, "Colours are means"),
 }
+# What a kind of figure reads that does not name it.
+OWN = {"rates": ["learning_rate"], "surface": draw_surface.METRICS_READ}
 
 
 def draw(ask: dict, observations: Path, stem: Path) -> None:
@@ -70,12 +83,13 @@ def arms_of(figure: Figure) -> set[str]:
 
 def metrics_of(figure: Figure) -> set[str]:
     """Every metric that a figure reads."""
-    shown = getattr(figure, "y", "learning_rate")
-    return {"updates", *([shown] if isinstance(shown, str) else shown)}
+    shown = getattr(figure, "y", OWN.get(figure.kind))
+    metrics = {*([shown] if isinstance(shown, str) else shown), *needed_for(getattr(figure, "at", None))}
+    return metrics | ({"train_loss_nats", figure.level} - {None} if figure.kind == "curves" else set())
 
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:
     """The figure's caption, what its marks mean, and what it says."""
     kind = KINDS[figure.kind]
-    marks = f"{kind.marks} 95 % intervals (Student t) over {seeds(drawn)}."
+    marks = f"{kind.marks} over {seeds(drawn)}."
     return f"{figure.caption.strip()} {marks} {kind.message(drawn, figure)}\n"

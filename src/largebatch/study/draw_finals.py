@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.question import METRICS, Finals
+from largebatch.metrics import METRICS
+from largebatch.question import Finals
 from largebatch.study import style
-from largebatch.study.drawn import extremes, spans, summary
-from largebatch.study.reading import reading
+from largebatch.study.drawn import extremes, never_there, spans, summary_at
 
 
 def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
             "metric": figure.y,
             "line": label,
             "arm": arm,
-            **summary(reading(observations, arm, figure.y, figure.at)),
+            **summary_at(observations, arm, figure.y, figure.at),
         }
         for label, arm in figure.lines.items()
     ]
@@ -42,10 +42,11 @@ def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
         axes.xaxis.set_major_formatter(style.PLAIN)
     axes.set_yticks(positions, drawn["line"])
     axes.set_ylim(len(drawn) - 0.4, -0.6)
-    axes.set_xlabel(METRICS[figure.y])
+    axes.set_xlabel(style.wrapped(METRICS[figure.y]))
     return canvas
 
 
 def message(drawn: pd.DataFrame, figure: Finals) -> str:
     """The two ends of the order."""
-    return extremes(drawn)
+    there = drawn[drawn["n"] > 0]
+    return f"{extremes(there) if len(there) else ''} {never_there(drawn)}".strip()

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.question import METRICS, Rates
+from largebatch.metrics import METRICS
+from largebatch.question import Rates
 from largebatch.study import style
 from largebatch.study.draw_curves import line
 from largebatch.study.drawn import summary_along

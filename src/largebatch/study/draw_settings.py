@@ -5,16 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.question import METRICS, AgainstSetting
+from largebatch.metrics import METRICS
+from largebatch.question import SETTINGS, AgainstSetting
 from largebatch.study import style
-from largebatch.study.drawn import extremes, spans, summary, words
-from largebatch.study.reading import Missing, members, reading
+from largebatch.study.drawn import extremes, never_there, spans, summary_at, words
+from largebatch.study.reading import Missing, members
 
-SETTING_LABELS = {
-    "batch_size": "batch size",
-    "lr": "reference learning rate",
-    "k": "k, batch size / reference",
-}
 # Bars of lines at the same setting stand side by side: so far apart, all within ±5 % of the setting.
 DODGE_OCTAVES, DODGE_SPAN_OCTAVES = 0.07, 0.14
 MOST_TOLD = 3  # lines whose ends a caption spells out
@@ -29,10 +25,10 @@ def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
             if settings.duplicated().any():
                 raise Missing(f"one arm for each {figure.x} of {group}")
             for arm, setting in settings.items():
-                found = summary(reading(observations, arm, metric, figure.at))
+                found = summary_at(observations, arm, metric, figure.at)
                 rows.append({"metric": metric, "line": label, "arm": arm, figure.x: setting, **found})
         if figure.baseline:
-            found = summary(reading(observations, figure.baseline, metric, figure.at))
+            found = summary_at(observations, figure.baseline, metric, figure.at)
             rows.append({"metric": metric, "line": baseline_label(figure), "arm": figure.baseline, **found})
     return pd.DataFrame(rows)
 
@@ -50,8 +46,8 @@ def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
     for axes, metric in zip(all_axes, figure.y, strict=True):
         of_metric = drawn[drawn["metric"] == metric]
         paint(axes, of_metric, figure)
-        axes.set_xlabel(SETTING_LABELS[figure.x])
-        axes.set_ylabel(METRICS[metric])
+        axes.set_xlabel(SETTINGS[figure.x])
+        axes.set_ylabel(style.wrapped(METRICS[metric]))
     style.legend_below(canvas, all_axes[0])
     return canvas
 
@@ -76,7 +72,7 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
             elinewidth=0.8,
             label=label,
         )
-    for _, band in rows[rows[figure.x].isna()].iterrows():
+    for _, band in rows[rows[figure.x].isna() & (rows["n"] > 0)].iterrows():
         axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
         axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=1, label=band["line"])
 
@@ -90,16 +86,16 @@ def dodges(lines: int) -> np.ndarray:
 def message(drawn: pd.DataFrame, figure: AgainstSetting) -> str:
     """What each line does from its smallest to its largest setting; of many lines, how they end."""
     said = []
-    for metric, of_metric in drawn.dropna(subset=[figure.x]).groupby("metric", sort=False):
+    for metric, of_metric in drawn.dropna(subset=[figure.x, "mean"]).groupby("metric", sort=False):
         lines = [rows for _, rows in of_metric.groupby("line", sort=False)]
         if len(lines) > MOST_TOLD:
             last = of_metric[of_metric[figure.x] == of_metric[figure.x].max()]
-            told = f"at {SETTING_LABELS[figure.x]} {last[figure.x].iloc[0]:g}, {extremes(last, 'lowest')}"
+            told = f"at {SETTINGS[figure.x]} {last[figure.x].iloc[0]:g}, {extremes(last, 'lowest')}"
         else:
             told = "; ".join(ends_of(rows, figure.x) for rows in lines) + "."
         label = METRICS[metric]
         said.append(f"{label[0].upper()}{label[1:]}: {told}")
-    return " ".join(said)
+    return " ".join([*said, never_there(drawn)]).strip()
 
 
 def ends_of(rows: pd.DataFrame, setting: str) -> str:

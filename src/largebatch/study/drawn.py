@@ -3,10 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from largebatch.question import At
 from largebatch.study.claims import interval, number
+from largebatch.study.reading import NeverReached, reading
 from largebatch.study.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
+
+
+def needed_for(at: At | None) -> set[str]:
+    """The metrics besides those shown that a reading goes by."""
+    return {"updates", "train_loss_nats"} if at and at.train_loss_nats is not None else {"updates"}
 
 
 def summary(values: pd.Series) -> dict[str, float]:
@@ -15,6 +22,20 @@ def summary(values: pd.Series) -> dict[str, float]:
         return {"n": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
     found = mean_interval(values)
     return {name: getattr(found, name) for name in MEASURED}
+
+
+def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None) -> dict[str, float]:
+    """summary() of a metric where `at` says; no seeds where none gets to the training loss it is read at."""
+    try:
+        return summary(reading(observations, arm, metric, at))
+    except NeverReached:
+        return summary(pd.Series(dtype=float))
+
+
+def never_there(rows: pd.DataFrame) -> str:
+    """A sentence on the arms of which no seed gets to where the figure is read; empty if there are none."""
+    arms = rows.loc[rows["n"] == 0, "arm"].drop_duplicates()
+    return f"No seed gets there of {', '.join(arms)}." if len(arms) else ""
 
 
 def seeds(rows: pd.DataFrame) -> str:

@@ -10,25 +10,28 @@ from largebatch.question import (
     BestSetting,
     CurveGap,
     Difference,
+    Level,
     Operand,
     RankCorrelation,
     Ratio,
+    Slope,
     UpdatesToTarget,
 )
 from largebatch.study.reading import (
     Missing,
+    beside,
     best_members,
     carried,
     final,
     finals_of,
     members,
+    profile_of,
     reading,
-    rows_of,
     short_of,
 )
 from largebatch.study.statistics import spearman
 
-# Slack in shares of a run: 0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it.
+# Slack in shares of a run (0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it) and in positions.
 ROUNDING = 1e-9
 
 
@@ -38,16 +41,16 @@ class NotJudgeable(ValueError):
 
 @dataclass(frozen=True)
 class Effects:
-    """values: index seed, on the judged scale, where `threshold` lies as well.
+    """values: index seed, on the judged scale; expected to lie between `low` and `high` on that scale.
 
-    logs: the scale is the natural logarithm. margin: judged as equivalence within ±margin.
+    logs: the scale is the natural logarithm.
     at_least, at_most: seeds whose effect is only known to be at least (most) its value.
     """
 
     values: pd.Series
-    threshold: float = 0.0
+    low: float = -np.inf
+    high: float = np.inf
     logs: bool = False
-    margin: float | None = None
     remarks: tuple[str, ...] = ()
     at_least: frozenset[int] = field(default=frozenset())
     at_most: frozenset[int] = field(default=frozenset())
@@ -56,13 +59,51 @@ class Effects:
 def difference(observations: pd.DataFrame, claim: Difference) -> Effects:
     """a - b."""
     a, b, remarks = operands(observations, claim)
-    return Effects(a - b, threshold_of(claim), remarks=remarks)
+    return Effects(a - b, *expected(claim), remarks=remarks)
 
 
 def ratio(observations: pd.DataFrame, claim: Ratio) -> Effects:
     """log(a / b)."""
     a, b, remarks = operands(observations, claim)
-    return Effects(log_ratio(a, b), log_threshold(claim), logs=True, remarks=remarks)
+    return Effects(log_ratio(a, b), *log_expected(claim), logs=True, remarks=remarks)
+
+
+def level(observations: pd.DataFrame, claim: Level) -> Effects:
+    """The metric itself."""
+    values = read_operand(observations, claim.a, claim.metric)
+    missing = left_out(len(seeds_of(observations, [claim.a.arm])) - len(values))
+    remarks = (*missing, *fewer_updates(observations, claim.a), *lost(observations, [claim.a.arm]))
+    return Effects(values, *expected(claim), remarks=remarks)
+
+
+def slope(observations: pd.DataFrame, claim: Slope) -> Effects:
+    """Least-squares slope of log(metric) over log(at), between the claim's positions."""
+    profile = between(profile_of(observations, claim.arm, claim.metric), claim.low_at, claim.high_at)
+    profile = profile.dropna(axis="columns")
+    if len(profile) < 2:
+        raise NotJudgeable(f"A slope wants at least 2 positions of {claim.metric}; got {len(profile)}")
+    if profile.index.min() <= 0:
+        raise NotJudgeable(f"A slope wants positions above 0; got {profile.index.min():g}")
+    if wrong := int((profile <= 0).any().sum()):
+        raise NotJudgeable(
+            f"The slope is not defined in {wrong} of {profile.shape[1]} seeds, "
+            "which have a value of 0 or below"
+        )
+    x = np.log(profile.index.to_numpy())
+    x -= x.mean()
+    values = pd.Series(x @ np.log(profile.to_numpy()) / (x @ x), index=profile.columns)
+    missing = left_out(len(seeds_of(observations, [claim.arm])) - len(values))
+    return Effects(values, *expected(claim), remarks=(*missing, *lost(observations, [claim.arm])))
+
+
+def between(profile: pd.DataFrame, low: float | None, high: float | None) -> pd.DataFrame:
+    """The rows of a profile from position `low` to `high`, both included; None is no bound."""
+    kept = np.full(len(profile), True)
+    if low is not None:
+        kept &= profile.index >= low * (1 - ROUNDING)
+    if high is not None:
+        kept &= profile.index <= high * (1 + ROUNDING)
+    return profile[kept]
 
 
 def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effects:
@@ -71,8 +112,9 @@ def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effe
     values = pd.DataFrame({arm: reading(observations, arm, claim.metric, claim.at) for arm in settings.index})
     complete = values.dropna()
     rho = [spearman(settings.to_numpy(), row) for row in complete.to_numpy()]
-    remarks = (*left_out(len(values) - len(complete)), *lost(observations, settings.index))
-    return Effects(pd.Series(rho, index=complete.index, dtype=float), threshold_of(claim), remarks=remarks)
+    missing = left_out(len(seeds_of(observations, settings.index)) - len(complete))
+    remarks = (*missing, *lost(observations, settings.index))
+    return Effects(pd.Series(rho, index=complete.index, dtype=float), *expected(claim), remarks=remarks)
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
@@ -87,7 +129,7 @@ def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
     gap = (a.loc[epochs] - b.loc[epochs]).abs()
     values = gap.dropna(axis="columns").mean()
     remarks = (*left_out(gap.shape[1] - len(values)), *lost(observations, (claim.a, claim.b)))
-    return Effects(values, threshold_of(claim), remarks=remarks)
+    return Effects(values, *expected(claim), remarks=remarks)
 
 
 def best_setting(observations: pd.DataFrame, claim: BestSetting) -> Effects:
@@ -99,9 +141,8 @@ def best_setting(observations: pd.DataFrame, claim: BestSetting) -> Effects:
         f"The best {claim.setting} is at the edge of the grid in {edge_a} of {len(a)} seeds of {claim.a} "
         f"and {edge_b} of {len(b)} of {claim.b}."
     )
-    return Effects(
-        np.log2(a) - np.log2(b), margin=claim.margin, remarks=(*remarks, at_edge) if len(a) else remarks
-    )
+    remarks = (*remarks, at_edge) if len(a) else remarks
+    return Effects(np.log2(a) - np.log2(b), *expected(claim), remarks=remarks)
 
 
 def best_of(observations: pd.DataFrame, group: str, claim: BestSetting) -> tuple[pd.Series, int]:
@@ -127,7 +168,7 @@ def updates_to_target(observations: pd.DataFrame, claim: UpdatesToTarget) -> Eff
     )
     return Effects(
         log_ratio(a, b),
-        log_threshold(claim),
+        *log_expected(claim),
         logs=True,
         remarks=(*remarks, *counted),
         at_least=frozenset(never_a),
@@ -139,10 +180,8 @@ def first_at_target(
     observations: pd.DataFrame, arm: str, claim: UpdatesToTarget
 ) -> tuple[pd.Series, set[int]]:
     """Each seed's updates at the first evaluation at or below the target, and the seeds that had none."""
-    reached = rows_of(observations, arm, claim.metric).query("value <= @claim.target")
-    first = reached.groupby("seed", as_index=False)["at"].min()
-    updates = rows_of(observations, arm, "updates")[["seed", "at", "value"]]
-    counted = first.merge(updates, on=["seed", "at"]).set_index("seed")["value"]
+    reached = beside(observations, arm, claim.metric, "updates").query("value <= @claim.target")
+    counted = reached.groupby("seed")["updates"].min()
     made = final(observations, arm, "updates")
     never = set(made.index) - set(counted.index)
     # a target met before training counts as one update: the logarithm of none does not exist
@@ -152,6 +191,8 @@ def first_at_target(
 EFFECTS: dict[str, Callable[..., Effects]] = {
     "difference": difference,
     "ratio": ratio,
+    "level": level,
+    "slope": slope,
     "rank_correlation": rank_correlation,
     "curve_gap": curve_gap,
     "best_setting": best_setting,
@@ -159,17 +200,19 @@ EFFECTS: dict[str, Callable[..., Effects]] = {
 }
 
 
-def threshold_of(claim) -> float:
-    """The number that the effect is expected above or below."""
-    return claim.expect.above if claim.expect.above is not None else claim.expect.below
+def expected(claim) -> tuple[float, float]:
+    """The two bounds between which the effect is expected, one of them infinite for a threshold."""
+    expect = claim.expect
+    if expect.within is not None:
+        return tuple(expect.within)
+    return (expect.above, np.inf) if expect.above is not None else (-np.inf, expect.below)
 
 
-def log_threshold(claim) -> float:
-    """The logarithm of a ratio's threshold."""
-    threshold = threshold_of(claim)
-    if threshold <= 0:
-        raise ValueError(f"claim {claim.id}: expect: wanted a ratio above 0; got {threshold:g}")
-    return float(np.log(threshold))
+def log_expected(claim) -> tuple[float, float]:
+    """The logarithms of the bounds of a ratio."""
+    if wrong := [bound for bound in claim.expect.bounds if bound <= 0]:
+        raise ValueError(f"claim {claim.id}: expect: wanted a ratio above 0; got {wrong[0]:g}")
+    return tuple(float(np.log(bound)) if np.isfinite(bound) else bound for bound in expected(claim))
 
 
 def log_ratio(a: pd.Series, b: pd.Series) -> pd.Series:
@@ -185,8 +228,10 @@ def operands(observations: pd.DataFrame, claim) -> tuple[pd.Series, pd.Series, t
     """a and b of the seeds that have both, with remarks on what was read."""
     a, b = (read_operand(observations, side, claim.metric) for side in (claim.a, claim.b))
     remarks = [r for side in (claim.a, claim.b) for r in fewer_updates(observations, side)]
-    a, b, unpaired = paired(a, b)
-    return a, b, (*unpaired, *remarks, *lost(observations, (claim.a.arm, claim.b.arm)))
+    arms = (claim.a.arm, claim.b.arm)
+    a, b, _ = paired(a, b)
+    missing = left_out(len(seeds_of(observations, arms)) - len(a))
+    return a, b, (*missing, *remarks, *lost(observations, arms))
 
 
 def read_operand(observations: pd.DataFrame, side: Operand, metric: str) -> pd.Series:
@@ -198,6 +243,11 @@ def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series, tuple[str,
     """a and b of the seeds that have both, with a remark on those that do not."""
     both = a.index.intersection(b.index).sort_values()
     return a[both], b[both], left_out(len(a.index.union(b.index)) - len(both))
+
+
+def seeds_of(observations: pd.DataFrame, arms) -> set[int]:
+    """Every seed that an observation of these arms is of."""
+    return set(observations.loc[observations["arm"].isin(list(arms)), "seed"])
 
 
 def left_out(seeds: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.question import Claim
+from largebatch.question import At, Claim
 from largebatch.study import statistics
 from largebatch.study.claims import COLUMNS, CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED, read_claims
 from largebatch.study.effects import EFFECTS, Effects, NotJudgeable
@@ -55,7 +55,7 @@ def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str
     for claim, (effects, row) in zip(claims, measured, strict=True):
         if effects is not None:
             row |= {"p_adjusted": float(next(adjusted))}
-            row |= settle(claim, effects, row, family=len(p_values))
+            row |= settle(effects, row, family=len(p_values))
         rows.append(
             {"experiment": experiment, **describe(claim), **row, "note": note_of(claim, effects, row)}
         )
@@ -76,10 +76,9 @@ def describe(claim: Claim) -> Row:
 
 def expectation(claim: Claim) -> str:
     """The effect that bears the claim out, in words."""
-    if claim.kind == "best_setting":
-        return f"within ±{claim.margin:g}"
-    above = claim.expect.above is not None
-    return f"above {claim.expect.above:g}" if above else f"below {claim.expect.below:g}"
+    ((key, _),) = claim.expect.chosen().items()
+    bounds = [f"{bound:g}" for bound in claim.expect.bounds]
+    return f"within [{', '.join(bounds)}]" if key == "within" else f"{key} {bounds[0]}"
 
 
 def measure(claim: Claim, observations: pd.DataFrame) -> tuple[Effects | None, Row]:
@@ -100,7 +99,7 @@ def measure(claim: Claim, observations: pd.DataFrame) -> tuple[Effects | None, R
         "estimate": back(interval.mean),
         "low": back(interval.low),
         "high": back(interval.high),
-        "p_value": p_value(effects),
+        "p_value": statistics.nearer_p_value(effects.values, effects.low, effects.high),
     }
 
 
@@ -110,17 +109,10 @@ def exp(logarithm: float) -> float:
         return float(np.exp(logarithm))
 
 
-def p_value(effects: Effects) -> float:
-    """Against the threshold, or against the nearer margin."""
-    if effects.margin is not None:
-        return statistics.equivalence_p_value(effects.values, effects.margin)
-    return statistics.mean_p_value(effects.values, effects.threshold)
-
-
-def settle(claim: Claim, effects: Effects, row: Row, family: int) -> Row:
-    """Verdict and note: the interval has to clear the threshold, and p has to survive Holm's correction."""
+def settle(effects: Effects, row: Row, family: int) -> Row:
+    """Verdict and note: the interval has to clear the bounds, and p has to survive Holm's correction."""
     interval = statistics.mean_interval(effects.values)
-    verdict = equivalent(interval, effects.margin) if effects.margin is not None else cleared(claim, effects)
+    verdict = cleared(interval, effects)
     if verdict == INCONCLUSIVE:
         return {"verdict": INCONCLUSIVE, "note": sensitivity(effects)}
     if row["p_adjusted"] >= statistics.LEVEL:
@@ -134,34 +126,36 @@ def settle(claim: Claim, effects: Effects, row: Row, family: int) -> Row:
     return {"verdict": verdict, "note": ""}
 
 
-def equivalent(interval: statistics.Interval, margin: float) -> str:
-    """Supported inside ±margin, contradicted wholly outside."""
-    if -margin < interval.low and interval.high < margin:
+def cleared(interval: statistics.Interval, effects: Effects) -> str:
+    """Supported where the interval lies between the bounds, contradicted where it lies wholly outside."""
+    if effects.low < interval.low and interval.high < effects.high:
         return SUPPORTED
-    return CONTRADICTED if interval.low > margin or interval.high < -margin else INCONCLUSIVE
+    outside = interval.high < effects.low or interval.low > effects.high
+    return CONTRADICTED if outside else INCONCLUSIVE
 
 
-def cleared(claim: Claim, effects: Effects) -> str:
-    """Supported where the interval lies on the expected side of the threshold, contradicted on the other."""
-    side = side_of(statistics.mean_interval(effects.values), effects.threshold)
-    if side == 0:
-        return INCONCLUSIVE
-    return SUPPORTED if side == (1 if claim.expect.above is not None else -1) else CONTRADICTED
+def finite_bounds(effects: Effects) -> list[float]:
+    """The bounds that an effect can be compared with."""
+    return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
 
 
-def side_of(interval: statistics.Interval, threshold: float) -> int:
-    """1 above the threshold, -1 below, 0 if the interval touches it."""
-    return int(interval.low > threshold) - int(interval.high < threshold)
+def side_of(interval: statistics.Interval, bound: float) -> int:
+    """1 above the bound, -1 below, 0 if the interval touches it."""
+    return int(interval.low > bound) - int(interval.high < bound)
 
 
 def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
-    """Whether the verdict stands if every seed that counts with a bound lay on the other side (sign test)."""
-    side = side_of(interval, effects.threshold)
+    """Whether the verdict stands if every seed whose effect is only known by a limit lay elsewhere."""
+    return all(holds_at(bound, side_of(interval, bound), effects) for bound in finite_bounds(effects))
+
+
+def holds_at(bound: float, side: int, effects: Effects) -> bool:
+    """Whether the seeds lie on this side of a bound if the uncertain ones lay on the other (sign test)."""
     open_end = effects.at_least if side < 0 else effects.at_most
-    if effects.margin is not None or not open_end:
+    if not open_end:
         return True
     certain = effects.values.drop(index=list(open_end))
-    on_side = int((side * (certain - effects.threshold) > 0).sum())
+    on_side = int((side * (certain - bound) > 0).sum())
     n = len(effects.values)
     return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
 
@@ -169,11 +163,11 @@ def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool
 def sensitivity(effects: Effects) -> str:
     """The smallest effect that these seeds could have found, in words."""
     interval = statistics.mean_interval(effects.values)
+    edge = "the threshold" if len(finite_bounds(effects)) == 1 else "a bound"
     if interval.std == 0:
-        return "Every seed lies on the threshold itself."
+        return f"Every seed lies on {edge} itself."
     smallest = statistics.smallest_detectable_effect(interval.std, interval.n)
     size = f"a factor of {exp(smallest):.3g}" if effects.logs else f"{smallest:.3g}"
-    edge = "a margin" if effects.margin is not None else "the threshold"
     return f"Could have detected an effect {size} away from {edge} (80 % power, before Holm's correction)."
 
 
@@ -194,16 +188,20 @@ def sides(claim: Claim) -> list:
     return [side for side in (getattr(claim, "a", None), getattr(claim, "b", None)) if side is not None]
 
 
+def readings_of(claim: Claim) -> list[At]:
+    """Every `at` of a claim: its own and its operands'."""
+    places = [getattr(thing, "at", None) for thing in (claim, *sides(claim))]
+    return [at for at in places if at is not None]
+
+
 def arms_of(claim: Claim) -> Iterable[str]:
     """Every arm that a claim reads."""
-    for side in sides(claim) or [claim.arm]:
-        yield side if isinstance(side, str) else side.arm
-        at = getattr(side, "at", None)
-        if at is not None and at.same_updates_as:
-            yield at.same_updates_as
+    yield from (getattr(side, "arm", side) for side in sides(claim) or [claim.arm])
+    yield from (at.same_updates_as for at in readings_of(claim) if at.same_updates_as)
 
 
 def metrics_of(claim: Claim) -> Iterable[str]:
     """Every metric that a claim reads."""
     yield from (claim.metric, "updates", "diverged")
     yield from (side.metric for side in sides(claim) if getattr(side, "metric", None))
+    yield from ("train_loss_nats" for at in readings_of(claim) if at.train_loss_nats is not None)

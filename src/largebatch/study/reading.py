@@ -1,4 +1,4 @@
-"""Reads one number a seed out of an experiment's observations: at the end of a run, or along it."""
+"""Reads one number a seed out of observations: at the end of a run, along it, or out of a profile."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,14 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from largebatch.question import At
+from largebatch.metrics import BY_EPOCH
+from largebatch.question import SETTINGS, At
 
-SETTINGS = ("batch_size", "lr", "k")
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
+
+
+# How closely a position has to be met; the absolute one is for 0.
+POSITION_RTOL, POSITION_ATOL = 1e-9, 1e-12
+MOST_NAMED = 8  # positions that a message lists
 
 
 class Missing(LookupError):
     """An arm or a metric that the observations do not hold."""
+
+
+class NeverReached(Missing):
+    """A training loss that no seed of an arm gets to, however long it trains."""
 
 
 def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
@@ -48,7 +57,7 @@ def rows_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
 
 
 def members(observations: pd.DataFrame, group: str) -> pd.DataFrame:
-    """The arms of a group, one row each: index arm; columns batch_size, lr, k."""
+    """The arms of a group, one row each: index arm; columns SETTINGS."""
     rows = observations[observations["group"] == group]
     if rows.empty:
         raise Missing(f"arm {group}")
@@ -68,7 +77,9 @@ def at_share(observations: pd.DataFrame, arm: str, metric: str, share: float) ->
     The epochs are those of the arm's longest seed; a seed that stopped before keeps its last value.
     """
     rows = history_of(observations, arm, metric)
-    epoch = share * rows["at"].max()
+    # the last snapshot may lie before the end of the run
+    run = history_of(observations, arm, "updates") if metric in BY_EPOCH else rows
+    epoch = share * run["at"].max()
     return interpolated(rows, pd.Series(epoch, index=rows["seed"].unique()), along="at")
 
 
@@ -77,9 +88,7 @@ def at_same_updates(observations: pd.DataFrame, arm: str, metric: str, other: st
 
     Linear between evaluations; a seed that made fewer keeps its last value (see short_of).
     """
-    rows = history_of(observations, arm, metric)
-    updates = rows_of(observations, arm, "updates")[["seed", "at", "value"]]
-    rows = rows.merge(updates.rename(columns={"value": "updates"}), on=["seed", "at"])
+    rows = beside(observations, arm, metric, "updates")
     return interpolated(rows, final(observations, other, "updates"), along="updates")
 
 
@@ -87,6 +96,44 @@ def short_of(observations: pd.DataFrame, arm: str, other: str) -> int:
     """How many seeds made fewer updates than the other arm's seed made in all."""
     made, wanted = final(observations, arm, "updates").align(final(observations, other, "updates"), "inner")
     return int((made < wanted).sum())
+
+
+def at_train_loss(observations: pd.DataFrame, arm: str, metric: str, nats: float) -> pd.Series:
+    """Each seed's value where its training loss first is at or below `nats`; seeds that never get there lack.
+
+    Between the epochs before and after, at both of which the metric is known: linear in log(training
+    loss). A seed that begins below is read at its first epoch.
+    """
+    rows = beside(observations, arm, metric, "train_loss_nats")
+    values = {seed: where_first_below(of_seed, nats) for seed, of_seed in rows.groupby("seed")}
+    found = pd.Series(values, dtype=float).dropna().rename_axis("seed")
+    if found.empty:
+        raise NeverReached(
+            f"a seed of arm {arm} whose training loss reaches {nats:g} where {metric} is known"
+        )
+    return found
+
+
+def where_first_below(rows: pd.DataFrame, nats: float) -> float:
+    """The value of one seed where its training loss falls to `nats`; NaN if it never does."""
+    below = rows["train_loss_nats"].to_numpy() <= nats
+    if not below.any():
+        return np.nan
+    first = int(below.argmax())
+    around = rows.iloc[max(first - 1, 0) : first + 1]
+    # np.interp wants ascending positions; a loss of exactly 0 has no logarithm
+    fallen = -np.log(around["train_loss_nats"].clip(lower=np.finfo(float).tiny))
+    return float(np.interp(-np.log(nats), fallen, around["value"]))
+
+
+def at_value(observations: pd.DataFrame, arm: str, metric: str, value: float) -> pd.Series:
+    """Each seed's value at one position of a profile, which has to be among those that were measured."""
+    rows = rows_of(observations, arm, metric)
+    there = rows[np.isclose(rows["at"], value, rtol=POSITION_RTOL, atol=POSITION_ATOL)]
+    if there.empty:
+        known = ", ".join(f"{at:g}" for at in sorted(rows["at"].dropna().unique())[:MOST_NAMED])
+        raise Missing(f"metric {metric} of arm {arm} at {value:g} (known at {known or 'its end'})")
+    return there.groupby("seed")["value"].last()
 
 
 def median_of_last(observations: pd.DataFrame, arm: str, metric: str, count: int) -> pd.Series:
@@ -98,7 +145,9 @@ def median_of_last(observations: pd.DataFrame, arm: str, metric: str, count: int
 READINGS: dict[str, Callable[..., pd.Series]] = {
     "share": at_share,
     "same_updates_as": at_same_updates,
+    "train_loss_nats": at_train_loss,
     "median_of_last": median_of_last,
+    "value": at_value,
 }
 
 
@@ -116,6 +165,21 @@ def history_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFram
     if rows["at"].isna().any():
         raise Missing(f"history of {metric} of arm {arm}, which is measured at the end only")
     return rows
+
+
+def beside(observations: pd.DataFrame, arm: str, metric: str, other: str) -> pd.DataFrame:
+    """The rows of a metric along the run with a column <other>: another's history at the same epochs.
+
+    Linear between evaluations; seeds that lack the other are left out.
+    """
+    rows = history_of(observations, arm, metric)
+    histories = {seed: h for seed, h in history_of(observations, arm, other).groupby("seed")}
+    rows = rows[rows["seed"].isin(histories)]
+    at_epochs = [
+        np.interp(of_seed["at"], histories[seed]["at"], histories[seed]["value"])
+        for seed, of_seed in rows.groupby("seed")  # rows are in the order of seeds
+    ]
+    return rows.assign(**{other: np.concatenate([np.empty(0), *at_epochs])})
 
 
 def interpolated(rows: pd.DataFrame, positions: pd.Series, along: str) -> pd.Series:
@@ -151,6 +215,11 @@ def lowest(values: pd.DataFrame, diverged: pd.DataFrame) -> pd.Series:
     lost = diverged.reindex_like(values).fillna(0) > 0
     kept = values.mask(lost).where((~lost & values.notna()).any(axis=1), values)
     return kept.dropna(how="all").idxmin(axis=1)
+
+
+def profile_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
+    """Values (positions, seeds) of a profile, positions ascending; NaN where a seed lacks one."""
+    return history_of(observations, arm, metric).pivot(index="at", columns="seed", values="value")
 
 
 def finals_of(observations: pd.DataFrame, arms: Iterable[str], metric: str) -> pd.DataFrame:

@@ -65,14 +65,14 @@ def mean_p_value(values: ArrayLike, threshold: float) -> float:
     return float(2 * stats.t.sf(abs(t), interval.n - 1))
 
 
-def equivalence_p_value(values: ArrayLike, margin: float) -> float:
-    """Two-sided t test of the mean against the nearer of -margin and +margin.
+def nearer_p_value(values: ArrayLike, low: float, high: float) -> float:
+    """Two-sided t test of the mean against the nearer of two bounds, one of which may be infinite.
 
-    Inside the margins this is twice the p of two one-sided tests (TOST, Schuirmann 1987), so that
-    p < 0.05 just where the 95 % interval lies inside; outside it tests that the mean is beyond.
+    Between the bounds this is twice the p of two one-sided tests (TOST, Schuirmann 1987), so that
+    p < 0.05 just where the 95 % interval lies between; outside it tests that the mean is beyond.
     """
     mean = mean_interval(values).mean
-    return mean_p_value(values, float(np.copysign(margin, mean)))
+    return mean_p_value(values, low if mean - low < high - mean else high)
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:

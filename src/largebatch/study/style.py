@@ -1,5 +1,6 @@
 """How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
@@ -28,6 +29,8 @@ LOG_FROM = 10.0
 HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
 # Between the first and last setting of a panel, in either width; and between labels of its ticks.
 AXIS_IN, TICK_GAP_IN, TICK_OCTAVES = 2.5, 0.03, 0.6
+# Share of a panel's height that labels of marks get; letters that fit along a panel's shorter side.
+MARK_ROOM, LABEL_LETTERS = 0.07, 34
 
 RC = {
     "axes.grid": True,
@@ -135,9 +138,40 @@ def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
     axis.set_minor_formatter(ticker.NullFormatter())
 
 
+def marks(axes: Axes, positions: dict[str, float]) -> None:
+    """A thin vertical line at each position of x, its label at the top inside the axes, above the data."""
+    if not positions:
+        return
+    to_height, to_value = axes.yaxis.get_transform(), axes.yaxis.get_transform().inverted()
+    low, high = to_height.transform(np.array(axes.get_ylim()))
+    axes.set_ylim(*to_value.transform(np.array([low, high + MARK_ROOM * (high - low)])))
+    for label, position in positions.items():
+        axes.axvline(position, color=GREY, linewidth=0.6, zorder=1)
+        axes.annotate(
+            label,
+            (position, 1),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(1.5, -1),
+            textcoords="offset points",
+            va="top",
+            fontsize=6,
+        )
+
+
+def wrapped(label: str) -> str:
+    """An axis' label in lines that a panel has room for."""
+    return textwrap.fill(label, LABEL_LETTERS)
+
+
 def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
-    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room."""
+    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room.
+
+    A setting of 0, such as the epoch of an event at the start, leaves x linear.
+    """
     settings = np.unique(settings)
+    if settings[0] <= 0:
+        axes.xaxis.set_major_formatter(PLAIN)
+        return
     axes.set_xscale("log", base=2)
     axes.set_xticks(thinned(settings))
     axes.xaxis.set_major_formatter(PLAIN)

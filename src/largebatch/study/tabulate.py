@@ -7,8 +7,9 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.question import METRICS, Table
-from largebatch.study.drawn import seeds, summary
+from largebatch.metrics import METRICS, PROFILE
+from largebatch.question import Table
+from largebatch.study.drawn import needed_for, seeds, summary
 from largebatch.study.reading import Missing, read, reading
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
@@ -27,6 +28,9 @@ TEX = {
     "‖": r"$\|$",
     "−": "$-$",
     "–": "--",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "η": r"$\eta$",
     "₀": "$_0$",
     "⁻": "$^{-}$",
     "≤": r"$\le$",
@@ -43,7 +47,8 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     """
     table = TypeAdapter(Table).validate_python(ask["table"])
     other = table.at.same_updates_as if table.at else None
-    rows = read(observations, {*table.rows.values(), other} - {None}, {*table.metrics, "updates"})
+    metrics = {*table.metrics, *needed_for(table.at)}
+    rows = read(observations, {*table.rows.values(), other} - {None}, metrics)
     cells = cells_of(table, rows)
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
@@ -66,8 +71,10 @@ def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
 
 def values_of(observations: pd.DataFrame, arm: str, metric: str, table: Table) -> pd.Series:
     """One value a seed; none where the arm lacks the metric. An arm that is not there at all is an error."""
+    # only a profile has positions; beside it stand the ends of runs
+    at = None if table.at and table.at.value is not None and metric not in PROFILE else table.at
     try:
-        return reading(observations, arm, metric, table.at)
+        return reading(observations, arm, metric, at)
     except Missing as missing:
         if arm not in set(observations["arm"]):
             raise ValueError(f"table {table.name}: wanted {missing}; got none") from None

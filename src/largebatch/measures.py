@@ -1,0 +1,187 @@
+"""How each measure is made: its settings, under `measures:` of a scale file.
+
+`examples` is always the number of each seed's first training images that a measure looks at.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from largebatch.spec import Count, Positive, Settings
+
+
+def each_once(values: list) -> list:
+    """The values; each is a position in the observations, which holds one number a seed."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"each value once; got {values}")
+    return values
+
+
+Positions = Annotated[list[Positive], Field(min_length=1), AfterValidator(each_once)]
+Counts = Annotated[list[Count], Field(min_length=1), AfterValidator(each_once)]
+
+
+class Curvature(Settings):
+    """Eigenvalues, trace and Frobenius norm of the Hessian of the mean training loss.
+
+    lanczos: batched over seeds, up to `most_products` products with the Hessian or a relative error of
+    `tolerance` (Golub and Van Loan 2013, section 10.1). pyhessian: power iteration (Yao et al. 2020).
+    top: so many eigenvalues from the largest. probes: random vectors for what is estimated, the trace
+    where no exact one is known and the norm (Hutchinson 1990); 0 leaves the norm out.
+    """
+
+    examples: Count
+    backend: Literal["lanczos", "pyhessian"] = "lanczos"
+    top: Count = 1
+    tolerance: Positive = 1e-4
+    most_products: Count = 200
+    probes: Annotated[int, Field(ge=0)] = 10
+    bottom: bool = False
+    per_layer: bool = False
+
+
+class Density(Settings):
+    """Density of the Hessian's eigenvalues by stochastic Lanczos quadrature (Ghorbani et al. 2019).
+
+    On `points` eigenvalues from `low` to `high`, each smoothed by a Gaussian of standard deviation `width`.
+    """
+
+    examples: Count
+    low: float
+    high: float
+    points: Count = 200
+    width: Positive
+    probes: Count = 5
+    steps: Count = 40
+
+    @model_validator(mode="after")
+    def low_is_lower(self):
+        if self.low >= self.high:
+            raise ValueError(f"low below high = {self.high:g}; got {self.low:g}")
+        return self
+
+
+class Agreement(Settings):
+    """How far our top eigenvalue and trace lie from PyHessian's (Yao et al. 2020)."""
+
+    examples: Count
+    eigenvalue_iterations: Count = 200
+    eigenvalue_tolerance: Positive = 1e-3
+    trace_probes: Count = 100
+
+
+class Keskar(Settings):
+    """Sharpness in a box, Metric 2.1 of Keskar et al. 2017, by L-BFGS-B.
+
+    In the whole space, and in a random one of `subspace` dimensions.
+    """
+
+    examples: Count
+    epsilon: Positions = [1e-3, 5e-4]
+    subspace: Count = 100
+    iterations: Count = 10
+
+
+class Ball(Settings):
+    """Worst rise of the loss in a ball (Foret et al. 2021), in one scaled by the weights (Kwon et al. 2021).
+
+    And the mean rise under Gaussian noise of standard deviation `sigma` over so many `directions`.
+    """
+
+    examples: Count
+    rho: Positions = [0.05]
+    adaptive_rho: Positions = [0.5]
+    sigma: Positions = [0.01]
+    steps: Count = 20
+    directions: Count = 20
+
+
+class Surface(Settings):
+    """Loss along random directions, filter-normalised and not (Li et al. 2018).
+
+    On `points` distances up to `reach` both ways; on a plane of `plane_points` x `plane_points`; and its
+    rise at each `radius`.
+    """
+
+    examples: Count
+    reach: Positive = 1.0
+    points: Count = 25
+    plane_points: Count = 15
+    directions: Count = 5
+    radius: Positions = [0.5]
+
+
+class Noise(Settings):
+    """Variance of the mini-batch gradient, and the gradient noise scale (McCandlish et al. 2018).
+
+    The noise scale by its definition, and from the gradient's norm at a `small` and a `large` batch size
+    (appendix A.1).
+    """
+
+    examples: Count
+    batch_sizes: Counts
+    draws: Count = 50
+    small: Count
+    large: Count
+
+    @model_validator(mode="after")
+    def small_is_smaller(self):
+        if self.small >= self.large:
+            raise ValueError(f"small below large = {self.large}; got {self.small}")
+        return self
+
+
+class Rescaling(Settings):
+    """Sharpness of the same function with its layers rescaled by each `alpha` (Dinh et al. 2017)."""
+
+    examples: Count
+    alpha: Positions
+    epsilon: Positive = 1e-3
+    rho: Positive = 0.5
+
+
+class Along(Settings):
+    """Other measures on the snapshots that an arm keeps of its weights along training.
+
+    Among them the top eigenvalue against the stability threshold (Cohen et al. 2021).
+    """
+
+    measures: Annotated[
+        list[Literal["curvature", "noise", "keskar"]], Field(min_length=1), AfterValidator(each_once)
+    ]
+    examples: Count
+    epsilon: Positive = 1e-3
+
+
+class Path(Settings):
+    """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
+
+    On `points` values of alpha from `low` to `high`; the paper has 25. renormalise: BatchNorm statistics
+    are estimated anew at each.
+    """
+
+    points: Annotated[int, Field(ge=25)] = 31
+    low: float = -1.0
+    high: float = 2.0
+    renormalise: bool = True
+
+    @model_validator(mode="after")
+    def low_is_lower(self):
+        if self.low >= self.high:
+            raise ValueError(f"low below high = {self.high:g}; got {self.low:g}")
+        return self
+
+
+class Measures(Settings):
+    """The settings of each measure that a scale makes."""
+
+    curvature: Curvature | None = None
+    density: Density | None = None
+    agreement: Agreement | None = None
+    keskar: Keskar | None = None
+    ball: Ball | None = None
+    surface: Surface | None = None
+    noise: Noise | None = None
+    rescaling: Rescaling | None = None
+    along: Along | None = None
+    path: Path | None = None

@@ -1,0 +1,173 @@
+"""What training, the measures and the paths write, with the text that figures and tables show for it.
+
+An observation is one number of one seed, with a position `at`. What `at` is tells four kinds of
+metrics apart, and thereby how a number is read out of them:
+
+- history: an epoch; recorded at every evaluation while a run is trained;
+- end: none; one value a run;
+- profile: a position of the metric's own, such as an epsilon, a radius, an alpha or an eigenvalue;
+- by epoch: an epoch too, but one at which a snapshot of the weights was kept and then measured.
+"""
+
+from difflib import get_close_matches
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
+
+
+class Written(NamedTuple):
+    """The metrics that one source writes, metric -> label, by their kind."""
+
+    history: dict[str, str] = {}
+    end: dict[str, str] = {}
+    profile: dict[str, str] = {}
+    by_epoch: dict[str, str] = {}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {metric: label for kind in self for metric, label in kind.items()}
+
+
+def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
+    """The same metrics measured on snapshots along training."""
+    return {f"{metric}_by_epoch": label for metric, label in metrics.items()}
+
+
+TRAINING = Written(
+    history={
+        "train_loss_nats": "training loss (nats)",
+        "train_error_percent": "training error (%)",
+        "train_accuracy_percent": "training accuracy (%)",
+        "train_squared_error": "training squared error",
+        "validation_loss_nats": "validation loss (nats)",
+        "validation_error_percent": "validation error (%)",
+        "validation_accuracy_percent": "validation accuracy (%)",
+        "test_loss_nats": "test loss (nats)",
+        "test_error_percent": "test error (%)",
+        "test_accuracy_percent": "test accuracy (%)",
+        "distance_from_start": "distance from start ‖w − w₀‖",
+        "updates": "updates",
+        "learning_rate": "learning rate",
+    },
+    end={
+        "peak_learning_rate": "peak learning rate",
+        "diverged": "diverged (share of seeds)",
+    },
+)
+
+CURVATURE = Written(
+    end={
+        "hessian_top_eigenvalue": "top Hessian eigenvalue",
+        "hessian_bottom_eigenvalue": "bottom Hessian eigenvalue",
+        "hessian_trace": "Hessian trace",
+        "hessian_trace_se": "standard error of the Hessian trace",
+        "hessian_frobenius_norm": "Frobenius norm of the Hessian",
+        "hessian_frobenius_norm_se": "standard error of the Frobenius norm",
+    },
+    profile={
+        "hessian_eigenvalue": "Hessian eigenvalue",  # at: rank, the largest is 1
+        "layer_top_eigenvalue": "top Hessian eigenvalue of the layer",  # at: number of the weight tensor
+        "layer_trace": "Hessian trace of the layer",
+    },
+)
+NOISE = Written(
+    end={
+        "gradient_noise_scale": "gradient noise scale (examples)",
+        "gradient_noise_scale_two_batch": "gradient noise scale, two batch sizes (examples)",
+        "per_example_gradient_variance": "variance of the per-example gradient",
+    },
+    profile={"gradient_variance": "variance of the mini-batch gradient"},  # at: batch size
+)
+KESKAR = Written(
+    profile={  # at: epsilon
+        "sharpness_percent": "sharpness, Metric 2.1 (%)",
+        "subspace_sharpness_percent": "sharpness in a random subspace (%)",
+    }
+)
+
+# What is measured on the weights of one run.
+MEASURED = {
+    "curvature": CURVATURE,
+    "density": Written(profile={"hessian_density": "density of Hessian eigenvalues"}),  # at: eigenvalue
+    "agreement": Written(
+        end={
+            "pyhessian_top_eigenvalue": "top Hessian eigenvalue by PyHessian",
+            "pyhessian_trace": "Hessian trace by PyHessian",
+            "eigenvalue_difference_percent": "difference of the top eigenvalues (%)",
+            "eigenvalue_tolerance_percent": "tolerance of the top eigenvalue (%)",
+            "trace_difference_percent": "difference of the traces (%)",
+            "trace_tolerance_percent": "tolerance of the trace (%)",
+        }
+    ),
+    "keskar": KESKAR,
+    "ball": Written(
+        profile={
+            "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
+            "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
+            "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
+        }
+    ),
+    "surface": Written(
+        profile={
+            "surface_loss_nats": "loss, filter-normalised (nats)",  # at: distance
+            "plain_surface_loss_nats": "loss, not normalised (nats)",
+            "surface_rise_nats": "rise of the loss, filter-normalised (nats)",  # at: radius
+            "plain_surface_rise_nats": "rise of the loss, not normalised (nats)",
+            "plane_loss_nats": "loss (nats)",  # at: index of the grid point
+            "plane_x": "distance in the first direction",
+            "plane_y": "distance in the second direction",
+        }
+    ),
+    "noise": NOISE,
+    "rescaling": Written(
+        profile={  # at: alpha, the factor by which layers are rescaled
+            "rescaled_top_eigenvalue": "top Hessian eigenvalue, rescaled net",
+            "rescaled_sharpness_percent": "sharpness, Metric 2.1, rescaled net (%)",
+            "rescaled_adaptive_sharpness_nats": "adaptive sharpness, rescaled net (nats)",
+            "rescaled_logit_change": "largest change of a logit by rescaling",
+        }
+    ),
+    "along": Written(
+        end={"stability_threshold": "stability threshold (2 + 2β)/η"},
+        by_epoch=by_epoch(CURVATURE.end | NOISE.end | KESKAR.profile)
+        | {"stability_ratio_by_epoch": "top eigenvalue / stability threshold"},
+    ),
+}
+# What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
+BETWEEN = Written(
+    end={
+        "distance_between_minima": "distance between the minima",
+        "path_rise_ratio": "rise of the loss beyond LB / beyond SB, line",
+        "arc_rise_ratio": "rise of the loss beyond LB / beyond SB, arc",
+    },
+    profile={
+        "path_loss_nats": "training loss on the line (nats)",
+        "path_accuracy_percent": "training accuracy on the line (%)",
+        "path_test_loss_nats": "test loss on the line (nats)",
+        "path_test_accuracy_percent": "test accuracy on the line (%)",
+        "arc_loss_nats": "training loss on the arc (nats)",
+        "arc_accuracy_percent": "training accuracy on the arc (%)",
+        "arc_test_loss_nats": "test loss on the arc (nats)",
+        "arc_test_accuracy_percent": "test accuracy on the arc (%)",
+    },
+)
+
+SOURCES = (TRAINING, *MEASURED.values(), BETWEEN)
+METRICS = {metric: label for source in SOURCES for metric, label in source.labels.items()}
+HISTORY, END, PROFILE, BY_EPOCH = (
+    frozenset(metric for source in SOURCES for metric in getattr(source, kind)) for kind in Written._fields
+)
+# measure -> its metrics
+MEASURES = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
+PATH_METRICS = frozenset(BETWEEN.labels)
+
+
+def known(metric: str) -> str:
+    """The metric, if there is one of that name; else an error with the nearest, as there are many."""
+    if metric not in METRICS:
+        near = get_close_matches(metric, METRICS, n=3, cutoff=0.0)
+        raise ValueError(f"a metric such as {near}; got {metric!r}")
+    return metric
+
+
+Metric = Annotated[str, AfterValidator(known)]

@@ -1,0 +1,44 @@
+"""Every metric has one name, one label and one kind."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from largebatch import metrics
+from largebatch.metrics import BY_EPOCH, END, HISTORY, MEASURES, METRICS, PATH_METRICS, PROFILE, Metric
+
+
+def test_each_metric_is_of_one_kind():
+    kinds = (HISTORY, END, PROFILE, BY_EPOCH)
+    assert sum(map(len, kinds)) == len(METRICS)
+    assert frozenset().union(*kinds) == METRICS.keys()
+
+
+def test_each_metric_comes_from_one_source():
+    names = [metric for source in metrics.SOURCES for metric in source.labels]
+    assert len(names) == len(set(names))
+    assert PATH_METRICS.isdisjoint(metric for measured in MEASURES.values() for metric in measured)
+
+
+def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
+    """With the suffix, and for Keskar's measure at one epsilon instead of several."""
+    plain = {metric.removesuffix("_by_epoch") for metric in BY_EPOCH} - {"stability_ratio"}
+    of_end = {*metrics.CURVATURE.end, *metrics.NOISE.end}
+    assert plain == of_end | {"sharpness_percent", "subspace_sharpness_percent"}
+    assert all(METRICS[metric] == METRICS[f"{metric}_by_epoch"] for metric in plain)
+    assert set(MEASURES["along"]) == BY_EPOCH | {"stability_threshold"}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_label_says_the_unit_that_the_name_says(metric):
+    unit = {"nats": "(nats)", "percent": "(%)"}
+    plain = metric.removesuffix("_by_epoch")
+    wanted = [text for ending, text in unit.items() if plain.endswith(f"_{ending}")]
+    assert all(METRICS[metric].endswith(text) for text in wanted)
+    assert 0 < len(METRICS[metric]) <= 50
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest():
+    with pytest.raises(
+        ValidationError, match=r"a metric such as \['hessian_trace', .*\]; got 'hesian_trace'"
+    ):
+        TypeAdapter(Metric).validate_python("hesian_trace")
