@@ -27,6 +27,8 @@ ARMS = STUDY.arms
 wildcard_constraints:
     experiment="|".join(experiment.name for experiment in STUDY.experiments),
     arm="[^/]+",
+    start="[^/_]+",
+    end="[^/_]+",
     measure="|".join(MEASURES),
 
 

@@ -128,7 +128,7 @@ MISTAKES = {
         SMOKE,
         {"measures/sharpness": {}},
         "measures.sharpness",
-        r"a key among \['agreement', 'along', 'ball', 'curvature', .*\]",
+        r"a key among \['agreement', 'ball', 'curvature', 'curvature_by_epoch', .*\]",
         "'sharpness'",
     ),
     "a measure that is a number": (

@@ -18,7 +18,7 @@ MEASURES = Measures.model_validate(
     {
         "curvature": {"examples": 64},
         "keskar": {"examples": 64},
-        "along": {"measures": ["curvature"], "examples": 64},
+        "curvature_by_epoch": {"examples": 64},
         "path": {},
     }
 )
@@ -260,8 +260,8 @@ MISTAKES = {
         "paths.line: wanted two different runs; got 'adam.small' and 'adam.small', the same",
     ),
     "metric of a path on an arm": (
-        LINE | claim("level", metric="path_rise_ratio", expect={"above": 1.0}, a={"arm": "adam.small"}),
-        "claims[X1].a.arm: wanted a path for path_rise_ratio; got 'adam.small', an arm",
+        LINE | claim("level", metric="path_rise_behind_nats", expect={"above": 1.0}, a={"arm": "adam.small"}),
+        "claims[X1].a.arm: wanted a path for path_rise_behind_nats; got 'adam.small', an arm",
     ),
     "metric of an arm on a path": (
         LINE | claim("level", metric="test_loss_nats", expect={"above": 1.0}, a={"arm": "line"}),
@@ -298,8 +298,8 @@ MISTAKES = {
         "got ['sweep_sgd[batch_size=4]', 'sweep_sgd[batch_size=26]'] without",
     ),
     "arm that keeps no snapshots": (
-        {"measures": PARSED["keskar"]["measures"] | {"along": ["adam.small"]}},
-        "measures.along: wanted arms with snapshots_at_epochs; got 'adam.small' without",
+        {"measures": PARSED["keskar"]["measures"] | {"curvature_by_epoch": ["adam.small"]}},
+        "measures.curvature_by_epoch: wanted arms with snapshots_at_epochs; got 'adam.small' without",
     ),
     "loss that an arm does not have": (
         figure("curves", "adam.small", x="epoch", y=["train_squared_error"]),
@@ -374,7 +374,7 @@ def test_what_profiles_and_paths_are_for():
     right = (
         claim("ratio", **ratio),
         claim("ratio", metric=BOX, expect={"above": 1.0}, **{s: v | BOX_AT for s, v in SIDES.items()}),
-        claim("level", metric="path_rise_ratio", expect={"above": 1.0}, a={"arm": "line"}),
+        claim("level", metric="path_rise_behind_nats", expect={"above": 1.0}, a={"arm": "line"}),
         claim("slope", metric=BOX, expect={"above": 1.0}, arm="adam.small"),
         claim("slope", metric="arc_loss_nats", expect={"above": 1.0}, arm="line"),
         claim(

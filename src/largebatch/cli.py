@@ -60,16 +60,59 @@ def train(a: argparse.Namespace) -> None:
 
 
 def measure(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays, read_json, write_observations
-    from largebatch.lab.measure import measure
+    from largebatch.files import read_arrays, read_snapshots
+    from largebatch.lab.measure import measure, measure_by_epoch
+
+    start = time.monotonic()
+    arm, seeds = trained_in(a.run)
+    dataset, options = dataset_for(arm, a.data, a.threads), json.loads(a.options)
+    base = a.measure.removesuffix("_by_epoch")
+    if base != a.measure:
+        snapshots = read_snapshots(a.run / "snapshots.safetensors")
+        rows = measure_by_epoch(base, options, arm, snapshots, dataset)
+    else:
+        weights = read_arrays(a.run / "weights.safetensors")
+        rows = measure(a.measure, options, arm, seeds, weights, dataset)
+    write_measured(a, rows, {"measure": a.measure, **options}, start)
+
+
+def path(a: argparse.Namespace) -> None:
+    from largebatch.files import read_arrays
+    from largebatch.lab.measure import measure_path
+
+    start, options = time.monotonic(), json.loads(a.options)
+    (arm, seeds), (other, _) = ends = [trained_in(run) for run in (a.start, a.end)]
+    weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
+    dataset = dataset_for(arm, a.data, a.threads)
+    rows = measure_path((arm, other), seeds, weights, dataset, **options)
+    write_measured(a, rows, {"path": [end.id for end, _ in ends], **options}, start)
+
+
+def trained_in(run: Path):
+    """The arm and the seeds of a finished run."""
+    from largebatch.files import read_json
     from largebatch.spec import Arm
 
-    spec = read_json(a.run / "spec.json")
-    arm = Arm.model_validate(spec["arm"])
-    weights = read_arrays(a.run / "weights.safetensors")
-    dataset = dataset_for(arm, a.data, a.threads)
-    rows = measure(a.measure, json.loads(a.options), arm, spec["seeds"], weights, dataset)
-    write_observations(a.out, rows)
+    spec = read_json(run / "spec.json")
+    return Arm.model_validate(spec["arm"]), spec["seeds"]
+
+
+def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: float) -> None:
+    """Write what a measure gave, with where it comes from."""
+    from largebatch.files import checksum, write_observations
+    from largebatch.lab import device
+    from largebatch.provenance import provenance
+
+    inputs, seconds = {a.data.name: checksum(a.data)}, time.monotonic() - start
+    found = provenance(
+        "measure",
+        settings,
+        inputs,
+        device=device.current(),
+        seconds=seconds,
+        peak_memory_mib=peak_mib(),
+    )
+    write_observations(a.out, rows, found)
 
 
 def dataset_for(arm, path: Path, threads: int):
@@ -173,6 +216,19 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
             "--measure": TEXT,
             "--options": TEXT,
             "--run": PATH,
+            "--data": PATH,
+            "--out": PATH,
+            "--threads": COUNT,
+        },
+    ),
+    "path": (
+        path,
+        "measure between the minima of two runs",
+        "lab",
+        {
+            "--options": TEXT,
+            "--start": PATH,
+            "--end": PATH,
             "--data": PATH,
             "--out": PATH,
             "--threads": COUNT,

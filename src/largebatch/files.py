@@ -32,6 +32,8 @@ OBSERVATIONS = pa.schema(
     ]
 )
 
+PROVENANCE = b"largebatch"
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -60,12 +62,19 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def write_observations(path: Path, rows: Iterable[Observation]) -> None:
-    """Parquet of seed, metric, at, value."""
+def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:
+    """Parquet of seed, metric, at, value; where they come from stands in the file's metadata."""
     columns = list(zip(*rows, strict=True)) or [[], [], [], []]
     table = pa.table([pa.array(c, f.type) for c, f in zip(columns, OBSERVATIONS, strict=True)], OBSERVATIONS)
+    if provenance is not None:
+        table = table.replace_schema_metadata({PROVENANCE: json.dumps(provenance, sort_keys=True)})
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def read_provenance(path: Path) -> dict:
+    """Where the observations at `path` come from; empty if they do not say."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))
 
 
 def read_observations(path: Path) -> pa.Table:

@@ -27,7 +27,7 @@ class Curvature(Settings):
     lanczos: batched over seeds, up to `most_products` products with the Hessian or a relative error of
     `tolerance` (Golub and Van Loan 2013, section 10.1). pyhessian: power iteration (Yao et al. 2020).
     top: so many eigenvalues from the largest. probes: random vectors for what is estimated, the trace
-    where no exact one is known and the norm (Hutchinson 1990); 0 leaves the norm out.
+    where no exact one is known and the norm (Epperly et al. 2024); 0 leaves these out.
     """
 
     examples: Count
@@ -140,19 +140,6 @@ class Rescaling(Settings):
     rho: Positive = 0.5
 
 
-class Along(Settings):
-    """Other measures on the snapshots that an arm keeps of its weights along training.
-
-    Among them the top eigenvalue against the stability threshold (Cohen et al. 2021).
-    """
-
-    measures: Annotated[
-        list[Literal["curvature", "noise", "keskar"]], Field(min_length=1), AfterValidator(each_once)
-    ]
-    examples: Count
-    epsilon: Positive = 1e-3
-
-
 class Path(Settings):
     """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
 
@@ -183,5 +170,16 @@ class Measures(Settings):
     surface: Surface | None = None
     noise: Noise | None = None
     rescaling: Rescaling | None = None
-    along: Along | None = None
+    # On the snapshots that an arm keeps of its weights along training; with curvature also the top
+    # eigenvalue against the stability threshold (Cohen et al. 2021).
+    curvature_by_epoch: Curvature | None = None
+    keskar_by_epoch: Keskar | None = None
+    noise_by_epoch: Noise | None = None
     path: Path | None = None
+
+    @model_validator(mode="after")
+    def one_number_an_epoch(self):
+        epsilon = self.keskar_by_epoch.epsilon if self.keskar_by_epoch else []
+        if len(epsilon) > 1:
+            raise ValueError(f"keskar_by_epoch.epsilon of one value; got {epsilon}")
+        return self

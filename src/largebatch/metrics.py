@@ -59,9 +59,12 @@ CURVATURE = Written(
     end={
         "hessian_top_eigenvalue": "top Hessian eigenvalue",
         "hessian_bottom_eigenvalue": "bottom Hessian eigenvalue",
+        "hessian_top_eigenvalue_products": "products with the Hessian for its top eigenvalue",
         "hessian_trace": "Hessian trace",
+        "hessian_trace_products": "products with the Hessian for its trace (0: exact)",
         "hessian_trace_se": "standard error of the Hessian trace",
         "hessian_frobenius_norm": "Frobenius norm of the Hessian",
+        "hessian_frobenius_norm_products": "products with the Hessian for its norm",
         "hessian_frobenius_norm_se": "standard error of the Frobenius norm",
     },
     profile={
@@ -105,6 +108,7 @@ MEASURED = {
             "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
             "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
             "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
+            "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
         }
     ),
     "surface": Written(
@@ -127,18 +131,22 @@ MEASURED = {
             "rescaled_logit_change": "largest change of a logit by rescaling",
         }
     ),
-    "along": Written(
+    "curvature_by_epoch": Written(
         end={"stability_threshold": "stability threshold (2 + 2β)/η"},
-        by_epoch=by_epoch(CURVATURE.end | NOISE.end | KESKAR.profile)
+        by_epoch=by_epoch(CURVATURE.end)
         | {"stability_ratio_by_epoch": "top eigenvalue / stability threshold"},
     ),
+    "keskar_by_epoch": Written(by_epoch=by_epoch(KESKAR.profile)),
+    "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
 }
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
 BETWEEN = Written(
     end={
         "distance_between_minima": "distance between the minima",
-        "path_rise_ratio": "rise of the loss beyond LB / beyond SB, line",
-        "arc_rise_ratio": "rise of the loss beyond LB / beyond SB, arc",
+        "path_rise_before_nats": "rise of the loss before the line (nats)",
+        "path_rise_behind_nats": "rise of the loss behind the line (nats)",
+        "arc_rise_before_nats": "rise of the loss before the arc (nats)",
+        "arc_rise_behind_nats": "rise of the loss behind the arc (nats)",
     },
     profile={
         "path_loss_nats": "training loss on the line (nats)",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from largebatch.metrics import MEASURES, Metric
+from largebatch.metrics import MEASURES, PROFILE, Metric
 from largebatch.spec import Count, Positive, Settings, Share
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -53,6 +53,10 @@ class At(Settings):
         if len(given) != 1:
             raise ValueError(f"exactly one of {', '.join(type(self).model_fields)}; got {given}")
         return self
+
+    def of(self, metric: str) -> "At | None":
+        """Where this metric is read: only a profile has positions; beside it stand the ends of runs."""
+        return None if self.value is not None and metric not in PROFILE else self
 
 
 class Operand(Settings):

@@ -145,10 +145,11 @@ def mistakes_in_paths(question: Question, groups: "dict[str, Group]") -> Iterato
 
 def mistakes_in_snapshots(question: Question, groups: "dict[str, Group]") -> Iterator[str]:
     """Whether the arms that are measured along training keep snapshots of it."""
-    for name in question.measures.get("along", []):
+    named = [(m, name) for m, names in question.measures.items() if m.endswith("_by_epoch") for name in names]
+    for measure, name in named:
         for member in groups[name].members if name in groups else ():
             if not member.arm.snapshots_at_epochs:
-                yield f"measures.along: wanted arms with snapshots_at_epochs; got {member.name!r} without"
+                yield f"measures.{measure}: wanted arms with snapshots_at_epochs; got {member.name!r} without"
 
 
 def mistakes_in_expectation(claim: Claim) -> Iterator[str]:
@@ -236,8 +237,11 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
     at = getattr(figure, "at", None)
     own, read = WHOLE.get(figure.kind, ((), way_of_reading(at)))
     named = getattr(figure, "y", own)
+    named = [named] if isinstance(named, str) else named
+    beside_profile = read == "value" and not PROFILE.isdisjoint(named)
     needs = figure.x if figure.kind == "against_setting" else "one"
-    for metric in [named] if isinstance(named, str) else named:
+    for metric in named:
+        read = way_of_reading(at.of(metric)) if beside_profile else read
         for label, arm in figure.lines.items():
             yield Use(f"{key}.lines.{label}", arm, metric, needs, read)
         if figure.kind == "against_setting" and figure.baseline:

@@ -33,8 +33,7 @@ def test_trace_is_exact_and_the_norm_within_its_error(name, dataset):
 
 def test_without_an_exact_trace_probes_are_needed(dataset):
     hessians, landscape = dense_of("tanh", dataset)
-    with pytest.raises(ValueError, match="wanted probes"):
-        curvature.trace_and_norm(landscape, streams(2), probes=0)
+    assert curvature.trace_and_norm(landscape, streams(2), probes=0) == (None, None)
     trace, _ = curvature.trace_and_norm(landscape, streams(2), probes=30)
     for s, dense in enumerate(hessians):
         assert abs(trace.value[s] - dense.trace()) <= 6 * trace.error[s]

@@ -209,8 +209,8 @@ def test_bounds_of_a_ratio_are_ratios(two_arms, verdict, factor, wanted):
 
 @pytest.mark.parametrize(("centre", "wanted"), [(3.0, "supported"), (1.0, "contradicted")])
 def test_level(helpers, verdict, centre, wanted):
-    rows = helpers.arm("a", {"path_rise_ratio": centre + NOISE, "diverged": [0, 0, 0, 0, 0]})
-    found = verdict(rows, claim("level", {"above": 2.0}, metric="path_rise_ratio", a={"arm": "a"}))
+    rows = helpers.arm("a", {"path_rise_behind_nats": centre + NOISE, "diverged": [0, 0, 0, 0, 0]})
+    found = verdict(rows, claim("level", {"above": 2.0}, metric="path_rise_behind_nats", a={"arm": "a"}))
     interval = stats.ttest_1samp(centre + NOISE, 2.0).confidence_interval(0.95)
     assert found["verdict"] == wanted
     assert found[["n", "estimate", "low", "high"]].tolist() == pytest.approx(

@@ -98,7 +98,7 @@ def test_snapshots_are_read_on_the_clock_of_the_run(snapshots, at, value):
 
 def test_a_profile_is_read_at_its_position(helpers):
     positions = {0.0: [1, 2], 0.1 * 3: [3, 4], 1.0: [5, None]}
-    rows = helpers.arm("a", {"path_loss_nats": positions, "path_rise_ratio": [1, 2]})
+    rows = helpers.arm("a", {"path_loss_nats": positions, "path_rise_behind_nats": [1, 2]})
 
     def at(value, metric="path_loss_nats"):
         return reading.reading(rows, "a", metric, At(value=value)).tolist()
@@ -108,8 +108,8 @@ def test_a_profile_is_read_at_its_position(helpers):
     assert at(1.0) == [5]
     with pytest.raises(reading.Missing, match=r"path_loss_nats of arm a at 0.5 \(known at 0, 0.3, 1\)"):
         at(0.5)
-    with pytest.raises(reading.Missing, match=r"path_rise_ratio of arm a at 0 \(known at its end\)"):
-        at(0.0, "path_rise_ratio")
+    with pytest.raises(reading.Missing, match=r"path_rise_behind_nats of arm a at 0 \(known at its end\)"):
+        at(0.0, "path_rise_behind_nats")
     assert reading.profile_of(rows, "a", "path_loss_nats").loc[1.0].isna().tolist() == [False, True]
 
 

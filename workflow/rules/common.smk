@@ -5,9 +5,18 @@ FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex")
 
 
-def data_file(wildcards):
+def data_of(arm):
     """The tensor file that an arm is trained on."""
-    return f"{RESULTS}/data/{ARMS[wildcards.arm].data.name}.safetensors"
+    return f"{RESULTS}/data/{arm.data.name}.safetensors"
+
+
+def data_file(wildcards):
+    return data_of(ARMS[wildcards.arm])
+
+
+def options_of(measure):
+    """The settings of a measure as JSON."""
+    return getattr(STUDY.measures, measure).model_dump_json()
 
 
 def runs_of(wildcards):

@@ -1,10 +1,11 @@
-# One job an arm and measure.
+# One job an arm and measure, and one a path between two arms.
 
 
 rule measure:
     input:
         spec=f"{RESULTS}/runs/{{arm}}/spec.json",
         weights=f"{RESULTS}/runs/{{arm}}/weights.safetensors",
+        snapshots=f"{RESULTS}/runs/{{arm}}/snapshots.safetensors",
         data=data_file,
     output:
         f"{RESULTS}/runs/{{arm}}/{{measure}}.parquet",
@@ -14,8 +15,28 @@ rule measure:
         f"{LOGS}/benchmarks/measure/{{arm}}-{{measure}}.tsv"
     threads: STUDY.threads
     params:
-        options=lambda wildcards: getattr(STUDY.measures, wildcards.measure).model_dump_json(),
+        options=lambda wildcards: options_of(wildcards.measure),
         code=code_digest("measure"),
     shell:
         "largebatch measure --measure {wildcards.measure} --options {params.options:q}"
         " --run $(dirname {input.spec}) --data {input.data} --out {output} --threads {threads} 2> {log}"
+
+
+rule path:
+    input:
+        start=f"{RESULTS}/runs/{{start}}/weights.safetensors",
+        end=f"{RESULTS}/runs/{{end}}/weights.safetensors",
+        data=lambda wildcards: data_of(ARMS[wildcards.start]),
+    output:
+        f"{RESULTS}/paths/{{start}}_to_{{end}}.parquet",
+    log:
+        f"{LOGS}/path/{{start}}_to_{{end}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/path/{{start}}_to_{{end}}.tsv"
+    threads: STUDY.threads
+    params:
+        options=lambda wildcards: options_of("path"),
+        code=code_digest("measure"),
+    shell:
+        "largebatch path --options {params.options:q} --start $(dirname {input.start})"
+        " --end $(dirname {input.end}) --data {input.data} --out {output} --threads {threads} 2> {log}"

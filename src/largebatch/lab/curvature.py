@@ -72,14 +72,12 @@ def bottom(
     )
 
 
-def trace_and_norm(landscape: Landscape, streams: Streams, probes: int) -> tuple[Estimate, Estimate | None]:
-    """Trace of the Hessian, and its Frobenius norm √(Σ λ²); with 0 probes no norm.
+def trace_and_norm(landscape: Landscape, streams: Streams, probes: int) -> tuple[Estimate | None, Estimate | None]:
+    """Trace of the Hessian, and its Frobenius norm √(Σ λ²); with 0 probes nothing is estimated.
 
     The trace is exact, with error and products 0, where the net allows it.
     """
     exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
-    if exact is None and not probes:
-        raise ValueError("trace: wanted probes, as this net has no exact trace; got 0")
     known = None if exact is None else Estimate(exact, torch.zeros_like(exact), 0)
     if not probes:
         return known, None

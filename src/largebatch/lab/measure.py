@@ -1,58 +1,396 @@
 """Measure trained weights: each measure gives observations for every seed of an arm."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from largebatch.files import Observation
-from largebatch.lab import models
-from largebatch.lab.curvature import top_eigenvalue, trace
+from largebatch.lab import curvature, models, noise, paths, reference, sharpness, surface
 from largebatch.lab.data import Dataset, Splits
-from largebatch.lab.randomness import stream_seed
+from largebatch.lab.landscape import Landscape
+from largebatch.lab.randomness import generator, stream_seed
+from largebatch.lab.rescaling import rescaled
+from largebatch.lab.stack import Stacked, stack
+from largebatch.metrics import BY_EPOCH
 from largebatch.spec import Arm
 
+Weights = dict[str, np.ndarray]  # plain name -> (s, ...)
 
-def curvature(
-    seed: int,
-    model: nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+# Weights of so many seeds are measured together: of small nets all, of large ones one after another.
+TOGETHER_BYTES = 16 << 20
+# Gradients of each ascent to a rescaled net's adaptive sharpness.
+RESCALED_STEPS = 20
+
+
+@dataclass
+class Nets:
+    """What a measure is given: an arm's nets of some seeds, at given weights, in evaluation mode."""
+
+    arm: Arm
+    seeds: list[int]
+    weights: Weights
+    dataset: Dataset
+
+    def __post_init__(self):
+        data = self.arm.data
+        splits = Splits(self.dataset, self.seeds, data.train, data.validation, data.test)
+        self.train, self.test = (splits.examples(splits.rows[part]) for part in ("train", "test"))
+
+    def plain(self, lane: int) -> torch.nn.Module:
+        """The plain net of one seed."""
+        net = self.untrained(self.seeds[lane])
+        counters = {n: b for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
+        net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
+        return net.to(self.dataset.images.device, self.dataset.images.dtype).eval()
+
+    def untrained(self, seed: int) -> torch.nn.Module:
+        """The plain net of one seed with its initial weights."""
+        options = self.arm.model.model_dump(exclude={"name"})
+        return models.build(
+            seed, self.arm.model.name, self.dataset.shape, self.dataset.classes, **options
+        ).eval()
+
+    def stacked(self) -> Stacked:
+        """All nets as one module."""
+        return stack([self.plain(lane) for lane in range(len(self.seeds))]).eval()
+
+    def examples(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first training images (s, count, c, h, w) and labels (s, count)."""
+        return tuple(part[:, :count] for part in self.train)
+
+    def landscape(self, examples: int, dtype: torch.dtype | None = None) -> Landscape:
+        """The mean loss on the first training examples as a function of the weights."""
+        images, labels = self.examples(examples)
+        dtype = dtype or images.dtype
+        return Landscape(self.stacked().to(dtype), images.to(dtype), labels, self.arm.loss)
+
+    def streams(self, purpose: str) -> list[torch.Generator]:
+        return [generator(seed, purpose) for seed in self.seeds]
+
+    def each(self, value: float) -> torch.Tensor:
+        """The same value for every seed; (s,)."""
+        return torch.full((len(self.seeds),), float(value), dtype=torch.float64)
+
+    def rows(self, metric: str, at: float | None, values: torch.Tensor) -> Iterator[Observation]:
+        """One observation a seed; values: (s,)."""
+        for seed, value in zip(self.seeds, values.tolist(), strict=True):
+            yield Observation(seed, metric, at, value)
+
+
+def measure_curvature(nets: Nets, backend: str, **options) -> Iterator[Observation]:
+    """Eigenvalues, trace and Frobenius norm of the Hessian."""
+    yield from CURVATURES[backend](nets, **options)
+
+
+def by_lanczos(
+    nets: Nets,
     examples: int,
-    eigenvalue_iterations: int,
-    eigenvalue_tolerance: float,
-    trace_probes: int,
+    top: int,
+    tolerance: float,
+    most_products: int,
+    probes: int,
+    bottom: bool,
+    per_layer: bool,
 ) -> Iterator[Observation]:
-    """Top eigenvalue and trace of the Hessian of the mean loss on the first training `examples`."""
-    images, labels = images[:examples], labels[:examples]
-    stream = stream_seed(seed, "curvature")
-    top = top_eigenvalue(model, images, labels, eigenvalue_iterations, eigenvalue_tolerance, stream)
-    yield Observation(seed, "hessian_top_eigenvalue", None, top)
-    yield Observation(seed, "hessian_trace", None, trace(model, images, labels, trace_probes, stream))
+    landscape, streams = nets.landscape(examples), nets.streams("curvature")
+    found = curvature.top(landscape, streams, top, tolerance, most_products)
+    yield from nets.rows("hessian_top_eigenvalue", None, found.values[:, 0])
+    yield from nets.rows("hessian_top_eigenvalue_products", None, nets.each(found.products))
+    if top > 1:
+        for rank, values in enumerate(found.values.T, start=1):
+            yield from nets.rows("hessian_eigenvalue", rank, values)
+    if bottom:
+        lowest = curvature.bottom(landscape, streams, tolerance, most_products)
+        yield from nets.rows("hessian_bottom_eigenvalue", None, lowest.values[:, 0])
+    trace, norm = curvature.trace_and_norm(landscape, streams, probes)
+    for metric, estimate in (("hessian_trace", trace), ("hessian_frobenius_norm", norm)):
+        if estimate is not None:
+            yield from nets.rows(metric, None, estimate.value)
+            yield from nets.rows(f"{metric}_se", None, estimate.error)
+            yield from nets.rows(f"{metric}_products", None, nets.each(estimate.products))
+    if per_layer:
+        traces = curvature.layer_traces(landscape, streams, probes)
+        tops = curvature.layer_top_eigenvalues(landscape, streams, tolerance, most_products)
+        for number in range(len(traces)):
+            yield from nets.rows("layer_trace", number, traces[number])
+            yield from nets.rows("layer_top_eigenvalue", number, tops[number])
 
 
-MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {"curvature": curvature}
+def by_pyhessian(
+    nets: Nets, examples: int, tolerance: float, most_products: int, probes: int, **_unused
+) -> Iterator[Observation]:
+    """What PyHessian knows: the eigenvalue largest in magnitude, and the trace by Hutchinson's estimator."""
+    for lane, seed in enumerate(nets.seeds):
+        net, stream = nets.plain(lane), stream_seed(seed, "curvature")
+        images, labels = (part[lane] for part in nets.examples(examples))
+        top = reference.top_eigenvalue(net, images, labels, most_products, tolerance, stream)
+        yield Observation(seed, "hessian_top_eigenvalue", None, top)
+        value, error = reference.trace(net, images, labels, probes, stream)
+        yield Observation(seed, "hessian_trace", None, value)
+        yield Observation(seed, "hessian_trace_se", None, error)
+
+
+CURVATURES: dict[str, Callable[..., Iterator[Observation]]] = {
+    "lanczos": by_lanczos,
+    "pyhessian": by_pyhessian,
+}
+
+
+def measure_agreement(
+    nets: Nets, examples: int, eigenvalue_iterations: int, eigenvalue_tolerance: float, trace_probes: int
+) -> Iterator[Observation]:
+    """PyHessian's eigenvalue and trace, how far they lie from ours, and how far they may.
+
+    Power iteration stops when two steps differ by less than its tolerance, which bounds no error; ten
+    times that is allowed. Of the trace, four standard errors of PyHessian's mean.
+    """
+    landscape, streams = nets.landscape(examples), nets.streams("curvature")
+    ours = curvature.top(landscape, streams).values[:, 0].tolist()
+    exact, _ = curvature.trace_and_norm(landscape, streams, 0)
+    trace = (exact or curvature.trace_and_norm(landscape, streams, trace_probes)[0]).value.tolist()
+    for lane, seed in enumerate(nets.seeds):
+        net, stream = nets.plain(lane), stream_seed(seed, "curvature")
+        images, labels = (part[lane] for part in nets.examples(examples))
+        top = reference.top_eigenvalue(
+            net, images, labels, eigenvalue_iterations, eigenvalue_tolerance, stream
+        )
+        value, error = reference.trace(net, images, labels, trace_probes, stream)
+        for metric, number in (
+            ("pyhessian_top_eigenvalue", top),
+            ("eigenvalue_difference_percent", 100 * abs(top - ours[lane]) / ours[lane]),
+            ("eigenvalue_tolerance_percent", 100 * 10 * eigenvalue_tolerance),
+            ("pyhessian_trace", value),
+            ("trace_difference_percent", 100 * abs(value - trace[lane]) / trace[lane]),
+            ("trace_tolerance_percent", 100 * 4 * error / trace[lane]),
+        ):
+            yield Observation(seed, metric, None, number)
+
+
+def measure_density(
+    nets: Nets, examples: int, low: float, high: float, points: int, width: float, probes: int, steps: int
+) -> Iterator[Observation]:
+    """Density of the Hessian's eigenvalues on an even grid."""
+    grid = torch.linspace(low, high, points, dtype=torch.float64)
+    landscape, streams = nets.landscape(examples), nets.streams("curvature")
+    found = curvature.density(landscape, streams, grid, width, probes, steps)
+    for eigenvalue, values in zip(grid.tolist(), found.T, strict=True):
+        yield from nets.rows("hessian_density", eigenvalue, values)
+
+
+def measure_keskar(
+    nets: Nets, examples: int, epsilon: Sequence[float], subspace: int, iterations: int
+) -> Iterator[Observation]:
+    """Keskar's Metric 2.1 in the whole space and in a random subspace."""
+    landscape = nets.landscape(examples, torch.float64)
+    for size in epsilon:
+        whole = sharpness.keskar(landscape, size, nets.streams("sharpness"), iterations)
+        yield from nets.rows("sharpness_percent", size, whole)
+        inside = sharpness.keskar_subspace(landscape, size, nets.streams("sharpness"), subspace, iterations)
+        yield from nets.rows("subspace_sharpness_percent", size, inside)
+
+
+def measure_ball(
+    nets: Nets,
+    examples: int,
+    rho: Sequence[float],
+    adaptive_rho: Sequence[float],
+    sigma: Sequence[float],
+    steps: int,
+    directions: int,
+) -> Iterator[Observation]:
+    """Worst rise in a ball, in one scaled by the weights, and mean rise under noise."""
+    landscape = nets.landscape(examples)
+    for radius in rho:
+        worst = sharpness.sam(landscape, radius, steps, nets.streams("sharpness"))
+        yield from nets.rows("sam_sharpness_nats", radius, worst)
+    for radius in adaptive_rho:
+        worst = sharpness.adaptive(landscape, radius, steps, nets.streams("sharpness"))
+        yield from nets.rows("adaptive_sharpness_nats", radius, worst)
+    for size in sigma:
+        mean, error = sharpness.average(landscape, size, directions, nets.streams("sharpness"))
+        yield from nets.rows("average_sharpness_nats", size, mean)
+        yield from nets.rows("average_sharpness_nats_se", size, error)
+
+
+def measure_surface(
+    nets: Nets,
+    examples: int,
+    reach: float,
+    points: int,
+    plane_points: int,
+    directions: int,
+    radius: Sequence[float],
+) -> Iterator[Observation]:
+    """The loss along random directions and on a plane of two.
+
+    Filter-normalised directions are measured in the lengths of the weights' own filters, plain ones in
+    the length of the seed's initial weights, which all arms of an experiment share.
+    """
+    landscape, streams = nets.landscape(examples), nets.streams("surface")
+    start = lengths_at_start(nets).to(landscape.weights)
+    drawn = {
+        "": [surface.filter_normalised(landscape, streams) for _ in range(directions)],
+        "plain_": [surface.plain_direction(landscape, streams) * start for _ in range(directions)],
+    }
+    distances = np.linspace(-reach, reach, points).tolist()
+    for kind, found in drawn.items():
+        losses = surface.along(landscape, found[0], distances)
+        for distance, values in zip(distances, losses, strict=True):
+            yield from nets.rows(f"{kind}surface_loss_nats", distance, values)
+        for size in radius:
+            rise = surface.rise(landscape, found, size)
+            yield from nets.rows(f"{kind}surface_rise_nats", size, rise)
+    sides = np.linspace(-reach, reach, plane_points).tolist()
+    first, second = (surface.filter_normalised(landscape, streams) for _ in range(2))
+    losses = surface.plane(landscape, first, second, sides)
+    for i, x in enumerate(sides):
+        for j, y in enumerate(sides):
+            index = i * plane_points + j
+            yield from nets.rows("plane_x", index, nets.each(x))
+            yield from nets.rows("plane_y", index, nets.each(y))
+            yield from nets.rows("plane_loss_nats", index, losses[i, j])
+
+
+def lengths_at_start(nets: Nets) -> torch.Tensor:
+    """Length of each seed's initial weights; (s, 1)."""
+    starts = [nets.untrained(seed).parameters() for seed in nets.seeds]
+    return torch.stack([torch.cat([p.detach().flatten() for p in start]).norm() for start in starts])[:, None]
+
+
+def measure_noise(
+    nets: Nets, examples: int, batch_sizes: Sequence[int], draws: int, small: int, large: int
+) -> Iterator[Observation]:
+    """Variance of the gradient over examples and mini-batches, and the gradient noise scale."""
+    landscape = nets.landscape(examples)
+    exact = noise.exact_noise(landscape)
+    yield from nets.rows("per_example_gradient_variance", None, exact.variance)
+    yield from nets.rows("gradient_noise_scale", None, exact.scale)
+    estimated = noise.two_batch_noise(landscape, small, large, draws, nets.streams("noise"))
+    yield from nets.rows("gradient_noise_scale_two_batch", None, estimated.scale)
+    variances = noise.gradient_variance(landscape, batch_sizes, draws, nets.streams("noise"))
+    for size, values in zip(batch_sizes, variances, strict=True):
+        yield from nets.rows("gradient_variance", size, values)
+
+
+def measure_rescaling(
+    nets: Nets, examples: int, alpha: Sequence[float], epsilon: float, rho: float
+) -> Iterator[Observation]:
+    """Measures of sharpness of the same function at rescaled weights."""
+    images, labels = nets.examples(examples)
+    images = images.double()
+    model = nets.stacked().double()
+    with torch.no_grad():
+        logits = model(images)
+    for factor in alpha:
+        twin = rescaled(model, factor)
+        landscape = Landscape(twin, images, labels, nets.arm.loss)
+        with torch.no_grad():
+            change = (twin(images) - logits).abs().amax((1, 2))
+        top = curvature.top(landscape, nets.streams("curvature")).values[:, 0]
+        box = sharpness.keskar(landscape, epsilon, nets.streams("sharpness"))
+        ball = sharpness.adaptive(landscape, rho, RESCALED_STEPS, nets.streams("sharpness"))
+        yield from nets.rows("rescaled_logit_change", factor, change)
+        yield from nets.rows("rescaled_top_eigenvalue", factor, top)
+        yield from nets.rows("rescaled_sharpness_percent", factor, box)
+        yield from nets.rows("rescaled_adaptive_sharpness_nats", factor, ball)
+
+
+MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
+    "curvature": measure_curvature,
+    "density": measure_density,
+    "agreement": measure_agreement,
+    "keskar": measure_keskar,
+    "ball": measure_ball,
+    "surface": measure_surface,
+    "noise": measure_noise,
+    "rescaling": measure_rescaling,
+}
 
 
 def measure(
-    name: str, settings: dict, arm: Arm, seeds: list[int], weights: dict[str, np.ndarray], dataset: Dataset
+    name: str, settings: dict, arm: Arm, seeds: list[int], weights: Weights, dataset: Dataset
 ) -> list[Observation]:
     """One measure of all seeds of an arm; weights: plain name -> (s, ...) in the order of `seeds`."""
-    splits = Splits(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
-    images, labels = splits.examples(splits.rows["train"])
-    observations = []
-    for lane, seed in enumerate(seeds):
-        model = restored(arm, seed, {name: array[lane] for name, array in weights.items()}, dataset)
-        observations += MEASURES[name](seed, model, images[lane], labels[lane], **settings)
-    return observations
+    if not seeds:
+        return []
+    size = sum(w[0].size for w in weights.values()) * dataset.images.element_size()
+    groups = np.array_split(np.arange(len(seeds)), -(-len(seeds) // max(1, TOGETHER_BYTES // size)))
+    found = []
+    for lanes in groups:
+        of_group = {n: w[lanes] for n, w in weights.items()}
+        found += MEASURES[name](Nets(arm, [seeds[lane] for lane in lanes], of_group, dataset), **settings)
+    return found
 
 
-def restored(arm: Arm, seed: int, weights: dict[str, np.ndarray], dataset: Dataset) -> nn.Module:
-    """The plain model of one seed with its trained weights, in evaluation mode."""
-    options = arm.model.model_dump(exclude={"name"})
-    model = models.build(seed, arm.model.name, dataset.shape, dataset.classes, **options)
-    state = {name: torch.from_numpy(array) for name, array in weights.items()}
-    counters = {n: b for n, b in model.named_buffers() if n.endswith("num_batches_tracked")}
-    model.load_state_dict(state | counters)
-    return model.to(dataset.images.device, dataset.images.dtype).eval()
+def measure_by_epoch(
+    name: str, settings: dict, arm: Arm, snapshots: dict[int, tuple[list[int], Weights]], dataset: Dataset
+) -> list[Observation]:
+    """A measure of the snapshots of an arm's weights; snapshots: epoch -> (seeds, weights).
+
+    Metrics end in _by_epoch, with the epoch in place of their own position.
+    """
+    found = []
+    for epoch, (seeds, weights) in snapshots.items():
+        for row in measure(name, settings, arm, seeds, weights, dataset):
+            if f"{row.metric}_by_epoch" in BY_EPOCH:
+                found.append(row._replace(metric=f"{row.metric}_by_epoch", at=epoch))
+    return found + against_stability(arm, found)
+
+
+def against_stability(arm: Arm, rows: list[Observation]) -> list[Observation]:
+    """Top eigenvalues along training over the stability threshold, and the threshold itself."""
+    threshold = stability_threshold(arm)
+    tops = [row for row in rows if row.metric == "hessian_top_eigenvalue_by_epoch"]
+    if threshold is None:
+        return []
+    ratios = [r._replace(metric="stability_ratio_by_epoch", value=r.value / threshold) for r in tops]
+    seeds = sorted({row.seed for row in tops})
+    return ratios + [Observation(seed, "stability_threshold", None, threshold) for seed in seeds]
+
+
+def stability_threshold(arm: Arm) -> float | None:
+    """The curvature above which gradient descent on a quadratic diverges; None where it is not known.
+
+    (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1.
+    """
+    if arm.optimiser.name != "sgd":
+        return None
+    beta = arm.optimiser.momentum
+    return (2 + 2 * beta) / ((1 + 2 * beta * arm.optimiser.nesterov) * arm.peak_lr)
+
+
+def measure_path(
+    arms: tuple[Arm, Arm],
+    seeds: list[int],
+    weights: tuple[Weights, Weights],
+    dataset: Dataset,
+    points: int,
+    low: float,
+    high: float,
+    renormalise: bool,
+) -> list[Observation]:
+    """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc."""
+    start, end = (Nets(arm, seeds, of_end, dataset) for arm, of_end in zip(arms, weights, strict=True))
+    ends = [nets.landscape(nets.arm.data.train) for nets in (start, end)]
+    alphas = path_points(points, low, high)
+    batches = start.train[0].split(surface.POPULATION_BATCH, dim=1) if renormalise else None
+    found = list(
+        start.rows("distance_between_minima", None, paths.distance(ends[0].weights, ends[1].weights))
+    )
+    for kind, prefix in (("line", "path"), ("arc", "arc")):
+        profile = paths.evaluate_path(*ends, kind, alphas, start.test, batches)
+        for metric, values in profile.items():
+            for alpha, of_alpha in zip(alphas, values, strict=True):
+                found += start.rows(f"{prefix}_{metric}", alpha, of_alpha)
+        before, behind = paths.rises(profile["loss_nats"], alphas)
+        found += start.rows(f"{prefix}_rise_before_nats", None, before)
+        found += start.rows(f"{prefix}_rise_behind_nats", None, behind)
+    return found
+
+
+def path_points(points: int, low: float, high: float) -> list[float]:
+    """Even values of alpha from low to high, with both ends of the path, 0 and 1, among them."""
+    even = np.linspace(low, high, points)
+    return np.unique(np.round([*even, 0.0, 1.0], 12)).tolist()

@@ -9,57 +9,17 @@ diagonal of the generalised Gauss-Newton matrix G = mean Jᵀ L J (Schraudolph 2
 with L the Hessian of the loss by the outputs. That is one backward pass a class, without probes.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from largebatch.lab import layers
+from largebatch.lab.gradient_norms import NORMS, has_norms, leaves, summed_squares
 from largebatch.lab.lanczos import Operator, gaussian
 from largebatch.lab.landscape import Landscape
+from largebatch.lab.layers import Stacked
 from largebatch.lab.losses import LOSSES
-from largebatch.lab.stack import Stacked, StackedContainer
 
-# Examples of all seeds together in one pass.
-AT_ONCE = 4096
-
-
-def linear_norms(layer: layers.StackedLinear, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
-    """‖δ aᵀ‖² = ‖δ‖² ‖a‖² of each example, and ‖δ‖² of the bias; (s, b) each."""
-    squares = g.square().sum(2)
-    norms = [squares * seen.square().sum(2)]
-    return norms if layer.bias is None else [*norms, squares]
-
-
-def convolution_norms(layer: layers.StackedConv2d, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
-    """The weight's gradient of one example is the product of δ with the unfolded input."""
-    options = layer.options | {"kernel_size": layer.weight.shape[-2:]}
-    patches = F.unfold(seen.flatten(0, 1), **options)  # (s*b, c*kh*kw, places)
-    deltas = g.flatten(0, 1).flatten(2)  # (s*b, out, places)
-    by_weight = torch.bmm(deltas, patches.transpose(1, 2)).square().sum((1, 2))
-    norms = [by_weight.view(g.shape[:2])]
-    return norms if layer.bias is None else [*norms, deltas.sum(2).square().sum(1).view(g.shape[:2])]
-
-
-def batch_norm_norms(
-    layer: layers.StackedBatchNorm, seen: torch.Tensor, g: torch.Tensor
-) -> list[torch.Tensor]:
-    """With frozen statistics: weight and bias scale and shift the normalised input."""
-    shape = (len(seen), 1, -1, *[1] * (seen.ndim - 3))
-    normal = (seen - layer.running_mean.view(shape)) * torch.rsqrt(layer.running_var.view(shape) + layer.eps)
-    return [each.flatten(3).sum(3).square().sum(2) for each in ((g * normal)[..., None], g[..., None])]
-
-
-Norms = Callable[..., list[torch.Tensor]]
-# Squared norms, by example, of the gradient by each of a layer's weights, in the order of its parameters.
-NORMS: dict[type[Stacked], Norms] = {
-    layers.StackedLinear: linear_norms,
-    layers.StackedConv2d: convolution_norms,
-    layers.StackedBatchNorm: batch_norm_norms,
-}
 # Layers without weights that are piecewise linear in evaluation mode.
 WITHOUT_WEIGHTS = (
     layers.StackedDropout,
@@ -70,21 +30,10 @@ WITHOUT_WEIGHTS = (
 )
 
 
-def leaves(model: Stacked) -> Iterator[Stacked]:
-    """The layers of a stacked model, in the order of its parameters."""
-    if isinstance(model, StackedContainer):
-        for child in model.children():
-            yield from leaves(child)
-    else:
-        yield model
-
-
 def is_exact_for(model: Stacked) -> bool:
     """Whether the net is piecewise linear in every single weight, so that trace H = trace G."""
-    return all(
-        isinstance(layer, WITHOUT_WEIGHTS) or (type(layer) in NORMS and getattr(layer, "groups", 1) == 1)
-        for layer in leaves(model)
-    )
+    linear = (type(layer) in NORMS or isinstance(layer, WITHOUT_WEIGHTS) for layer in leaves(model))
+    return has_norms(model) and all(linear)
 
 
 def exact_by_tensor(landscape: Landscape) -> torch.Tensor:
@@ -95,43 +44,8 @@ def exact_by_tensor(landscape: Landscape) -> torch.Tensor:
     if not is_exact_for(landscape.model):
         kinds = sorted({type(layer).__name__ for layer in leaves(landscape.model)})
         raise ValueError(f"trace: wanted a net that is piecewise linear in each weight; got layers {kinds}")
-    weighted = [layer for layer in leaves(landscape.model) if type(layer) in NORMS]
-    at_once = max(1, AT_ONCE // landscape.seeds)
-    blocks = zip(landscape.images.split(at_once, 1), strict=True)
-    return sum(block_traces(landscape, weighted, images) for (images,) in blocks) / landscape.examples
-
-
-def block_traces(landscape: Landscape, weighted: list[Stacked], images: torch.Tensor) -> torch.Tensor:
-    """Sum of Σ_c ‖Jᵀ l_c‖² over some examples, by weight tensor; (tensors, s)."""
-    with taps(weighted) as seen, torch.enable_grad():
-        logits = landscape.model(images)
-    outputs = [seen[layer][1] for layer in weighted]
-    total: torch.Tensor | float = 0.0
-    for factor in LOSSES[landscape.kind].factors(logits.detach()):
-        by_outputs = torch.autograd.grad(logits, outputs, factor, retain_graph=True)
-        norms = [
-            norm.sum(1, dtype=torch.float64)
-            for layer, g in zip(weighted, by_outputs, strict=True)
-            for norm in NORMS[type(layer)](layer, seen[layer][0], g)
-        ]
-        total = total + torch.stack(norms)
-    return total
-
-
-@contextmanager
-def taps(weighted: list[Stacked]) -> Iterator[dict[nn.Module, tuple[torch.Tensor, torch.Tensor]]]:
-    """layer -> (input, output) of the forward pass inside; inputs without their graph."""
-    seen: dict[nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def keep(layer, inputs, output):
-        seen[layer] = (inputs[0].detach(), output)
-
-    hooks = [layer.register_forward_hook(keep) for layer in weighted]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
+    factors = LOSSES[landscape.kind].factors
+    return summed_squares(landscape, lambda logits, _labels: factors(logits)) / landscape.examples
 
 
 @dataclass

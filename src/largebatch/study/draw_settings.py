@@ -20,15 +20,16 @@ def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
     """Columns metric, line, arm, <figure.x>, n, mean, low, high; the baseline's rows have no setting."""
     rows = []
     for metric in figure.y:
+        at = figure.at.of(metric) if figure.at else None
         for label, group in figure.lines.items():
             settings = members(observations, group)[figure.x].sort_values()
             if settings.duplicated().any():
                 raise Missing(f"one arm for each {figure.x} of {group}")
             for arm, setting in settings.items():
-                found = summary_at(observations, arm, metric, figure.at)
+                found = summary_at(observations, arm, metric, at)
                 rows.append({"metric": metric, "line": label, "arm": arm, figure.x: setting, **found})
         if figure.baseline:
-            found = summary_at(observations, figure.baseline, metric, figure.at)
+            found = summary_at(observations, figure.baseline, metric, at)
             rows.append({"metric": metric, "line": baseline_label(figure), "arm": figure.baseline, **found})
     return pd.DataFrame(rows)
 

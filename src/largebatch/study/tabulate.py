@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.metrics import METRICS, PROFILE
+from largebatch.metrics import METRICS
 from largebatch.question import Table
 from largebatch.study.drawn import needed_for, seeds, summary
 from largebatch.study.reading import Missing, read, reading
@@ -71,8 +71,7 @@ def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
 
 def values_of(observations: pd.DataFrame, arm: str, metric: str, table: Table) -> pd.Series:
     """One value a seed; none where the arm lacks the metric. An arm that is not there at all is an error."""
-    # only a profile has positions; beside it stand the ends of runs
-    at = None if table.at and table.at.value is not None and metric not in PROFILE else table.at
+    at = table.at.of(metric) if table.at else None
     try:
         return reading(observations, arm, metric, at)
     except Missing as missing:
