@@ -43,13 +43,9 @@ def test_top_and_bottom_eigenvalues(name, room, share):
     assert bottom.values[0, 0].item() == pytest.approx(min(values), abs=share * scale)
 
 
-def test_the_largest_few_in_order_with_their_vectors():
-    matrix = with_spectrum(DECAYING)
+def test_the_largest_few_in_order():
     top = found(DECAYING, count=4, tolerance=1e-10, room=12)
     assert top.values[0].tolist() == pytest.approx(DECAYING[:4], rel=1e-8)
-    for value, vector in zip(top.values[0], top.vectors[0], strict=True):
-        assert torch.allclose(matrix[0] @ vector, value * vector, atol=1e-3)
-        assert vector.norm().item() == pytest.approx(1.0)
 
 
 def test_the_claimed_error_covers_the_true_one():
@@ -60,9 +56,16 @@ def test_the_claimed_error_covers_the_true_one():
 
 
 def test_seeds_do_not_depend_on_each_other():
-    together = found(DECAYING, seeds=3, tolerance=1e-12)
-    alone = found(DECAYING, seeds=1, tolerance=1e-12)
-    assert together.values[0, 0].item() == pytest.approx(alone.values[0, 0].item(), rel=1e-10)
+    """Also where one needs more products than another, and at a coarse tolerance."""
+    easy, hard = with_spectrum(DECAYING), with_spectrum(SPECTRA["nearly degenerate"] + [0.0] * 38)
+    start = gaussian(torch.empty(2, 60, dtype=torch.float64), streams(2))
+    together = top_eigenvalues(operator(torch.cat([easy, hard])), start, streams(2), tolerance=1e-2)
+    for lane, matrix in enumerate((easy, hard)):
+        one = slice(lane, lane + 1)
+        alone = top_eigenvalues(operator(matrix), start[one], streams(2)[one], tolerance=1e-2)
+        assert together.values[lane].item() == pytest.approx(alone.values.item(), rel=1e-10)
+        assert together.products[lane] == alone.products[0]
+    assert together.products[0] != together.products[1]
 
 
 def test_products_are_counted_and_bounded():

@@ -72,7 +72,9 @@ def bottom(
     )
 
 
-def trace_and_norm(landscape: Landscape, streams: Streams, probes: int) -> tuple[Estimate | None, Estimate | None]:
+def trace_and_norm(
+    landscape: Landscape, streams: Streams, probes: int
+) -> tuple[Estimate | None, Estimate | None]:
     """Trace of the Hessian, and its Frobenius norm √(Σ λ²); with 0 probes nothing is estimated.
 
     The trace is exact, with error and products 0, where the net allows it.

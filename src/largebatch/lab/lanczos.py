@@ -18,15 +18,14 @@ INVARIANT = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 @dataclass
 class Eigenvalues:
-    """values, errors: (s, k), from the largest down (bottom: from the smallest up); vectors: (s, k, p).
+    """values, errors: (s, k), from the largest down (bottom: from the smallest up); products: (s,).
 
-    errors are estimates of |value - eigenvalue|; products: operator calls, the same for all seeds.
+    errors are estimates of |value - eigenvalue|; products: what each seed needed, whatever its company.
     """
 
     values: torch.Tensor
     errors: torch.Tensor
-    vectors: torch.Tensor
-    products: int
+    products: torch.Tensor
 
 
 class Krylov:
@@ -116,24 +115,30 @@ def top_eigenvalues(
     if room < count + 3:
         raise ValueError(f"lanczos: room for at least count + 3 = {count + 3} vectors; got {room}")
     krylov = Krylov(operator, start, room, generators)
-    while True:
+    numbers = {"dtype": torch.float64, "device": start.device}
+    values, errors = (torch.zeros(len(start), count, **numbers) for _ in range(2))
+    products = torch.zeros(len(start), **numbers)
+    running = torch.ones(len(start), dtype=torch.bool, device=start.device)
+    while running.any():
         krylov.grow()
-        values, coordinates = krylov.ritz()
-        errors = error_estimates(values, coordinates, krylov.residual, count)
-        scale = values.abs().amax(1, keepdim=True)
-        done = krylov.size >= count and bool((errors <= tolerance * scale).all())
-        if done or krylov.products >= most_products or krylov.size == parameters:
-            break
+        if krylov.size >= count:
+            ritz, coordinates = krylov.ritz()
+            estimates = error_estimates(ritz, coordinates, krylov.residual, count)
+            # A seed keeps what it had when it was done, so that its company does not change it.
+            values[running], errors[running] = ritz[running, -count:].flip(1), estimates[running]
+            products[running] = krylov.products
+            running &= (estimates > tolerance * ritz.abs().amax(1, keepdim=True)).any(1)
+            if krylov.products >= most_products or krylov.size == parameters:
+                break
         if krylov.size == krylov.room:
             krylov.restart(count + (krylov.room - count) // 2)
-    wanted = coordinates[:, :, -count:].flip(2)
-    return Eigenvalues(values[:, -count:].flip(1), errors, krylov.vectors(wanted), krylov.products)
+    return Eigenvalues(values, errors, products)
 
 
 def bottom_eigenvalues(operator: Operator, *arguments, **options) -> Eigenvalues:
     """The algebraically smallest eigenvalues; arguments as of top_eigenvalues."""
     found = top_eigenvalues(lambda v: -operator(v), *arguments, **options)
-    return Eigenvalues(-found.values, found.errors, found.vectors, found.products)
+    return Eigenvalues(-found.values, found.errors, found.products)
 
 
 def error_estimates(

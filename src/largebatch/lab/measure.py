@@ -40,10 +40,10 @@ class Nets:
 
     def plain(self, lane: int) -> torch.nn.Module:
         """The plain net of one seed."""
-        net = self.untrained(self.seeds[lane])
+        net = self.untrained(self.seeds[lane]).to(self.dataset.images.device, self.dataset.images.dtype)
         counters = {n: b for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
         net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
-        return net.to(self.dataset.images.device, self.dataset.images.dtype).eval()
+        return net
 
     def untrained(self, seed: int) -> torch.nn.Module:
         """The plain net of one seed with its initial weights."""
@@ -97,7 +97,7 @@ def by_lanczos(
     landscape, streams = nets.landscape(examples), nets.streams("curvature")
     found = curvature.top(landscape, streams, top, tolerance, most_products)
     yield from nets.rows("hessian_top_eigenvalue", None, found.values[:, 0])
-    yield from nets.rows("hessian_top_eigenvalue_products", None, nets.each(found.products))
+    yield from nets.rows("hessian_top_eigenvalue_products", None, found.products)
     if top > 1:
         for rank, values in enumerate(found.values.T, start=1):
             yield from nets.rows("hessian_eigenvalue", rank, values)
