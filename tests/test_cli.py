@@ -13,19 +13,23 @@ import torch
 
 from largebatch import cli, progress
 from largebatch.cli import COMMANDS, main
-from largebatch.files import checksum, read_arrays, read_json, read_observations, read_snapshots
-from largebatch.metrics import END, TRAINING
+from largebatch.files import (
+    checksum,
+    read_arrays,
+    read_json,
+    read_observations,
+    read_provenance,
+    read_snapshots,
+)
+from largebatch.measures import Curvature
+from largebatch.measures import Path as PathSettings
+from largebatch.metrics import BETWEEN, END, MEASURES, TRAINING
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
 COMMAND = Path(sys.executable).with_name("largebatch")
 GOOD = REPOSITORY / "config" / "smoke.yaml"
-CURVATURE = {
-    "examples": 16,
-    "eigenvalue_iterations": 5,
-    "eigenvalue_tolerance": 0.1,
-    "trace_probes": 2,
-}
+CURVATURE = Curvature(examples=16, probes=2).model_dump()
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def processor():
 
 def test_check_says_how_much_there_is_to_do(capsys):
     assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 3 experiments, 61 arms, 3 seeds each\n"
+    assert capsys.readouterr().out == f"{GOOD}: 7 experiments, 89 arms, 3 seeds each\n"
 
 
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
@@ -190,20 +194,44 @@ def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):
     assert re.fullmatch(said, capfd.readouterr().out)
 
 
-def test_measure_writes_observations(run, trained, tmp_path):
+def measured(run, trained, out, measure, options=CURVATURE) -> list[str]:
+    """The words of a measuring job."""
+    return [
+        *("measure", "--measure", measure, "--options", json.dumps(options), "--run", str(run)),
+        *("--data", str(trained / "data" / "digits.safetensors"), "--out", str(out), "--threads", "1"),
+    ]
+
+
+def test_measure_writes_observations_and_where_they_come_from(run, trained, tmp_path):
     out = tmp_path / "curvature.parquet"
+    assert main(measured(run, trained, out, "curvature")) == 0
+    first = read_observations(out).to_pylist()
+    assert {row["seed"] for row in first} == {0, 1}
+    assert {row["metric"] for row in first} <= set(MEASURES["curvature"])
+    assert all(row["at"] is None and math.isfinite(row["value"]) for row in first)
+    assert main(measured(run, trained, out, "curvature")) == 0
+    assert read_observations(out).to_pylist() == first
+    told = read_provenance(out)
+    assert told["settings"] == {"measure": "curvature", **CURVATURE}
+    assert told["seconds"] > 0 and told["packages"]["torch"]
+
+
+def test_without_snapshots_nothing_is_measured_by_epoch(run, trained, tmp_path):
+    out = tmp_path / "curvature_by_epoch.parquet"
+    assert main(measured(run, trained, out, "curvature_by_epoch")) == 0
+    assert read_observations(out).num_rows == 0
+
+
+def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
+    out = tmp_path / "path.parquet"
     words = [
-        *("measure", "--measure", "curvature", "--options", json.dumps(CURVATURE), "--run", str(run)),
+        *("path", "--options", PathSettings().model_dump_json(), "--start", str(run), "--end", str(run)),
         *("--data", str(trained / "data" / "digits.safetensors"), "--out", str(out), "--threads", "1"),
     ]
     assert main(words) == 0
-    first = out.read_bytes()
     rows = read_observations(out).to_pylist()
-    wanted = ["hessian_top_eigenvalue", "hessian_trace"]
-    assert [(row["seed"], row["metric"]) for row in rows] == [(s, m) for s in (0, 1) for m in wanted]
-    assert all(row["at"] is None and math.isfinite(row["value"]) for row in rows)
-    assert main(words) == 0
-    assert out.read_bytes() == first
+    assert {row["metric"] for row in rows} == set(BETWEEN.labels)
+    assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
 
 
 def test_a_job_that_cannot_start_says_why_first(tmp_path, capfd):

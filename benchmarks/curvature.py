@@ -1,0 +1,389 @@
+"""Top eigenvalue and trace of the Hessian: this code against PyHessian and curvlinops, one thread.
+
+Two kinds of trained nets: the digits MLP, 20 seeds, and Keskar's F1 (784-5x(512, BatchNorm, ReLU)-10), 5
+seeds, on 1,000 images each (digits, for F1 enlarged to 28 x 28). Errors are relative to a reference in double
+precision: Lanczos to 1e-10, and the exact trace, which the tests prove against dense Hessians. A method's own
+stopping rule counts for nothing: every method is given the loosest setting on a ladder at which its true
+error is below the target (1e-4 for the eigenvalue, 1 % for the trace), and timed there. The others take one
+net after another; ours takes all seeds together.
+
+The error of an estimated trace is its root mean square over nets and repeats, measured at the number of
+products on the ladder that is affordable and, where that is not enough, carried on by the 1/√m law (said in
+the table: extrapolated).
+
+python benchmarks/curvature.py [--nets digits f1] [--out results/benchmarks/curvature-cpu.csv]
+python benchmarks/curvature.py --memory [--out results/benchmarks/memory-cpu.csv]
+"""
+
+import argparse
+import csv
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from largebatch.lab import curvature, data, device, reference
+from largebatch.lab.data import Dataset
+from largebatch.lab.measure import Nets
+from largebatch.lab.randomness import generator
+from largebatch.lab.trace import exact_by_tensor
+from largebatch.lab.train import train
+from largebatch.spec import Arm
+
+IMAGES = 1000
+EIGENVALUE_ERROR, TRACE_ERROR = 1e-4, 1e-2
+# Ladders of settings, from loose to tight.
+POWER_ITERATIONS = [round(4 * 1.15**i) for i in range(40)]
+LANCZOS_TOLERANCES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5]
+PROBES = 60
+# Products of the ladder's last step that a trace may cost on one net before the law takes over.
+AFFORDABLE = {"digits": 2000, "f1": 60}
+
+CASES = {
+    "digits": {
+        "seeds": 20,
+        "model": {"name": "mlp", "hidden": [128, 128]},
+        "batch_size": 102,
+        "epochs": 60,
+    },
+    "f1": {
+        "seeds": 5,
+        "model": {"name": "mlp", "hidden": [512] * 5, "batch_norm": True},
+        "batch_size": 100,
+        "epochs": 3,
+    },
+}
+
+
+@dataclass
+class Reached:
+    """What a method needed: products and seconds a net, and its true relative error."""
+
+    setting: str
+    products: float
+    seconds: float
+    error: float
+
+
+def trained(case: str, images: torch.Tensor, labels: torch.Tensor) -> Nets:
+    """The nets of a case, trained with Adam at its default rate."""
+    of = CASES[case]
+    settings = {
+        "data": {"name": "digits", "train": IMAGES, "validation": 297, "test": 500},
+        "optimiser": {"name": "adam"},
+        "lr": 1e-3,
+        **{key: of[key] for key in ("model", "batch_size", "epochs")},
+    }
+    arm, dataset = Arm.model_validate(settings), Dataset(images, labels)
+    run = train(arm, list(range(of["seeds"])), dataset)
+    return Nets(arm, run.seeds, run.weights, dataset)
+
+
+def seconds_of(work: Callable[[], object], rounds: int = 3) -> float:
+    """The shortest of a few runs."""
+    found = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def relative(values: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    return (values.double() - truth).abs() / truth.abs()
+
+
+def our_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
+    """All seeds at once; the error is that of the worst seed."""
+    for tolerance in LANCZOS_TOLERANCES:
+        found = curvature.top(nets.landscape(IMAGES), nets.streams("curvature"), tolerance=tolerance)
+        error = relative(found.values[:, 0], truth).max().item()
+        if error <= EIGENVALUE_ERROR:
+            break
+
+    def work():
+        curvature.top(nets.landscape(IMAGES), nets.streams("curvature"), tolerance=tolerance)
+
+    seconds = seconds_of(work) / len(nets.seeds)
+    # The gradient in the start costs less than one product; it is counted as one.
+    return Reached(f"tolerance {tolerance:g}", found.products.mean().item() + 1, seconds, error)
+
+
+def pyhessian_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
+    """Power iteration, each net with as many iterations as it needs."""
+    reached = [power_iteration(nets, lane, value.item()) for lane, value in enumerate(truth)]
+    return mean_of(reached, "as many iterations as each net needs")
+
+
+def power_iteration(nets: Nets, lane: int, truth: float) -> Reached:
+    net, (images, labels) = nets.plain(lane), (part[lane] for part in nets.examples(IMAGES))
+    for iterations in POWER_ITERATIONS:
+
+        def work(iterations: int = iterations) -> float:
+            return reference.top_eigenvalue(net, images, labels, iterations, 0.0, lane)
+
+        error = abs(work() - truth) / truth
+        if error <= EIGENVALUE_ERROR:
+            break
+    return Reached(f"{iterations} iterations", iterations, seconds_of(work), error)
+
+
+def curvlinops_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
+    """SciPy's eigsh on curvlinops' operator, each net at the loosest tolerance that is enough."""
+    reached = [eigsh(nets, lane, value.item()) for lane, value in enumerate(truth)]
+    return mean_of(reached, "as tight a tolerance as each net needs")
+
+
+def eigsh(nets: Nets, lane: int, truth: float) -> Reached:
+    from scipy.sparse.linalg import LinearOperator
+    from scipy.sparse.linalg import eigsh as solve
+
+    calls = [0]
+
+    def operator() -> LinearOperator:
+        inner = hessian_operator(nets, lane).to_scipy()
+
+        def product(v):
+            calls[0] += 1
+            return inner @ v
+
+        return LinearOperator(inner.shape, matvec=product, dtype=inner.dtype)
+
+    for tolerance in LANCZOS_TOLERANCES:
+
+        def work(tolerance: float = tolerance) -> float:
+            calls[0] = 0
+            made = operator()
+            start = torch.randn(made.shape[0], generator=generator(lane, "curvature")).numpy()
+            return float(solve(made, k=1, which="LA", tol=tolerance, v0=start, return_eigenvectors=False)[0])
+
+        error = abs(work() - truth) / truth
+        if error <= EIGENVALUE_ERROR:
+            break
+    return Reached(f"tolerance {tolerance:g}", calls[0], seconds_of(work), error)
+
+
+def hessian_operator(nets: Nets, lane: int):
+    import curvlinops
+
+    net, (images, labels) = nets.plain(lane), (part[lane] for part in nets.examples(IMAGES))
+    parameters = list(net.parameters())
+    return curvlinops.HessianLinearOperator(
+        net, nn.CrossEntropyLoss(), parameters, [(images, labels)], check_deterministic=False
+    )
+
+
+def our_trace(nets: Nets, truth: torch.Tensor) -> Reached:
+    """Exact, but for rounding."""
+    landscape = nets.landscape(IMAGES)
+
+    def work() -> torch.Tensor:
+        return curvature.trace_and_norm(landscape, nets.streams("curvature"), 0)[0].value
+
+    error = relative(work(), truth).max().item()
+    return Reached("exact", 0, seconds_of(work) / len(nets.seeds), error)
+
+
+def pyhessian_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reached:
+    """Hutchinson's mean of as many probes as bring the error over all nets to the target."""
+
+    def estimate(lane: int, probes: int) -> float:
+        images, labels = (part[lane] for part in nets.examples(IMAGES))
+        return reference.trace(nets.plain(lane), images, labels, probes, lane)[0]
+
+    return estimated(estimate, truth, affordable)
+
+
+def curvlinops_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reached:
+    """Hutch++ on curvlinops' operator."""
+    import curvlinops
+
+    def estimate(lane: int, products: int) -> float:
+        torch.manual_seed(lane)
+        return float(curvlinops.hutchpp_trace(hessian_operator(nets, lane), num_matvecs=products // 3 * 3))
+
+    return estimated(estimate, truth, affordable)
+
+
+def estimated(estimate: Callable[[int, int], float], truth: torch.Tensor, affordable: int) -> Reached:
+    """Raise the products until the error is at the target, or carry it on by the 1/√m law."""
+    products = PROBES
+    while True:
+        start = time.perf_counter()
+        values = torch.tensor([estimate(lane, products) for lane in range(len(truth))], dtype=torch.float64)
+        seconds = (time.perf_counter() - start) / len(truth)
+        error = relative(values, truth).square().mean().sqrt().item()
+        if error <= TRACE_ERROR:
+            return Reached(f"{products} products", products, seconds, error)
+        wanted = products * (error / TRACE_ERROR) ** 2
+        following = int(min(max(wanted, 1.3 * products), affordable))
+        if following <= products:
+            times = wanted / products
+            return Reached(
+                f"extrapolated from {products} products at {100 * error:.2g} %",
+                wanted,
+                seconds * times,
+                TRACE_ERROR,
+            )
+        products = following
+
+
+def mean_of(reached: list[Reached], setting: str) -> Reached:
+    """Mean cost of a net, worst error."""
+    count = len(reached)
+    return Reached(
+        setting,
+        sum(r.products for r in reached) / count,
+        sum(r.seconds for r in reached) / count,
+        max(r.error for r in reached),
+    )
+
+
+def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor) -> list[dict]:
+    """All methods on the nets of one case."""
+    nets = trained(case, images, labels)
+    landscape = nets.landscape(IMAGES, torch.float64)
+    top = curvature.top(landscape, nets.streams("curvature"), tolerance=1e-10).values[:, 0]
+    trace = exact_by_tensor(landscape).sum(0)
+    affordable = AFFORDABLE[case]
+    methods = {
+        ("top eigenvalue", "ours"): lambda: our_eigenvalue(nets, top),
+        ("top eigenvalue", "pyhessian"): lambda: pyhessian_eigenvalue(nets, top),
+        ("top eigenvalue", "curvlinops"): lambda: curvlinops_eigenvalue(nets, top),
+        ("trace", "ours"): lambda: our_trace(nets, trace),
+        ("trace", "pyhessian"): lambda: pyhessian_trace(nets, trace, affordable),
+        ("trace", "curvlinops"): lambda: curvlinops_trace(nets, trace, affordable),
+    }
+    rows, ours = [], None
+    for (quantity, method), run in methods.items():
+        found = run()
+        ours = found if method == "ours" else ours
+        rows.append(
+            {
+                "device": device.current(),
+                "net": case,
+                "parameters": landscape.parameters,
+                "seeds": len(nets.seeds),
+                "quantity": quantity,
+                "method": method,
+                "setting": found.setting,
+                "products_a_net": round(found.products, 1),
+                "milliseconds_a_net": round(1000 * found.seconds, 1),
+                "true_relative_error": f"{found.error:.2g}",
+                "times_our_products": round(found.products / ours.products, 2) if ours.products else "",
+                "times_our_seconds": round(found.seconds / ours.seconds, 2),
+            }
+        )
+        print("  ".join(f"{k} {v}" for k, v in rows[-1].items() if k != "device"), flush=True)
+    return rows
+
+
+# Memory
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process so far (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def large_arm(optimiser: str) -> Arm:
+    """A net of ten million weights."""
+    return Arm.model_validate(
+        {
+            "data": {"name": "digits", "train": IMAGES, "validation": 297, "test": 500},
+            "model": {"name": "mlp", "hidden": [2200, 2200, 2200]},
+            "optimiser": {"name": optimiser},
+            "batch_size": 100,
+            "lr": 1e-3,
+            "epochs": 1,
+        }
+    )
+
+
+def memory_of(what: str) -> float:
+    """Peak memory in MiB above what the imports and the data take, in this process."""
+    device.prepare(threads=1)
+    images, labels = digits()
+    optimiser = "adam" if what == "train" else "sgd"
+    arm, dataset = large_arm(optimiser), Dataset(images, labels)
+    if what == "train":
+        before = peak_mib()
+        train(arm, [0], dataset)
+        return peak_mib() - before
+    base = Nets(arm, [0], {}, dataset)
+    weights = {n: p.detach().numpy()[None] for n, p in base.untrained(0).named_parameters()}
+    before = peak_mib()
+    nets = Nets(arm, [0], weights, dataset)
+    landscape, streams = nets.landscape(IMAGES), nets.streams("curvature")
+    curvature.top(landscape, streams)
+    curvature.trace_and_norm(landscape, streams, probes=10)
+    return peak_mib() - before
+
+
+def memory_rows() -> list[dict]:
+    """Training and measuring, each in a process of its own."""
+    found = {}
+    for what in ("train", "measure"):
+        call = subprocess.run(
+            [sys.executable, __file__, "--memory-of", what], capture_output=True, text=True, check=True
+        )
+        found[what] = float(call.stdout.split()[-1])
+    net = Nets(large_arm("sgd"), [0], {}, Dataset(*digits())).untrained(0)
+    row = {
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "training_with_adam_mib": round(found["train"]),
+        "measuring_mib": round(found["measure"]),
+        "ratio": round(found["measure"] / found["train"], 2),
+    }
+    print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+    return [row]
+
+
+def digits() -> tuple[torch.Tensor, torch.Tensor]:
+    """images (1797, 1, 8, 8), labels (1797,)."""
+    with tempfile.TemporaryDirectory() as folder:
+        data.prepare("digits", Path(folder) / "digits.safetensors")
+        dataset = data.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
+    return dataset.images, dataset.labels
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--memory", action="store_true", help="peak memory of a net of ten million weights")
+    parser.add_argument("--memory-of", choices=("train", "measure"), help=argparse.SUPPRESS)
+    a = parser.parse_args()
+    if a.memory_of:
+        print(memory_of(a.memory_of))
+        return
+    if a.memory:
+        write(a.out or Path("results/benchmarks/memory-cpu.csv"), memory_rows())
+        return
+    device.prepare(threads=1)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit.script in what curvlinops imports
+    images, labels = digits()
+    large = F.interpolate(images, size=(28, 28), mode="bilinear")
+    rows = [row for case in a.nets for row in rows_of(case, large if case == "f1" else images, labels)]
+    write(a.out or Path("results/benchmarks/curvature-cpu.csv"), rows)
+
+
+if __name__ == "__main__":
+    main()
