@@ -81,7 +81,9 @@ def path(a: argparse.Namespace) -> None:
     from largebatch.lab.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
-    (arm, seeds), (other, _) = ends = [trained_in(run) for run in (a.start, a.end)]
+    (arm, seeds), (other, others) = ends = [trained_in(run) for run in (a.start, a.end)]
+    if seeds != others:
+        raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
     weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
     dataset = dataset_for(arm, a.data, a.threads)
     rows = measure_path((arm, other), seeds, weights, dataset, **options)

@@ -1,6 +1,7 @@
 """How each measure is made: its settings, under `measures:` of a scale file.
 
-`examples` is always the number of each seed's first training images that a measure looks at.
+`examples` is always the number of each seed's first training images that a measure looks at; an arm
+that trains on fewer is measured on all of them.
 """
 
 from typing import Annotated, Literal
@@ -39,6 +40,15 @@ class Curvature(Settings):
     bottom: bool = False
     per_layer: bool = False
 
+    @model_validator(mode="after")
+    def can_be_done(self):
+        if self.probes == 1:
+            raise ValueError("probes of 0 or at least 2, for a standard error; got 1")
+        more = [name for name in ("top", "bottom", "per_layer") if getattr(self, name) not in (1, False)]
+        if self.backend == "pyhessian" and more:
+            raise ValueError(f"backend: lanczos for {', '.join(more)}; got pyhessian")
+        return self
+
 
 class Density(Settings):
     """Density of the Hessian's eigenvalues by stochastic Lanczos quadrature (Ghorbani et al. 2019).
@@ -71,15 +81,17 @@ class Agreement(Settings):
 
 
 class Keskar(Settings):
-    """Sharpness in a box, Metric 2.1 of Keskar et al. 2017, by L-BFGS-B.
-
-    In the whole space, and in a random one of `subspace` dimensions.
-    """
+    """Sharpness in a box of the whole space, Metric 2.1 of Keskar et al. 2017, by L-BFGS-B."""
 
     examples: Count
     epsilon: Positions = [1e-3, 5e-4]
-    subspace: Count = 100
     iterations: Count = 10
+
+
+class KeskarSubspace(Keskar):
+    """The same in a random subspace of so many dimensions."""
+
+    dimensions: Count = 100
 
 
 class Ball(Settings):
@@ -100,7 +112,7 @@ class Surface(Settings):
     """Loss along random directions, filter-normalised and not (Li et al. 2018).
 
     On `points` distances up to `reach` both ways; on a plane of `plane_points` x `plane_points`; and its
-    rise at each `radius`.
+    rise at each `radius`. renormalise: on the line, BatchNorm statistics are estimated anew at each point.
     """
 
     examples: Count
@@ -109,6 +121,7 @@ class Surface(Settings):
     plane_points: Count = 15
     directions: Count = 5
     radius: Positions = [0.5]
+    renormalise: bool = False
 
 
 class Noise(Settings):
@@ -166,20 +179,27 @@ class Measures(Settings):
     density: Density | None = None
     agreement: Agreement | None = None
     keskar: Keskar | None = None
+    keskar_subspace: KeskarSubspace | None = None
     ball: Ball | None = None
     surface: Surface | None = None
     noise: Noise | None = None
     rescaling: Rescaling | None = None
     # On the snapshots that an arm keeps of its weights along training; with curvature also the top
-    # eigenvalue against the stability threshold (Cohen et al. 2021).
+    # eigenvalue against the stability threshold (Cohen et al. 2021). One number an epoch and metric.
     curvature_by_epoch: Curvature | None = None
     keskar_by_epoch: Keskar | None = None
+    keskar_subspace_by_epoch: KeskarSubspace | None = None
+    ball_by_epoch: Ball | None = None
     noise_by_epoch: Noise | None = None
     path: Path | None = None
 
     @model_validator(mode="after")
     def one_number_an_epoch(self):
-        epsilon = self.keskar_by_epoch.epsilon if self.keskar_by_epoch else []
-        if len(epsilon) > 1:
-            raise ValueError(f"keskar_by_epoch.epsilon of one value; got {epsilon}")
+        for name in ("keskar_by_epoch", "keskar_subspace_by_epoch", "ball_by_epoch"):
+            for key, value in getattr(self, name) or ():
+                if isinstance(value, list) and len(value) > 1:
+                    raise ValueError(f"{name}.{key} of one value; got {value}")
+        curvature = self.curvature_by_epoch
+        if curvature and (curvature.top > 1 or curvature.per_layer):
+            raise ValueError("curvature_by_epoch with top: 1 and without per_layer; got more")
         return self

@@ -64,6 +64,8 @@ CURVATURE = Written(
         "hessian_trace_products": "products with the Hessian for its trace (0: exact)",
         "hessian_trace_se": "standard error of the Hessian trace",
         "hessian_frobenius_norm": "Frobenius norm of the Hessian",
+        "hessian_trace_method": "how the trace was found",  # place in lab.trace.METHODS; 0: exact
+        "hessian_frobenius_norm_method": "how the Frobenius norm was found",
         "hessian_frobenius_norm_products": "products with the Hessian for its norm",
         "hessian_frobenius_norm_se": "standard error of the Frobenius norm",
     },
@@ -71,6 +73,7 @@ CURVATURE = Written(
         "hessian_eigenvalue": "Hessian eigenvalue",  # at: rank, the largest is 1
         "layer_top_eigenvalue": "top Hessian eigenvalue of the layer",  # at: number of the weight tensor
         "layer_trace": "Hessian trace of the layer",
+        "layer_trace_se": "standard error of the layer's trace",
     },
 )
 NOISE = Written(
@@ -81,10 +84,15 @@ NOISE = Written(
     },
     profile={"gradient_variance": "variance of the mini-batch gradient"},  # at: batch size
 )
-KESKAR = Written(
-    profile={  # at: epsilon
-        "sharpness_percent": "sharpness, Metric 2.1 (%)",
-        "subspace_sharpness_percent": "sharpness in a random subspace (%)",
+KESKAR = Written(profile={"sharpness_percent": "sharpness, Metric 2.1 (%)"})  # at: epsilon
+
+SUBSPACE = Written(profile={"subspace_sharpness_percent": "sharpness in a random subspace (%)"})
+BALL = Written(
+    profile={
+        "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
+        "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
+        "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
+        "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
     }
 )
 
@@ -100,17 +108,12 @@ MEASURED = {
             "eigenvalue_tolerance_percent": "tolerance of the top eigenvalue (%)",
             "trace_difference_percent": "difference of the traces (%)",
             "trace_tolerance_percent": "tolerance of the trace (%)",
+            "agreement_missed": "outside a tolerance (share of seeds)",
         }
     ),
     "keskar": KESKAR,
-    "ball": Written(
-        profile={
-            "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
-            "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
-            "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
-            "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
-        }
-    ),
+    "keskar_subspace": SUBSPACE,
+    "ball": BALL,
     "surface": Written(
         profile={
             "surface_loss_nats": "loss, filter-normalised (nats)",  # at: distance
@@ -137,6 +140,8 @@ MEASURED = {
         | {"stability_ratio_by_epoch": "top eigenvalue / stability threshold"},
     ),
     "keskar_by_epoch": Written(by_epoch=by_epoch(KESKAR.profile)),
+    "keskar_subspace_by_epoch": Written(by_epoch=by_epoch(SUBSPACE.profile)),
+    "ball_by_epoch": Written(by_epoch=by_epoch(BALL.profile)),
     "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
 }
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.

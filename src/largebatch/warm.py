@@ -37,7 +37,9 @@ LIBRARIES = {
         "pyarrow.parquet",
         "pydantic",
         "safetensors.numpy",
+        "scipy.optimize",
         "torch",
+        "torch._dynamo",  # which a second derivative, or vmap, would import at its first use
         "torch.func",
         "yaml",
     ),

@@ -20,7 +20,7 @@ def gradient_of(kind):
 @pytest.mark.parametrize("name", NETS)
 def test_squared_norms_are_those_of_the_gradients(name, kind, dataset, monkeypatch):
     nets, landscape = landscape_of(name, dataset, loss=kind)
-    monkeypatch.setattr(gradient_norms, "AT_ONCE", 14)  # several blocks, the last one short
+    monkeypatch.setattr(gradient_norms, "BLOCK_BYTES", 20_000)  # several blocks
     found = summed_squares(landscape, gradient_of(kind))
     expected = torch.zeros(2, dtype=torch.float64)
     for s, net in enumerate(nets):

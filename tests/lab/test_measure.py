@@ -25,7 +25,8 @@ SETTINGS = {
     "curvature": {"examples": EXAMPLES, "top": 2, "bottom": True, "per_layer": True, "probes": 4},
     "density": {"examples": EXAMPLES, "low": -1.0, "high": 5.0, "points": 7, "width": 0.5, "steps": 5},
     "agreement": {"examples": EXAMPLES, "trace_probes": 10},
-    "keskar": {"examples": EXAMPLES, "subspace": 3, "iterations": 2},
+    "keskar": {"examples": EXAMPLES, "iterations": 2},
+    "keskar_subspace": {"examples": EXAMPLES, "dimensions": 3, "iterations": 2},
     "ball": {"examples": EXAMPLES, "steps": 2, "directions": 3},
     "surface": {"examples": EXAMPLES, "points": 3, "plane_points": 3, "directions": 2},
     "noise": {"examples": EXAMPLES, "batch_sizes": [1, 4], "draws": 3, "small": 2, "large": 8},
@@ -41,7 +42,7 @@ def options(name):
 
 @pytest.fixture(scope="module")
 def arm():
-    return small_arm(epochs=3, snapshots_at_epochs=[0, 1, 3])
+    return small_arm(batch_size=48, epochs=3, snapshots_at_epochs=[0, 1, 3])
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,13 @@ def test_curvature_is_of_each_seeds_weights_and_first_training_images(arm, train
         assert sum(layers) == pytest.approx(dense.trace().item(), rel=1e-9)
 
 
-def test_pyhessian_as_backend_agrees(arm, trained, dataset):
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_pyhessian_as_backend_agrees(loss, dataset):
+    arm = small_arm(epochs=3, loss=loss)
+    trained = train(arm, [3, 5], dataset)
     ours = by_metric(measure("curvature", options("curvature"), arm, [3, 5], trained.weights, dataset))
-    theirs = options("curvature") | {"backend": "pyhessian", "probes": 200}
+    plain = Measures.model_validate({"curvature": {"examples": EXAMPLES, "backend": "pyhessian"}})
+    theirs = plain.curvature.model_dump() | {"probes": 200, "tolerance": 1e-6, "most_products": 500}
     found = by_metric(measure("curvature", theirs, arm, [3, 5], trained.weights, dataset))
     for seed in (3, 5):
         top, trace = (found[metric, None][seed] for metric in ("hessian_top_eigenvalue", "hessian_trace"))
@@ -149,7 +154,10 @@ def test_a_seed_that_stopped_is_measured_while_it_ran(arm, trained, dataset):
 )
 def test_stability_threshold(optimiser, threshold):
     """On a quadratic just below it gradient descent converges, just above it diverges."""
-    assert stability_threshold(small_arm(optimiser=optimiser)) == pytest.approx(threshold)
+    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48)) == pytest.approx(threshold)
+    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=8)) is None
+    cosine = {"name": "cosine"}
+    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, schedule=cosine)) is None
     if threshold is None:
         return
     for curvature, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):
@@ -180,6 +188,16 @@ def test_a_path_runs_between_the_two_minima(arm, trained, dataset):
     ]
     distances = dict(zip((3, 5), np.sqrt(squares), strict=True))
     assert found["distance_between_minima", None] == pytest.approx(distances)
+
+
+@pytest.mark.parametrize("name", ["curvature", "keskar", "surface", "noise"])
+@pytest.mark.parametrize("model", [{"batch_norm": True}, {"dropout": 0.5}], ids=str)
+def test_other_nets_are_measured_too(model, name, dataset):
+    arm = small_arm(model=SMALL["model"] | model)
+    trained = train(arm, [0, 1], dataset)
+    rows = measure(name, options(name), arm, [0, 1], trained.weights, dataset)
+    assert {row.metric for row in rows} == set(MEASURES[name])
+    assert np.isfinite([row.value for row in rows]).all()
 
 
 def test_a_path_re_estimates_batch_norm_or_not(dataset):

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
+from largebatch.lab.stack import stack
 from largebatch.lab.trace import exact_by_tensor, hutchinson, is_exact_for, sketch
 from tests.lab.nets import NETS, PIECEWISE_LINEAR, dense_of, streams, with_spectrum
 
@@ -42,8 +44,16 @@ def test_with_tanh_the_traces_differ_and_the_exact_one_is_refused(dataset):
         assert abs(found.value[s] - dense.trace()) <= 5 * found.error[s]
 
 
-def test_every_net_is_sorted():
-    assert {*PIECEWISE_LINEAR, "tanh"} == set(NETS)
+@pytest.mark.parametrize("name", NETS)
+def test_the_exact_trace_is_offered_where_it_is_exact(name, dataset):
+    exact = {"relu", "dropout", "batch_norm", "cnn", "cnn_batch_norm", "residual"}
+    assert is_exact_for(dense_of(name, dataset)[1].model) == (name in exact)
+
+
+@pytest.mark.parametrize("layer", [nn.GELU(), nn.Softplus(), nn.Sigmoid()], ids=str)
+def test_no_exact_trace_with_a_curved_or_an_unknown_layer(layer):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), layer, nn.Linear(3, 2))
+    assert not is_exact_for(stack([net]).eval())
 
 
 SPECTRUM = torch.tensor([100.0 / 1.3**i for i in range(40)] + [0.01] * 160, dtype=torch.float64)

@@ -16,9 +16,10 @@ from largebatch.lab.trace import Estimate
 
 Streams = list[torch.Generator]
 
-# What Lanczos vectors, and what the blocks of a sketch, may take.
-BASIS_BYTES, SKETCH_BYTES = 256 << 20, 1 << 30
-FEWEST_VECTORS, MOST_VECTORS = 6, 64
+# What the Lanczos vectors, and what the blocks of a sketch, may take of one seed: by seed, so that how a
+# number is found does not depend on its company.
+BASIS_BYTES, SKETCH_BYTES = 256 << 20, 512 << 20
+FEWEST_VECTORS, MOST_VECTORS = 6, 32
 # Share of a random direction in the start: at an exact minimum the gradient alone would be nothing.
 RANDOM_SHARE = 0.1
 
@@ -38,7 +39,7 @@ def start(landscape: Landscape, streams: Streams) -> torch.Tensor:
 
 def room(like: torch.Tensor, count: int) -> int:
     """How many Lanczos vectors to keep: as many as BASIS_BYTES hold, within limits."""
-    fitting = BASIS_BYTES // (like.numel() * like.element_size())
+    fitting = BASIS_BYTES // (like.shape[1] * like.element_size())
     return max(count + 3, min(MOST_VECTORS, max(FEWEST_VECTORS, fitting)))
 
 
@@ -80,13 +81,13 @@ def trace_and_norm(
     The trace is exact, with error and products 0, where the net allows it.
     """
     exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
-    known = None if exact is None else Estimate(exact, torch.zeros_like(exact), 0)
+    known = None if exact is None else Estimate(exact, torch.zeros_like(exact), 0, "exact")
     if not probes:
         return known, None
     operator = landscape.hessian_vector_product
     found, square = trace_and_squared_norm(operator, landscape.weights, streams, probes)
     norm = square.value.sqrt()
-    return known or found, Estimate(norm, square.error / (2 * norm), square.products)
+    return known or found, Estimate(norm, square.error / (2 * norm), square.products, square.method)
 
 
 def trace_and_squared_norm(
@@ -100,21 +101,23 @@ def trace_and_squared_norm(
     if like.shape[1] <= 2 * probes:
         return traces.by_columns(operator, like)
     # Probes, their images, an orthonormal basis of these and its images.
-    if 4 * probes * like.numel() * like.element_size() <= SKETCH_BYTES:
+    if 4 * probes * like.shape[1] * like.element_size() <= SKETCH_BYTES:
         sketched = traces.sketch(operator, like, streams, probes)
         return sketched.trace(), sketched.squared_norm()
     return traces.hutchinson(operator, like, streams, 2 * probes)
 
 
-def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> torch.Tensor:
-    """Trace of each weight tensor's own block of the Hessian; (tensors, s)."""
+def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Estimate]:
+    """Trace of each weight tensor's own block of the Hessian; with 0 probes nothing is estimated."""
     if traces.is_exact_for(landscape.model):
-        return traces.exact_by_tensor(landscape)
-    found = [
-        trace_and_squared_norm(block, landscape.weights[:, where], streams, probes)[0].value
+        found = traces.exact_by_tensor(landscape)
+        return [Estimate(trace, torch.zeros_like(trace), 0, "exact") for trace in found]
+    if not probes:
+        return []
+    return [
+        trace_and_squared_norm(block, landscape.weights[:, where], streams, probes)[0]
         for where, block in blocks(landscape)
     ]
-    return torch.stack(found)
 
 
 def layer_top_eigenvalues(

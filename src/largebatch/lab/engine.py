@@ -11,7 +11,7 @@ from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedDropout
 from largebatch.lab.losses import LOSSES
 from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_norm
 from largebatch.lab.randomness import generator
-from largebatch.lab.stack import estimate_population_statistics, keep_lanes, stack
+from largebatch.lab.stack import POPULATION_BATCH, estimate_population_statistics, keep_lanes, stack
 from largebatch.spec import Arm, Sgd
 
 # What one processor core's cache takes of the widest activation; measured, see docs/engine.md.
@@ -20,8 +20,6 @@ CACHE_BYTES = 1 << 20
 GATHER_BYTES = 32 << 20
 # Examples evaluated at a time, of all seeds together: their activations should stay in the cache.
 EVALUATED_AT_ONCE = 5120
-# Examples of each seed in one batch of population statistics: fixed, for deeper layers see its size.
-POPULATION_BATCH = 512
 
 
 def lanes_at_once(

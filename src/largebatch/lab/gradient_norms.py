@@ -17,8 +17,8 @@ from largebatch.lab.landscape import Landscape
 from largebatch.lab.layers import Stacked
 from largebatch.lab.stack import StackedContainer
 
-# Examples of all seeds together in one pass.
-AT_ONCE = 4096
+# Memory for what a pass over a block of examples holds of one layer, all seeds together.
+BLOCK_BYTES = 256 << 20
 
 
 def linear_norms(layer: layers.StackedLinear, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
@@ -29,11 +29,15 @@ def linear_norms(layer: layers.StackedLinear, seen: torch.Tensor, g: torch.Tenso
 
 
 def convolution_norms(layer: layers.StackedConv2d, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
-    """The weight's gradient of one example is the product of δ with the unfolded input."""
+    """‖δ Pᵀ‖² with P the unfolded input; of places and weights, by the fewer (δᵀδ against PᵀP)."""
     options = layer.options | {"kernel_size": layer.weight.shape[-2:]}
     patches = F.unfold(seen.flatten(0, 1), **options)  # (s*b, c*kh*kw, places)
     deltas = g.flatten(0, 1).flatten(2)  # (s*b, out, places)
-    by_weight = torch.bmm(deltas, patches.transpose(1, 2)).square().sum((1, 2))
+    if deltas.shape[2] ** 2 < deltas.shape[1] * patches.shape[1]:
+        inner = (torch.bmm(t.transpose(1, 2), t) for t in (deltas, patches))
+        by_weight = (next(inner) * next(inner)).sum((1, 2))
+    else:
+        by_weight = torch.bmm(deltas, patches.transpose(1, 2)).square().sum((1, 2))
     norms = [by_weight.view(g.shape[:2])]
     return norms if layer.bias is None else [*norms, deltas.sum(2).square().sum(1).view(g.shape[:2])]
 
@@ -86,9 +90,23 @@ def summed_squares(landscape: Landscape, backwards: Backwards) -> torch.Tensor:
             f"norms: wanted layers with weights among {sorted(n.__name__ for n in NORMS)}; got {kinds}"
         )
     weighted = [layer for layer in leaves(landscape.model) if type(layer) in NORMS]
-    at_once = max(1, AT_ONCE // landscape.seeds)
+    at_once = max(1, BLOCK_BYTES // (landscape.seeds * bytes_of_an_example(landscape, weighted)))
     blocks = zip(landscape.images.split(at_once, 1), landscape.labels.split(at_once, 1), strict=True)
     return sum(block_squares(landscape.model, weighted, *block, backwards) for block in blocks)
+
+
+def bytes_of_an_example(landscape: Landscape, weighted: list[Stacked]) -> int:
+    """Of the widest layer: its input, unfolded, its output and the product that a norm is taken of."""
+    with taps(weighted) as seen, torch.no_grad():
+        landscape.model(landscape.images[:, :1])
+    widest = 0
+    for layer, (x, out) in seen.items():
+        values = x[0].numel() + out[0].numel()
+        if isinstance(layer, layers.StackedConv2d):
+            places, weights = out[0, 0, 0].numel(), layer.weight[0, 0].numel()
+            values += places * weights + min(2 * places**2, layer.weight[0].numel())
+        widest = max(widest, values)
+    return widest * landscape.weights.element_size()
 
 
 def block_squares(

@@ -182,6 +182,7 @@ def spectral_density(
     """
     if width <= 0:
         raise ValueError(f"density: width above 0; got {width}")
+    grid = grid.to(like.device)
     total = torch.zeros(len(like), len(grid), dtype=torch.float64, device=like.device)
     for _ in range(probes):
         krylov = Krylov(operator, gaussian(like, generators), steps, generators)

@@ -12,7 +12,8 @@ from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
 from largebatch.lab.rescaling import rescaled
-from largebatch.lab.stack import Stacked, stack
+from largebatch.lab.stack import POPULATION_BATCH, Stacked, stack
+from largebatch.lab.trace import METHODS
 from largebatch.metrics import BY_EPOCH
 from largebatch.spec import Arm
 
@@ -45,6 +46,11 @@ class Nets:
         net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
         return net
 
+    def plain_problem(self, lane: int, examples: int):
+        """Net, images (n, c, h, w) and labels (n,) of one seed, as other libraries want them."""
+        images, labels = (part[lane] for part in self.examples(examples))
+        return self.plain(lane), images, labels
+
     def untrained(self, seed: int) -> torch.nn.Module:
         """The plain net of one seed with its initial weights."""
         options = self.arm.model.model_dump(exclude={"name"})
@@ -57,7 +63,7 @@ class Nets:
         return stack([self.plain(lane) for lane in range(len(self.seeds))]).eval()
 
     def examples(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The first training images (s, count, c, h, w) and labels (s, count)."""
+        """The first training images (s, n, c, h, w) and labels (s, n): `count`, or all there are."""
         return tuple(part[:, :count] for part in self.train)
 
     def landscape(self, examples: int, dtype: torch.dtype | None = None) -> Landscape:
@@ -110,26 +116,40 @@ def by_lanczos(
             yield from nets.rows(metric, None, estimate.value)
             yield from nets.rows(f"{metric}_se", None, estimate.error)
             yield from nets.rows(f"{metric}_products", None, nets.each(estimate.products))
+            yield from nets.rows(f"{metric}_method", None, nets.each(METHODS.index(estimate.method)))
     if per_layer:
-        traces = curvature.layer_traces(landscape, streams, probes)
+        for number, trace in enumerate(curvature.layer_traces(landscape, streams, probes)):
+            yield from nets.rows("layer_trace", number, trace.value)
+            yield from nets.rows("layer_trace_se", number, trace.error)
         tops = curvature.layer_top_eigenvalues(landscape, streams, tolerance, most_products)
-        for number in range(len(traces)):
-            yield from nets.rows("layer_trace", number, traces[number])
-            yield from nets.rows("layer_top_eigenvalue", number, tops[number])
+        for number, values in enumerate(tops):
+            yield from nets.rows("layer_top_eigenvalue", number, values)
 
 
 def by_pyhessian(
-    nets: Nets, examples: int, tolerance: float, most_products: int, probes: int, **_unused
+    nets: Nets,
+    examples: int,
+    top: int,
+    tolerance: float,
+    most_products: int,
+    probes: int,
+    bottom: bool,
+    per_layer: bool,
 ) -> Iterator[Observation]:
     """What PyHessian knows: the eigenvalue largest in magnitude, and the trace by Hutchinson's estimator."""
+    if top > 1 or bottom or per_layer:
+        raise ValueError("curvature: PyHessian knows top: 1, bottom: false, per_layer: false; got others")
     for lane, seed in enumerate(nets.seeds):
-        net, stream = nets.plain(lane), stream_seed(seed, "curvature")
-        images, labels = (part[lane] for part in nets.examples(examples))
-        top = reference.top_eigenvalue(net, images, labels, most_products, tolerance, stream)
-        yield Observation(seed, "hessian_top_eigenvalue", None, top)
-        value, error = reference.trace(net, images, labels, probes, stream)
-        yield Observation(seed, "hessian_trace", None, value)
-        yield Observation(seed, "hessian_trace_se", None, error)
+        problem = nets.plain_problem(lane, examples)
+        stream = stream_seed(seed, "curvature")
+        found = reference.top_eigenvalue(*problem, most_products, tolerance, stream, nets.arm.loss)
+        yield Observation(seed, "hessian_top_eigenvalue", None, found)
+        if probes:
+            value, error = reference.trace(*problem, probes, stream, nets.arm.loss)
+            yield Observation(seed, "hessian_trace", None, value)
+            yield Observation(seed, "hessian_trace_se", None, error)
+            yield Observation(seed, "hessian_trace_products", None, probes)
+            yield Observation(seed, "hessian_trace_method", None, METHODS.index("hutchinson"))
 
 
 CURVATURES: dict[str, Callable[..., Iterator[Observation]]] = {
@@ -151,19 +171,21 @@ def measure_agreement(
     exact, _ = curvature.trace_and_norm(landscape, streams, 0)
     trace = (exact or curvature.trace_and_norm(landscape, streams, trace_probes)[0]).value.tolist()
     for lane, seed in enumerate(nets.seeds):
-        net, stream = nets.plain(lane), stream_seed(seed, "curvature")
-        images, labels = (part[lane] for part in nets.examples(examples))
-        top = reference.top_eigenvalue(
-            net, images, labels, eigenvalue_iterations, eigenvalue_tolerance, stream
-        )
-        value, error = reference.trace(net, images, labels, trace_probes, stream)
+        problem, stream = nets.plain_problem(lane, examples), stream_seed(seed, "curvature")
+        settings = (eigenvalue_iterations, eigenvalue_tolerance, stream, nets.arm.loss)
+        top = reference.top_eigenvalue(*problem, *settings)
+        value, error = reference.trace(*problem, trace_probes, stream, nets.arm.loss)
+        differences = (abs(top - ours[lane]) / abs(ours[lane]), abs(value - trace[lane]) / abs(trace[lane]))
+        tolerances = (10 * eigenvalue_tolerance, 4 * error / abs(trace[lane]))
+        outside = any(d > t for d, t in zip(differences, tolerances, strict=True))
         for metric, number in (
             ("pyhessian_top_eigenvalue", top),
-            ("eigenvalue_difference_percent", 100 * abs(top - ours[lane]) / ours[lane]),
-            ("eigenvalue_tolerance_percent", 100 * 10 * eigenvalue_tolerance),
+            ("eigenvalue_difference_percent", 100 * differences[0]),
+            ("eigenvalue_tolerance_percent", 100 * tolerances[0]),
             ("pyhessian_trace", value),
-            ("trace_difference_percent", 100 * abs(value - trace[lane]) / trace[lane]),
-            ("trace_tolerance_percent", 100 * 4 * error / trace[lane]),
+            ("trace_difference_percent", 100 * differences[1]),
+            ("trace_tolerance_percent", 100 * tolerances[1]),
+            ("agreement_missed", float(outside)),
         ):
             yield Observation(seed, metric, None, number)
 
@@ -180,15 +202,24 @@ def measure_density(
 
 
 def measure_keskar(
-    nets: Nets, examples: int, epsilon: Sequence[float], subspace: int, iterations: int
+    nets: Nets, examples: int, epsilon: Sequence[float], iterations: int
 ) -> Iterator[Observation]:
-    """Keskar's Metric 2.1 in the whole space and in a random subspace."""
+    """Keskar's Metric 2.1 in the whole space."""
     landscape = nets.landscape(examples, torch.float64)
     for size in epsilon:
-        whole = sharpness.keskar(landscape, size, nets.streams("sharpness"), iterations)
-        yield from nets.rows("sharpness_percent", size, whole)
-        inside = sharpness.keskar_subspace(landscape, size, nets.streams("sharpness"), subspace, iterations)
-        yield from nets.rows("subspace_sharpness_percent", size, inside)
+        found = sharpness.keskar(landscape, size, nets.streams("sharpness"), iterations)
+        yield from nets.rows("sharpness_percent", size, found)
+
+
+def measure_keskar_subspace(
+    nets: Nets, examples: int, epsilon: Sequence[float], iterations: int, dimensions: int
+) -> Iterator[Observation]:
+    """Keskar's Metric 2.1 in a random subspace."""
+    landscape = nets.landscape(examples, torch.float64)
+    for size in epsilon:
+        streams = nets.streams("sharpness")
+        found = sharpness.keskar_subspace(landscape, size, streams, dimensions, iterations)
+        yield from nets.rows("subspace_sharpness_percent", size, found)
 
 
 def measure_ball(
@@ -222,6 +253,7 @@ def measure_surface(
     plane_points: int,
     directions: int,
     radius: Sequence[float],
+    renormalise: bool,
 ) -> Iterator[Observation]:
     """The loss along random directions and on a plane of two.
 
@@ -236,7 +268,7 @@ def measure_surface(
     }
     distances = np.linspace(-reach, reach, points).tolist()
     for kind, found in drawn.items():
-        losses = surface.along(landscape, found[0], distances)
+        losses = surface.along(landscape, found[0], distances, renormalise)
         for distance, values in zip(distances, losses, strict=True):
             yield from nets.rows(f"{kind}surface_loss_nats", distance, values)
         for size in radius:
@@ -302,6 +334,7 @@ MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "density": measure_density,
     "agreement": measure_agreement,
     "keskar": measure_keskar,
+    "keskar_subspace": measure_keskar_subspace,
     "ball": measure_ball,
     "surface": measure_surface,
     "noise": measure_noise,
@@ -313,15 +346,19 @@ def measure(
     name: str, settings: dict, arm: Arm, seeds: list[int], weights: Weights, dataset: Dataset
 ) -> list[Observation]:
     """One measure of all seeds of an arm; weights: plain name -> (s, ...) in the order of `seeds`."""
-    if not seeds:
-        return []
-    size = sum(w[0].size for w in weights.values()) * dataset.images.element_size()
-    groups = np.array_split(np.arange(len(seeds)), -(-len(seeds) // max(1, TOGETHER_BYTES // size)))
     found = []
-    for lanes in groups:
+    for lanes in groups_of(seeds, weights, dataset):
         of_group = {n: w[lanes] for n, w in weights.items()}
         found += MEASURES[name](Nets(arm, [seeds[lane] for lane in lanes], of_group, dataset), **settings)
     return found
+
+
+def groups_of(seeds: list[int], weights: Weights, dataset: Dataset) -> list[np.ndarray]:
+    """The places in `seeds` of those that are measured together."""
+    if not seeds:
+        return []
+    size = sum(w[0].size for w in weights.values()) * dataset.images.element_size()
+    return np.array_split(np.arange(len(seeds)), -(-len(seeds) // max(1, TOGETHER_BYTES // size)))
 
 
 def measure_by_epoch(
@@ -353,9 +390,11 @@ def against_stability(arm: Arm, rows: list[Observation]) -> list[Observation]:
 def stability_threshold(arm: Arm) -> float | None:
     """The curvature above which gradient descent on a quadratic diverges; None where it is not known.
 
-    (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1.
+    (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1. Of the
+    full batch at a constant rate, and nothing else.
     """
-    if arm.optimiser.name != "sgd":
+    plain = arm.schedule.name == "constant" and not (arm.warmup or arm.sharpness_aware or arm.proximal)
+    if arm.optimiser.name != "sgd" or arm.batch_size < arm.data.train or not plain:
         return None
     beta = arm.optimiser.momentum
     return (2 + 2 * beta) / ((1 + 2 * beta * arm.optimiser.nesterov) * arm.peak_lr)
@@ -366,28 +405,37 @@ def measure_path(
     seeds: list[int],
     weights: tuple[Weights, Weights],
     dataset: Dataset,
-    points: int,
-    low: float,
-    high: float,
-    renormalise: bool,
+    **settings,
 ) -> list[Observation]:
     """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc."""
-    start, end = (Nets(arm, seeds, of_end, dataset) for arm, of_end in zip(arms, weights, strict=True))
+    found = []
+    for lanes in groups_of(seeds, weights[0], dataset):
+        of_group = [seeds[lane] for lane in lanes]
+        ends = (
+            Nets(arm, of_group, {n: w[lanes] for n, w in of_end.items()}, dataset)
+            for arm, of_end in zip(arms, weights, strict=True)
+        )
+        found += path_between(*ends, **settings)
+    return found
+
+
+def path_between(
+    start: Nets, end: Nets, points: int, low: float, high: float, renormalise: bool
+) -> Iterator[Observation]:
+    """The same of some seeds together."""
     ends = [nets.landscape(nets.arm.data.train) for nets in (start, end)]
     alphas = path_points(points, low, high)
-    batches = start.train[0].split(surface.POPULATION_BATCH, dim=1) if renormalise else None
-    found = list(
-        start.rows("distance_between_minima", None, paths.distance(ends[0].weights, ends[1].weights))
-    )
+    batches = start.train[0].split(POPULATION_BATCH, dim=1) if renormalise else None
+    apart = paths.distance(ends[0].weights, ends[1].weights)
+    yield from start.rows("distance_between_minima", None, apart)
     for kind, prefix in (("line", "path"), ("arc", "arc")):
         profile = paths.evaluate_path(*ends, kind, alphas, start.test, batches)
         for metric, values in profile.items():
             for alpha, of_alpha in zip(alphas, values, strict=True):
-                found += start.rows(f"{prefix}_{metric}", alpha, of_alpha)
+                yield from start.rows(f"{prefix}_{metric}", alpha, of_alpha)
         before, behind = paths.rises(profile["loss_nats"], alphas)
-        found += start.rows(f"{prefix}_rise_before_nats", None, before)
-        found += start.rows(f"{prefix}_rise_behind_nats", None, behind)
-    return found
+        yield from start.rows(f"{prefix}_rise_before_nats", None, before)
+        yield from start.rows(f"{prefix}_rise_behind_nats", None, behind)
 
 
 def path_points(points: int, low: float, high: float) -> list[float]:

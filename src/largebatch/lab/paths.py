@@ -9,8 +9,8 @@ from largebatch.lab.landscape import Landscape
 from largebatch.lab.stack import estimate_population_statistics
 from largebatch.lab.surface import move, own_copy
 
-# Rises below this, in nats, count as this much: ratios of rises are taken later.
-FLOOR = 1e-12
+# How far beyond its ends a path is looked at: at alpha = -0.5 and 1.5 an arc is nearly the zero function.
+REACH = 0.25
 # Values of alpha this close are the same.
 CLOSE = 1e-9
 
@@ -85,17 +85,19 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def rises(losses: torch.Tensor, alphas: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
     """How much the loss rises before the start and behind the end of a path; (points, s) -> (s,) each.
 
-    Mean over alpha in [-0.5, 0) above the loss at 0, and over (1, 1.5] above that at 1. At least FLOOR.
+    Mean over alpha in [-REACH, 0) above the loss at 0, and over (1, 1 + REACH] above that at 1.
     """
     at = torch.as_tensor(alphas, dtype=torch.float64, device=losses.device)
-    before = mean_rise(losses, at, 0.0, (at >= -0.5 - CLOSE) & (at < -CLOSE))
-    behind = mean_rise(losses, at, 1.0, (at > 1 + CLOSE) & (at <= 1.5 + CLOSE))
-    return before.clamp_min(FLOOR), behind.clamp_min(FLOOR)
+    before = mean_rise(losses, at, 0.0, (at >= -REACH - CLOSE) & (at < -CLOSE))
+    behind = mean_rise(losses, at, 1.0, (at > 1 + CLOSE) & (at <= 1 + REACH + CLOSE))
+    return before, behind
 
 
 def mean_rise(losses: torch.Tensor, at: torch.Tensor, end: float, beyond: torch.Tensor) -> torch.Tensor:
     """Mean loss at the points `beyond` (points,) an end of the path over the loss there; (s,)."""
     here = (at - end).abs() <= CLOSE
     if here.sum() != 1 or not beyond.any():
-        raise ValueError(f"path: wanted alpha = {end:g} once and some within 0.5 beyond; got {at.tolist()}")
+        raise ValueError(
+            f"path: wanted alpha = {end:g} once and some within {REACH:g} beyond; got {at.tolist()}"
+        )
     return losses[beyond].mean(0) - losses[here][0]

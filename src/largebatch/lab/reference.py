@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from largebatch.lab.losses import LOSSES
 
 
 @contextmanager
@@ -32,15 +33,24 @@ def borrowed(model: nn.Module, seed: int) -> Iterator[nn.Module]:
             p.grad = gradient
 
 
-def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor):
-    """PyHessian's Hessian of the mean cross-entropy; images: (n, c, h, w), labels: (n,)."""
+def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss: str):
+    """PyHessian's Hessian of the mean loss; images: (n, c, h, w), labels: (n,), loss: one of LOSSES."""
     from pyhessian import hessian  # imports torchvision and matplotlib: seconds, for those who measure
 
-    return hessian(model, F.cross_entropy, data=(images, labels), cuda=images.is_cuda)
+    def mean_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return LOSSES[loss].each(logits[None], labels[None]).mean()
+
+    return hessian(model, mean_loss, data=(images, labels), cuda=images.is_cuda)
 
 
 def top_eigenvalue(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, iterations: int, tolerance: float, seed: int
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    iterations: int,
+    tolerance: float,
+    seed: int,
+    loss: str = "cross_entropy",
 ) -> float:
     """Eigenvalue of the Hessian of the mean loss that is largest in magnitude, by power iteration.
 
@@ -49,12 +59,19 @@ def top_eigenvalue(
     """
     require_finite(model)
     with borrowed(model, seed):
-        values, _ = hessian_of(model, images, labels).eigenvalues(maxIter=iterations, tol=tolerance, top_n=1)
+        values, _ = hessian_of(model, images, labels, loss).eigenvalues(
+            maxIter=iterations, tol=tolerance, top_n=1
+        )
     return float(values[0])
 
 
 def trace(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, probes: int, seed: int
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    probes: int,
+    seed: int,
+    loss: str = "cross_entropy",
 ) -> tuple[float, float]:
     """Trace of the Hessian of the mean loss, and its standard error.
 
@@ -63,7 +80,7 @@ def trace(
     require_finite(model)
     with borrowed(model, seed):
         # Its early stop favours lucky estimates, and negative ones pass any tolerance down to 0.
-        estimates = hessian_of(model, images, labels).trace(maxIter=probes, tol=-math.inf)
+        estimates = hessian_of(model, images, labels, loss).trace(maxIter=probes, tol=-math.inf)
     found = torch.tensor(estimates, dtype=torch.float64)
     return found.mean().item(), found.std().item() / probes**0.5
 

@@ -152,7 +152,7 @@ def highest_in_box(
     says nothing of it) a gradient that is small against the box leaves the run near its start, however
     sharp the minimum. In units of half-widths and of the first gradient it reaches the walls.
     """
-    highest, place = -math.inf, torch.zeros_like(half_widths)
+    highest, place = -math.inf, torch.full_like(half_widths, math.nan)  # where nothing is finite
 
     def downhill(units: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal highest, place

@@ -171,8 +171,12 @@ def keep_lanes(stacked: Stacked, lanes: torch.Tensor) -> None:
     for tensor in [*stacked.parameters(), *stacked.buffers()]:
         tensor.data = tensor.data[lanes]
     for layer in stacked.modules():
-        if isinstance(layer, StackedDropout):
+        if isinstance(layer, StackedDropout) and layer.generators:
             layer.generators = [layer.generators[lane] for lane in lanes.tolist()]
+
+
+# Examples of each seed in one batch of population statistics: fixed, for deeper layers see its size.
+POPULATION_BATCH = 512
 
 
 @torch.no_grad()

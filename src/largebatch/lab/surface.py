@@ -8,11 +8,7 @@ import torch
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.layers import Stacked, StackedLinear
 from largebatch.lab.sharpness import normal, of_length
-from largebatch.lab.stack import estimate_population_statistics
-
-# Examples of each seed in one batch of population statistics.
-POPULATION_BATCH = 512
-
+from largebatch.lab.stack import POPULATION_BATCH, estimate_population_statistics
 
 # Directions
 

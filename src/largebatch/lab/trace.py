@@ -48,13 +48,18 @@ def exact_by_tensor(landscape: Landscape) -> torch.Tensor:
     return summed_squares(landscape, lambda logits, _labels: factors(logits)) / landscape.examples
 
 
+# How a number was found, by its place here in the observations.
+METHODS = ("exact", "xtrace", "hutchinson")
+
+
 @dataclass
 class Estimate:
-    """Of each seed: value and standard error, both (s,); products: operator calls."""
+    """Of each seed: value and standard error, both (s,); products: operator calls; method: one of METHODS."""
 
     value: torch.Tensor
     error: torch.Tensor
     products: int
+    method: str
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Sketch:
         As they share products it is on the low side: by 20 to 30 % on the nets here.
         """
         probes = each.shape[1]
-        return Estimate(each.mean(1), each.std(1) / probes**0.5, 2 * probes)
+        return Estimate(each.mean(1), each.std(1) / probes**0.5, 2 * probes, "xtrace")
 
 
 def sketch(operator: Operator, like: torch.Tensor, generators: list[torch.Generator], probes: int) -> Sketch:
@@ -154,7 +159,7 @@ def hutchinson(
         by_a.append((z * image).sum(1, dtype=torch.float64))
         by_square.append(image.square().sum(1, dtype=torch.float64))
     means = (torch.stack(each, 1) for each in (by_a, by_square))
-    return tuple(Estimate(each.mean(1), each.std(1) / probes**0.5, probes) for each in means)
+    return tuple(Estimate(each.mean(1), each.std(1) / probes**0.5, probes, "hutchinson") for each in means)
 
 
 def by_columns(operator: Operator, like: torch.Tensor) -> tuple[Estimate, Estimate]:
@@ -164,4 +169,4 @@ def by_columns(operator: Operator, like: torch.Tensor) -> tuple[Estimate, Estima
     dense = torch.stack([operator(unit.expand(seeds, -1)) for unit in units], 2).double()
     none = torch.zeros(seeds, dtype=torch.float64, device=like.device)
     values = (trace_of(dense), dense.square().sum((1, 2)))
-    return tuple(Estimate(value, none, parameters) for value in values)
+    return tuple(Estimate(value, none, parameters, "exact") for value in values)
