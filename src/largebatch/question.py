@@ -247,15 +247,23 @@ class Finals(FigureBase):
 class Profile(FigureBase):
     """Metrics against their own position, one line an arm or path.
 
-    marks: label -> position, drawn as vertical lines.
+    x_label: one, or one a panel. least: where a logarithmic y axis begins. marks: label -> position, drawn
+    as vertical lines.
     """
 
     kind: Literal["profile"]
     y: Annotated[list[Metric], Field(min_length=1, max_length=4)]  # one panel a metric
-    x_label: str
+    x_label: str | list[str]
+    least: Positive | None = None
     log_x: bool = False
     log_y: bool = False
     marks: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def one_label_a_panel(self):
+        if isinstance(self.x_label, list) and len(self.x_label) != len(self.y):
+            raise ValueError(f"x_label of one text, or one for each of {self.y}; got {self.x_label}")
+        return self
 
 
 class Surface(FigureBase):

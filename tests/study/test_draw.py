@@ -193,6 +193,30 @@ def test_a_profile_has_a_panel_a_metric_and_its_marks(helpers, metrics, panels):
         assert axes.transData.transform((0, curve))[1] < lowest  # labels stand above the data
 
 
+def profile_canvas(helpers, values, **settings):
+    ask = asked("profile", y=list(values), lines={"one": "p"}, marks={}, **settings)["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    with style.paper_style():
+        canvas = KINDS["profile"].picture(KINDS["profile"].table(helpers.arm("p", values), figure), figure)
+        canvas.draw_without_rendering()
+    return canvas
+
+
+def test_a_logarithmic_profile_begins_at_its_least(helpers):
+    values = {"hessian_density": {0.0: [1e2, 1e2], 1.0: [1e-3, 1e-3], 2.0: [1e-300, 1e-300]}}
+    canvas = profile_canvas(helpers, values, log_y=True, least=1e-5)
+    low, high = canvas.axes[0].get_ylim()
+    assert 1e-5 < low < 1e-3 and high > 1e2
+
+
+def test_a_profile_labels_each_panel_with_its_own_position(helpers):
+    values = {name: {0.1: [1, 2], 0.2: [3, 4]} for name in ("sam_sharpness_nats", "average_sharpness_nats")}
+    canvas = profile_canvas(helpers, values, x_label=["radius ρ", "deviation σ"])
+    assert [axes.get_xlabel() for axes in canvas.axes] == ["radius ρ", "deviation σ"]
+    with pytest.raises(ValueError, match="one for each of"):
+        profile_canvas(helpers, values, x_label=["radius ρ"])
+
+
 def test_a_plane_shows_the_mean_and_says_middle_and_rim(rows, write_table, tmp_path):
     found = drawn(rows, write_table, tmp_path, asked("surface"))
     assert len(found) == 18

@@ -37,8 +37,10 @@ def picture(drawn: pd.DataFrame, figure: Profile) -> Canvas:
         style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN, 0.2 + PANEL_HEIGHT_IN * rows
     )
     all_axes = canvas.subplots(rows, columns, squeeze=False).flat
-    for axes, metric in zip(all_axes, figure.y, strict=False):
+    labels = figure.x_label if isinstance(figure.x_label, list) else [figure.x_label] * panels
+    for axes, metric, label in zip(all_axes, figure.y, labels, strict=False):
         paint(axes, drawn[drawn["metric"] == metric], figure)
+        axes.set_xlabel(label)
         axes.set_ylabel(style.wrapped(METRICS[metric]))
     for axes in all_axes[panels:]:
         axes.set_axis_off()
@@ -53,8 +55,9 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
         marker = look.marker if len(of_line) <= MOST_WITH_MARKERS else ""
         line(axes, of_line, "at", look, label, marker)
     if figure.log_y:
-        style.log_axis(axes, "y", rows["mean"].to_numpy())
-        axes.set_ylim(*log_limits(rows["mean"].to_numpy()))
+        shown = rows.loc[rows["mean"] >= (figure.least or -np.inf), "mean"].to_numpy()
+        style.log_axis(axes, "y", shown)
+        axes.set_ylim(*log_limits(shown))
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
     if figure.log_x:
@@ -62,7 +65,6 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
     else:
         axes.xaxis.set_major_formatter(style.PLAIN)
         axes.margins(x=0.02)
-    axes.set_xlabel(figure.x_label)
     style.marks(axes, figure.marks)
 
 
