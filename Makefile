@@ -28,6 +28,8 @@ publish: $(BIN)/.ready
 
 benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py
+	$(RUN) python benchmarks/curvature.py
+	$(RUN) python benchmarks/curvature.py --memory
 
 # The environment is made anew when the lock changes; half-made ones are not taken for ready.
 $(BIN)/.ready: requirements.lock pyproject.toml
