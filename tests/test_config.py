@@ -84,7 +84,7 @@ MISTAKES = {
         SMOKE,
         {"experiments": ["keskr"]},
         "experiments",
-        r"names among \['goyal', 'keskar', 'schedules'\]",
+        r"names among \[.*'goyal', 'keskar'.*\]",
         "'keskr'",
     ),
     "an experiment twice": (
@@ -128,7 +128,7 @@ MISTAKES = {
         SMOKE,
         {"measures/sharpness": {}},
         "measures.sharpness",
-        r"a key among \['agreement', 'ball', 'curvature', 'curvature_by_epoch', .*\]",
+        r"a key among \['agreement', 'ball', .*'curvature', .*\]",
         "'sharpness'",
     ),
     "a measure that is a number": (
@@ -525,7 +525,7 @@ MISTAKES = {
         SMOKE,
         {"measures/keskar": {"examples": 64, "epsilons": [0.1]}},
         "measures.keskar.epsilons",
-        r"a key among \['epsilon', 'examples', 'iterations', 'subspace'\]",
+        r"a key among \['epsilon', 'examples', 'iterations'\]",
         "'epsilons'",
     ),
     "two readings": (
@@ -560,7 +560,7 @@ MISTAKES = {
     "an unknown metric of a table": (
         KESKAR,
         {"tables/0/metrics/0": "speed"},
-        "tables[convergence].metrics[0]",
+        "tables[sharpness].metrics[0]",
         "a metric such as .*",
         "'speed'",
     ),
@@ -604,8 +604,11 @@ def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
     config = REPOSITORY / "config"
     parsed = {path: yaml.safe_load(path.read_text()) for path in config.rglob("*.yaml")}
     monkeypatch.setattr("largebatch.config.read_yaml", parsed.__getitem__)
-    asked = "keskar,goyal,schedules" if file == SMOKE else Path(file).stem
+    every = ",".join(sorted(path.stem for path in (config / "experiments").glob("*.yaml")))
+    asked = every if file == SMOKE else Path(file).stem
     for place in [*mappings(parsed[config / file])]:
+        if "marks" in place:  # their keys are free
+            continue
         spoilt = parsed[config / file]
         for key in place:
             spoilt = spoilt[key]
@@ -717,7 +720,7 @@ def test_arms_fit_the_data_set(study):
     """1,797 images; whole batches at every power of two are what 1,024 is for."""
     for arm in study.arms.values():
         assert arm.data.train + arm.data.validation + arm.data.test <= 1797
-        assert study.measures.curvature.examples <= arm.data.train
+        assert arm.batch_size <= arm.data.train
 
 
 def test_experiments_may_be_given_as_a_text(smoke):
@@ -756,7 +759,8 @@ def group_of(scale: Path, name: str):
 def test_every_crossed_arm_is_there_in_every_variant(smoke):
     groups = smoke.experiment("keskar").groups
     crossed = {f"{arm}.{variant}" for arm in ("adam", "sgd") for variant in ("small", "large", "full")}
-    assert groups.keys() == crossed | {"sb_adam_epochs", "lb_adam_epochs", "sweep_adam", "sweep_sgd"}
+    assert {name for name in groups if "." in name} == crossed
+    assert groups.keys() >= {"sb_adam_epochs", "lb_adam_epochs", "sweep_adam", "sweep_sgd"}
 
 
 def test_groups_that_ask_for_the_same_settings_share_the_run(smoke):
@@ -799,14 +803,14 @@ def test_a_grid_of_one_is_an_arm_under_its_own_name(folder):
 def test_measured_arms_are_measured_once(smoke):
     measured = [(measure, arm.id) for measure, arm in smoke.experiment("keskar").measured()]
     assert measured and len(set(measured)) == len(measured)
-    assert {measure for measure, _ in measured} == {"curvature"}
+    assert {measure for measure, _ in measured} == set(smoke.experiment("keskar").question.measures)
     assert list(smoke.experiment("goyal").measured()) == []
 
 
 def path_folder(folder):
     """A keskar question with two paths that share a run, at a scale that measures them."""
     ends = {"start": "adam.small", "end": "adam.large"}
-    paths = {"line": ends, "again": ends, "back": {"start": "adam.large", "end": "adam.small"}}
+    paths = {"between_adam": ends, "between_sgd": ends, "back": {"start": "adam.large", "end": "adam.small"}}
     spoil(folder / KESKAR, {"paths": paths})
     spoil(folder / SMOKE, {"measures/path": {"points": 25}})
     return load_study(folder / SMOKE, {"experiments": "keskar"})
@@ -818,7 +822,7 @@ def test_paths_are_measured_once_and_named_by_their_ends(folder):
     small, large = (keskar.groups[f"adam.{size}"].members[0].arm for size in ("small", "large"))
     assert keskar.paths() == study.paths() == [(small, large), (large, small)]
     line, back = f"{small.id}_to_{large.id}", f"{large.id}_to_{small.id}"
-    assert again(keskar.to_aggregate())["paths"] == {"line": line, "again": line, "back": back}
+    assert again(keskar.to_aggregate())["paths"] == {"between_adam": line, "between_sgd": line, "back": back}
 
 
 def test_a_setting_that_an_arm_lacks_is_null(smoke):
@@ -858,8 +862,10 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     groups = smoke.experiment("keskar").to_aggregate()["groups"]
-    assert groups["adam.small"]["members"][0]["measures"] == ["curvature"]
-    assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature"]  # shares the run of the sweep
+    wanted = ["curvature", "keskar", "keskar_subspace"]
+    assert groups["adam.small"]["members"][0]["measures"] == wanted
+    # shares the run of the sweep
+    assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature", "keskar"]
     assert groups["adam.small"]["tuned_on"] is None
 
 
@@ -868,15 +874,15 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     [
         (
             lambda study: study.experiment("keskr"),
-            r"experiment must be one of \['goyal', 'keskar', 'schedules'\]; got 'keskr'",
+            r"experiment must be one of \[.*'goyal', 'keskar'.*\]; got 'keskr'",
         ),
         (
             lambda study: study.experiment("keskar").to_draw("nope"),
-            r"figure must be one of \['batch_sweep', 'convergence', 'sharpness'\]; got 'nope'",
+            r"figure must be one of \[.*'batch_sweep', 'convergence'.*\]; got 'nope'",
         ),
         (
             lambda study: study.experiment("keskar").to_tabulate("nope"),
-            r"table must be one of \['convergence'\]; got 'nope'",
+            r"table must be one of \['convergence'.*\]; got 'nope'",
         ),
     ],
     ids=["experiment", "figure", "table"],

@@ -277,7 +277,7 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> G
     if "grid" in origin and not is_grid(grid):
         raise ConfigError(
             f"{path}: {origin['grid']}.grid: wanted settings of an arm, each with a list of different "
-            f"values; got {shortened(grid)}"
+            f"values; got {shortened(not_of_a_grid(grid))}"
         )
     if tuned_on is not None and (tuned_on not in METRICS_TO_TUNE_ON or not grid):
         raise ConfigError(
@@ -299,12 +299,21 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> G
 
 def is_grid(grid: Any) -> bool:
     """Whether these are settings of an arm, each with different values."""
-    return (
-        isinstance(grid, dict)
-        and bool(grid)
-        and all(isinstance(v, list) and v and all(v.count(x) == 1 for x in v) for v in grid.values())
-        and grid.keys() <= Arm.model_fields.keys()
-    )
+    return isinstance(grid, dict) and bool(grid) and not not_of_a_grid(grid)
+
+
+def not_of_a_grid(grid: Any) -> Any:
+    """What of it cannot be there."""
+
+    def fits(key: str, values: Any) -> bool:
+        return (
+            key in Arm.model_fields
+            and isinstance(values, list)
+            and bool(values)
+            and all(values.count(value) == 1 for value in values)
+        )
+
+    return {k: v for k, v in grid.items() if not fits(k, v)} if isinstance(grid, dict) else grid
 
 
 # The test split is read for the reported number only.
