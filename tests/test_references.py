@@ -353,7 +353,7 @@ def test_a_measure_needs_its_settings():
 
 
 def test_a_path_needs_its_settings():
-    assert said(settings=STUDY.measures, **LINE)[0] == (
+    assert said(settings=MEASURES.model_copy(update={"path": None}), **LINE)[0] == (
         "paths: wanted settings for it under measures.path of the scale; got none"
     )
 
