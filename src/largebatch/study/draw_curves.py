@@ -124,6 +124,8 @@ def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, level: pd.Series) -> 
         axes.yaxis.set_major_formatter(style.PLAIN)
     if log_x(rows, figure.x):
         style.log_axis(axes, "x", places)
+    else:
+        style.whole_numbers(axes)
     # training goes from left to right: to later epochs, to lower losses
     axes.set_xlim(*sorted((places.min(), places.max()), reverse=figure.x == LOSS))
 

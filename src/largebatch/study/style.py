@@ -178,6 +178,12 @@ def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
+def whole_numbers(axes: Axes) -> None:
+    """Ticks of x at whole numbers: there is no half of an epoch or update."""
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter(PLAIN)
+
+
 def thinned(settings: np.ndarray) -> np.ndarray:
     """Settings, ascending, whose labels do not run into each other on a logarithmic axis.
 
