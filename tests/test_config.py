@@ -392,7 +392,7 @@ MISTAKES = {
         SMOKE,
         {"numbers/schedules/crossed/variants/small_tuned/tuned_on": "test_error_percent"},
         "numbers.schedules.crossed.variants.small_tuned.tuned_on",
-        r"one of \('validation_loss_nats', 'validation_error_percent'\) beside a grid",
+        r"one of \('validation_loss_nats', .*, 'updates_to_validation_goal'\) beside a grid",
         "'test_error_percent'",
     ),
     "tuned without a grid": (
@@ -518,7 +518,7 @@ MISTAKES = {
         KESKAR,
         {"figures/0/x": "epochs"},
         "figures[batch_sweep].x",
-        "one of 'batch_size', 'lr', 'k', 'lr_over_batch' or 'growth_epoch'",
+        "one of 'batch_size', 'lr', 'k', 'lr_over_batch', 'growth_epoch', 'train_images' or 'width'",
         "'epochs'",
     ),
     "an unknown setting of a measure": (
@@ -784,9 +784,29 @@ def test_a_grid_gives_every_combination_in_the_order_written(folder):
         "spare[lr=0.1,batch_size=26]",
         "spare[lr=0.1,batch_size=4]",
     ]
-    assert [(m.arm.lr, m.arm.batch_size) for m in group.members] == [
-        tuple(m.varied.values()) for m in group.members
-    ]
+    assert [(m.arm.lr, m.arm.batch_size) for m in group.members] == [(0.3, 26), (0.3, 4), (0.1, 26), (0.1, 4)]
+
+
+def test_each_gives_an_arm_for_each_set_of_settings(folder):
+    each = [{"batch_size": 4, "epochs": 2}, {"batch_size": 26, "epochs": 8}]
+    spoil(folder / SMOKE, {f"{K}/arms/spare": {"each": each}})
+    group = group_of(folder / SMOKE, "spare")
+    assert list(group.arms) == ["spare[batch_size=4,epochs=2]", "spare[batch_size=26,epochs=8]"]
+    assert [(m.arm.batch_size, m.arm.epochs) for m in group.members] == [(4, 2), (26, 8)]
+
+
+def test_a_grid_is_tuned_over_for_each_arm(folder):
+    settings = {
+        "each": [{"batch_size": 4}, {"batch_size": 26}],
+        "grid": {"lr": [0.1, 0.2]},
+        "tuned_on": "validation_loss_nats",
+    }
+    spoil(folder / SMOKE, {f"{K}/arms/spare": settings})
+    arms = group_of(folder / SMOKE, "spare").arms
+    assert {name: [m.arm.lr for m in tries] for name, tries in arms.items()} == {
+        "spare[batch_size=4]": [0.1, 0.2],
+        "spare[batch_size=26]": [0.1, 0.2],
+    }
 
 
 def test_a_grid_of_one_is_an_arm_under_its_own_name(folder):

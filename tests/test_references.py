@@ -220,9 +220,40 @@ MISTAKES = {
         claim("level", **TEST_ERROR, a={"arm": "adam.small"} | BOX_AT),
         "claims[X1].a.arm: wanted a metric that is a profile; got 'test_error_percent'",
     ),
-    "slope of what is no profile": (
-        claim("slope", **TEST_ERROR, arm="adam.small"),
-        "claims[X1].arm: wanted a metric that is a profile; got 'test_error_percent'",
+    "slope of what is known at its end only": (
+        claim("slope", metric="diverged", expect={"above": 1.0}, arm="adam.small"),
+        "claims[X1].arm: wanted a metric that is known along the run; got 'diverged', known at its end",
+    ),
+    "slope over a setting of one arm": (
+        claim("slope", **TEST_ERROR, arm="adam.small", setting="lr"),
+        "claims[X1].arm: wanted a grid of arms over lr; got 'adam.small', a single arm",
+    ),
+    "hyperbola of one arm": (
+        claim("hyperbola", metric="updates", expect={"above": 1.0}, arm="adam.small", show="r_squared"),
+        "claims[X1].arm: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "growth of what is known at its end only": (
+        claim("growth_law", metric="diverged", expect={"above": 0.0}, arm="adam.small"),
+        "claims[X1].arm: wanted a metric that is known along the run; got 'diverged', known at its end",
+    ),
+    "trend within a setting of one arm": (
+        claim("rank_correlation", **TEST_ERROR, arm="adam.small", setting="batch_size", within="lr"),
+        "claims[X1].arm: wanted several arms; got 'adam.small', a single arm",
+    ),
+    "trend of a gap to a single arm": (
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="batch_size", minus="adam.small"),
+        "claims[X1].minus: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "contrast of what is not there": (
+        claim(
+            "contrast",
+            **TEST_ERROR,
+            a={"arm": "adam.small"},
+            b={"arm": "adam.small"},
+            c={"arm": "adam.small"},
+            d={"arm": "sweep_sgd"},
+        ),
+        f"claims[X1].d.arm: {GRID}",
     ),
     "slope of a grid": (
         boxed(**claim("slope", metric=BOX, expect={"above": 1.0}, arm="sweep_sgd")),

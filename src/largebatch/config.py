@@ -51,24 +51,32 @@ class ScaleFile(Settings):
 
 @dataclass(frozen=True)
 class Member:
-    """One arm of a group, with the settings that tell it from the others."""
+    """One run of a group; `tuned` is the tuned arm for which it was tried, if any."""
 
     name: str
-    varied: dict[str, Any]
     arm: Arm
+    tuned: str | None = None
 
 
 @dataclass(frozen=True)
 class Group:
-    """The arms behind one name: one, or one a grid point.
+    """The arms behind one name: one, or one for each entry of `each` and point of `grid`.
 
-    With `tuned_on` the group acts as one arm: for each seed, the member whose final value of that
-    metric is lowest.
+    With `tuned_on` the points of the grid are tries for one arm: for each seed, the one whose final value
+    of that metric is lowest.
     """
 
     name: str
     members: tuple[Member, ...]
     tuned_on: str | None
+
+    @property
+    def arms(self) -> dict[str, list[Member]]:
+        """Arm that claims and figures read -> its run, or those it is tuned over."""
+        found: dict[str, list[Member]] = {}
+        for member in self.members:
+            found.setdefault(member.tuned or member.name, []).append(member)
+        return found
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class Experiment:
                         {
                             "arm": member.name,
                             "run": member.arm.id,
+                            "tuned": member.tuned,
                             "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
                             **settings_of(member.arm),
                             "peak_learning_rate": member.arm.peak_lr,
@@ -264,7 +273,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
 
 
 def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> Group:
-    """The arms of one group: `grid` gives one for every combination of its values.
+    """The arms of one group: one for each entry of `each`, and each combination of the values of `grid`.
 
     layers: place in the file -> settings, later before earlier.
     """
@@ -273,7 +282,36 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> G
     for layer, some in layers.items():
         settings |= some
         origin |= dict.fromkeys(some, layer)
-    grid, tuned_on = settings.pop("grid", None), settings.pop("tuned_on", None)
+    each, grid, tuned_on = (settings.pop(word, None) for word in ("each", "grid", "tuned_on"))
+    check_group_words(path, origin, each, grid, tuned_on)
+    members = []
+    for overrides in each or [{}]:
+        entry = labelled(name, overrides)
+        for values in itertools.product(*(grid or {}).values()):
+            varied = dict(zip(grid or {}, values, strict=True))
+            source = origin | dict.fromkeys(overrides, f"{origin.get('each')}.each")
+            source |= dict.fromkeys(varied, f"{origin.get('grid')}.grid")
+            arm = checked(Arm, {**settings, **overrides, **varied}, path, key, source)
+            tried = labelled(name, overrides | varied)
+            members.append(Member(tried, arm, entry if tuned_on else None))
+    if len(members) == 1:  # a grid of one is an arm like any other
+        members = [replace(members[0], name=name) if tuned_on is None else members[0]]
+    return Group(name, tuple(members), tuned_on)
+
+
+def labelled(name: str, varied: dict[str, Any]) -> str:
+    """'sweep[batch_size=8,lr=0.1]'"""
+    label = ",".join(f"{k}={v}" for k, v in varied.items())
+    return f"{name}[{label}]" if label else name
+
+
+def check_group_words(path: Path, origin: dict[str, str], each: Any, grid: Any, tuned_on: Any) -> None:
+    """What makes several arms of one group: lists of different things, and a metric to choose by."""
+    if "each" in origin and not is_each(each):
+        raise ConfigError(
+            f"{path}: {origin['each']}.each: wanted a list of different settings of an arm; "
+            f"got {shortened(each)}"
+        )
     if "grid" in origin and not is_grid(grid):
         raise ConfigError(
             f"{path}: {origin['grid']}.grid: wanted settings of an arm, each with a list of different "
@@ -284,17 +322,16 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> G
             f"{path}: {origin['tuned_on']}.tuned_on: wanted one of {METRICS_TO_TUNE_ON} beside a grid; "
             f"got {tuned_on!r}{'' if grid else ' without one'}"
         )
-    grid = grid or {}
-    origin |= dict.fromkeys(grid, f"{origin.get('grid')}.grid")
-    members = []
-    for values in itertools.product(*grid.values()):
-        varied = dict(zip(grid, values, strict=True))
-        label = ",".join(f"{k}={v}" for k, v in varied.items())
-        arm = checked(Arm, {**settings, **varied}, path, key, origin)
-        members.append(Member(f"{name}[{label}]" if label else name, varied, arm))
-    if len(members) == 1 and tuned_on is None:  # a grid of one is an arm like any other
-        members = [replace(members[0], name=name)]
-    return Group(name, tuple(members), tuned_on)
+
+
+def is_each(each: Any) -> bool:
+    """Whether these are different sets of settings of an arm."""
+    return (
+        isinstance(each, list)
+        and bool(each)
+        and all(isinstance(some, dict) and some and some.keys() <= Arm.model_fields.keys() for some in each)
+        and all(each.count(some) == 1 for some in each)
+    )
 
 
 def is_grid(grid: Any) -> bool:
@@ -317,4 +354,4 @@ def not_of_a_grid(grid: Any) -> Any:
 
 
 # The test split is read for the reported number only.
-METRICS_TO_TUNE_ON = ("validation_loss_nats", "validation_error_percent")
+METRICS_TO_TUNE_ON = ("validation_loss_nats", "validation_error_percent", "updates_to_validation_goal")

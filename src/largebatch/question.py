@@ -20,6 +20,8 @@ SETTINGS = {
     "k": "k, batch size / reference",
     "lr_over_batch": "learning rate / batch size",
     "growth_epoch": "epoch at which the batch grows",
+    "train_images": "training images",
+    "width": "width of the hidden layers",
 }
 Setting = Literal[tuple(SETTINGS)]
 
@@ -125,14 +127,27 @@ class Level(ClaimBase):
     a: Operand
 
 
-class Slope(ClaimBase):
-    """Slope of log(metric) over log(at), a profile's exponent: least squares, one value a seed.
+class Contrast(ClaimBase):
+    """(metric(a) - metric(b)) - (metric(c) - metric(d)), paired by seed: how much more one effect is."""
 
-    Over the positions from `low_at` to `high_at`, both included; all of them where neither is given.
+    kind: Literal["contrast"]
+    a: Operand
+    b: Operand
+    c: Operand
+    d: Operand
+
+
+class Slope(ClaimBase):
+    """An exponent: the slope of log(metric) over log(position), least squares, one value a seed.
+
+    The positions are the metric's own along one arm (an epoch, a batch size, ...), or with `setting` the
+    values of that setting in a group of arms. From `low_at` to `high_at`, both included; all of them where
+    neither is given.
     """
 
     kind: Literal["slope"]
     arm: ArmName
+    setting: Setting | None = None
     low_at: Positive | None = None
     high_at: Positive | None = None
 
@@ -144,12 +159,43 @@ class Slope(ClaimBase):
 
 
 class RankCorrelation(ClaimBase):
-    """Spearman's correlation of the metric with a swept setting, one value a seed."""
+    """Spearman's correlation of the metric with a swept setting, one value a seed.
+
+    minus: a second group over the same settings, whose metric is taken off at each (the trend of a gap).
+    within: among the arms that share this setting, averaged over its values (the trend along a diagonal).
+    """
 
     kind: Literal["rank_correlation"]
     arm: ArmName
     setting: Setting
     at: At | None = None
+    minus: ArmName | None = None
+    within: Setting | None = None
+
+
+class GrowthLaw(ClaimBase):
+    """R² of the metric against log(updates), less that against √updates, one value a seed.
+
+    Above 0 where it grows by the logarithm (Hoffer et al. 2017, section 4) rather than like a random walk.
+    Over the evaluations of one arm after the first update.
+    """
+
+    kind: Literal["growth_law"]
+    arm: ArmName
+
+
+class Hyperbola(ClaimBase):
+    """Updates to a goal as S = S_min (1 + B_crit / B) over a group's batch sizes B, one fit a seed.
+
+    McCandlish et al. 2018, equation 2.11: (S/S_min - 1)(E/E_min - 1) = 1 with the examples E = B S, and
+    B_crit = E_min / S_min. `show`: critical_batch, B_crit, judged on its logarithm (with `over` as a
+    multiple of this metric); or r_squared of log S.
+    """
+
+    kind: Literal["hyperbola"]
+    arm: ArmName
+    show: Literal["critical_batch", "r_squared"]
+    over: Operand | None = None
 
 
 class CurveGap(ClaimBase):
@@ -196,7 +242,17 @@ class UpdatesToTarget(ClaimBase):
 
 
 Claim = Annotated[
-    Difference | Ratio | Level | Slope | RankCorrelation | CurveGap | BestSetting | UpdatesToTarget,
+    Difference
+    | Ratio
+    | Level
+    | Contrast
+    | Slope
+    | RankCorrelation
+    | GrowthLaw
+    | Hyperbola
+    | CurveGap
+    | BestSetting
+    | UpdatesToTarget,
     Field(discriminator="kind"),
 ]
 

@@ -20,15 +20,15 @@ class Use:
     """An arm or path that a question names, and what is needed of it.
 
     needs: one arm (a tuned group acts as one), one that was not tuned, a grid over the named setting,
-    or any. read: how the metric is read: one number at the end of the run, along the run, one number at
-    a position of a profile, or the whole profile.
+    many arms, or any. read: how the metric is read: one number at the end of the run, along the run, one
+    number at a position of a profile, the whole profile, or whatever positions it has.
     """
 
     key: str
     arm: str
     metric: str | None = None
-    needs: Literal["one", "untuned", "any", *SETTINGS] = "one"
-    read: Literal["end", "along", "value", "profile"] = "end"
+    needs: Literal["one", "untuned", "many", "any", *SETTINGS] = "one"
+    read: Literal["end", "along", "value", "profile", "positions"] = "end"
 
 
 def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures") -> Iterator[str]:
@@ -73,11 +73,13 @@ def mistakes_in(use: Use, question: Question, groups: "dict[str, Group]") -> Ite
 
 def mistakes_with_group(use: Use, question: Question, group: "Group") -> Iterator[str]:
     """Whether a group is what its use needs, and the metric is measured on it."""
-    one = len(group.members) == 1 or group.tuned_on is not None
+    one = len(group.arms) == 1
     if use.needs in ("one", "untuned") and not one:
-        yield f"{use.key}: wanted one arm; got {use.arm!r}, a grid of {len(group.members)}"
+        yield f"{use.key}: wanted one arm; got {use.arm!r}, a grid of {len(group.arms)}"
     elif use.needs == "untuned" and group.tuned_on is not None:
         yield f"{use.key}: wanted an arm that is not tuned; got {use.arm!r}, tuned on {group.tuned_on}"
+    if use.needs == "many" and one:
+        yield f"{use.key}: wanted several arms; got {use.arm!r}, a single arm"
     if use.needs in SETTINGS:
         yield from mistakes_with_grid(use, group, one)
     if use.metric == "train_squared_error" and any(m.arm.loss != "squared_error" for m in group.members):
@@ -90,12 +92,15 @@ def mistakes_with_group(use: Use, question: Question, group: "Group") -> Iterato
 
 
 def mistakes_with_grid(use: Use, group: "Group", one: bool) -> Iterator[str]:
-    """Whether a group is a grid with one arm at each value of the setting."""
-    values = Counter(getattr(member.arm, use.needs) for member in group.members)
+    """Whether a group is a grid with one arm at each value of the setting, which tuning leaves alone."""
+    found = {name: {getattr(m.arm, use.needs) for m in members} for name, members in group.arms.items()}
+    values = Counter(value for of_arm in found.values() for value in of_arm)
     if one:
         yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, a single arm"
-    elif without := [member.name for member in group.members if math.isnan(getattr(member.arm, use.needs))]:
+    elif without := [name for name, of_arm in found.items() if any(map(math.isnan, of_arm))]:
         yield f"{use.key}: wanted arms that have a {use.needs}; got {without} without"
+    elif tuned := [name for name, of_arm in found.items() if len(of_arm) > 1]:
+        yield f"{use.key}: wanted a {use.needs} that is not tuned; got {tuned}, which choose theirs"
     elif max(values.values()) > 1:
         yield f"{use.key}: wanted one arm at each {use.needs}; got {use.arm!r}, with {dict(values)}"
 
@@ -120,7 +125,7 @@ def mistakes_with_reading(use: Use) -> Iterator[str]:
         yield f"{use.key}: wanted a metric that is a profile; got {use.metric!r}"
     if use.read == "along" and profile:
         yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, a profile"
-    if use.read == "along" and use.metric in END:
+    if use.read in ("along", "positions") and use.metric in END:
         yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, known at its end"
 
 
@@ -206,11 +211,25 @@ def uses_of_claim(claim: Claim, key: str) -> Iterator[Use]:
             yield from uses_of_operand(claim.b, claim, f"{key}.b")
         case "level":
             yield from uses_of_operand(claim.a, claim, f"{key}.a")
+        case "contrast":
+            for side in "abcd":
+                yield from uses_of_operand(getattr(claim, side), claim, f"{key}.{side}")
         case "rank_correlation":
-            yield Use(f"{key}.arm", claim.arm, claim.metric, claim.setting, way_of_reading(claim.at))
+            needs = "many" if claim.within else claim.setting
+            yield Use(f"{key}.arm", claim.arm, claim.metric, needs, way_of_reading(claim.at))
+            if claim.minus:
+                yield Use(f"{key}.minus", claim.minus, claim.metric, needs, way_of_reading(claim.at))
             yield from uses_of_at(claim.at, f"{key}.at")
+        case "slope" if claim.setting:
+            yield Use(f"{key}.arm", claim.arm, claim.metric, claim.setting)
         case "slope":
-            yield Use(f"{key}.arm", claim.arm, claim.metric, read="profile")
+            yield Use(f"{key}.arm", claim.arm, claim.metric, read="positions")
+        case "growth_law":
+            yield Use(f"{key}.arm", claim.arm, claim.metric, read="along")
+        case "hyperbola":
+            yield Use(f"{key}.arm", claim.arm, claim.metric, "batch_size")
+            if claim.over:
+                yield from uses_of_operand(claim.over, claim, f"{key}.over")
         case "best_setting":
             yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, claim.setting) for s in ("a", "b"))
         case "curve_gap" | "updates_to_target":

@@ -338,6 +338,16 @@ class Arm(Settings):
         return self.peak_lr / self.batch_size
 
     @property
+    def train_images(self) -> int:
+        """How many images it is trained on."""
+        return self.data.train
+
+    @property
+    def width(self) -> float:
+        """Width of its widest hidden layer; NaN of a net without any."""
+        return max(getattr(self.model, "hidden", []), default=math.nan)
+
+    @property
     def growth_epoch(self) -> float:
         """The epoch at which the batch first grows; NaN where it never does."""
         if self.schedule.name != "batch_growth" or not self.schedule.at:

@@ -4,28 +4,33 @@ import pytest
 from scipy import stats
 
 from largebatch.question import SETTINGS
+from largebatch.study import reading
 from largebatch.study.aggregate import aggregate
 
 
-def member(arm, run, *, lr=0.1, measures=()):
+def member(arm, run, *, lr=0.1, measures=(), tuned=None, batch_size=8):
     return {
         "arm": arm,
         "run": run,
+        "tuned": tuned,
         "measures": list(measures),
-        "batch_size": 8,
+        "batch_size": batch_size,
         "lr": lr,
         "k": 2.0,
         "lr_over_batch": lr / 4,
         "growth_epoch": None,
+        "train_images": 1024,
+        "width": 128,
         "peak_learning_rate": 2 * lr,
     }
 
 
 def history(validation, test, diverged=(0, 0, 0)):
+    seeds = len(validation)
     return {
-        "validation_loss_nats": {0.0: [9, 9, 9], 1.0: validation},
-        "test_error_percent": {0.0: [90, 90, 90], 1.0: test},
-        "diverged": {None: diverged},
+        "validation_loss_nats": {0.0: [9] * seeds, 1.0: validation},
+        "test_error_percent": {0.0: [90] * seeds, 1.0: test},
+        "diverged": {None: diverged[:seeds]},
     }
 
 
@@ -58,6 +63,8 @@ def test_rows_carry_group_arm_run_and_settings(write_run, written):
         "k",
         "lr_over_batch",
         "growth_epoch",
+        "train_images",
+        "width",
     ]
     assert rows.loc[rows["metric"] == "hessian_trace", "value"].tolist() == [7, 8, 9]
     assert rows.loc[rows["metric"] == "peak_learning_rate", "value"].tolist() == [0.2] * 3
@@ -97,7 +104,10 @@ def test_two_groups_may_share_a_run(write_run, written):
 def tuned(write_run, written, low, high):
     runs = write_run("low", low)
     write_run("high", high)
-    members = [member("t[lr=0.1]", "low", lr=0.1), member("t[lr=0.2]", "high", lr=0.2)]
+    members = [
+        member("t[lr=0.1]", "low", lr=0.1, tuned="t"),
+        member("t[lr=0.2]", "high", lr=0.2, tuned="t"),
+    ]
     return written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
 
 
@@ -108,10 +118,38 @@ def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
     chosen = rows[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate")].sort_values("seed")
     assert chosen["value"].tolist() == [0.2, 0.4, 0.2]
     assert chosen["run"].tolist() == ["low", "high", "low"]
-    assert set(rows["arm"]) == {"t", "t[lr=0.1]", "t[lr=0.2]"}
+    assert set(rows.loc[rows["group"] == "t", "arm"]) == {"t"}
+    assert set(rows.loc[rows["group"] == "t.tried", "arm"]) == {"t[lr=0.1]", "t[lr=0.2]"}
     # its seeds have no rate in common
     assert summary.loc[summary["arm"] == "t", "lr"].isna().all()
     assert (summary.loc[summary["arm"] == "t", "batch_size"] == 8).all()
+
+
+def test_a_sweep_is_tuned_at_each_of_its_settings(write_run, written):
+    for run, validation in (("a", [1, 5, 1]), ("b", [2, 2, 2]), ("c", [4, 4, 4]), ("d", [3, 3, 5])):
+        runs = write_run(run, history(validation, [10, 10, 10]))
+    members = [
+        member("s[batch_size=8,lr=0.1]", "a", lr=0.1, tuned="s[batch_size=8]"),
+        member("s[batch_size=8,lr=0.2]", "b", lr=0.2, tuned="s[batch_size=8]"),
+        member("s[batch_size=16,lr=0.1]", "c", lr=0.1, batch_size=16, tuned="s[batch_size=16]"),
+        member("s[batch_size=16,lr=0.2]", "d", lr=0.2, batch_size=16, tuned="s[batch_size=16]"),
+    ]
+    rows, _ = written({"s": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
+    sweep = reading.members(rows, "s")
+    assert sweep["batch_size"].to_dict() == {"s[batch_size=8]": 8, "s[batch_size=16]": 16}
+    lost = rows[rows["metric"] == "diverged"].sort_values("seed")
+    chosen = {arm: lost.loc[lost["arm"] == arm, "run"] for arm in sweep.index}
+    assert chosen["s[batch_size=8]"].tolist() == ["a", "b", "a"]
+    assert chosen["s[batch_size=16]"].tolist() == ["d", "d", "c"]
+
+
+def test_a_try_that_lacks_the_metric_of_a_seed_is_not_its_choice(write_run, written):
+    """Such as updates to a goal that this rate never reaches."""
+    low, high = history([1, 1], [1, 1]), history([2, 2], [1, 1])
+    low["validation_loss_nats"] = {1.0: [1]}
+    rows, _ = tuned(write_run, written, low, high)
+    chosen = rows[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate")].sort_values("seed")
+    assert chosen["run"].tolist() == ["low", "high"]
 
 
 def test_tuning_never_sees_the_test_part(write_run, written):
@@ -144,6 +182,8 @@ def test_summary_is_scipys_interval(write_run, written):
         "k",
         "lr_over_batch",
         "growth_epoch",
+        "train_images",
+        "width",
         "metric",
         "at",
         "n",
@@ -182,7 +222,7 @@ def test_bad_runs_are_named(write_run, written, tmp_path):
 
 
 def test_tuning_on_a_metric_that_is_not_there(write_run, written):
-    with pytest.raises(ValueError, match=r"group t: wanted validation_loss_nats"):
+    with pytest.raises(ValueError, match=r"arm t: wanted validation_loss_nats"):
         tuned(write_run, written, {"updates": {0.0: [1]}}, {"updates": {0.0: [1]}})
 
 

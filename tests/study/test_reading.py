@@ -144,15 +144,9 @@ def test_best_member_never_diverged_unless_all_did(helpers):
     assert best.tolist() == ["g[lr=0.1]", "g[lr=0.1]", "g[lr=0.2]"]
 
 
-def test_members_of_a_tuned_group_leave_out_the_group_itself(helpers):
-    rows = pd.concat(
-        [
-            helpers.group("g", "lr", {0.1: {"updates": [1]}, 0.2: {"updates": [1]}}),
-            helpers.arm("g", {"updates": [1]}),
-        ]
-    )
+def test_members_are_the_arms_of_a_group_with_their_settings(helpers):
+    rows = helpers.group("g", "lr", {0.1: {"updates": [1]}, 0.2: {"updates": [1]}})
     assert reading.members(rows, "g")["lr"].tolist() == [0.1, 0.2]
-    assert reading.members(rows[rows["arm"] == "g"], "g").index.tolist() == ["g"]
 
 
 def test_read_keeps_the_groups_and_metrics_asked_for(runs, write_table):

@@ -20,16 +20,14 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
     ask: {"experiment", "groups": {group: {"tuned_on": metric or null, "members": [{"arm", "run",
-    "measures", "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its
+    "tuned": the arm that it is a try for or null, "measures", "peak_learning_rate", and each of SETTINGS
+    or null}]}}, "paths": {path: stem of its
     file}}. runs: the folder of the runs' folders; that of the paths' files, paths/, lies beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
     parts = []
     for group, asked in ask["groups"].items():
-        of_group = pd.concat(member_rows(group, m, runs, cache) for m in asked["members"])
-        parts.append(of_group)
-        if asked["tuned_on"] is not None:
-            parts.append(tuned_rows(of_group, group, asked["tuned_on"]))
+        parts += group_rows(group, asked, runs, cache)
     for name, stem in ask["paths"].items():
         parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
@@ -38,6 +36,19 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     with files.atomic(summary) as temporary:
         # seven digits: the file is read by people and committed; judging and drawing use the parquet
         summarise(table).to_csv(temporary, index=False, float_format="%.7g")
+
+
+def group_rows(group: str, asked: dict, runs: Path, cache: dict) -> list[pd.DataFrame]:
+    """The observations of a group's arms; what a tuned arm tried goes under `<group>.tried`."""
+    members = asked["members"]
+    if asked["tuned_on"] is None:
+        return [member_rows(group, member, runs, cache) for member in members]
+    parts = []
+    for arm in dict.fromkeys(member["tuned"] for member in members):
+        tries = [m for m in members if m["tuned"] == arm]
+        tried = pd.concat(member_rows(f"{group}.tried", member, runs, cache) for member in tries)
+        parts += [tried, tuned_rows(tried, arm, asked["tuned_on"]).assign(group=group)]
+    return parts
 
 
 def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFrame:
@@ -70,20 +81,17 @@ def run_rows(path: Path) -> pd.DataFrame:
     return rows.astype({"at": float})
 
 
-def tuned_rows(of_group: pd.DataFrame, group: str, tuned_on: str) -> pd.DataFrame:
-    """For each seed the rows of the member whose final `tuned_on` is lowest, as an arm of the group's name.
+def tuned_rows(tried: pd.DataFrame, arm: str, tuned_on: str) -> pd.DataFrame:
+    """For each seed the rows of the try whose final `tuned_on` is lowest, as one arm.
 
     Each seed chooses on its own validation part, so no test image enters its choice.
     """
-    finite = of_group[np.isfinite(of_group["value"])]
-    arms = of_group["arm"].unique()
-    try:
-        best = reading.best_members(finite, arms, tuned_on)
-    except reading.Missing as missing:
-        raise ValueError(
-            f"group {group}: wanted {tuned_on} of every member to tune on; got no {missing}"
-        ) from None
-    return of_group[of_group["arm"] == of_group["seed"].map(best)].assign(arm=group)
+    finite = tried[np.isfinite(tried["value"])]
+    names = finite.loc[finite["metric"] == tuned_on, "arm"].unique()
+    if len(names) == 0:
+        raise ValueError(f"arm {arm}: wanted {tuned_on} of a try to tune on; got none")
+    best = reading.best_members(finite, names, tuned_on)
+    return tried[tried["arm"] == tried["seed"].map(best)].assign(arm=arm)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,59 +1,37 @@
 """What each kind of claim measures: one effect a seed, on the scale on which it is judged."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from largebatch.question import (
     BestSetting,
+    Contrast,
     CurveGap,
     Difference,
     Level,
-    Operand,
     RankCorrelation,
     Ratio,
-    Slope,
     UpdatesToTarget,
 )
-from largebatch.study.reading import (
-    Missing,
-    beside,
-    best_members,
-    carried,
-    final,
-    finals_of,
-    members,
-    profile_of,
-    reading,
-    short_of,
+from largebatch.study.effect import (
+    ROUNDING,
+    Effects,
+    NotJudgeable,
+    expected,
+    fewer_updates,
+    left_out,
+    log_expected,
+    log_ratio,
+    lost,
+    paired,
+    read_operand,
+    seeds_of,
 )
+from largebatch.study.fits import growth_law, hyperbola, slope
+from largebatch.study.reading import Missing, beside, best_members, carried, final, members, reading
 from largebatch.study.statistics import spearman
-
-# Slack in shares of a run (0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it) and in positions.
-ROUNDING = 1e-9
-
-
-class NotJudgeable(ValueError):
-    """Observations on which the claim's effect is not defined."""
-
-
-@dataclass(frozen=True)
-class Effects:
-    """values: index seed, on the judged scale; expected to lie between `low` and `high` on that scale.
-
-    logs: the scale is the natural logarithm.
-    at_least, at_most: seeds whose effect is only known to be at least (most) its value.
-    """
-
-    values: pd.Series
-    low: float = -np.inf
-    high: float = np.inf
-    logs: bool = False
-    remarks: tuple[str, ...] = ()
-    at_least: frozenset[int] = field(default=frozenset())
-    at_most: frozenset[int] = field(default=frozenset())
 
 
 def difference(observations: pd.DataFrame, claim: Difference) -> Effects:
@@ -76,45 +54,47 @@ def level(observations: pd.DataFrame, claim: Level) -> Effects:
     return Effects(values, *expected(claim), remarks=remarks)
 
 
-def slope(observations: pd.DataFrame, claim: Slope) -> Effects:
-    """Least-squares slope of log(metric) over log(at), between the claim's positions."""
-    profile = between(profile_of(observations, claim.arm, claim.metric), claim.low_at, claim.high_at)
-    profile = profile.dropna(axis="columns")
-    if len(profile) < 2:
-        raise NotJudgeable(f"A slope wants at least 2 positions of {claim.metric}; got {len(profile)}")
-    if profile.index.min() <= 0:
-        raise NotJudgeable(f"A slope wants positions above 0; got {profile.index.min():g}")
-    if wrong := int((profile <= 0).any().sum()):
-        raise NotJudgeable(
-            f"The slope is not defined in {wrong} of {profile.shape[1]} seeds, "
-            "which have a value of 0 or below"
-        )
-    x = np.log(profile.index.to_numpy())
-    x -= x.mean()
-    values = pd.Series(x @ np.log(profile.to_numpy()) / (x @ x), index=profile.columns)
-    missing = left_out(len(seeds_of(observations, [claim.arm])) - len(values))
-    return Effects(values, *expected(claim), remarks=(*missing, *lost(observations, [claim.arm])))
-
-
-def between(profile: pd.DataFrame, low: float | None, high: float | None) -> pd.DataFrame:
-    """The rows of a profile from position `low` to `high`, both included; None is no bound."""
-    kept = np.full(len(profile), True)
-    if low is not None:
-        kept &= profile.index >= low * (1 - ROUNDING)
-    if high is not None:
-        kept &= profile.index <= high * (1 + ROUNDING)
-    return profile[kept]
+def contrast(observations: pd.DataFrame, claim: Contrast) -> Effects:
+    """(a - b) - (c - d)."""
+    operands = (claim.a, claim.b, claim.c, claim.d)
+    read = [read_operand(observations, side, claim.metric) for side in operands]
+    table = pd.concat(read, axis="columns", keys=range(4)).dropna()
+    arms = [side.arm for side in operands]
+    missing = left_out(len(seeds_of(observations, arms)) - len(table))
+    short = [remark for side in operands for remark in fewer_updates(observations, side)]
+    values = (table[0] - table[1]) - (table[2] - table[3])
+    return Effects(values, *expected(claim), remarks=(*missing, *short, *lost(observations, arms)))
 
 
 def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effects:
-    """Spearman's rho between the setting and the metric, over the group's arms."""
-    settings = members(observations, claim.arm)[claim.setting]
-    values = pd.DataFrame({arm: reading(observations, arm, claim.metric, claim.at) for arm in settings.index})
+    """Spearman's rho between the setting and the metric, or the gap to a second group's, over the arms."""
+    settings = members(observations, claim.arm).sort_values(claim.setting, kind="stable")
+    values, arms = over_arms(observations, settings.index, claim), list(settings.index)
+    if claim.minus:
+        others = members(observations, claim.minus).sort_values(claim.setting, kind="stable")
+        if list(others[claim.setting]) != list(settings[claim.setting]):
+            raise Missing(f"arms of {claim.minus} at each {claim.setting} of {claim.arm}")
+        values = values - over_arms(observations, others.index, claim).set_axis(values.columns, axis=1)
+        arms += list(others.index)
     complete = values.dropna()
-    rho = [spearman(settings.to_numpy(), row) for row in complete.to_numpy()]
-    missing = left_out(len(seeds_of(observations, settings.index)) - len(complete))
-    remarks = (*missing, *lost(observations, settings.index))
-    return Effects(pd.Series(rho, index=complete.index, dtype=float), *expected(claim), remarks=remarks)
+    rho = pd.Series([mean_rho(settings, row, claim) for _, row in complete.iterrows()], complete.index)
+    missing = left_out(len(seeds_of(observations, arms)) - len(complete))
+    return Effects(rho.astype(float), *expected(claim), remarks=(*missing, *lost(observations, arms)))
+
+
+def over_arms(observations: pd.DataFrame, arms: Iterable[str], claim: RankCorrelation) -> pd.DataFrame:
+    """Values (seeds, arms) of the claim's metric."""
+    return pd.DataFrame({arm: reading(observations, arm, claim.metric, claim.at) for arm in arms})
+
+
+def mean_rho(settings: pd.DataFrame, values: pd.Series, claim: RankCorrelation) -> float:
+    """Of one seed: the mean over the values of `within`, if there is one; settings, values: index arm."""
+    if claim.within is None:
+        return spearman(settings[claim.setting].to_numpy(), values.to_numpy())
+    # rounded: 0.04 / 8 and 0.16 / 32 are one ratio
+    alike = settings[claim.within].map(lambda value: float(f"{value:.9g}"))
+    parts = [part for _, part in settings.groupby(alike) if len(part) > 1]
+    return float(np.mean([spearman(p[claim.setting].to_numpy(), values[p.index].to_numpy()) for p in parts]))
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
@@ -192,36 +172,15 @@ EFFECTS: dict[str, Callable[..., Effects]] = {
     "difference": difference,
     "ratio": ratio,
     "level": level,
+    "contrast": contrast,
     "slope": slope,
     "rank_correlation": rank_correlation,
+    "growth_law": growth_law,
+    "hyperbola": hyperbola,
     "curve_gap": curve_gap,
     "best_setting": best_setting,
     "updates_to_target": updates_to_target,
 }
-
-
-def expected(claim) -> tuple[float, float]:
-    """The two bounds between which the effect is expected, one of them infinite for a threshold."""
-    expect = claim.expect
-    if expect.within is not None:
-        return tuple(expect.within)
-    return (expect.above, np.inf) if expect.above is not None else (-np.inf, expect.below)
-
-
-def log_expected(claim) -> tuple[float, float]:
-    """The logarithms of the bounds of a ratio."""
-    if wrong := [bound for bound in claim.expect.bounds if bound <= 0]:
-        raise ValueError(f"claim {claim.id}: expect: wanted a ratio above 0; got {wrong[0]:g}")
-    return tuple(float(np.log(bound)) if np.isfinite(bound) else bound for bound in expected(claim))
-
-
-def log_ratio(a: pd.Series, b: pd.Series) -> pd.Series:
-    """log(a / b) of positive values."""
-    if wrong := int(((a <= 0) | (b <= 0)).sum()):
-        raise NotJudgeable(
-            f"The ratio is not defined in {wrong} of {len(a)} seeds, which have a value of 0 or below"
-        )
-    return np.log(a) - np.log(b)
 
 
 def operands(observations: pd.DataFrame, claim) -> tuple[pd.Series, pd.Series, tuple[str, ...]]:
@@ -232,44 +191,3 @@ def operands(observations: pd.DataFrame, claim) -> tuple[pd.Series, pd.Series, t
     a, b, _ = paired(a, b)
     missing = left_out(len(seeds_of(observations, arms)) - len(a))
     return a, b, (*missing, *remarks, *lost(observations, arms))
-
-
-def read_operand(observations: pd.DataFrame, side: Operand, metric: str) -> pd.Series:
-    """One value a seed."""
-    return reading(observations, side.arm, side.metric or metric, side.at)
-
-
-def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series, tuple[str, ...]]:
-    """a and b of the seeds that have both, with a remark on those that do not."""
-    both = a.index.intersection(b.index).sort_values()
-    return a[both], b[both], left_out(len(a.index.union(b.index)) - len(both))
-
-
-def seeds_of(observations: pd.DataFrame, arms) -> set[int]:
-    """Every seed that an observation of these arms is of."""
-    return set(observations.loc[observations["arm"].isin(list(arms)), "seed"])
-
-
-def left_out(seeds: int) -> tuple[str, ...]:
-    """A remark on seeds that lack a finite value."""
-    return (f"{seeds} seeds without a finite value in every arm are left out.",) if seeds else ()
-
-
-def lost(observations: pd.DataFrame, arms) -> tuple[str, ...]:
-    """A remark for each arm in which seeds diverged: they count with their last finite values."""
-    known = set(observations.loc[observations["metric"] == "diverged", "arm"])
-    lost = finals_of(observations, [arm for arm in dict.fromkeys(arms) if arm in known], "diverged") > 0
-    return tuple(
-        f"{count} of {len(lost)} seeds of {arm} diverged and count with their last finite values."
-        for arm, count in lost.sum().items()
-        if count
-    )
-
-
-def fewer_updates(observations: pd.DataFrame, side: Operand) -> tuple[str, ...]:
-    """A remark where a seed cannot be read at as many updates as another arm made."""
-    other = side.at.same_updates_as if side.at else None
-    short = short_of(observations, side.arm, other) if other else 0
-    return (
-        f"{short} seeds of {side.arm} made fewer updates than {other} and are read at their end.",
-    ) * bool(short)

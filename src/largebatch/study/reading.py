@@ -61,9 +61,7 @@ def members(observations: pd.DataFrame, group: str) -> pd.DataFrame:
     rows = observations[observations["group"] == group]
     if rows.empty:
         raise Missing(f"arm {group}")
-    arms = rows.drop_duplicates("arm").set_index("arm")[list(SETTINGS)]
-    # of a tuned group, the arm under the group's own name is put together from the others
-    return arms.drop(index=group) if len(arms) > 1 and group in arms.index else arms
+    return rows.drop_duplicates("arm").set_index("arm")[list(SETTINGS)]
 
 
 def final(observations: pd.DataFrame, arm: str, metric: str) -> pd.Series:
