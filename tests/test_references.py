@@ -134,6 +134,14 @@ MISTAKES = {
         figure("against_setting", "sweep_sgd", x="batch_size", y=["updates"], baseline="sweep_sgd"),
         f"figures[f].baseline: {GRID}",
     ),
+    "single arm as a row over a setting": (
+        table(over="batch_size"),
+        "tables[t].rows.row: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "numbers of a paper over a setting": (
+        table(rows={"row": "sweep_sgd"}, over="batch_size", paper={"row": {"updates": "1"}}),
+        "tables[t].paper: wanted none beside over, which makes rows of its own; got ['row']",
+    ),
     "grid as a row": (table(rows={"row": "sweep_sgd"}), f"tables[t].rows.row: {GRID}"),
     "one arm in a correlation": (
         claim("rank_correlation", **TEST_ERROR, arm="adam.small", setting="batch_size"),

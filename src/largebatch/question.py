@@ -334,7 +334,8 @@ Figure = Annotated[AgainstSetting | Curves | Rates | Finals | Profile | Surface,
 class Table(Settings):
     """Arms down, metrics across, mean ± half of the 95 % interval; the paper's numbers beside ours.
 
-    `at: {value: ...}` is where profiles are read; other metrics are then read at the end.
+    `at: {value: ...}` is where profiles are read; other metrics are then read at the end. With `over` each
+    row is a group, shown as one row for each value of that setting.
     """
 
     name: Name
@@ -342,6 +343,7 @@ class Table(Settings):
     rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None
+    over: Setting | None = None
     paper: dict[str, dict[Metric, str]] = {}  # row label -> metric -> as printed in the paper
 
 

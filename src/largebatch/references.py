@@ -167,7 +167,9 @@ def mistakes_in_expectation(claim: Claim) -> Iterator[str]:
 def mistakes_in_table(table: Table, question: Question) -> Iterator[str]:
     """What a table shows that it cannot: numbers of a paper without a place, profiles without a position."""
     key = f"tables[{table.name}]"
-    if unknown := sorted(table.paper.keys() - table.rows.keys()):
+    if table.over and table.paper:
+        yield f"{key}.paper: wanted none beside over, which makes rows of its own; got {sorted(table.paper)}"
+    elif unknown := sorted(table.paper.keys() - table.rows.keys()):
         yield f"{key}.paper: wanted labels of rows, {list(table.rows)}; got {unknown}"
     for label, numbers in table.paper.items():
         if unknown := sorted(numbers.keys() - set(table.metrics)):
@@ -199,7 +201,8 @@ def uses(question: Question) -> Iterator[Use]:
         yield from uses_of_figure(figure, f"figures[{figure.name}]")
     for table in question.tables:
         key = f"tables[{table.name}]"
-        yield from (Use(f"{key}.rows.{label}", arm) for label, arm in table.rows.items())
+        needs = table.over or "one"
+        yield from (Use(f"{key}.rows.{label}", arm, needs=needs) for label, arm in table.rows.items())
         yield from uses_of_at(table.at, f"{key}.at")
 
 

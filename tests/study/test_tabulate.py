@@ -153,3 +153,12 @@ def test_bad_inputs(written, tmp_path):
     for name in ("bad.csv", "empty.csv", "none.csv"):
         with pytest.raises(ValueError, match=f"{name}: wanted"):
             tables.read_cells(tmp_path / name)
+
+
+def test_over_a_setting_a_group_has_a_row_for_each_value(helpers, write_table, tmp_path):
+    rows = helpers.group("g", "batch_size", {b: {ERROR: [b, b + 2]} for b in (16, 4)})
+    table = {"name": "t", "caption": "c", "rows": {"tuned": "g"}, "over": "batch_size", "metrics": [ERROR]}
+    tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
+    cells = tables.read_cells(tmp_path / "t.csv")
+    assert cells["row"].tolist() == ["tuned, batch size 4", "tuned, batch size 16"]
+    assert cells["mean"].tolist() == [5, 17]

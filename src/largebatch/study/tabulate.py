@@ -8,9 +8,9 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.metrics import METRICS
-from largebatch.question import Table
+from largebatch.question import SETTINGS, Table
 from largebatch.study.drawn import needed_for, seeds, summary
-from largebatch.study.reading import Missing, read, reading
+from largebatch.study.reading import Missing, members, read, reading
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
 NONE = "–"  # where a row was not measured
@@ -61,12 +61,23 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
     """One row a cell, columns COLUMNS; n is 0 where an arm lacks the metric."""
     cells = []
-    for label, arm in table.rows.items():
+    for label, arm in rows_of(table, observations).items():
         for metric in table.metrics:
             paper = table.paper.get(label, {}).get(metric, "")
             found = summary(values_of(observations, arm, metric, table))
             cells.append({"row": label, "metric": metric, **found, "paper": paper})
     return pd.DataFrame(cells, columns=list(COLUMNS))
+
+
+def rows_of(table: Table, observations: pd.DataFrame) -> dict[str, str]:
+    """Label -> arm of each row: as the table names them, or one for each value of a group's setting."""
+    if table.over is None:
+        return table.rows
+    return {
+        f"{label}, {SETTINGS[table.over]} {value:g}": arm
+        for label, group in table.rows.items()
+        for arm, value in members(observations, group)[table.over].sort_values().items()
+    }
 
 
 def values_of(observations: pd.DataFrame, arm: str, metric: str, table: Table) -> pd.Series:
