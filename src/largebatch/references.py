@@ -153,8 +153,11 @@ def mistakes_in_snapshots(question: Question, groups: "dict[str, Group]") -> Ite
     named = [(m, name) for m, names in question.measures.items() if m.endswith("_by_epoch") for name in names]
     for measure, name in named:
         for member in groups[name].members if name in groups else ():
-            if not member.arm.snapshots_at_epochs:
-                yield f"measures.{measure}: wanted arms with snapshots_at_epochs; got {member.name!r} without"
+            if not (member.arm.snapshots_at_epochs or member.arm.snapshots_at_loss):
+                yield (
+                    f"measures.{measure}: wanted arms with snapshots_at_epochs or snapshots_at_loss; "
+                    f"got {member.name!r} without"
+                )
 
 
 def mistakes_in_expectation(claim: Claim) -> Iterator[str]:

@@ -252,7 +252,11 @@ class Adversarial(Settings):
 
 
 class Arm(Settings):
-    """One complete training setting; trained once, for all its seeds, whoever asks for it."""
+    """One complete training setting; trained once, for all its seeds, whoever asks for it.
+
+    snapshots_at_loss: keep each seed's weights at the two evaluations between which what it trains on first
+    falls to this level, for what is read at an equal loss.
+    """
 
     data: Data
     model: Model
@@ -279,6 +283,7 @@ class Arm(Settings):
     adversarial: Adversarial | None = None
     evaluate_every_epochs: Count = 1
     snapshots_at_epochs: list[Epoch] = []
+    snapshots_at_loss: Positive | None = None
     precision: Literal["float32", "float64"] = "float32"
 
     @model_validator(mode="after")

@@ -208,6 +208,7 @@ CHANGES = [
     {"proximal": {}},
     {"adversarial": {"size": 0.1}},
     {"snapshots_at_epochs": [1]},
+    {"snapshots_at_loss": 2.0},
 ]
 # Settings that show only beside another one.
 PAIRS = [
@@ -358,7 +359,7 @@ class Killed(Exception):
         {"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
         {
             **{"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
-            **{"augment": {"pixels": 1}, "snapshots_at_epochs": [0, 1, 3, 12]},
+            **{"augment": {"pixels": 1}, "snapshots_at_epochs": [0, 1, 3, 12], "snapshots_at_loss": 0.5},
         },
         EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.3}, "snapshots_at_epochs": [1, 2, 8]},
     ],
@@ -631,3 +632,23 @@ def test_batch_growth_from_4_to_102_at_an_epoch(dataset):
         lanes = Lanes(arm, [0], Splits(dataset, [0], 48, 16, 16))
         assert [lanes.batch_size(e) for e in (0, epoch - 1, epoch, 999)] == [4, 4, 102, 102]
         assert arm.growth_epoch == epoch
+
+
+def test_snapshots_at_a_loss_are_those_between_which_it_is_passed(dataset):
+    settings = {"lr": 0.3, "epochs": 12}
+    trained = train(small_arm(**settings, snapshots_at_loss=0.5), [0, 1, 2], dataset)
+    everything = train(small_arm(**settings, snapshots_at_epochs=list(range(13))), [0, 1, 2], dataset)
+    for seed in (0, 1, 2):
+        losses = [r.value for r in trained.history if (r.seed, r.metric) == (seed, "train_loss_nats")]
+        below = next(epoch for epoch, loss in enumerate(losses) if loss <= 0.5)
+        assert below > 1  # else the test says little
+        kept = {epoch: seeds.index(seed) for epoch, (seeds, _) in trained.snapshots.items() if seed in seeds}
+        assert list(kept) == [below - 1, below]
+        for epoch, lane in kept.items():
+            for name, weights in trained.snapshots[epoch][1].items():
+                assert np.array_equal(weights[lane], everything.snapshots[epoch][1][name][seed])
+
+
+def test_a_loss_that_is_never_passed_leaves_no_snapshot(dataset):
+    assert train(small_arm(snapshots_at_loss=1e-9), [0], dataset).snapshots == {}
+    assert list(train(small_arm(snapshots_at_loss=100.0), [0], dataset).snapshots) == [0]

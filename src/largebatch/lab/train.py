@@ -73,7 +73,7 @@ def train(
         seeds,
         stacked([records[s].weights for s in seeds]),
         [row for s in seeds for row in records[s].rows],
-        gathered_snapshots(arm, seeds, records),
+        gathered_snapshots(seeds, records),
     )
 
 
@@ -83,16 +83,16 @@ def stacked(weights: list[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
 
 
 def gathered_snapshots(
-    arm: Arm, seeds: list[int], records: dict[int, Record]
+    seeds: list[int], records: dict[int, Record]
 ) -> dict[int, tuple[list[int], dict[str, np.ndarray]]]:
     """What Trained calls snapshots."""
     present = {
-        epoch: [s for s in seeds if epoch in records[s].snapshots] for epoch in arm.snapshots_at_epochs
+        epoch: [s for s in seeds if epoch in records[s].snapshots]
+        for epoch in sorted({epoch for s in seeds for epoch in records[s].snapshots})
     }
     return {
         epoch: (there, stacked([records[s].snapshots[epoch] for s in there]))
         for epoch, there in present.items()
-        if there
     }
 
 
@@ -170,15 +170,25 @@ def observe(lanes: Lanes, records: dict[int, Record]) -> None:
             record.rows.append(Observation(seed, f"train_{objective}", lanes.epoch, trained_on))
         record.rows.append(Observation(seed, "distance_from_start", lanes.epoch, distance[lane]))
         record.rows.append(Observation(seed, "updates", lanes.epoch, lanes.updates))
-        record.losses.append((lanes.epoch, trained_on))
+        before = record.weights
         record.weights = {name: tensor[lane].clone() for name, tensor in plain.items()}
+        if falls_to(lanes.arm.snapshots_at_loss, record.losses, trained_on):
+            if before:
+                record.snapshots[record.losses[-1][0]] = {name: w.cpu() for name, w in before.items()}
+            record.snapshots[lanes.epoch] = {name: w.cpu() for name, w in record.weights.items()}
         if lanes.epoch in lanes.arm.snapshots_at_epochs:
             record.snapshots[lanes.epoch] = {name: w.cpu() for name, w in record.weights.items()}
+        record.losses.append((lanes.epoch, trained_on))
     stays = [
         lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])
     ]
     if len(stays) < len(lanes.seeds):
         lanes.keep(stays)
+
+
+def falls_to(level: float | None, losses: list[tuple[int, float]], loss: float) -> bool:
+    """Whether the loss is the first at or below the level."""
+    return level is not None and loss <= level and all(before > level for _, before in losses)
 
 
 def ceased(arm: Arm, record: Record) -> bool:
