@@ -349,7 +349,8 @@ MISTAKES = {
     ),
     "arm that keeps no snapshots": (
         {"measures": PARSED["keskar"]["measures"] | {"curvature_by_epoch": ["adam.small"]}},
-        "measures.curvature_by_epoch: wanted arms with snapshots_at_epochs or snapshots_at_loss; got 'adam.small' without",
+        "measures.curvature_by_epoch: wanted arms with snapshots_at_epochs or snapshots_at_loss; "
+        "got 'adam.small' without",
     ),
     "loss that an arm does not have": (
         figure("curves", "adam.small", x="epoch", y=["train_squared_error"]),

@@ -41,6 +41,14 @@ def test_lr_over_batch_is_of_the_rate_that_the_rule_gives():
     assert arm.lr_over_batch == pytest.approx(0.2 / 32)
 
 
+def test_width_is_that_of_the_widest_hidden_layer():
+    assert small_arm().width == 12
+    assert small_arm(model={"name": "resmlp", "width": 9}).width == 9
+    assert math.isnan(small_arm(model={"name": "mlp", "hidden": []}).width)
+    assert math.isnan(small_arm(model={"name": "cnn", "channels": [4]}).width)
+    assert small_arm().train_images == 48
+
+
 def test_growth_epoch_is_where_the_batch_first_grows():
     for epochs in (45, 100, 1000):
         for epoch in range(epochs + 1):
@@ -89,6 +97,22 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
         ({"augment": {}}, "pixels"),
         ({"augment": {"pixels": 0}}, "greater than or equal to 1"),
         ({"sharpness_aware": {"rho": 0.0}}, "greater than 0"),
+        ({"gradient_penalty": {}}, "strength"),
+        (
+            {"gradient_penalty": {"strength": 0.5}, "sharpness_aware": {}, "micro_batch_size": 4},
+            "gradient_penalty without sharpness_aware, micro_batch_size; got both",
+        ),
+        (
+            {"gradient_penalty": {"strength": 0.5}, "model": SMALL["model"] | {"dropout": 0.1}},
+            "gradient_penalty without model.dropout; got both",
+        ),
+        ({"goal": {"error_percent": -1.0}}, "greater than or equal to 0"),
+        (
+            {"goal": {"error_percent": 5.0}, "schedule": {"name": "batch_growth", "at": [0.5]}},
+            "goal with batches of one size; got schedule batch_growth",
+        ),
+        ({"optimiser": {"name": "lars", "trust": 0.0}}, "greater than 0"),
+        ({"snapshots_at_loss": 0.0}, "greater than 0"),
         ({"proximal": {"steps": 0}}, "greater than or equal to 1"),
         ({"proximal": {"strength": 0.0}}, "greater than 0"),
         ({"adversarial": {}}, "size"),

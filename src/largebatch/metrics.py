@@ -52,6 +52,9 @@ TRAINING = Written(
     end={
         "peak_learning_rate": "peak learning rate",
         "diverged": "diverged (share of seeds)",
+        "updates_to_validation_goal": "updates to the validation error goal",
+        "updates_to_test_goal": "updates to the test error goal",
+        "examples_to_test_goal": "examples to the test error goal",
     },
 )
 

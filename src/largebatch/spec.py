@@ -65,7 +65,20 @@ class Cnn(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-Model = Annotated[Mlp | Cnn, Field(discriminator="name")]
+class ResMlp(Settings):
+    """A small residual net: blocks of two fully connected layers with BatchNorm, each added to its input.
+
+    zero_gamma: the last BatchNorm of every block starts with weight 0, so that each block starts as the
+    identity (Goyal et al. 2017, section 5.1).
+    """
+
+    name: Literal["resmlp"]
+    width: Count = 64
+    blocks: Count = 3
+    zero_gamma: bool = False
+
+
+Model = Annotated[Mlp | Cnn | ResMlp, Field(discriminator="name")]
 
 
 class Sgd(Settings):
@@ -91,7 +104,19 @@ class Adam(Settings):
     epsilon: Positive = 1e-8
 
 
-Optimiser = Annotated[Sgd | Adam, Field(discriminator="name")]
+class Lars(Settings):
+    """A rate for each layer (You et al. 2017, algorithm 1): trust ‖w‖ / (‖g‖ + weight_decay ‖w‖) times lr.
+
+    The rate is outside the momentum buffer, where the paper has it inside. Biases and BatchNorm's parameters
+    take the plain rate, as is common: their norms say nothing of a layer's scale.
+    """
+
+    name: Literal["lars"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    trust: Positive = 0.001
+
+
+Optimiser = Annotated[Sgd | Adam | Lars, Field(discriminator="name")]
 
 
 class Constant(Settings):
@@ -219,6 +244,26 @@ class SharpnessAware(Settings):
     rho: Positive = 0.05
 
 
+class GradientPenalty(Settings):
+    """strength/2 ‖∇L‖² of each batch is added to its loss (Geiping et al. 2021, section 3.4).
+
+    Its gradient, strength H g, is a forward difference of gradients over `step` along g/‖g‖, as in the paper.
+    """
+
+    strength: Positive
+    step: Positive = 0.01
+
+
+class Goal(Settings):
+    """How many updates it takes until validation and test error are at or below `error_percent`.
+
+    The first time each, linear between evaluations. A seed stops once both are reached; one that does not
+    get there has no such number.
+    """
+
+    error_percent: NonNegative
+
+
 class Shifts(Settings):
     """Every training image moves by up to `pixels` along height and width, drawn anew each epoch.
 
@@ -269,6 +314,7 @@ class Arm(Settings):
     last_batch: Literal["drop", "weigh"] = "drop"
     epochs: Count
     stop: Stop | None = None
+    goal: Goal | None = None
     schedule: Schedule = Constant(name="constant")
     warmup: Warmup | None = None
     weight_decay: NonNegative = 0.0
@@ -279,6 +325,7 @@ class Arm(Settings):
     ghost_batch_size: Count | None = None
     augment: Shifts | None = None
     sharpness_aware: SharpnessAware | None = None
+    gradient_penalty: GradientPenalty | None = None
     proximal: Proximal | None = None
     adversarial: Adversarial | None = None
     evaluate_every_epochs: Count = 1
@@ -311,6 +358,25 @@ class Arm(Settings):
         for name, value in (("label_smoothing", self.label_smoothing), ("stop.floor_nats", floor_nats)):
             if self.loss != "cross_entropy" and value:
                 raise ValueError(f"{name} of 0 with loss: {self.loss}; got {value}")
+        return self
+
+    @model_validator(mode="after")
+    def penalty_is_of_one_gradient(self):
+        """Its difference quotient compares two gradients of one batch, by one and the same function."""
+        others = {
+            "sharpness_aware": self.sharpness_aware,
+            "adversarial": self.adversarial,
+            "micro_batch_size": self.micro_batch_size,
+            "model.dropout": getattr(self.model, "dropout", 0.0),
+        }
+        if self.gradient_penalty and (given := [name for name, value in others.items() if value]):
+            raise ValueError(f"gradient_penalty without {', '.join(given)}; got both")
+        return self
+
+    @model_validator(mode="after")
+    def goal_counts_batches_of_one_size(self):
+        if self.goal and self.schedule.name == "batch_growth":
+            raise ValueError("goal with batches of one size; got schedule batch_growth")
         return self
 
     @model_validator(mode="after")
@@ -350,7 +416,8 @@ class Arm(Settings):
     @property
     def width(self) -> float:
         """Width of its widest hidden layer; NaN of a net without any."""
-        return max(getattr(self.model, "hidden", []), default=math.nan)
+        of_blocks = [self.model.width] if self.model.name == "resmlp" else []
+        return max([*getattr(self.model, "hidden", []), *of_blocks], default=math.nan)
 
     @property
     def growth_epoch(self) -> float:

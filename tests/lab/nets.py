@@ -23,6 +23,7 @@ NETS = {
     "cnn": lambda seed: models.build(seed, "cnn", SHAPE, CLASSES, channels=[3, 2]),
     "cnn_batch_norm": lambda seed: models.build(seed, "cnn", SHAPE, CLASSES, channels=[3], batch_norm=True),
     "residual": lambda seed: residual(SHAPE, CLASSES),
+    "resmlp": lambda seed: models.build(seed, "resmlp", SHAPE, CLASSES, width=5, blocks=2),
     "tanh": lambda seed: models.build(seed, "mlp", SHAPE, CLASSES, hidden=[6], activation="tanh"),
 }
 # Nets whose Hessian has the diagonal of the Gauss-Newton matrix.

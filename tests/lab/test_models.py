@@ -51,3 +51,12 @@ def test_a_cnn_too_deep_for_its_images_is_refused():
     assert isinstance(models.cnn((1, 8, 8), 3, [4, 4, 4]), nn.Sequential)
     with pytest.raises(ValueError, match="at most 3 channels"):
         models.cnn((1, 8, 8), 3, [4, 4, 4, 4])
+
+
+def test_a_residual_net_of_zero_gammas_starts_as_its_first_and_last_layer():
+    net = models.build(0, "resmlp", (1, 4, 4), 3, width=8, blocks=3, zero_gamma=True).eval()
+    images = torch.rand(5, 1, 4, 4)
+    short = nn.Sequential(*net[:4], net[-1])
+    torch.testing.assert_close(net(images), short(images))
+    plain = models.build(0, "resmlp", (1, 4, 4), 3, width=8, blocks=3).eval()
+    assert not torch.allclose(plain(images), net(images))

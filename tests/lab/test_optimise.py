@@ -44,8 +44,27 @@ def test_updates_equal_torch_optim(name, ours, reference, theirs):
         torch.testing.assert_close(w, p.detach())
 
 
-def test_every_optimiser_is_covered_here():
-    assert {case[0] for case in CASES} == OPTIMISERS.keys()
+def test_every_optimiser_is_covered_here_or_by_whole_runs():
+    assert {case[0] for case in CASES} | {"lars"} == OPTIMISERS.keys()
+
+
+def test_lars_moves_each_layer_by_its_own_length():
+    """Without momentum and decay a step is lr trust of ‖w‖, whatever the gradient's length."""
+    weights = [torch.ones(2, 3, 4), torch.ones(2, 1, 4)]
+    before = [w.clone() for w in weights]
+    gradients = [torch.ones(2, 3, 4), torch.ones(2, 1, 4)]
+    gradients[0][1] *= 1000.0
+    optimiser = OPTIMISERS["lars"](weights, spared=[1], momentum=0.0, trust=0.01)
+    optimiser.update(weights, gradients, [0, 1], 2.0, 0.0)
+    steps = [(w - b).flatten(1).norm(dim=1) for w, b in zip(weights, before, strict=True)]
+    torch.testing.assert_close(steps[0], torch.full((2,), 0.02 * 12**0.5))
+    torch.testing.assert_close(steps[1], torch.full((2,), 2.0 * 4**0.5))  # the plain rate
+
+
+def test_lars_takes_the_plain_rate_where_a_norm_is_zero():
+    weights, gradients = [torch.zeros(1, 2, 2)], [torch.ones(1, 2, 2)]
+    OPTIMISERS["lars"](weights, spared=[]).update(weights, gradients, [0], 0.5, 0.1)
+    torch.testing.assert_close(weights[0], torch.full((1, 2, 2), -0.5))
 
 
 def test_clipping_is_by_seed_and_equals_torchs():

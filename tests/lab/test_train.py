@@ -21,6 +21,7 @@ from tests.conftest import SMALL, small_arm
 
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": True}
 ADAM = {"name": "adam"}
+LARS = {"name": "lars", "trust": 0.01}
 # Every setting that changes what is done with a batch, together.
 EVERYTHING = {
     "loss": "squared_error",
@@ -69,7 +70,11 @@ def plain_gradient(arm, model, images, labels):
     """.grad of the loss of a batch, a short one by its share; SAM by a copy of the model."""
     share = len(images) / arm.batch_size
     model.zero_grad()
-    (share * plain_loss(arm, model, images, labels)).backward()
+    loss = share * plain_loss(arm, model, images, labels)
+    if arm.gradient_penalty:
+        gradients = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
+        loss = loss + arm.gradient_penalty.strength / 2 * sum(g.square().sum() for g in gradients)
+    loss.backward()
     if arm.sharpness_aware is None:
         return
     uphill = copy.deepcopy(model)
@@ -81,6 +86,24 @@ def plain_gradient(arm, model, images, labels):
     (share * plain_loss(arm, uphill, images, labels)).backward()
     for p, q in zip(uphill.parameters(), model.parameters(), strict=True):
         q.grad = p.grad
+
+
+class PlainLars:
+    """LARS of one net, tensor by tensor; vectors (biases, BatchNorm) take the plain rate."""
+
+    def __init__(self, arm, parameters):
+        self.arm, self.parameters = arm, list(parameters)
+        self.buffers = [torch.zeros_like(p) for p in self.parameters]
+
+    @torch.no_grad()
+    def step(self):
+        decay, options = self.arm.weight_decay, self.arm.optimiser
+        for p, v in zip(self.parameters, self.buffers, strict=True):
+            local = 1.0
+            if p.ndim > 1:
+                local = options.trust * p.norm() / (p.grad.norm() + decay * p.norm())
+            v.mul_(options.momentum).add_(local * (p.grad + decay * p))
+            p.sub_(self.arm.lr * v)
 
 
 def plain_update(arm, model, optimiser, images, labels):
@@ -109,6 +132,8 @@ def plain_loop(arm, seed, dataset):
     images = (images - mean) / deviation
     if arm.optimiser.name == "adam":
         optimiser = torch.optim.Adam(model.parameters(), lr=arm.lr, weight_decay=arm.weight_decay)
+    elif arm.optimiser.name == "lars":
+        optimiser = PlainLars(arm, model.parameters())
     else:
         optimiser = torch.optim.SGD(
             model.parameters(),
@@ -146,6 +171,12 @@ def plain_loop(arm, seed, dataset):
         {"model": {"name": "mlp", "hidden": [8], "batch_norm": True}},
         {"model": {"name": "cnn", "channels": [3, 4]}},
         {"model": {"name": "cnn", "channels": [3], "batch_norm": True}},
+        {"model": {"name": "resmlp", "width": 8, "blocks": 2}, "optimiser": SGD},
+        {"model": {"name": "resmlp", "width": 6, "zero_gamma": True}},
+        {"optimiser": LARS, "lr": 5.0},
+        {"optimiser": LARS, "lr": 5.0, "weight_decay": 0.1, "model": SMALL["model"] | {"batch_norm": True}},
+        {"gradient_penalty": {"strength": 0.5, "step": 1e-7}},
+        {"gradient_penalty": {"strength": 0.3, "step": 1e-7}, "optimiser": SGD, "clip_norm": 0.5},
         {"loss": "squared_error"},
         {"loss": "squared_error", "optimiser": ADAM, "lr": 0.01},
         {"augment": {"pixels": 2}},
@@ -168,6 +199,7 @@ def plain_loop(arm, seed, dataset):
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
 def test_weights_equal_those_of_a_plain_loop(settings, dataset):
     arm = small_arm(**settings)
     trained = train(arm, [0, 3, 1], dataset)
@@ -205,6 +237,10 @@ CHANGES = [
     {"loss": "squared_error"},
     {"augment": {"pixels": 1}},
     {"sharpness_aware": {}},
+    {"gradient_penalty": {"strength": 0.5}},
+    {"goal": {"error_percent": 99.0}},
+    {"model": {"name": "resmlp"}},
+    {"optimiser": {"name": "lars"}},
     {"proximal": {}},
     {"adversarial": {"size": 0.1}},
     {"snapshots_at_epochs": [1]},
@@ -230,6 +266,14 @@ PAIRS = [
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"epsilon": 0.1}}),
     ({"augment": {"pixels": 1}}, {"augment": {"pixels": 2}}),
     ({"sharpness_aware": {}}, {"sharpness_aware": {"rho": 0.1}}),
+    ({"gradient_penalty": {"strength": 0.5}}, {"gradient_penalty": {"strength": 0.1}}),
+    ({"gradient_penalty": {"strength": 0.5}}, {"gradient_penalty": {"strength": 0.5, "step": 0.1}}),
+    ({"goal": {"error_percent": 99.0}}, {"goal": {"error_percent": 40.0}}),
+    ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "width": 8}}),
+    ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "blocks": 1}}),
+    ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "zero_gamma": True}}),
+    ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "trust": 0.1}}),
+    ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "momentum": 0.5}}),
     ({"proximal": {}}, {"proximal": {"strength": 0.1}}),
     ({"proximal": {}}, {"proximal": {"steps": 2}}),
     ({"adversarial": {"size": 0.1}}, {"adversarial": {"size": 0.2}}),
@@ -362,6 +406,7 @@ class Killed(Exception):
             **{"augment": {"pixels": 1}, "snapshots_at_epochs": [0, 1, 3, 12], "snapshots_at_loss": 0.5},
         },
         EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.3}, "snapshots_at_epochs": [1, 2, 8]},
+        {"optimiser": LARS, "goal": {"error_percent": 5.0}, "lr": 0.3},
     ],
     ids=str,
 )
@@ -652,3 +697,34 @@ def test_snapshots_at_a_loss_are_those_between_which_it_is_passed(dataset):
 def test_a_loss_that_is_never_passed_leaves_no_snapshot(dataset):
     assert train(small_arm(snapshots_at_loss=1e-9), [0], dataset).snapshots == {}
     assert list(train(small_arm(snapshots_at_loss=100.0), [0], dataset).snapshots) == [0]
+
+
+def goals(trained, seed):
+    return {r.metric: r.value for r in trained.history if r.seed == seed and r.metric.endswith("_goal")}
+
+
+def test_a_goal_is_where_the_error_passes_it_and_ends_the_run(dataset):
+    settings = {"lr": 0.3, "epochs": 30}
+    trained = train(small_arm(**settings, goal={"error_percent": 20.0}), [0, 1, 2], dataset)
+    free = train(small_arm(**settings), [0, 1, 2], dataset)
+    for seed in (0, 1, 2):
+        of = {
+            part: [r for r in free.history if (r.seed, r.metric) == (seed, f"{part}_error_percent")]
+            for part in ("validation", "test")
+        }
+        first = {part: next(i for i, r in enumerate(rows) if r.value <= 20.0) for part, rows in of.items()}
+        for part, rows in of.items():
+            above, below = rows[first[part] - 1].value, rows[first[part]].value
+            updates = 6 * (first[part] - 1 + (above - 20.0) / (above - below))  # 48 images in batches of 8
+            assert goals(trained, seed)[f"updates_to_{part}_goal"] == pytest.approx(updates)
+        at_test = goals(trained, seed)["updates_to_test_goal"]
+        assert goals(trained, seed)["examples_to_test_goal"] == pytest.approx(8 * at_test)
+        ends = [r.at for r in trained.history if (r.seed, r.metric) == (seed, "updates")]
+        assert max(ends) == max(first.values()) < 30
+    assert goals(free, 0) == {}
+
+
+def test_a_goal_that_is_not_reached_is_not_written_and_one_met_at_once_is_one_update(dataset):
+    assert goals(train(small_arm(lr=1e-9, goal={"error_percent": 0.0}), [0], dataset), 0) == {}
+    met = goals(train(small_arm(goal={"error_percent": 100.0}), [0], dataset), 0)
+    assert met == {"updates_to_validation_goal": 1, "updates_to_test_goal": 1, "examples_to_test_goal": 8}

@@ -57,9 +57,10 @@ class Lanes:
                 layer.generators = [generator(s, "dropout", images.device) for s in seeds]
         self.weights = list(self.model.parameters())
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
-        self.optimiser = OPTIMISERS[arm.optimiser.name](
-            self.weights, **arm.optimiser.model_dump(exclude={"name"})
-        )
+        options = arm.optimiser.model_dump(exclude={"name"})
+        if arm.optimiser.name == "lars":
+            options["spared"] = decay_groups(self.model, everything=False)[1]
+        self.optimiser = OPTIMISERS[arm.optimiser.name](self.weights, **options)
         self.updates_a_batch = arm.proximal.steps if arm.proximal else 1
         self.loss = LOSSES[arm.loss]
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
@@ -68,7 +69,10 @@ class Lanes:
         self.start = [w.detach().clone() for w in self.weights]
         # Nothing stands between a gradient and its weight.
         self.is_plain = arm.optimiser == Sgd(name="sgd") and not any(
-            (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.proximal, arm.adversarial)
+            (
+                *(arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty),
+                *(arm.proximal, arm.adversarial),
+            )
         )
         self.schedule_options = arm.schedule.model_dump(exclude={"name"})
         self.epoch = 0
@@ -165,13 +169,18 @@ class Lanes:
                 self.optimiser.update(self.weights, gradients, which, rate, decay)
 
     def _gradients(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
-        """What the arm takes for a batch's gradient, by each weight: with SAM, that from a step uphill."""
+        """What the arm takes for a batch's gradient, by each weight; some want a second one, from uphill."""
         gradients = self._gradients_here(images, labels, size)
-        if self.arm.sharpness_aware is None:
+        sam, penalty = self.arm.sharpness_aware, self.arm.gradient_penalty
+        if sam is None and penalty is None:
             return gradients
-        way = mitigations.ascent(gradients, self.arm.sharpness_aware.rho)
+        way = mitigations.ascent(gradients, sam.rho if sam else penalty.step)
         with mitigations.moved(self.weights, way):
-            return self._gradients_here(images, labels, size)
+            uphill = self._gradients_here(images, labels, size)
+        if sam:
+            return uphill
+        mitigations.add_penalty(gradients, uphill, penalty.strength, penalty.step)
+        return gradients
 
     def _gradients_here(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
         """The gradient of a batch at the weights as they stand, summed over its micro-batches."""

@@ -62,6 +62,19 @@ def moved(weights: Tensors, way: Tensors) -> Iterator[None]:
             w.copy_(old)
 
 
+def add_penalty(gradients: Tensors, moved_gradients: Tensors, strength: float, step: float) -> None:
+    """Add strength H g, the gradient of strength/2 ‖g‖², to g, in place; (s, ...) each.
+
+    moved_gradients: those at w + step g/‖g‖, so that H g is ‖g‖/step times the difference. Geiping et al.
+    2021, section 3.4.
+    """
+    scale = strength / step * norm_by_seed(gradients)
+    for g, there in zip(gradients, moved_gradients, strict=True):
+        difference = there.sub_(g)
+        scale_by_seed([difference], scale)
+        g.add_(difference)
+
+
 def fast_gradient_sign(images: torch.Tensor, gradient: torch.Tensor, size: float) -> torch.Tensor:
     """x + size sign(∇ₓ loss), not clipped to the range of pixels; Goodfellow et al. 2015, section 4."""
     return torch.add(images, gradient.sign(), alpha=size)

@@ -1,11 +1,13 @@
 """Models as plain modules. Whoever writes one need not know that seeds train together."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from largebatch.lab.randomness import stream_seed
+from largebatch.lab.stack import Residual
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -59,7 +61,29 @@ def cnn(
     return nn.Sequential(*layers, nn.Linear(width * height * breadth, classes))
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn}
+def resmlp(
+    shape: tuple[int, int, int], classes: int, width: int = 64, blocks: int = 3, zero_gamma: bool = False
+) -> nn.Module:
+    """Residual blocks of two dense layers with BatchNorm; `zero_gamma`: Goyal et al. 2017, section 5.1."""
+    layers: list[nn.Module] = [
+        nn.Flatten(),
+        nn.Linear(math.prod(shape), width),
+        nn.BatchNorm1d(width),
+        nn.ReLU(),
+    ]
+    for _ in range(blocks):
+        last = nn.BatchNorm1d(width)
+        if zero_gamma:
+            nn.init.zeros_(last.weight)
+        body = nn.Sequential(
+            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, width), last),
+        )
+        layers += [Residual(body), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, classes))
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn, "resmlp": resmlp}
 
 
 def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **options) -> nn.Module:

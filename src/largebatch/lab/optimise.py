@@ -117,7 +117,39 @@ class Adam:
         return self.first + self.second
 
 
-OPTIMISERS: dict[str, Callable[..., Sgd | Adam]] = {"sgd": Sgd, "adam": Adam}
+class Lars:
+    """v <- momentum v + local (g + weight_decay w), w <- w - lr v; You et al. 2017, algorithm 1.
+
+    local = trust ‖w‖ / (‖g‖ + weight_decay ‖w‖) of each weight tensor of each seed; 1 for those numbered in
+    `spared`, and where a norm is 0.
+    """
+
+    def __init__(self, weights: Tensors, spared: list[int], momentum: float = 0.9, trust: float = 0.001):
+        self.momentum, self.trust = momentum, trust
+        self.spared = frozenset(spared)
+        self.buffers = [torch.zeros_like(w) for w in weights]
+
+    def update(self, weights: Tensors, gradients: Tensors, which: list[int], lr: float, weight_decay: float):
+        """Update the weights numbered by `which`, in place."""
+        for i in which:
+            w, g = weights[i], gradients[i]
+            step = torch.add(g, w, alpha=weight_decay)
+            if i not in self.spared:
+                scale_by_seed([step], self.local(norm_by_seed([w]), norm_by_seed([g]), weight_decay))
+            self.buffers[i].mul_(self.momentum).add_(step)
+            w.add_(self.buffers[i], alpha=-lr)
+
+    def local(self, w: torch.Tensor, g: torch.Tensor, weight_decay: float) -> torch.Tensor:
+        """The layer's own rate from the norms of its weights and gradients; (s,) each."""
+        ratio = self.trust * w / (g + weight_decay * w)
+        return torch.where((w > 0) & (g > 0), ratio, 1.0)
+
+    def state(self) -> Tensors:
+        """Tensors with a leading seed dimension."""
+        return self.buffers
+
+
+OPTIMISERS: dict[str, Callable[..., Sgd | Adam | Lars]] = {"sgd": Sgd, "adam": Adam, "lars": Lars}
 
 
 def norm_by_seed(tensors: Tensors) -> torch.Tensor:

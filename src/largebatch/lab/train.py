@@ -17,6 +17,7 @@ from largebatch.provenance import code_digest
 from largebatch.spec import Arm
 
 PARTS = ("train", "validation", "test")
+GOAL_PARTS = ("validation", "test")
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
 CHECKPOINT_SECONDS = 60.0
@@ -42,13 +43,15 @@ class Trained:
 class Record:
     """What is kept of a seed: its observations, and its weights at the last finite evaluation.
 
-    Snapshots are kept in ordinary memory, a run may want many; losses are (epoch, what it trains on).
+    Snapshots are kept in ordinary memory, a run may want many; losses are (epoch, what it trains on), errors
+    those of the parts that have a goal, (updates, percent).
     """
 
     rows: list[Observation] = field(default_factory=list)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     snapshots: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
     losses: list[tuple[int, float]] = field(default_factory=list)
+    errors: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     went_infinite: bool = False
     closed: bool = False
 
@@ -165,6 +168,10 @@ def observe(lanes: Lanes, records: dict[int, Record]) -> None:
                 Observation(seed, f"{part}_error_percent", lanes.epoch, error),
                 Observation(seed, f"{part}_accuracy_percent", lanes.epoch, 100.0 - error),
             ]
+        if lanes.arm.goal:
+            for part in GOAL_PARTS:
+                error = table[part]["error_percent"][lane]
+                record.errors.setdefault(part, []).append((lanes.updates, error))
         trained_on = table["train"][objective][lane]
         if objective != "loss_nats":
             record.rows.append(Observation(seed, f"train_{objective}", lanes.epoch, trained_on))
@@ -192,7 +199,9 @@ def falls_to(level: float | None, losses: list[tuple[int, float]], loss: float) 
 
 
 def ceased(arm: Arm, record: Record) -> bool:
-    """Whether a seed's training loss has ceased to improve, by the arm's stopping rule."""
+    """Whether a seed has got to its goal, or its loss ceased to improve by the arm's stopping rule."""
+    if arm.goal and all(updates_to(arm.goal.error_percent, record.errors[part]) for part in GOAL_PARTS):
+        return True
     if arm.stop is None:
         return False
     epoch, _ = record.losses[-1]
@@ -202,11 +211,38 @@ def ceased(arm: Arm, record: Record) -> bool:
     return bool(before) and min(v for _, v in record.losses) > (1 - arm.stop.tolerance) * min(before)
 
 
+def updates_to(goal: float, errors: list[tuple[int, float]]) -> float | None:
+    """Updates until the error first is at or below the goal, linear between evaluations; None if it never is.
+
+    errors: (updates, percent). At least 1: what is counted in updates is looked at on a logarithmic scale.
+    """
+    first = next((i for i, (_, error) in enumerate(errors) if error <= goal), None)
+    if first is None:
+        return None
+    if first == 0:
+        return 1.0
+    (before, above), (after, below) = errors[first - 1 : first + 1]
+    return max(1.0, before + (after - before) * (above - goal) / (above - below))
+
+
+def goal_rows(arm: Arm, seed: int, record: Record) -> list[Observation]:
+    """Updates, and of the test part examples, until each goal that the seed has reached."""
+    rows = []
+    for part in GOAL_PARTS if arm.goal else ():
+        updates = updates_to(arm.goal.error_percent, record.errors.get(part, []))
+        if updates is not None:
+            rows.append(Observation(seed, f"updates_to_{part}_goal", None, updates))
+            if part == "test":
+                rows.append(Observation(seed, "examples_to_test_goal", None, updates * arm.batch_size))
+    return rows
+
+
 def close(arm: Arm, lanes: Lanes, seed: int, record: Record) -> None:
     """Add what is known at the end: divergence, and the trace of the rate up to the last epoch."""
     # A net can be thrown to where nothing is learned any more without ever becoming infinite.
     diverged = record.went_infinite or record.losses[-1][1] > record.losses[0][1]
     record.rows.append(Observation(seed, "diverged", None, float(diverged)))
+    record.rows += goal_rows(arm, seed, record)
     end = record.losses[-1][0]
     for epoch in np.linspace(0, arm.epochs, RATE_POINTS, endpoint=False):
         if epoch <= end:
