@@ -264,13 +264,19 @@ class FigureBase(Settings):
 
 
 class AgainstSetting(FigureBase):
-    """A final metric against a swept setting, one line a group."""
+    """A final metric against a swept setting, one line a group.
+
+    exponent: a dotted guide of this slope in log-log through the first line's first point, in the first
+    panel. marks: label -> a metric of one arm in units of x, drawn upright with its interval.
+    """
 
     kind: Literal["against_setting"]
     x: Setting
     y: Annotated[list[Metric], Field(min_length=1, max_length=2)]  # one panel a metric
     at: At | None = None
     baseline: ArmName | None = None  # an arm drawn as a horizontal band
+    exponent: float | None = None
+    marks: dict[str, Operand] = {}
 
 
 class Curves(FigureBase):

@@ -271,6 +271,11 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
             yield Use(f"{key}.lines.{label}", arm, metric, needs, read)
         if figure.kind == "against_setting" and figure.baseline:
             yield Use(f"{key}.baseline", figure.baseline, metric, read=read)
+    if figure.kind == "against_setting":
+        for label, mark in figure.marks.items():
+            metric = mark.metric or figure.y[0]
+            yield Use(f"{key}.marks.{label}.arm", mark.arm, metric, read=way_of_reading(mark.at))
+            yield from uses_of_at(mark.at, f"{key}.marks.{label}.at")
     if figure.kind == "curves" and figure.level:
         yield from (Use(f"{key}.lines.{label}", arm, figure.level) for label, arm in figure.lines.items())
     yield from uses_of_at(at, f"{key}.at")

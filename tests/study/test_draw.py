@@ -445,3 +445,18 @@ def test_bad_inputs(rows, write_table, tmp_path):
     with pytest.raises(ValueError, match="kind"):
         draw({"experiment": "e", "figure": {"kind": "pie"}}, write_table(rows), tmp_path / "f")
     assert not list(tmp_path.glob("f.*"))
+
+
+def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path):
+    mark = {"arm": "a", "metric": "updates", "at": {"share": 0.25}}
+    ask = asked("against_setting", y=[ERROR], lines={"one": "sweep"}, exponent=-1.0, marks={"eight": mark})
+    found = drawn(rows, write_table, tmp_path, ask)
+    assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates an epoch, a quarter of 4 epochs
+    assert "Upright: eight, 8" in (tmp_path / "f.txt").read_text()
+    figure = TypeAdapter(Figure).validate_python(ask["figure"])
+    (axes,) = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["eight"].get_xdata() == [8, 8]
+    x, y = lines["slope −1"].get_data()
+    assert x.tolist() == [4, 16]
+    assert y[1] / y[0] == pytest.approx(1 / 4)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.provenance import provenance
-from largebatch.question import Figure
+from largebatch.question import Figure, Operand
 from largebatch.study import (
     draw_curves,
     draw_finals,
@@ -76,15 +76,22 @@ def named(stem: Path, ending: str) -> Path:
 
 def arms_of(figure: Figure) -> set[str]:
     """Every arm that a figure reads."""
-    at = getattr(figure, "at", None)
-    others = {getattr(figure, "baseline", None), at.same_updates_as if at else None}
-    return (set(figure.lines.values()) | others) - {None}
+    ats = [getattr(figure, "at", None), *(mark.at for mark in marks_of(figure))]
+    others = {getattr(figure, "baseline", None), *(at.same_updates_as for at in ats if at)}
+    return ({*figure.lines.values(), *(mark.arm for mark in marks_of(figure))} | others) - {None}
+
+
+def marks_of(figure: Figure) -> list[Operand]:
+    """What a figure against a setting marks on its axis; the marks of a profile are plain positions."""
+    return list(figure.marks.values()) if figure.kind == "against_setting" else []
 
 
 def metrics_of(figure: Figure) -> set[str]:
     """Every metric that a figure reads."""
     shown = getattr(figure, "y", OWN.get(figure.kind))
     metrics = {*([shown] if isinstance(shown, str) else shown), *needed_for(getattr(figure, "at", None))}
+    for mark in marks_of(figure):
+        metrics |= {mark.metric or figure.y[0], *needed_for(mark.at)}
     return metrics | ({"train_loss_nats", figure.level} - {None} if figure.kind == "curves" else set())
 
 

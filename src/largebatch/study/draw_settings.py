@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from largebatch.metrics import METRICS
-from largebatch.question import SETTINGS, AgainstSetting
+from largebatch.question import SETTINGS, AgainstSetting, Operand
 from largebatch.study import style
 from largebatch.study.drawn import extremes, never_there, spans, summary_at, words
 from largebatch.study.reading import Missing, members
@@ -31,7 +31,14 @@ def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
         if figure.baseline:
             found = summary_at(observations, figure.baseline, metric, at)
             rows.append({"metric": metric, "line": baseline_label(figure), "arm": figure.baseline, **found})
-    return pd.DataFrame(rows)
+    marked = [{"line": label, **mark_of(observations, mark, figure)} for label, mark in figure.marks.items()]
+    return pd.DataFrame(rows + marked)
+
+
+def mark_of(observations: pd.DataFrame, mark: Operand, figure: AgainstSetting) -> dict:
+    """The row of a mark, whose value is a place on x."""
+    metric = mark.metric or figure.y[0]
+    return {"metric": metric, "arm": mark.arm, **summary_at(observations, mark.arm, metric, mark.at)}
 
 
 def baseline_label(figure: AgainstSetting) -> str:
@@ -47,6 +54,9 @@ def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
     for axes, metric in zip(all_axes, figure.y, strict=True):
         of_metric = drawn[drawn["metric"] == metric]
         paint(axes, of_metric, figure)
+        paint_marks(axes, drawn[drawn["line"].isin(figure.marks)])
+    if figure.exponent is not None:
+        paint_guide(all_axes[0], drawn[drawn["line"] == next(iter(figure.lines))], figure)
         axes.set_xlabel(SETTINGS[figure.x])
         axes.set_ylabel(style.wrapped(METRICS[metric]))
     style.legend_below(canvas, all_axes[0])
@@ -73,9 +83,29 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
             elinewidth=0.8,
             label=label,
         )
-    for _, band in rows[rows[figure.x].isna() & (rows["n"] > 0)].iterrows():
+    bands = rows[rows["line"] == baseline_label(figure)] if figure.baseline else rows[:0]
+    for _, band in bands[bands["n"] > 0].iterrows():
         axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
         axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=1, label=band["line"])
+
+
+def paint_marks(axes: Axes, rows: pd.DataFrame) -> None:
+    """Upright lines with their intervals, named in the legend."""
+    for dash, (_, row) in zip(style.DASHES[1:], rows.iterrows(), strict=False):
+        axes.axvspan(row["low"], row["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
+        axes.axvline(
+            row["mean"], color=style.GREY, linestyle=dash, linewidth=0.9, zorder=1, label=row["line"]
+        )
+
+
+def paint_guide(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
+    """y ~ x^exponent through the first point; the axis keeps the limits that the data gave it."""
+    first = rows[rows["metric"] == figure.y[0]].iloc[0]
+    limits, places = axes.get_ylim(), np.array([first[figure.x], rows[figure.x].max()])
+    heights = first["mean"] * (places / places[0]) ** figure.exponent
+    label = f"slope {style.plain(figure.exponent)}"
+    axes.plot(places, heights, color=style.GREY, linestyle=":", linewidth=0.9, zorder=1, label=label)
+    axes.set_ylim(limits)
 
 
 def dodges(lines: int) -> np.ndarray:
@@ -96,6 +126,8 @@ def message(drawn: pd.DataFrame, figure: AgainstSetting) -> str:
             told = "; ".join(ends_of(rows, figure.x) for rows in lines) + "."
         label = METRICS[metric]
         said.append(f"{label[0].upper()}{label[1:]}: {told}")
+    marked = drawn[drawn["line"].isin(figure.marks)]
+    said += [f"Upright: {row['line']}, {words(row)}." for _, row in marked.iterrows()]
     return " ".join([*said, never_there(drawn)]).strip()
 
 
