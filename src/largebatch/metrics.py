@@ -33,6 +33,10 @@ def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
     return {f"{metric}_by_epoch": label for metric, label in metrics.items()}
 
 
+# Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
+# runs take equally long, so what shows it is never the same bytes twice.
+TRAIN_SECONDS = "train_seconds"
+
 TRAINING = Written(
     history={
         "train_loss_nats": "training loss (nats)",
@@ -52,6 +56,7 @@ TRAINING = Written(
     end={
         "peak_learning_rate": "peak learning rate",
         "diverged": "diverged (share of seeds)",
+        TRAIN_SECONDS: "training time (seconds a seed)",
     },
 )
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.question import SETTINGS
 from largebatch.study import reading
 from largebatch.study.statistics import half_width
@@ -19,14 +20,16 @@ SUMMARY_COLUMNS = ["group", "arm", *SETTINGS, "metric", "at", "n", "mean", "std"
 def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
-    ask: {"experiment", "groups": {group: {"tuned_on": metric or null, "members": [{"arm", "run",
-    "measures", "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its
-    file}}. runs: the folder of the runs' folders; that of the paths' files, paths/, lies beside it.
+    ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
+    null, "members": [{"arm", "run", "measures", "peak_learning_rate", and each of SETTINGS or null}]}},
+    "paths": {path: stem of its file}}. runs: the folder of the runs' folders; that of the paths' files,
+    paths/, lies beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
     parts = []
     for group, asked in ask["groups"].items():
-        of_group = pd.concat(member_rows(group, m, runs, cache) for m in asked["members"])
+        members = (member_rows(group, m, runs, cache) for m in asked["members"])
+        of_group = pd.concat(timed_rows(rows, runs) if ask["timed"] else rows for rows in members)
         parts.append(of_group)
         if asked["tuned_on"] is not None:
             parts.append(tuned_rows(of_group, group, asked["tuned_on"]))
@@ -52,6 +55,21 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     )
     settings = {name: np.nan if member[name] is None else float(member[name]) for name in SETTINGS}
     return pd.concat([rows, peak]).assign(group=group, arm=member["arm"], run=member["run"], **settings)
+
+
+def timed_rows(rows: pd.DataFrame, runs: Path) -> pd.DataFrame:
+    """The observations of one arm, and behind them its training time, shared out evenly among its seeds."""
+    each = rows.drop_duplicates("seed").sort_values("seed")
+    seconds = seconds_of(runs / rows["run"].iloc[0] / "provenance.json") / len(each)
+    return pd.concat([rows, each.assign(metric=TRAIN_SECONDS, at=np.nan, value=seconds)])
+
+
+def seconds_of(path: Path) -> float:
+    """How long a run took to train, all its seeds together."""
+    try:
+        return float(files.read_json(path)["seconds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: wanted a run's provenance with its seconds; got {error!r}") from error
 
 
 def path_rows(name: str, path: Path) -> pd.DataFrame:
