@@ -876,8 +876,19 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
         {f"{CLAIM}/a/metric": "train_seconds"},
         {"figures/0/y": ["train_seconds"]},
         {"tables/0/metrics": lambda metrics: [*metrics, "train_seconds"]},
+        {
+            "figures/0": {
+                "name": "gap",
+                "caption": "c",
+                "kind": "gap_closed",
+                "y": "test_error_percent",
+                "small": "adam.small",
+                "large": "adam.large",
+                "lines": {"line": "sgd.large"},
+            }
+        },
     ],
-    ids=["claim", "operand", "figure", "table"],
+    ids=["claim", "operand", "figure", "table", "gap_closed"],
 )
 def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
     """Never else: they make tables that no other run has byte by byte."""

@@ -1,6 +1,6 @@
 """Draws the figures of an experiment: each with the data it shows, a caption and its provenance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ from matplotlib.figure import Figure as Canvas
 from pydantic import TypeAdapter
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.provenance import provenance
 from largebatch.question import Figure
 from largebatch.study import (
     draw_curves,
     draw_finals,
+    draw_gap,
+    draw_heat_map,
     draw_profile,
     draw_rates,
     draw_settings,
@@ -36,6 +39,7 @@ class Kind(NamedTuple):
 INTERVALS = "95 % intervals (Student t)"
 BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
 DOTS = f"Dots are means and bars {INTERVALS}"
+CELLS = f"Numbers and colours are means and brackets {INTERVALS}"
 KINDS = {
     "against_setting": Kind(draw_settings.table, draw_settings.picture, draw_settings.message, BARS),
     "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, BANDS),
@@ -43,6 +47,8 @@ KINDS = {
     "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, DOTS),
     "profile": Kind(draw_profile.table, draw_profile.picture, draw_profile.message, BANDS),
     "surface": Kind(draw_surface.table, draw_surface.picture, draw_surface.message, "Colours are means"),
+    "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, draw_heat_map.message, CELLS),
+    "gap_closed": Kind(draw_gap.table, draw_gap.picture, draw_gap.message, DOTS),
 }
 # What a kind of figure reads that does not name it.
 OWN = {"rates": ["learning_rate"], "surface": draw_surface.METRICS_READ}
@@ -77,15 +83,25 @@ def named(stem: Path, ending: str) -> Path:
 def arms_of(figure: Figure) -> set[str]:
     """Every arm that a figure reads."""
     at = getattr(figure, "at", None)
-    others = {getattr(figure, "baseline", None), at.same_updates_as if at else None}
-    return (set(figure.lines.values()) | others) - {None}
+    others = {getattr(figure, side, None) for side in ("baseline", "small", "large")}
+    return {*figure.lines.values(), *others, at.same_updates_as if at else None} - {None}
 
 
 def metrics_of(figure: Figure) -> set[str]:
     """Every metric that a figure reads."""
     shown = getattr(figure, "y", OWN.get(figure.kind))
     metrics = {*([shown] if isinstance(shown, str) else shown), *needed_for(getattr(figure, "at", None))}
-    return metrics | ({"train_loss_nats", figure.level} - {None} if figure.kind == "curves" else set())
+    return metrics | set(beside_y(figure))
+
+
+def beside_y(figure: Figure) -> Iterable[str]:
+    """The metrics that a figure of this kind shows or goes by beside those it names as y."""
+    match figure.kind:
+        case "curves":
+            return {"train_loss_nats", figure.level} - {None}
+        case "gap_closed":
+            return [TRAIN_SECONDS]
+    return ()
 
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:

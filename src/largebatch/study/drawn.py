@@ -39,6 +39,11 @@ def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None)
         return summary(pd.Series(dtype=float))
 
 
+def lower_is_better(metric: str) -> bool:
+    """Of all metrics only accuracy is better where it is higher."""
+    return "accuracy" not in metric
+
+
 def never_there(rows: pd.DataFrame) -> str:
     """A sentence on the arms of which no seed gets to where the figure is read; empty if there are none."""
     arms = rows.loc[rows["n"] == 0, "arm"].drop_duplicates()
