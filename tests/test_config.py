@@ -890,6 +890,35 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
 
 
 @pytest.mark.parametrize(
+    "edits",
+    [
+        {f"{CLAIM}/metric": "train_seconds"},
+        {f"{CLAIM}/a/metric": "train_seconds"},
+        {"figures/0/y": ["train_seconds"]},
+        {"tables/0/metrics": lambda metrics: [*metrics, "train_seconds"]},
+        {
+            "figures/0": {
+                "name": "gap",
+                "caption": "c",
+                "kind": "gap_closed",
+                "y": "test_error_percent",
+                "small": "adam.small",
+                "large": "adam.large",
+                "lines": {"line": "sgd.large"},
+            }
+        },
+    ],
+    ids=["claim", "operand", "figure", "table", "gap_closed"],
+)
+def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
+    """Never else: they make tables that no other run has byte by byte."""
+    spoil(folder / KESKAR, {f"{CLAIM}/expect": {"above": 1.0}} | edits)
+    study = load_study(folder / SMOKE, {"experiments": "keskar,goyal"})
+    assert study.experiment("keskar").to_aggregate()["timed"] is True
+    assert study.experiment("goyal").to_aggregate()["timed"] is False
+
+
+@pytest.mark.parametrize(
     ("ask", "message"),
     [
         (

@@ -40,6 +40,7 @@ END = "hessian_top_eigenvalue"
 BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
 LINE = {"paths": {"line": {"start": "adam.small", "end": "adam.large"}}}
 SIDES = {"a": {"arm": "adam.small"}, "b": {"arm": "adam.large"}}
+GAP = {"small": "adam.small", "large": "adam.large"}
 NAMES = {"a": "adam.small", "b": "adam.large"}
 
 
@@ -288,6 +289,39 @@ MISTAKES = {
         table(**BOX_AT),
         "tables[t].at: wanted a metric that is a profile; got ['updates']",
     ),
+    "unknown arm of a heat map": (
+        figure("heat_map", "nope", y=["updates"]),
+        f"figures[f].lines.line: {UNKNOWN}",
+    ),
+    "metric of a heat map that was not measured": (
+        figure("heat_map", "sb_adam_epochs", y=["updates", END]),
+        f"figures[f].lines.line: {UNMEASURED}",
+    ),
+    "two cells of a heat map in one place": (
+        figure("heat_map", "sweep_sgd", y=["updates"], lines={"one": "sweep_sgd", "two": "sweep_sgd"}),
+        "figures[f].lines: wanted one arm at each (batch size, peak rate); "
+        "got more at [(4, 0.05), (26, 0.05)]",
+    ),
+    "unknown small batch": (
+        figure("gap_closed", "adam.full", y="updates", **GAP | {"small": "nope"}),
+        f"figures[f].small: {UNKNOWN}",
+    ),
+    "unknown large batch": (
+        figure("gap_closed", "adam.full", y="updates", **GAP | {"large": "nope"}),
+        f"figures[f].large: {UNKNOWN}",
+    ),
+    "grid as a mitigation": (
+        figure("gap_closed", "sweep_sgd", y="updates", **GAP),
+        f"figures[f].lines.line: {GRID}",
+    ),
+    "small batch that was not measured": (
+        figure("gap_closed", "adam.large", y=END, **GAP | {"small": "sb_adam_epochs"}),
+        f"figures[f].small: {UNMEASURED}",
+    ),
+    "training time along a run": (
+        figure("curves", "adam.small", x="epoch", y=["train_seconds"]),
+        f"figures[f].lines.line: {AT_END.replace(END, 'train_seconds')}",
+    ),
     # paths
     "unknown end of a path": (
         {"paths": {"line": {"start": "adam.small", "end": "nope"}}},
@@ -440,6 +474,8 @@ def test_what_profiles_and_paths_are_for():
         claim("level", **TEST_ERROR, a={"arm": "adam.small", "at": {"train_loss_nats": 0.1}}),
         figure("profile", "line", y=["path_loss_nats", "path_accuracy_percent"], x_label="α"),
         figure("finals", "line", y="path_loss_nats", at={"value": 0.5}),
+        figure("heat_map", "sweep_sgd", y=["updates", BOX], **BOX_AT),
+        figure("gap_closed", "adam.full", y="test_error_percent", **GAP),
         figure("curves", "adam.small", x="train_loss_nats", y=["test_loss_nats"], level=END),
         table(
             rows={"row": "adam.small", "line": "line"}, metrics=["updates", BOX, "path_loss_nats"], **BOX_AT

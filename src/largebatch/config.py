@@ -16,9 +16,9 @@ from pydantic import Field, StringConstraints
 
 from largebatch.checking import ConfigError, checked, read_yaml, shortened
 from largebatch.measures import Measures
-from largebatch.metrics import MEASURES
+from largebatch.metrics import MEASURES, TRAIN_SECONDS
 from largebatch.question import SETTINGS, Name, Question
-from largebatch.references import mistakes
+from largebatch.references import mistakes, uses
 from largebatch.spec import Arm, Count, Settings
 
 
@@ -110,11 +110,18 @@ class Experiment:
         """(start arm, end arm) for every path to be measured, each once."""
         return unique_paths(self.ends_of_paths().values())
 
+    @property
+    def timed(self) -> bool:
+        """Whether it asks how long training took: all others give the same bytes whenever they are run."""
+        tabulated = any(TRAIN_SECONDS in table.metrics for table in self.question.tables)
+        return tabulated or any(use.metric == TRAIN_SECONDS for use in uses(self.question))
+
     def to_aggregate(self) -> dict:
         """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
         measured = {(measure, arm.id) for measure, arm in self.measured()}
         return {
             "experiment": self.name,
+            "timed": self.timed,
             "paths": {name: path_stem(*ends) for name, ends in self.ends_of_paths().items()},
             "groups": {
                 group.name: {

@@ -33,6 +33,10 @@ def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
     return {f"{metric}_by_epoch": label for metric, label in metrics.items()}
 
 
+# Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
+# runs take equally long, so what shows it is never the same bytes twice.
+TRAIN_SECONDS = "train_seconds"
+
 TRAINING = Written(
     history={
         "train_loss_nats": "training loss (nats)",
@@ -55,6 +59,7 @@ TRAINING = Written(
         "updates_to_validation_goal": "updates to the validation error goal",
         "updates_to_test_goal": "updates to the test error goal",
         "examples_to_test_goal": "examples to the test error goal",
+        TRAIN_SECONDS: "training time (seconds a seed)",
     },
 )
 

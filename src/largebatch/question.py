@@ -334,7 +334,35 @@ class Surface(FigureBase):
     kind: Literal["surface"]
 
 
-Figure = Annotated[AgainstSetting | Curves | Rates | Finals | Profile | Surface, Field(discriminator="kind")]
+class HeatMap(FigureBase):
+    """Final metrics over batch size and peak learning rate, one cell an arm, its mean written into it.
+
+    lines: label -> group; the members of all groups are the cells. diagonals: draw lines of equal rate /
+    batch size.
+    """
+
+    kind: Literal["heat_map"]
+    y: Annotated[list[Metric], Field(min_length=1, max_length=2)]  # one panel a metric
+    at: At | None = None
+    diagonals: bool = False
+
+
+class GapClosed(FigureBase):
+    """How much better than the arm `large` each mitigation ends, beside how much longer it trains.
+
+    lines: label -> arm, trained with the large batch. small: the arm to which all of the gap reaches.
+    """
+
+    kind: Literal["gap_closed"]
+    y: Metric
+    small: ArmName
+    large: ArmName
+
+
+Figure = Annotated[
+    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed,
+    Field(discriminator="kind"),
+]
 
 
 class Table(Settings):

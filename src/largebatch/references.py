@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from largebatch.metrics import END, MEASURES, PATH_METRICS, PROFILE
-from largebatch.question import SETTINGS, At, Claim, Figure, Operand, Question, Table
+from largebatch.metrics import END, MEASURES, PATH_METRICS, PROFILE, TRAIN_SECONDS
+from largebatch.question import SETTINGS, At, Claim, Figure, GapClosed, HeatMap, Operand, Question, Table
 
 if TYPE_CHECKING:
     from largebatch.config import Group
@@ -46,6 +46,9 @@ def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures
     yield from mistakes_in_snapshots(question, groups)
     for claim in question.claims:
         yield from mistakes_in_expectation(claim)
+    for figure in question.figures:
+        if figure.kind == "heat_map":
+            yield from mistakes_in_cells(figure, groups)
     for table in question.tables:
         yield from mistakes_in_table(table, question)
 
@@ -167,6 +170,15 @@ def mistakes_in_expectation(claim: Claim) -> Iterator[str]:
         yield f"claims[{claim.id}].expect: wanted a ratio above 0; got {wrong[0]}"
 
 
+def mistakes_in_cells(figure: HeatMap, groups: "dict[str, Group]") -> Iterator[str]:
+    """Whether no two arms of a heat map share a place."""
+    found = [m.arm for name in figure.lines.values() if name in groups for m in groups[name].members]
+    cells = Counter((arm.batch_size, float(f"{arm.peak_lr:.9g}")) for arm in found)
+    if repeated := sorted(cell for cell, count in cells.items() if count > 1):
+        key = f"figures[{figure.name}].lines"
+        yield f"{key}: wanted one arm at each (batch size, peak rate); got more at {repeated}"
+
+
 def mistakes_in_table(table: Table, question: Question) -> Iterator[str]:
     """What a table shows that it cannot: numbers of a paper without a place, profiles without a position."""
     key = f"tables[{table.name}]"
@@ -264,7 +276,7 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
     named = getattr(figure, "y", own)
     named = [named] if isinstance(named, str) else named
     beside_profile = read == "value" and not PROFILE.isdisjoint(named)
-    needs = figure.x if figure.kind == "against_setting" else "one"
+    needs = {"against_setting": getattr(figure, "x", ""), "heat_map": "any"}.get(figure.kind, "one")
     for metric in named:
         read = way_of_reading(at.of(metric)) if beside_profile else read
         for label, arm in figure.lines.items():
@@ -276,9 +288,19 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
             metric = mark.metric or figure.y[0]
             yield Use(f"{key}.marks.{label}.arm", mark.arm, metric, read=way_of_reading(mark.at))
             yield from uses_of_at(mark.at, f"{key}.marks.{label}.at")
+    if figure.kind == "gap_closed":
+        yield from uses_of_gap(figure, key)
     if figure.kind == "curves" and figure.level:
         yield from (Use(f"{key}.lines.{label}", arm, figure.level) for label, arm in figure.lines.items())
     yield from uses_of_at(at, f"{key}.at")
+
+
+def uses_of_gap(figure: GapClosed, key: str) -> Iterator[Use]:
+    """The arms between which the gap lies, and all whose training time a figure of the gap compares."""
+    for side in ("small", "large"):
+        yield Use(f"{key}.{side}", getattr(figure, side), figure.y)
+    yield Use(f"{key}.large", figure.large, TRAIN_SECONDS)
+    yield from (Use(f"{key}.lines.{label}", arm, TRAIN_SECONDS) for label, arm in figure.lines.items())
 
 
 def uses_of_at(at: At | None, key: str) -> Iterator[Use]:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,9 +40,10 @@ def history(validation, test, diverged=(0, 0, 0)):
 def written(tmp_path):
     """Runs aggregate() on groups and returns both tables."""
 
-    def run(groups, runs, paths=None):
+    def run(groups, runs, paths=None, timed=False):
         out = tmp_path / "e" / "observations.parquet", tmp_path / "e" / "summary.csv"
-        aggregate({"experiment": "e", "groups": groups, "paths": paths or {}}, runs, *out)
+        ask = {"experiment": "e", "timed": timed, "groups": groups, "paths": paths or {}}
+        aggregate(ask, runs, *out)
         return pd.read_parquet(out[0]), pd.read_csv(out[1])
 
     return run
@@ -210,6 +213,52 @@ def test_writing_twice_gives_the_same_bytes(write_run, written, tmp_path):
         written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
         contents.append([p.read_bytes() for p in sorted((tmp_path / "e").iterdir())])
     assert contents[0] == contents[1]
+
+
+def timed(runs, **seconds):
+    for run, taken in seconds.items():
+        (runs / run / "provenance.json").write_text(json.dumps({"seconds": taken}))
+
+
+def test_training_time_is_shared_out_among_the_seeds(write_run, written):
+    runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
+    write_run("s", history([1, 2, 4], [4, 4, 4]))
+    timed(runs, r=6.0, s=12.0)
+    members = [member("g[lr=0.1]", "r"), member("g[lr=0.2]", "s", lr=0.2)]
+    groups = {"g": {"tuned_on": None, "members": members}}
+    rows, _ = written(groups, runs, timed=True)
+    taken = rows[rows["metric"] == "train_seconds"]
+    assert taken[["arm", "seed", "value"]].values.tolist() == [
+        [arm, seed, seconds] for arm, seconds in (("g[lr=0.1]", 2), ("g[lr=0.2]", 4)) for seed in range(3)
+    ]
+    assert taken["at"].isna().all() and taken["lr"].tolist() == [0.1] * 3 + [0.2] * 3
+    # where nobody asks, the table is the one that it would be without
+    without, _ = written(groups, runs)
+    pd.testing.assert_frame_equal(rows[rows["metric"] != "train_seconds"].reset_index(drop=True), without)
+
+
+def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):
+    runs = write_run("low", history([1, 5, 1], [4, 4, 4]))
+    write_run("high", history([2, 2, 2], [4, 4, 4]))
+    timed(runs, low=3.0, high=6.0)
+    members = [
+        member("t[lr=0.1]", "low", tuned="t"),
+        member("t[lr=0.2]", "high", lr=0.2, tuned="t"),
+    ]
+    rows, _ = written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs, timed=True)
+    of_tuned = rows[(rows["arm"] == "t") & (rows["metric"] == "train_seconds")].set_index("seed")["value"]
+    assert of_tuned.sort_index().tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("text", [None, "no json", "{}", '{"seconds": null}'])
+def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
+    runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
+    if text is not None:
+        (runs / "r" / "provenance.json").write_text(text)
+    groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
+    with pytest.raises(ValueError, match=r"r.provenance.json: wanted a run's provenance with its seconds"):
+        written(groups, runs, timed=True)
+    written(groups, runs)
 
 
 def test_bad_runs_are_named(write_run, written, tmp_path):

@@ -60,6 +60,18 @@ def test_a_changed_verdict_is_found(both):
     assert "1 of 4 common files" in found.text
 
 
+@pytest.mark.parametrize("metric", ["train_seconds", "cost"])
+def test_files_with_training_times_are_not_compared(both, metric):
+    ours, theirs = both
+    results(theirs, figure="other")
+    for folder, seconds in ((ours, 1), (theirs, 2)):
+        (folder / "figures" / "e_f.csv").write_text(f"line,metric,mean\na,updates,1\nb,{metric},{seconds}\n")
+        (folder / "figures" / "e_g.csv").write_text("x,y,mean\n1,2,3\n")
+    text = str(compare(ours, theirs))
+    assert "4 of 4 common files of claims, figures and tables are byte-identical." in text
+    assert "2 more show training times, which no two runs share." in text
+
+
 def test_claims_of_one_side_are_named(both):
     ours, theirs = both
     results(theirs, ROWS | {"T4": ROWS["T1"]})

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from largebatch.question import Figure
-from largebatch.study import draw_curves, draw_settings, draw_surface, style
+from largebatch.study import draw_curves, draw_heat_map, draw_settings, draw_surface, style
 from largebatch.study.draw import KINDS, draw
 
 ERROR, LOSS = "test_error_percent", "train_loss_nats"
@@ -36,7 +36,25 @@ def rows(helpers):
     path = helpers.arm("path", {"path_loss_nats": line, "path_accuracy_percent": line})
     plane = helpers.arm("plane", plane_metrics(lambda x, y: [1 + x * x, 1 + y * y, 1.0]))
     sweep = helpers.group("sweep", "batch_size", sizes)
-    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane])
+    ends = {"small": ([2, 2, 3], 4), "large": ([4, 5, 6], 1), "sam": ([3, 3, 3], 2), "longer": ([5, 5, 6], 8)}
+    gap = [helpers.arm(arm, {ERROR: e, "train_seconds": [s] * 3}) for arm, (e, s) in ends.items()]
+    cells = [cells_of(helpers, size, (0.0025, 0.005, 0.01, 0.02), rng) for size in (8, 16, 32, 64)]
+    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane, *gap, *cells])
+
+
+def cells_of(helpers, size, ratios, rng):
+    """A group over the rate: one batch size, a peak rate for each ratio of rate to batch."""
+    return pd.concat(
+        helpers.arm(
+            f"cells_{size}[{ratio}]",
+            {ERROR: rng.uniform(1, 2, 3), "hessian_trace": rng.uniform(1, 2, 3) / ratio**2},
+            group=f"cells_{size}",
+            batch_size=size,
+            lr=0.1,
+            lr_over_batch=ratio,
+        )
+        for ratio in ratios
+    )
 
 
 def plane_metrics(loss, side=(-1.0, 0.0, 1.0)):
@@ -67,6 +85,12 @@ FIGURES = {
         "log_y": True,
     },
     "surface": {"lines": {"one": "plane", "two": "plane"}},
+    "heat_map": {
+        "y": [ERROR, "hessian_trace"],
+        "lines": {f"batch {size}": f"cells_{size}" for size in (8, 16, 32, 64)},
+        "diagonals": True,
+    },
+    "gap_closed": {"y": ERROR, "small": "small", "large": "large", "lines": {"long": "longer", "SAM": "sam"}},
 }
 
 
@@ -237,6 +261,151 @@ def test_colours_cover_every_loss(losses):
     assert (np.diff(levels) > 0).all()
     assert levels[-1] >= max(losses)
     assert np.diff(np.log(levels)) == pytest.approx(np.log(levels[-1] / levels[0]) / 12)
+
+
+def canvas_of(kind, rows, **changes):
+    """The figure, laid out."""
+    figure = TypeAdapter(Figure).validate_python(asked(kind, **changes)["figure"])
+    with style.paper_style():
+        canvas = KINDS[kind].picture(KINDS[kind].table(rows, figure), figure)
+        canvas.draw_without_rendering()
+    return canvas
+
+
+def test_a_heat_map_has_a_cell_an_arm_at_its_peak_rate(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("heat_map"))
+    columns = ["metric", "arm", "batch_size", "learning_rate", "n", "mean", "low", "high"]
+    assert found.columns.tolist() == columns
+    rates = [size * ratio for size in (8, 16, 32, 64) for ratio in (0.0025, 0.005, 0.01, 0.02)]
+    assert found["learning_rate"].tolist() == pytest.approx(rates * 2)
+    assert found["learning_rate"].nunique() == 7  # equal ones to the last bit
+    for _, row in found.iterrows():
+        of_cell = rows[(rows["arm"] == row["arm"]) & (rows["metric"] == row["metric"])]
+        same_interval(row, of_cell["value"])
+
+
+def test_a_heat_map_says_its_ends_and_what_is_blank(helpers, write_table, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.concat(
+        helpers.arm(f"g[{lr}]", {ERROR: [e, e]}, group="g", batch_size=size, lr_over_batch=lr / size)
+        for size, lr, e in ((8, 0.1, 3), (8, 0.2, 1), (16, 0.4, 2))
+    )
+    lines = {"cells": "g"}
+    found = drawn(rows, write_table, tmp_path, asked("heat_map", y=[ERROR], lines=lines))
+    assert len(found) == 3
+    text = (tmp_path / "f.txt").read_text()
+    ends = "lowest: batch size 8 at rate 0.2, 1 [1, 1]; highest: batch size 8 at rate 0.1, 3 [3, 3]."
+    assert f"Test error (%): {ends} Blank places were not run. Diagonal lines: equal learning rate" in text
+    whole = pd.concat([cells_of(helpers, size, (0.08 / size, 0.16 / size), rng) for size in (8, 16)])
+    lines = {"one": "cells_8", "two": "cells_16"}
+    drawn(whole, write_table, tmp_path, asked("heat_map", lines=lines, diagonals=False))
+    text = (tmp_path / "f.txt").read_text()
+    assert "Blank" not in text and "Diagonal" not in text
+
+
+def test_numbers_of_a_heat_map_fit_their_cells_and_labels_of_diagonals_do_not_meet(rows):
+    canvas = canvas_of("heat_map", rows)
+    for axes in canvas.axes[:2]:
+        cells = {tuple(np.round(p.get_center(), 6)): p.get_window_extent() for p in axes.patches}
+        assert (
+            len(cells) == 16 and len({(round(c.width, 3), round(c.height, 3)) for c in cells.values()}) == 1
+        )
+        numbers = [text for text in axes.texts if text.get_rotation() == 0]
+        assert len(numbers) == 16
+        for number in numbers:
+            cell, box = cells[tuple(np.round(number.get_position(), 6))], number.get_window_extent()
+            assert cell.x0 < box.x0 < box.x1 < cell.x1 and cell.y0 < box.y0 < box.y1 < cell.y1
+        labels = [text for text in axes.texts if text.get_rotation() != 0]
+        assert [label.get_text() for label in labels] == ["0.0025", "0.005", "0.01", "0.02"]
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(cell) for one in boxes for cell in cells.values())
+        assert all(lower.y1 < upper.y1 and not lower.overlaps(upper) for lower, upper in pairwise(boxes))
+
+
+def test_a_cell_that_never_gets_there_shows_a_dash(helpers, write_table, tmp_path):
+    along = {ERROR: {0.0: [9, 9], 1.0: [1, 3]}}
+    rows = pd.concat(
+        helpers.arm(
+            f"g[{lr}]", along | {LOSS: {0.0: [1, 1], 1.0: [end] * 2}}, group="g", lr_over_batch=lr / 8
+        )
+        for lr, end in ((0.1, 0.005), (0.2, 0.05))
+    )
+    ask = {"y": [ERROR], "at": {"train_loss_nats": 0.01}, "lines": {"cells": "g"}}
+    found = drawn(rows, write_table, tmp_path, asked("heat_map", **ask))
+    assert found["n"].tolist() == [2, 0]
+    assert (tmp_path / "f.txt").read_text().endswith("No seed gets there of g[0.2].\n")
+    assert [text.get_text() for text in canvas_of("heat_map", rows, **ask).axes[0].texts][1:] == ["–"]
+
+
+def test_two_arms_in_one_place_of_a_heat_map(rows, write_table, tmp_path):
+    with pytest.raises(ValueError, match="figure f: wanted one arm for each batch size and rate of"):
+        draw(asked("heat_map", lines={"one": "cells_8", "two": "cells_8"}), write_table(rows), tmp_path / "f")
+
+
+@pytest.mark.parametrize(
+    ("mean", "text"),
+    [
+        (2.7, "2.70"),
+        (10, "10.0"),
+        (0, "0"),
+        (-3.14159, "−3.14"),
+        (0.00123, "0.0012"),
+        (12345, "12300"),
+        (1.26e6, "1.3e6"),
+        (2.5e-5, "2.5e−5"),
+        (99999, "1.0e5"),
+        (np.nan, "–"),
+    ],
+)
+def test_the_number_in_a_cell(mean, text):
+    assert draw_heat_map.written(mean) == text
+
+
+def test_letters_are_white_on_dark_cells():
+    assert [draw_heat_map.letter_colour(c) for c in ("#440154", "#fde725")] == ["white", "black"]
+
+
+def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("gap_closed"))
+    assert found.columns.tolist() == ["line", "arm", "metric", "n", "mean", "low", "high"]
+    assert found[["line", "metric"]].values.tolist() == [
+        ["SAM", "closed"],
+        ["long", "closed"],
+        ["SAM", "cost"],
+        ["long", "cost"],
+        ["whole gap", "gap"],
+    ]
+    for row, differences in ((0, [1, 2, 3]), (1, [-1, 0, 0]), (4, [2, 3, 3])):
+        same_interval(found.loc[row], differences)
+    costs = found[found["metric"] == "cost"]
+    assert costs["mean"].tolist() == [2, 8] and costs[["low", "high"]].isna().all(axis=None)
+    text = (tmp_path / "f.txt").read_text()
+    wanted = "SAM closes most: 2 [−0.4841, 4.484] of a gap of 2.667 [1.232, 4.101], test error (points), "
+    assert wanted + "at 2 times the training time of the large batch." in text
+
+
+def test_a_gap_of_accuracies_is_closed_upwards(helpers, write_table, tmp_path):
+    accuracy = "test_accuracy_percent"
+    rows = pd.concat(
+        helpers.arm(arm, {accuracy: values, "train_seconds": [1, 1]})
+        for arm, values in (("small", [98, 98]), ("large", [95, 96]), ("sam", [97, 97]))
+    )
+    found = drawn(rows, write_table, tmp_path, asked("gap_closed", y=accuracy, lines={"SAM": "sam"}))
+    assert found["mean"].tolist() == [1.5, 1, 2.5]
+
+
+@pytest.mark.parametrize("small", ["small", "longer"])
+def test_the_ends_of_a_gap_are_labelled_side_by_side(rows, small):
+    left, right = canvas_of("gap_closed", rows, small=small).axes
+    boxes = [text.get_window_extent() for text in left.texts]
+    assert len(boxes) == 2 and not boxes[0].overlaps(boxes[1])
+    assert right.get_xscale() == "linear"
+
+
+def test_a_gap_without_training_times(rows, write_table, tmp_path):
+    with pytest.raises(ValueError, match="figure f: wanted metric train_seconds of arm longer; got none"):
+        untimed = rows[(rows["metric"] != "train_seconds") | (rows["arm"] != "longer")]
+        draw(asked("gap_closed"), write_table(untimed), tmp_path / "f")
 
 
 @pytest.fixture

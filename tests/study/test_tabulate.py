@@ -115,6 +115,14 @@ def test_one_seed_says_so(helpers, write_table, tmp_path):
     assert "3 (n = 1)" in (tmp_path / "t.md").read_text()
 
 
+def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
+    """It is one measurement, shared out among the seeds."""
+    ask = {"name": "t", "caption": "c", "rows": {"a": "a"}, "metrics": ["train_seconds"]}
+    rows = helpers.arm("a", {"train_seconds": [1.5, 1.5]})
+    tabulate({"experiment": "e", "table": ask}, write_table(rows), tmp_path / "t")
+    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text()
+
+
 def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, write_table, tmp_path):
     profile = {0.001: [10.0, 12.0], 0.0005: [1.0, 3.0]}
     rows = helpers.arm("a", {"sharpness_percent": profile, ERROR: {0.0: [90, 90], 1.0: [4.0, 6.0]}})

@@ -20,12 +20,13 @@ def options_of(measure):
 
 
 def runs_of(wildcards):
-    """Histories and measures of one experiment's arms, and its paths between them."""
+    """Histories and measures of one experiment's arms, its paths between them, and their times if asked for."""
     experiment = STUDY.experiment(wildcards.experiment)
     histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
     paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
-    return histories + measured + paths
+    times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in experiment.arms if experiment.timed]
+    return histories + measured + paths + times
 
 
 def figure_files(experiment):

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.question import SETTINGS
 from largebatch.study import reading
 from largebatch.study.statistics import half_width
@@ -19,15 +20,15 @@ SUMMARY_COLUMNS = ["group", "arm", *SETTINGS, "metric", "at", "n", "mean", "std"
 def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
-    ask: {"experiment", "groups": {group: {"tuned_on": metric or null, "members": [{"arm", "run",
-    "tuned": the arm that it is a try for or null, "measures", "peak_learning_rate", and each of SETTINGS
-    or null}]}}, "paths": {path: stem of its
-    file}}. runs: the folder of the runs' folders; that of the paths' files, paths/, lies beside it.
+    ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
+    null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures",
+    "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}}. runs: the
+    folder of the runs' folders; that of the paths' files, paths/, lies beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
     parts = []
     for group, asked in ask["groups"].items():
-        parts += group_rows(group, asked, runs, cache)
+        parts += group_rows(group, asked, ask["timed"], runs, cache)
     for name, stem in ask["paths"].items():
         parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
@@ -38,15 +39,20 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
         summarise(table).to_csv(temporary, index=False, float_format="%.7g")
 
 
-def group_rows(group: str, asked: dict, runs: Path, cache: dict) -> list[pd.DataFrame]:
+def group_rows(group: str, asked: dict, timed: bool, runs: Path, cache: dict) -> list[pd.DataFrame]:
     """The observations of a group's arms; what a tuned arm tried goes under `<group>.tried`."""
+
+    def rows_of(member: dict, group: str) -> pd.DataFrame:
+        rows = member_rows(group, member, runs, cache)
+        return timed_rows(rows, runs) if timed else rows
+
     members = asked["members"]
     if asked["tuned_on"] is None:
-        return [member_rows(group, member, runs, cache) for member in members]
+        return [rows_of(member, group) for member in members]
     parts = []
     for arm in dict.fromkeys(member["tuned"] for member in members):
         tries = [m for m in members if m["tuned"] == arm]
-        tried = pd.concat(member_rows(f"{group}.tried", member, runs, cache) for member in tries)
+        tried = pd.concat(rows_of(member, f"{group}.tried") for member in tries)
         parts += [tried, tuned_rows(tried, arm, asked["tuned_on"]).assign(group=group)]
     return parts
 
@@ -63,6 +69,21 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     )
     settings = {name: np.nan if member[name] is None else float(member[name]) for name in SETTINGS}
     return pd.concat([rows, peak]).assign(group=group, arm=member["arm"], run=member["run"], **settings)
+
+
+def timed_rows(rows: pd.DataFrame, runs: Path) -> pd.DataFrame:
+    """The observations of one arm, and behind them its training time, shared out evenly among its seeds."""
+    each = rows.drop_duplicates("seed").sort_values("seed")
+    seconds = seconds_of(runs / rows["run"].iloc[0] / "provenance.json") / len(each)
+    return pd.concat([rows, each.assign(metric=TRAIN_SECONDS, at=np.nan, value=seconds)])
+
+
+def seconds_of(path: Path) -> float:
+    """How long a run took to train, all its seeds together."""
+    try:
+        return float(files.read_json(path)["seconds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: wanted a run's provenance with its seconds; got {error!r}") from error
 
 
 def path_rows(name: str, path: Path) -> pd.DataFrame:

@@ -9,13 +9,17 @@ import pandas as pd
 from tabulate import tabulate
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.provenance import provenance
 from largebatch.study.claims import VERDICTS, interval, number, read_claims
+from largebatch.study.drawn import COST
 
 # What is published of a results folder; runs, observations, summaries and logs stay where they are.
 PUBLISHED = ("claims.csv", "*/claims.csv", "figures/*", "tables/*", "report.html")
 VERDICTS_PAGE = "verdicts.md"
 PROVENANCE = "provenance.json"
+# Metrics that no two runs share: the files that show them are not compared byte by byte.
+TIMES = (TRAIN_SECONDS, COST)
 SAYS_WIDTH = 34  # of the terminal table, which fits in 120 columns
 
 
@@ -42,11 +46,12 @@ def compare(ours: Path, theirs: Path) -> Comparison:
     changed = sum(found.loc[name, "verdict"] != wanted.loc[name, "verdict"] for name in both)
     inside = [within(found.loc[name], wanted.loc[name]) for name in both]
     judged = [answer for answer in inside if answer is not None]
-    same, common = identical_files(ours, theirs)
+    same, common, timed = identical_files(ours, theirs)
     summary = [
         f"{len(both) - changed} of {len(both)} common claims have the same verdict.",
         f"{sum(judged)} of {len(judged)} of our estimates lie inside their intervals.",
         f"{same} of {common} common files of claims, figures and tables are byte-identical.",
+        *([f"{timed} more show training times, which no two runs share."] if timed else []),
     ]
     table = tabulate(rows, headers=["claim", "ours", "theirs", "our estimate", "their interval", "inside"])
     text = "\n".join([table, "", *alone, *summary])
@@ -85,16 +90,31 @@ def unshared(
     ]
 
 
-def identical_files(ours: Path, theirs: Path) -> tuple[int, int]:
-    """How many common files of claims, figures and tables are the same bytes, and how many are common.
+def identical_files(ours: Path, theirs: Path) -> tuple[int, int, int]:
+    """Of the common files of claims, figures and tables: how many are the same, are compared, show times.
 
-    Provenance (.json) is left out: it names the machine and the commit.
+    Those with training times are not compared. Provenance (.json) is left out: it names the machine and
+    the commit.
     """
     patterns = ("claims.csv", "*/claims.csv", "figures/*", "tables/*")
     names = published_names(ours, patterns) & published_names(theirs, patterns)
     names = {name for name in names if not name.endswith(".json")}
+    timed = with_times(ours, names) | with_times(theirs, names)
+    names -= timed
     same = sum(files.checksum(ours / name) == files.checksum(theirs / name) for name in names)
-    return same, len(names)
+    return same, len(names), len(timed)
+
+
+def with_times(folder: Path, names: set[str]) -> set[str]:
+    """Those of the files whose numbers, in the csv of the same name, are training times among others."""
+    tables = {name for name in names if name.endswith(".csv")}
+    timed = {t.removesuffix(".csv") for t in tables if not metrics_in(folder / t).isdisjoint(TIMES)}
+    return {name for name in names if name.rpartition(".")[0] in timed}
+
+
+def metrics_in(table: Path) -> set[str]:
+    """The metrics in a csv file of claims, of a figure's data or of a table's cells."""
+    return set(pd.read_csv(table, dtype=str).get("metric", []))
 
 
 def published_names(folder: Path, patterns: tuple[str, ...] = PUBLISHED) -> set[str]:

@@ -9,11 +9,14 @@ from matplotlib.figure import Figure as Canvas
 from pydantic import TypeAdapter
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.provenance import provenance
 from largebatch.question import Figure, Operand
 from largebatch.study import (
     draw_curves,
     draw_finals,
+    draw_gap,
+    draw_heat_map,
     draw_profile,
     draw_rates,
     draw_settings,
@@ -36,6 +39,7 @@ class Kind(NamedTuple):
 INTERVALS = "95 % intervals (Student t)"
 BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
 DOTS = f"Dots are means and bars {INTERVALS}"
+CELLS = f"Numbers and colours are means and brackets {INTERVALS}"
 KINDS = {
     "against_setting": Kind(draw_settings.table, draw_settings.picture, draw_settings.message, BARS),
     "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, BANDS),
@@ -43,6 +47,8 @@ KINDS = {
     "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, DOTS),
     "profile": Kind(draw_profile.table, draw_profile.picture, draw_profile.message, BANDS),
     "surface": Kind(draw_surface.table, draw_surface.picture, draw_surface.message, "Colours are means"),
+    "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, draw_heat_map.message, CELLS),
+    "gap_closed": Kind(draw_gap.table, draw_gap.picture, draw_gap.message, DOTS),
 }
 # What a kind of figure reads that does not name it.
 OWN = {"rates": ["learning_rate"], "surface": draw_surface.METRICS_READ}
@@ -77,7 +83,8 @@ def named(stem: Path, ending: str) -> Path:
 def arms_of(figure: Figure) -> set[str]:
     """Every arm that a figure reads."""
     ats = [getattr(figure, "at", None), *(mark.at for mark in marks_of(figure))]
-    others = {getattr(figure, "baseline", None), *(at.same_updates_as for at in ats if at)}
+    others = {getattr(figure, side, None) for side in ("baseline", "small", "large")}
+    others |= {at.same_updates_as for at in ats if at}
     return ({*figure.lines.values(), *(mark.arm for mark in marks_of(figure))} | others) - {None}
 
 
@@ -90,9 +97,20 @@ def metrics_of(figure: Figure) -> set[str]:
     """Every metric that a figure reads."""
     shown = getattr(figure, "y", OWN.get(figure.kind))
     metrics = {*([shown] if isinstance(shown, str) else shown), *needed_for(getattr(figure, "at", None))}
-    for mark in marks_of(figure):
-        metrics |= {mark.metric or figure.y[0], *needed_for(mark.at)}
-    return metrics | ({"train_loss_nats", figure.level} - {None} if figure.kind == "curves" else set())
+    return metrics | beside_y(figure)
+
+
+def beside_y(figure: Figure) -> set[str]:
+    """The metrics that a figure of this kind shows or goes by beside those it names as y."""
+    match figure.kind:
+        case "curves":
+            return {"train_loss_nats", figure.level} - {None}
+        case "gap_closed":
+            return {TRAIN_SECONDS}
+        case "against_setting":
+            needed = [needed_for(mark.at) | {mark.metric or figure.y[0]} for mark in figure.marks.values()]
+            return set().union(*needed)
+    return set()
 
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:

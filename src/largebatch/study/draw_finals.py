@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.metrics import METRICS
 from largebatch.question import Finals
 from largebatch.study import style
-from largebatch.study.drawn import extremes, never_there, spans, summary_at
+from largebatch.study.drawn import extremes, lower_is_better, never_there, spans, summary_at
 
 
 def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
@@ -21,11 +21,6 @@ def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
         for label, arm in figure.lines.items()
     ]
     return pd.DataFrame(rows).sort_values("mean", ascending=lower_is_better(figure.y), kind="stable")
-
-
-def lower_is_better(metric: str) -> bool:
-    """Of all metrics only accuracy is better where it is higher."""
-    return "accuracy" not in metric
 
 
 def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:

@@ -10,8 +10,7 @@ from largebatch.question import Profile
 from largebatch.study import style
 from largebatch.study.claims import number
 from largebatch.study.draw_curves import line, log_limits
-from largebatch.study.draw_finals import lower_is_better
-from largebatch.study.drawn import summary_along, words
+from largebatch.study.drawn import lower_is_better, summary_along, words
 from largebatch.study.reading import profile_of
 
 MOST_WITH_MARKERS = 12  # positions up to which each gets a marker

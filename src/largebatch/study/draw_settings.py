@@ -55,10 +55,10 @@ def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
         of_metric = drawn[drawn["metric"] == metric]
         paint(axes, of_metric, figure)
         paint_marks(axes, drawn[drawn["line"].isin(figure.marks)])
-    if figure.exponent is not None:
-        paint_guide(all_axes[0], drawn[drawn["line"] == next(iter(figure.lines))], figure)
         axes.set_xlabel(SETTINGS[figure.x])
         axes.set_ylabel(style.wrapped(METRICS[metric]))
+    if figure.exponent is not None:
+        paint_guide(all_axes[0], drawn[drawn["line"] == next(iter(figure.lines))], figure)
     style.legend_below(canvas, all_axes[0])
     return canvas
 

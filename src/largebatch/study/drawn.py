@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.question import At
 from largebatch.study.claims import interval, number
 from largebatch.study.reading import NeverReached, reading
 from largebatch.study.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
+COST = "cost"  # what rows of a figure's data are called that hold ratios of training times
 
 
 def needed_for(at: At | None) -> set[str]:
@@ -24,12 +26,22 @@ def summary(values: pd.Series) -> dict[str, float]:
     return {name: getattr(found, name) for name in MEASURED}
 
 
+def summary_of(metric: str, values: pd.Series) -> dict[str, float]:
+    """summary() of a metric; a training time shared out among the seeds says nothing of its spread."""
+    return summary(values) | ({"low": np.nan, "high": np.nan} if metric == TRAIN_SECONDS else {})
+
+
 def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None) -> dict[str, float]:
     """summary() of a metric where `at` says; no seeds where none gets to the training loss it is read at."""
     try:
-        return summary(reading(observations, arm, metric, at))
+        return summary_of(metric, reading(observations, arm, metric, at))
     except NeverReached:
         return summary(pd.Series(dtype=float))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Of all metrics only accuracy is better where it is higher."""
+    return "accuracy" not in metric
 
 
 def never_there(rows: pd.DataFrame) -> str:

@@ -184,23 +184,29 @@ def whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(PLAIN)
 
 
-def thinned(settings: np.ndarray) -> np.ndarray:
+def thinned(settings: np.ndarray, axis_in: float = AXIS_IN) -> np.ndarray:
     """Settings, ascending, whose labels do not run into each other on a logarithmic axis.
 
     Those at least 0.6 octaves apart; if their labels do not fit, every second, every third, ...
     """
+    kept = apart(settings)
+    return next(ticks for step in range(1, len(kept) + 1) if labels_fit(ticks := kept[::step], axis_in))
+
+
+def apart(settings: np.ndarray, octaves: float = TICK_OCTAVES) -> np.ndarray:
+    """Those of the settings, ascending, that are at least so far from the one before."""
     kept = [settings[0]]
     for value in settings[1:]:
-        if np.log2(value / kept[-1]) >= TICK_OCTAVES:
+        if np.log2(value / kept[-1]) >= octaves:
             kept.append(value)
-    return next(ticks for step in range(1, len(kept) + 1) if labels_fit(ticks := np.array(kept[::step])))
+    return np.array(kept)
 
 
-def labels_fit(ticks: np.ndarray) -> bool:
-    """Whether a gap remains between the labels of all neighbouring ticks, spread over the axis."""
+def labels_fit(ticks: np.ndarray, axis_in: float) -> bool:
+    """Whether a gap remains between the labels of all neighbouring ticks, spread over so many inches."""
     if len(ticks) == 1:
         return True
-    places_in = AXIS_IN * np.log2(ticks / ticks[0]) / np.log2(ticks[-1] / ticks[0])
+    places_in = axis_in * np.log2(ticks / ticks[0]) / np.log2(ticks[-1] / ticks[0])
     widths_in = LETTER_IN * np.array([letters_of(plain(tick)) for tick in ticks])
     return bool((np.diff(places_in) >= (widths_in[1:] + widths_in[:-1]) / 2 + TICK_GAP_IN).all())
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from largebatch import files
 from largebatch.metrics import METRICS
 from largebatch.question import SETTINGS, Table
-from largebatch.study.drawn import needed_for, seeds, summary
+from largebatch.study.drawn import needed_for, seeds, summary_of
 from largebatch.study.reading import Missing, members, read, reading
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
@@ -64,7 +64,7 @@ def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
     for label, arm in rows_of(table, observations).items():
         for metric in table.metrics:
             paper = table.paper.get(label, {}).get(metric, "")
-            found = summary(values_of(observations, arm, metric, table))
+            found = summary_of(metric, values_of(observations, arm, metric, table))
             cells.append({"row": label, "metric": metric, **found, "paper": paper})
     return pd.DataFrame(cells, columns=list(COLUMNS))
 
