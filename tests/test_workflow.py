@@ -221,8 +221,8 @@ def test_one_figure_and_one_experiment_can_be_asked_for(workspace):
     assert code == 0, output
     drawn = {path.stem for path in results.glob("figures/goyal_*")}
     assert drawn == {"goyal_rates"}
-    assert workspace.would_run("goyal").keys() == {"judge", "draw", "tabulate", "goyal"}
-    assert workspace.would_run("keskar") == {}
+    assert workspace.would_run("goyal").keys() == {"judge", "ledger_of_one", "draw", "tabulate", "goyal"}
+    assert workspace.would_run("keskar") == {"ledger_of_one": 1, "keskar": 1}
     assert workspace.snakemake()[0] == 0
     assert workspace.would_run() == {}
 
@@ -242,13 +242,15 @@ def test_the_same_run_twice_is_the_same_to_the_byte(workspace):
         arm / "weights.safetensors",
         *(results / "figures").glob("keskar*.*[fvg]"),
     ]
-    files += [results / "keskar/claims.csv", *(results / "tables").glob("keskar*")]
+    files += [results / "keskar/judged.csv", *(results / "tables").glob("keskar*")]
     before = {path: path.read_bytes() for path in files}
     code, output = workspace.snakemake("keskar", "--forcerun", "train")
     assert code == 0, output
     assert len(files) > 10
     for path, content in before.items():
         assert path.read_bytes() == content, path
+    with (results / "keskar/claims.csv").open() as file:  # corrected over what was asked for
+        assert {row["experiment"] for row in csv.DictReader(file) if row["p_adjusted"]} == {"keskar"}
     assert workspace.snakemake()[0] == 0
 
 

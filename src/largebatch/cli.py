@@ -141,13 +141,13 @@ def aggregate(a: argparse.Namespace) -> None:
 def judge(a: argparse.Namespace) -> None:
     from largebatch.study.judge import judge
 
-    judge(json.loads(a.ask), a.observations, a.claims)
+    judge(json.loads(a.ask), a.observations, a.judged)
 
 
 def ledger(a: argparse.Namespace) -> None:
-    from largebatch.study.judge import ledger
+    from largebatch.study.ledger import ledger
 
-    ledger(a.claims, a.out)
+    ledger(a.judged, a.out)
 
 
 def draw(a: argparse.Namespace) -> None:
@@ -244,11 +244,16 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     ),
     "judge": (
         judge,
-        "judge one experiment's claims",
+        "judge one experiment's claims, each alone",
         "study",
-        {"--ask": TEXT, "--observations": PATH, "--claims": PATH},
+        {"--ask": TEXT, "--observations": PATH, "--judged": PATH},
     ),
-    "ledger": (ledger, "put all verdicts into one file", "study", {"--claims": PATHS, "--out": PATH}),
+    "ledger": (
+        ledger,
+        "correct the verdicts over all claims, into one file",
+        "study",
+        {"--judged": PATHS, "--out": PATH},
+    ),
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
     "tabulate": (
         tabulate,

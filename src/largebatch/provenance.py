@@ -81,6 +81,7 @@ STAGES = {
     "measure": ("lab/measure.py", "lab/device.py"),
     "aggregate": ("study/aggregate.py",),
     "judge": ("study/judge.py",),
+    "ledger": ("study/ledger.py",),
     "draw": ("study/draw.py",),
     "tabulate": ("study/tabulate.py",),
     "report": ("study/report.py",),

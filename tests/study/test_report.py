@@ -47,6 +47,8 @@ def results(tmp_path):
             1.5,
             0.01,
             0.02,
+            1.12,
+            "factor",
             "above 0",
             0.3,
             verdict,
@@ -103,6 +105,7 @@ def test_the_page_shows_everything(results):
         "A note.",
         "1.25",
         "[1, 1.5]",
+        "× 1.12",
     ):
         assert wanted in text
     for verdict in VERDICTS:

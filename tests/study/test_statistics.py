@@ -82,17 +82,6 @@ def test_the_nearer_of_two_unlike_bounds_counts():
     assert statistics.nearer_p_value(values, 4.0, 90.0) == statistics.mean_p_value(values, 4.0)
 
 
-def test_holm_worked_example():
-    # Wright 1992 and R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-@pytest.mark.parametrize("p", [[], [0.3], [0.9, 0.8]])
-def test_holm_edges(p):
-    adjusted = statistics.holm(p)
-    assert adjusted.tolist() == ([] if not p else [min(1.0, q) if len(p) == 1 else 1.0 for q in p])
-
-
 def test_smallest_detectable_effect_has_the_power_it_says(rng):
     n, std = 8, 2.0
     effect = statistics.smallest_detectable_effect(std, n)

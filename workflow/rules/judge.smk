@@ -1,28 +1,42 @@
-# Verdicts on one experiment's claims, and all verdicts in one file.
+# Verdicts on each experiment's claims alone, then corrected over all claims in one file.
 
 
 rule judge:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        f"{RESULTS}/{{experiment}}/claims.csv",
+        f"{RESULTS}/{{experiment}}/judged.csv",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),
         code=code_digest("judge"),
     shell:
-        "largebatch judge --ask {params.ask:q} --observations {input} --claims {output} 2> {log}"
+        "largebatch judge --ask {params.ask:q} --observations {input} --judged {output} 2> {log}"
 
 
 rule ledger:
     input:
-        [f"{RESULTS}/{experiment.name}/claims.csv" for experiment in STUDY.experiments],
+        [f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
     output:
         f"{RESULTS}/claims.csv",
     log:
         f"{LOGS}/ledger.log",
     params:
-        code=code_digest("judge"),
+        code=code_digest("ledger"),
     shell:
-        "largebatch ledger --claims {input} --out {output} 2> {log}"
+        "largebatch ledger --judged {input} --out {output} 2> {log}"
+
+
+# Made only when one experiment is asked for: the correction is over its claims alone.
+rule ledger_of_one:
+    input:
+        f"{RESULTS}/{{experiment}}/judged.csv",
+    output:
+        f"{RESULTS}/{{experiment}}/claims.csv",
+    log:
+        f"{LOGS}/ledger/{{experiment}}.log",
+    params:
+        code=code_digest("ledger"),
+    shell:
+        "largebatch ledger --judged {input} --out {output} 2> {log}"

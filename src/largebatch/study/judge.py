@@ -1,6 +1,6 @@
-"""Judges published claims: one effect a seed, its interval, a verdict.
+"""Judges published claims, each alone: one effect a seed, its interval, a verdict.
 
-The claims of one experiment are one family: their p-values are adjusted together (Holm 1979).
+The correction over all claims is the ledger's.
 """
 
 from collections.abc import Iterable
@@ -10,56 +10,68 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from largebatch import files
 from largebatch.question import At, Claim
 from largebatch.study import statistics
-from largebatch.study.claims import COLUMNS, CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED, read_claims
+from largebatch.study.claims import (
+    COLUMNS,
+    CONTRADICTED,
+    DISTANCE,
+    FACTOR,
+    INCONCLUSIVE,
+    NOT_RUN,
+    SUPPORTED,
+    sensitivity,
+    write_claims,
+)
 from largebatch.study.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.study.reading import Missing, read
 
 Row = dict[str, object]
 
 
-def judge(ask: dict, observations: Path, claims: Path) -> None:
-    """Write the verdict on each claim of an experiment, columns COLUMNS.
+def judge(ask: dict, observations: Path, judged: Path) -> None:
+    """Write the verdict that each claim of an experiment gets alone, columns COLUMNS.
 
-    ask: {"experiment": name, "claims": [a Claim as JSON]}.
+    ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
     groups = {arm for claim in asked for arm in arms_of(claim)}
     table = read(observations, groups, {m for claim in asked for m in metrics_of(claim)})
-    write_claims(claims, verdicts_on(asked, table, ask["experiment"]))
-
-
-def ledger(claim_files: list[Path], ledger: Path) -> None:
-    """Write the claims of all experiments under one another, in the order given."""
-    if not claim_files:
-        raise ValueError(f"{ledger}: wanted at least one file of claims; got none")
-    claims = pd.concat([read_claims(path) for path in claim_files], ignore_index=True)
-    if repeated := sorted(claims.loc[claims["id"].duplicated(), "id"]):
-        raise ValueError(f"{ledger}: wanted each claim's id once; got {repeated} repeatedly")
-    write_claims(ledger, claims)
-
-
-def write_claims(path: Path, claims: pd.DataFrame) -> None:
-    with files.atomic(path) as temporary:
-        claims.astype({"n": "Int64"}).to_csv(temporary, index=False)
+    write_claims(judged, verdicts_on(asked, table, ask["experiment"]))
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
     """One row a claim, columns COLUMNS."""
-    measured = [measure(claim, observations) for claim in claims]
-    p_values = [float(row["p_value"]) for _, row in measured if "p_value" in row]
-    adjusted = iter(statistics.holm(p_values))
-    rows = []
-    for claim, (effects, row) in zip(claims, measured, strict=True):
-        if effects is not None:
-            row |= {"p_adjusted": float(next(adjusted))}
-            row |= settle(effects, row, family=len(p_values))
-        rows.append(
-            {"experiment": experiment, **describe(claim), **row, "note": note_of(claim, effects, row)}
-        )
+    rows = [{"experiment": experiment, **judged(claim, observations)} for claim in claims]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def judged(claim: Claim, observations: pd.DataFrame) -> Row:
+    """A claim's row: the verdict of its interval, or not_run."""
+    row = describe(claim)
+    try:
+        effects = EFFECTS[claim.kind](observations, claim)
+    except Missing as missing:
+        return row | not_run(f"The observations lack {missing}.", claim)
+    except NotJudgeable as reason:
+        return row | not_run(f"{reason}.", claim)
+    if (got := len(effects.values)) < 2:
+        return row | {"n": got} | not_run(f"Wanted at least 2 seeds; got {got}.", claim)
+    interval = statistics.mean_interval(effects.values)
+    row |= numbers(effects, interval)
+    verdict, reason = settle(effects, interval, row)
+    note = sentences(reason, *no_variance(interval), *effects.remarks, claim.deviation)
+    return row | {"verdict": verdict, "note": note}
+
+
+def not_run(reason: str, claim: Claim) -> Row:
+    """What is said of a claim that cannot be judged."""
+    return {"verdict": NOT_RUN, "note": sentences(reason, claim.deviation)}
+
+
+def sentences(*texts: str) -> str:
+    """The texts that say something, one after the other."""
+    return " ".join(text for text in texts if text)
 
 
 def describe(claim: Claim) -> Row:
@@ -81,25 +93,19 @@ def expectation(claim: Claim) -> str:
     return f"within [{', '.join(bounds)}]" if key == "within" else f"{key} {bounds[0]}"
 
 
-def measure(claim: Claim, observations: pd.DataFrame) -> tuple[Effects | None, Row]:
-    """The effects behind a claim, with its row's numbers; (None, a not_run row) where there are none."""
-    try:
-        effects = EFFECTS[claim.kind](observations, claim)
-    except Missing as missing:
-        return None, {"verdict": NOT_RUN, "note": f"The observations lack {missing}."}
-    except NotJudgeable as reason:
-        return None, {"verdict": NOT_RUN, "note": f"{reason}."}
-    interval = statistics.mean_interval(effects.values) if len(effects.values) else None
-    if interval is None or interval.n < 2:
-        got = len(effects.values)
-        return None, {"n": got, "verdict": NOT_RUN, "note": f"Wanted at least 2 seeds; got {got}."}
+def numbers(effects: Effects, interval: statistics.Interval) -> Row:
+    """Estimate, interval, p and the smallest detectable effect, on the claim's own scale."""
     back = exp if effects.logs else float
-    return effects, {
+    # without variance there is no t test whose power could be asked for
+    smallest = statistics.smallest_detectable_effect(interval.std, interval.n) if interval.std else np.nan
+    return {
         "n": interval.n,
         "estimate": back(interval.mean),
         "low": back(interval.low),
         "high": back(interval.high),
         "p_value": statistics.nearer_p_value(effects.values, effects.low, effects.high),
+        "detectable": back(smallest),
+        "detectable_as": FACTOR if effects.logs else DISTANCE,
     }
 
 
@@ -109,21 +115,15 @@ def exp(logarithm: float) -> float:
         return float(np.exp(logarithm))
 
 
-def settle(effects: Effects, row: Row, family: int) -> Row:
-    """Verdict and note: the interval has to clear the bounds, and p has to survive Holm's correction."""
-    interval = statistics.mean_interval(effects.values)
+def settle(effects: Effects, interval: statistics.Interval, row: Row) -> tuple[str, str]:
+    """Verdict and reason: the interval has to clear the bounds, also where seeds are known by a limit."""
     verdict = cleared(interval, effects)
-    if verdict == INCONCLUSIVE:
-        return {"verdict": INCONCLUSIVE, "note": sensitivity(effects)}
-    if row["p_adjusted"] >= statistics.LEVEL:
-        only = f"Only Holm's correction over the {family} claims makes it inconclusive, else {verdict}."
-        return {"verdict": INCONCLUSIVE, "note": f"{only} {sensitivity(effects)}"}
+    # they disagree only where equal seeds lie within rounding of a bound
+    if verdict == INCONCLUSIVE or row["p_value"] >= statistics.LEVEL:
+        return INCONCLUSIVE, sensitivity(row)
     if not holds_at_the_bounds(interval, effects):
-        return {
-            "verdict": INCONCLUSIVE,
-            "note": "Too many seeds count with a bound that flatters the result.",
-        }
-    return {"verdict": verdict, "note": ""}
+        return INCONCLUSIVE, "Too many seeds count with a bound that flatters the result."
+    return verdict, ""
 
 
 def cleared(interval: statistics.Interval, effects: Effects) -> str:
@@ -160,32 +160,15 @@ def holds_at(bound: float, side: int, effects: Effects) -> bool:
     return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
 
 
-def sensitivity(effects: Effects) -> str:
-    """The smallest effect that these seeds could have found, in words."""
-    interval = statistics.mean_interval(effects.values)
-    edge = "the threshold" if len(finite_bounds(effects)) == 1 else "a bound"
-    if interval.std == 0:
-        return f"Every seed lies on {edge} itself."
-    smallest = statistics.smallest_detectable_effect(interval.std, interval.n)
-    size = f"a factor of {exp(smallest):.3g}" if effects.logs else f"{smallest:.3g}"
-    return f"Could have detected an effect {size} away from {edge} (80 % power, before Holm's correction)."
-
-
-def no_variance(effects: Effects) -> tuple[str, ...]:
+def no_variance(interval: statistics.Interval) -> tuple[str, ...]:
     """A remark where the seeds' effects do not vary: the p-value is 0 or 1 by decree."""
-    equal = statistics.mean_interval(effects.values).std == 0
-    return ("All seeds give the same value, so the t test does not apply.",) * equal
-
-
-def note_of(claim: Claim, effects: Effects | None, row: Row) -> str:
-    """Everything a reader of the verdict should know, as sentences."""
-    remarks = (*no_variance(effects), *effects.remarks) if effects is not None else ()
-    return " ".join(sentence for sentence in (row.get("note", ""), *remarks, claim.deviation) if sentence)
+    return ("All seeds give the same value, so the t test does not apply.",) * (interval.std == 0)
 
 
 def sides(claim: Claim) -> list:
-    """The operands a and b of a claim that has them."""
-    return [side for side in (getattr(claim, "a", None), getattr(claim, "b", None)) if side is not None]
+    """The operands of a claim that has them."""
+    named = (getattr(claim, name, None) for name in ("a", "b", "c", "d", "over"))
+    return [side for side in named if side is not None]
 
 
 def readings_of(claim: Claim) -> list[At]:
@@ -196,7 +179,8 @@ def readings_of(claim: Claim) -> list[At]:
 
 def arms_of(claim: Claim) -> Iterable[str]:
     """Every arm that a claim reads."""
-    yield from (getattr(side, "arm", side) for side in sides(claim) or [claim.arm])
+    yield from (getattr(side, "arm", side) for side in sides(claim))
+    yield from (getattr(claim, name) for name in ("arm", "minus") if getattr(claim, name, None))
     yield from (at.same_updates_as for at in readings_of(claim) if at.same_updates_as)
 
 

@@ -8,7 +8,7 @@ import jinja2
 import pandas as pd
 
 from largebatch import files
-from largebatch.study.claims import VERDICTS, interval, number, read_claims
+from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
 from largebatch.study.tabulate import caption_of, layout, read_cells
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -65,6 +65,7 @@ def claim_texts(row: pd.Series) -> dict[str, str]:
         "estimate": number(row["estimate"]),
         "interval": interval(row["low"], row["high"]),
         "p_adjusted": p_words(row["p_adjusted"]),
+        "detectable": detectable(row),
         "paper": number(row["paper_value"]),
     }
 

@@ -1,5 +1,6 @@
 """Intervals and tests over seeds. One effect a seed: its mean, how sure it is, what it rules out."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -75,23 +76,17 @@ def nearer_p_value(values: ArrayLike, low: float, high: float) -> float:
     return mean_p_value(values, low if mean - low < high - mean else high)
 
 
-def holm(p_values: ArrayLike) -> np.ndarray:
-    """Adjusted p-values, in the order given (Holm 1979): the family-wise error stays at the level."""
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
-
-
 def smallest_detectable_effect(std: float, n: int) -> float:
     """Distance from the threshold that a two-sided t test at 5 % finds with 80 % power; n >= 2.
 
     From the noncentral t distribution (Cohen 1988), with the observed standard deviation as the truth.
     """
-    if std == 0:
-        return 0.0
+    return smallest_detectable_shift(n) * std / np.sqrt(n)
+
+
+@cache
+def smallest_detectable_shift(n: int) -> float:
+    """The noncentrality at which the test of n values has its power; the same for all claims of n seeds."""
     critical = stats.t.ppf(1 - LEVEL / 2, n - 1)
 
     def excess_power(shift: float) -> float:  # the far tail adds less than 1e-4 at this power
@@ -100,7 +95,7 @@ def smallest_detectable_effect(std: float, n: int) -> float:
     largest = 1.0
     while excess_power(largest) < 0:
         largest *= 2
-    return float(optimize.brentq(excess_power, 0.0, largest) * std / np.sqrt(n))
+    return float(optimize.brentq(excess_power, 0.0, largest))
 
 
 def sign_p_value(on_side: int, n: int) -> float:
