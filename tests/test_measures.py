@@ -16,11 +16,13 @@ GIVEN = {
     "surface": {"examples": 64},
     "noise": {"examples": 64, "batch_sizes": [1, 4, 16], "small": 4, "large": 64},
     "rescaling": {"examples": 64, "alpha": [0.5, 2.0]},
+    "excess": {"examples": 64},
     "curvature_by_epoch": {"examples": 64},
     "keskar_by_epoch": {"examples": 64, "epsilon": [1e-3]},
     "keskar_subspace_by_epoch": {"examples": 64, "epsilon": [1e-3]},
     "ball_by_epoch": {"examples": 64},
     "noise_by_epoch": {"examples": 64, "batch_sizes": [1], "small": 4, "large": 64},
+    "excess_by_epoch": {"examples": 64},
     "path": {},
 }
 

@@ -153,6 +153,12 @@ class Rescaling(Settings):
     rho: Positive = 0.5
 
 
+class Excess(Settings):
+    """Squared error of a linear net above the least there is, by least squares."""
+
+    examples: Count
+
+
 class Path(Settings):
     """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
 
@@ -184,6 +190,7 @@ class Measures(Settings):
     surface: Surface | None = None
     noise: Noise | None = None
     rescaling: Rescaling | None = None
+    excess: Excess | None = None
     # On the snapshots that an arm keeps of its weights along training; with curvature also the top
     # eigenvalue against the stability threshold (Cohen et al. 2021). One number an epoch and metric.
     curvature_by_epoch: Curvature | None = None
@@ -191,6 +198,7 @@ class Measures(Settings):
     keskar_subspace_by_epoch: KeskarSubspace | None = None
     ball_by_epoch: Ball | None = None
     noise_by_epoch: Noise | None = None
+    excess_by_epoch: Excess | None = None
     path: Path | None = None
 
     @model_validator(mode="after")

@@ -95,6 +95,7 @@ BALL = Written(
         "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
     }
 )
+EXCESS = Written(end={"excess_squared_error": "training squared error above the least"})
 
 # What is measured on the weights of one run.
 MEASURED = {
@@ -134,6 +135,7 @@ MEASURED = {
             "rescaled_logit_change": "largest change of a logit by rescaling",
         }
     ),
+    "excess": EXCESS,
     "curvature_by_epoch": Written(
         end={"stability_threshold": "stability threshold (2 + 2β)/η"},
         by_epoch=by_epoch(CURVATURE.end)
@@ -143,6 +145,7 @@ MEASURED = {
     "keskar_subspace_by_epoch": Written(by_epoch=by_epoch(SUBSPACE.profile)),
     "ball_by_epoch": Written(by_epoch=by_epoch(BALL.profile)),
     "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
+    "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
 }
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
 BETWEEN = Written(

@@ -8,6 +8,7 @@ import torch
 
 from largebatch.files import Observation
 from largebatch.lab import curvature, models, noise, paths, reference, sharpness, surface
+from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
@@ -329,6 +330,18 @@ def measure_rescaling(
         yield from nets.rows("rescaled_adaptive_sharpness_nats", factor, ball)
 
 
+def measure_excess(nets: Nets, examples: int) -> Iterator[Observation]:
+    """Mean squared error of a linear net above the least that any such net has."""
+    model, loss = nets.arm.model, nets.arm.loss
+    if loss != "squared_error" or model.name != "mlp" or model.hidden:
+        wanted = "wanted loss: squared_error and a net that is linear (mlp with hidden: [])"
+        raise ValueError(f"excess: {wanted}; got {loss} and {model.name} with {model.chosen()}")
+    landscape = nets.landscape(examples, torch.float64)
+    images, labels = nets.examples(examples)
+    least = least_squared_error(images.double(), labels, nets.dataset.classes)
+    yield from nets.rows("excess_squared_error", None, landscape.loss(landscape.weights).cpu() - least)
+
+
 MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "curvature": measure_curvature,
     "density": measure_density,
@@ -339,6 +352,7 @@ MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "surface": measure_surface,
     "noise": measure_noise,
     "rescaling": measure_rescaling,
+    "excess": measure_excess,
 }
 
 
