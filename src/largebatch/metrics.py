@@ -136,6 +136,20 @@ MEASURED = {
         }
     ),
     "excess": EXCESS,
+    # Differences are the largest of a weight, over the largest change of a weight since the start.
+    "equivalence": Written(
+        end={
+            "workers_difference": "difference: workers, one process",
+            "accumulation_difference": "difference: accumulation, whole batch",
+            "scaled_loss_difference": "difference: scaled loss, scaled rate; no decay",
+            "scaled_loss_decay_difference": "difference: scaled loss, scaled rate; decay",
+            "own_shuffles_difference": "difference: own shuffles, one shuffle",
+            "shuffled_images_percent": "images in an epoch, one shuffle (%)",
+            "own_shuffles_images_percent": "images in an epoch, own shuffles (%)",
+            "worker_statistics_difference": "difference: workers, ghost batches in one process",
+            "whole_statistics_difference": "difference: workers, whole batch in one process",
+        }
+    ),
     "curvature_by_epoch": Written(
         end={"stability_threshold": "stability threshold (2 + 2β)/η"},
         by_epoch=by_epoch(CURVATURE.end)

@@ -32,16 +32,24 @@ SETTINGS = {
     "noise": {"examples": EXAMPLES, "batch_sizes": [1, 4], "draws": 3, "small": 2, "large": 8},
     "rescaling": {"examples": EXAMPLES, "alpha": [0.5, 1.0]},
     "excess": {"examples": EXAMPLES},
+    "equivalence": {"updates": 4},
     "path": {"points": 25},
 }
-# Measures of nets of their own.
+# Measures of nets of their own, and what they write of these.
 NETS = {
     "excess": {"model": {"name": "mlp", "hidden": []}, "loss": "squared_error", "lr": 0.01},
+    "equivalence of BatchNorm": {"model": SMALL["model"] | {"batch_norm": True}},
+}
+STATISTICS = {"worker_statistics_difference", "whole_statistics_difference"}
+WRITTEN = {
+    "equivalence": set(MEASURES["equivalence"]) - STATISTICS,
+    "equivalence of BatchNorm": STATISTICS,
 }
 
 
 def options(name):
     """The settings of a measure with their defaults, as a job gets them."""
+    name = name.split()[0]
     return getattr(Measures.model_validate({name: SETTINGS[name]}), name).model_dump()
 
 
@@ -75,12 +83,12 @@ def by_metric(rows):
     return found
 
 
-@pytest.mark.parametrize("name", module.MEASURES)
+@pytest.mark.parametrize("name", [*module.MEASURES, "equivalence of BatchNorm"])
 def test_a_measure_writes_what_it_promises_for_every_seed(name, run_for, dataset):
     arm, trained = run_for(name)
-    rows = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
+    rows = measure(name.split()[0], options(name), arm, trained.seeds, trained.weights, dataset)
     found = by_metric(rows)
-    assert {metric for metric, _ in found} == set(MEASURES[name])
+    assert {metric for metric, _ in found} == WRITTEN.get(name, set(MEASURES.get(name, ())))
     assert all(list(values) == [3, 5] for values in found.values())
     assert np.isfinite([row.value for row in rows]).all()
 
@@ -194,6 +202,8 @@ def test_excess_is_that_over_the_least_squares_of_numpy(dataset):
             "a net that is linear .*; got squared_error and mlp .*12, 8",
         ),
         ("excess", {"model": {"name": "mlp", "hidden": []}}, "loss: squared_error and .*; got cross_entropy"),
+        ("equivalence", {"optimiser": {"name": "adam"}}, "wanted optimiser: sgd; got adam"),
+        ("equivalence", {"batch_size": 6}, "batch_size that 4 workers divide; got 6"),
     ],
 )
 def test_what_a_measure_cannot_say(name, settings, wanted, dataset):
@@ -201,6 +211,12 @@ def test_what_a_measure_cannot_say(name, settings, wanted, dataset):
     trained = train(arm, [0], dataset)
     with pytest.raises(ValueError, match=wanted):
         measure(name, options(name), arm, [0], trained.weights, dataset)
+
+
+def test_equivalence_starts_from_the_initial_weights(arm, trained, dataset):
+    rows = measure("equivalence", options("equivalence"), arm, [3, 5], trained.weights, dataset)
+    others = {name: 2 * w for name, w in trained.weights.items()}
+    assert measure("equivalence", options("equivalence"), arm, [3, 5], others, dataset) == rows
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from largebatch.files import Observation
-from largebatch.lab import curvature, models, noise, paths, reference, sharpness, surface
+from largebatch.lab import curvature, equivalence, models, noise, paths, reference, sharpness, surface
 from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.landscape import Landscape
@@ -342,6 +342,22 @@ def measure_excess(nets: Nets, examples: int) -> Iterator[Observation]:
     yield from nets.rows("excess_squared_error", None, landscape.loss(landscape.weights).cpu() - least)
 
 
+def measure_equivalence(nets: Nets, **options) -> Iterator[Observation]:
+    """Differences between ways to make the same updates from the initial weights."""
+    arm = nets.arm
+    if arm.optimiser.name != "sgd":
+        raise ValueError(f"equivalence: wanted optimiser: sgd; got {arm.optimiser.name}")
+    sgd = {"lr": arm.peak_lr, "weight_decay": arm.weight_decay, **arm.optimiser.model_dump(exclude={"name"})}
+    images, labels = (part.cpu() for part in nets.train)
+    problems = [
+        equivalence.Problem(nets.untrained(seed).double(), images[lane].double(), labels[lane], arm.loss, sgd)
+        for lane, seed in enumerate(nets.seeds)
+    ]
+    found = equivalence.differences(problems, nets.streams("order"), arm.batch_size, **options)
+    for metric, values in found:
+        yield from nets.rows(metric, None, torch.tensor(values, dtype=torch.float64))
+
+
 MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "curvature": measure_curvature,
     "density": measure_density,
@@ -353,6 +369,7 @@ MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "noise": measure_noise,
     "rescaling": measure_rescaling,
     "excess": measure_excess,
+    "equivalence": measure_equivalence,
 }
 
 
