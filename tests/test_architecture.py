@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PLAIN = {
     *("models", "schedules", "layers", "stack", "optimise", "mitigations", "losses"),
     *("landscape", "lanczos", "trace", "curvature", "sharpness", "surface", "paths", "noise", "rescaling"),
-    "gradient_norms",
+    *("gradient_norms", "convex", "equivalence"),
     "reference",
 }
 

@@ -16,11 +16,14 @@ GIVEN = {
     "surface": {"examples": 64},
     "noise": {"examples": 64, "batch_sizes": [1, 4, 16], "small": 4, "large": 64},
     "rescaling": {"examples": 64, "alpha": [0.5, 2.0]},
+    "excess": {"examples": 64},
+    "equivalence": {},
     "curvature_by_epoch": {"examples": 64},
     "keskar_by_epoch": {"examples": 64, "epsilon": [1e-3]},
     "keskar_subspace_by_epoch": {"examples": 64, "epsilon": [1e-3]},
     "ball_by_epoch": {"examples": 64},
     "noise_by_epoch": {"examples": 64, "batch_sizes": [1], "small": 4, "large": 64},
+    "excess_by_epoch": {"examples": 64},
     "path": {},
 }
 
@@ -59,6 +62,9 @@ def test_what_has_no_default_is_needed(measure):
         ("keskar", {"epsilon": [1e-3, 1e-3]}, r"each value once; got \[0.001, 0.001\]"),
         ("noise", {"small": 64}, "small below large = 64; got 64"),
         ("noise", {"batch_sizes": [1.5]}, "valid integer"),
+        ("equivalence", {"workers": 1}, "greater than or equal to 2"),
+        ("equivalence", {"loss_factor": 1.0}, "greater than 1"),
+        ("equivalence", {"weight_decay": 0.0}, "greater than 0"),
         (
             "keskar_by_epoch",
             {"epsilon": [1e-3, 5e-4]},

@@ -153,6 +153,26 @@ class Rescaling(Settings):
     rho: Positive = 0.5
 
 
+class Excess(Settings):
+    """Squared error of a linear net above the least there is, by least squares."""
+
+    examples: Count
+
+
+class Equivalence(Settings):
+    """How far two ways to make `updates` updates lie apart (Goyal et al. 2017, sections 2.3 and 3).
+
+    From the initial weights, in float64, at the arm's peak rate, momentum, decay and batch size; its
+    schedule and all else is left out. workers: processes that share a batch, and micro-batches of it.
+    loss_factor: how many times the loss or, instead, the rate; weight_decay: one at which these two differ.
+    """
+
+    workers: Annotated[int, Field(ge=2)] = 4
+    updates: Count = 50
+    loss_factor: Annotated[float, Field(gt=1)] = 2.0
+    weight_decay: Positive = 0.01
+
+
 class Path(Settings):
     """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
 
@@ -184,6 +204,8 @@ class Measures(Settings):
     surface: Surface | None = None
     noise: Noise | None = None
     rescaling: Rescaling | None = None
+    excess: Excess | None = None
+    equivalence: Equivalence | None = None
     # On the snapshots that an arm keeps of its weights along training; with curvature also the top
     # eigenvalue against the stability threshold (Cohen et al. 2021). One number an epoch and metric.
     curvature_by_epoch: Curvature | None = None
@@ -191,6 +213,7 @@ class Measures(Settings):
     keskar_subspace_by_epoch: KeskarSubspace | None = None
     ball_by_epoch: Ball | None = None
     noise_by_epoch: Noise | None = None
+    excess_by_epoch: Excess | None = None
     path: Path | None = None
 
     @model_validator(mode="after")

@@ -103,6 +103,7 @@ BALL = Written(
         "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
     }
 )
+EXCESS = Written(end={"excess_squared_error": "training squared error above the least"})
 
 # What is measured on the weights of one run.
 MEASURED = {
@@ -142,6 +143,21 @@ MEASURED = {
             "rescaled_logit_change": "largest change of a logit by rescaling",
         }
     ),
+    "excess": EXCESS,
+    # Differences are the largest of a weight, over the largest change of a weight since the start.
+    "equivalence": Written(
+        end={
+            "workers_difference": "difference: workers, one process",
+            "accumulation_difference": "difference: accumulation, whole batch",
+            "scaled_loss_difference": "difference: scaled loss, scaled rate; no decay",
+            "scaled_loss_decay_difference": "difference: scaled loss, scaled rate; decay",
+            "own_shuffles_difference": "difference: own shuffles, one shuffle",
+            "shuffled_images_percent": "images in an epoch, one shuffle (%)",
+            "own_shuffles_images_percent": "images in an epoch, own shuffles (%)",
+            "worker_statistics_difference": "difference: workers, ghost batches in one process",
+            "whole_statistics_difference": "difference: workers, whole batch in one process",
+        }
+    ),
     "curvature_by_epoch": Written(
         end={"stability_threshold": "stability threshold (2 + 2β)/η"},
         by_epoch=by_epoch(CURVATURE.end)
@@ -151,6 +167,7 @@ MEASURED = {
     "keskar_subspace_by_epoch": Written(by_epoch=by_epoch(SUBSPACE.profile)),
     "ball_by_epoch": Written(by_epoch=by_epoch(BALL.profile)),
     "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
+    "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
 }
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
 BETWEEN = Written(

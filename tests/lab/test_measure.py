@@ -31,12 +31,25 @@ SETTINGS = {
     "surface": {"examples": EXAMPLES, "points": 3, "plane_points": 3, "directions": 2},
     "noise": {"examples": EXAMPLES, "batch_sizes": [1, 4], "draws": 3, "small": 2, "large": 8},
     "rescaling": {"examples": EXAMPLES, "alpha": [0.5, 1.0]},
+    "excess": {"examples": EXAMPLES},
+    "equivalence": {"updates": 4},
     "path": {"points": 25},
+}
+# Measures of nets of their own, and what they write of these.
+NETS = {
+    "excess": {"model": {"name": "mlp", "hidden": []}, "loss": "squared_error", "lr": 0.01},
+    "equivalence of BatchNorm": {"model": SMALL["model"] | {"batch_norm": True}},
+}
+STATISTICS = {"worker_statistics_difference", "whole_statistics_difference"}
+WRITTEN = {
+    "equivalence": set(MEASURES["equivalence"]) - STATISTICS,
+    "equivalence of BatchNorm": STATISTICS,
 }
 
 
 def options(name):
     """The settings of a measure with their defaults, as a job gets them."""
+    name = name.split()[0]
     return getattr(Measures.model_validate({name: SETTINGS[name]}), name).model_dump()
 
 
@@ -50,6 +63,19 @@ def trained(arm, dataset):
     return train(arm, [3, 5], dataset)
 
 
+@pytest.fixture(scope="module")
+def run_for(arm, trained, dataset):
+    """A measure's name -> an arm that it can measure, trained."""
+
+    def run(name):
+        if name not in NETS:
+            return arm, trained
+        own = small_arm(**{"batch_size": 48, "epochs": 3} | NETS[name])
+        return own, train(own, [3, 5], dataset)
+
+    return run
+
+
 def by_metric(rows):
     found = {}
     for row in rows:
@@ -57,17 +83,19 @@ def by_metric(rows):
     return found
 
 
-@pytest.mark.parametrize("name", module.MEASURES)
-def test_a_measure_writes_what_it_promises_for_every_seed(name, arm, trained, dataset):
-    rows = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
+@pytest.mark.parametrize("name", [*module.MEASURES, "equivalence of BatchNorm"])
+def test_a_measure_writes_what_it_promises_for_every_seed(name, run_for, dataset):
+    arm, trained = run_for(name)
+    rows = measure(name.split()[0], options(name), arm, trained.seeds, trained.weights, dataset)
     found = by_metric(rows)
-    assert {metric for metric, _ in found} == set(MEASURES[name])
+    assert {metric for metric, _ in found} == WRITTEN.get(name, set(MEASURES.get(name, ())))
     assert all(list(values) == [3, 5] for values in found.values())
     assert np.isfinite([row.value for row in rows]).all()
 
 
 @pytest.mark.parametrize("name", module.MEASURES)
-def test_company_does_not_change_a_measure(name, arm, trained, dataset, monkeypatch):
+def test_company_does_not_change_a_measure(name, run_for, dataset, monkeypatch):
+    arm, trained = run_for(name)
     together = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
     monkeypatch.setattr(module, "TOGETHER_BYTES", 0)  # one seed after another
     alone = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
@@ -141,6 +169,54 @@ def test_a_seed_that_stopped_is_measured_while_it_ran(arm, trained, dataset):
     assert list(found["gradient_noise_scale_by_epoch", 0]) == [3, 5]
     assert list(found["gradient_noise_scale_by_epoch", 3]) == [3]
     assert not any(at == 9 for _, at in found)
+
+
+def test_excess_is_that_over_the_least_squares_of_numpy(dataset):
+    arm = small_arm(**NETS["excess"], snapshots_at_epochs=[0, 2])
+    trained = train(arm, [3, 5], dataset)
+    end = by_metric(measure("excess", options("excess"), arm, [3, 5], trained.weights, dataset))
+    splits = Splits(dataset, [3, 5], 48, 16, 16)
+    images, labels = (part[:, :EXAMPLES].numpy() for part in splits.examples(splits.rows["train"]))
+    for lane, seed in enumerate((3, 5)):
+        inputs = np.hstack([images[lane].reshape(EXAMPLES, -1), np.ones((EXAMPLES, 1))])
+        targets = np.eye(3)[labels[lane]]
+        best = np.linalg.lstsq(inputs, targets, rcond=None)[0]
+        weight, bias = (trained.weights[f"1.{part}"][lane] for part in ("weight", "bias"))
+        reached, least = (
+            ((inputs @ w - targets) ** 2).sum() / 2 / EXAMPLES for w in (np.vstack([weight.T, bias]), best)
+        )
+        assert end["excess_squared_error", None][seed] == pytest.approx(reached - least, rel=1e-9)
+        assert reached > least
+    along = by_metric(measure_by_epoch("excess", options("excess"), arm, trained.snapshots, dataset))
+    assert {metric for metric, _ in along} == set(MEASURES["excess_by_epoch"])
+    assert along["excess_squared_error_by_epoch", 2] == end["excess_squared_error", None]
+    assert along["excess_squared_error_by_epoch", 0][3] > end["excess_squared_error", None][3]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "wanted"),
+    [
+        (
+            "excess",
+            {"loss": "squared_error"},
+            "a net that is linear .*; got squared_error and mlp .*12, 8",
+        ),
+        ("excess", {"model": {"name": "mlp", "hidden": []}}, "loss: squared_error and .*; got cross_entropy"),
+        ("equivalence", {"optimiser": {"name": "adam"}}, "wanted optimiser: sgd; got adam"),
+        ("equivalence", {"batch_size": 6}, "batch_size that 4 workers divide; got 6"),
+    ],
+)
+def test_what_a_measure_cannot_say(name, settings, wanted, dataset):
+    arm = small_arm(**settings)
+    trained = train(arm, [0], dataset)
+    with pytest.raises(ValueError, match=wanted):
+        measure(name, options(name), arm, [0], trained.weights, dataset)
+
+
+def test_equivalence_starts_from_the_initial_weights(arm, trained, dataset):
+    rows = measure("equivalence", options("equivalence"), arm, [3, 5], trained.weights, dataset)
+    others = {name: 2 * w for name, w in trained.weights.items()}
+    assert measure("equivalence", options("equivalence"), arm, [3, 5], others, dataset) == rows
 
 
 @pytest.mark.parametrize(

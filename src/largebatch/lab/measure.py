@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from largebatch.files import Observation
-from largebatch.lab import curvature, models, noise, paths, reference, sharpness, surface
+from largebatch.lab import curvature, equivalence, models, noise, paths, reference, sharpness, surface
+from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
@@ -329,6 +330,34 @@ def measure_rescaling(
         yield from nets.rows("rescaled_adaptive_sharpness_nats", factor, ball)
 
 
+def measure_excess(nets: Nets, examples: int) -> Iterator[Observation]:
+    """Mean squared error of a linear net above the least that any such net has."""
+    model, loss = nets.arm.model, nets.arm.loss
+    if loss != "squared_error" or model.name != "mlp" or model.hidden:
+        wanted = "wanted loss: squared_error and a net that is linear (mlp with hidden: [])"
+        raise ValueError(f"excess: {wanted}; got {loss} and {model.name} with {model.chosen()}")
+    landscape = nets.landscape(examples, torch.float64)
+    images, labels = nets.examples(examples)
+    least = least_squared_error(images.double(), labels, nets.dataset.classes)
+    yield from nets.rows("excess_squared_error", None, landscape.loss(landscape.weights).cpu() - least)
+
+
+def measure_equivalence(nets: Nets, **options) -> Iterator[Observation]:
+    """Differences between ways to make the same updates from the initial weights."""
+    arm = nets.arm
+    if arm.optimiser.name != "sgd":
+        raise ValueError(f"equivalence: wanted optimiser: sgd; got {arm.optimiser.name}")
+    sgd = {"lr": arm.peak_lr, "weight_decay": arm.weight_decay, **arm.optimiser.model_dump(exclude={"name"})}
+    images, labels = (part.cpu() for part in nets.train)
+    problems = [
+        equivalence.Problem(nets.untrained(seed).double(), images[lane].double(), labels[lane], arm.loss, sgd)
+        for lane, seed in enumerate(nets.seeds)
+    ]
+    found = equivalence.differences(problems, nets.streams("order"), arm.batch_size, **options)
+    for metric, values in found:
+        yield from nets.rows(metric, None, torch.tensor(values, dtype=torch.float64))
+
+
 MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "curvature": measure_curvature,
     "density": measure_density,
@@ -339,6 +368,8 @@ MEASURES: dict[str, Callable[..., Iterator[Observation]]] = {
     "surface": measure_surface,
     "noise": measure_noise,
     "rescaling": measure_rescaling,
+    "excess": measure_excess,
+    "equivalence": measure_equivalence,
 }
 
 
