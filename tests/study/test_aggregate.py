@@ -261,6 +261,15 @@ def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
     written(groups, runs)
 
 
+def test_a_measure_may_have_found_nothing(write_run, written):
+    """Such as one of snapshots at a loss that no seed came to."""
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    write_run("r", {}, measure="curvature_by_epoch")
+    groups = {"g": {"tuned_on": None, "members": [member("g", "r", measures=["curvature_by_epoch"])]}}
+    rows, _ = written(groups, runs)
+    assert set(rows["metric"]) == {*history([1], [1]), "peak_learning_rate"}
+
+
 def test_bad_runs_are_named(write_run, written, tmp_path):
     runs = write_run("empty", {})
     (runs / "broken").mkdir()

@@ -61,8 +61,10 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     """The observations of one arm, under its group and with its settings."""
     key = (member["run"], *sorted(member["measures"]))
     if key not in cache:
-        names = ["history", *member["measures"]]
-        cache[key] = pd.concat(run_rows(runs / member["run"] / f"{name}.parquet") for name in names)
+        folder = runs / member["run"]
+        # no seed may have come to the loss at which snapshots are kept and measured
+        measured = [run_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]]
+        cache[key] = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
     rows = cache[key]
     peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
         metric="peak_learning_rate", at=np.nan, value=float(member["peak_learning_rate"])
@@ -91,13 +93,13 @@ def path_rows(name: str, path: Path) -> pd.DataFrame:
     return run_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
 
 
-def run_rows(path: Path) -> pd.DataFrame:
-    """The observations in one file of a run; ValueError if it cannot be read or holds none."""
+def run_rows(path: Path, may_be_empty: bool = False) -> pd.DataFrame:
+    """The observations in one file of a run; ValueError if it cannot be read, or holds none where it must."""
     try:
         rows = files.read_observations(path).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: wanted a parquet file of observations; got {error}") from error
-    if rows.empty:
+    if rows.empty and not may_be_empty:
         raise ValueError(f"{path}: wanted observations; got none")
     return rows.astype({"at": float})
 
