@@ -282,12 +282,14 @@ class AgainstSetting(FigureBase):
 class Curves(FigureBase):
     """A metric along training, one line an arm.
 
-    level: a metric with one value a run, drawn as a dashed line in the first panel.
+    level: a metric with one value a run, drawn as a dashed line in the first panel. log_x: also where no run
+    has many more updates than another.
     """
 
     kind: Literal["curves"]
     x: Literal["epoch", "update", "train_loss_nats"]
     y: Annotated[list[Metric], Field(min_length=1, max_length=2)]
+    log_x: bool = False
     log_y: bool = False
     level: Metric | None = None
 
@@ -299,11 +301,12 @@ class Rates(FigureBase):
 
 
 class Finals(FigureBase):
-    """A final metric, one dot with its interval an arm, best on top."""
+    """A final metric, one dot with its interval an arm; best on top, or as written where steps add up."""
 
     kind: Literal["finals"]
     y: Metric
     at: At | None = None
+    as_written: bool = False
 
 
 class Profile(FigureBase):

@@ -629,3 +629,21 @@ def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path)
     x, y = lines["slope −1"].get_data()
     assert x.tolist() == [4, 16]
     assert y[1] / y[0] == pytest.approx(1 / 4)
+
+
+def test_finals_are_best_first_or_as_written(rows, write_table, tmp_path):
+    lines = {"high": "a", "low": "b"}
+    best = drawn(rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines))
+    written = drawn(
+        rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines, as_written=True)
+    )
+    assert best["mean"].is_monotonic_increasing
+    assert written["line"].tolist() == ["high", "low"]
+
+
+@pytest.mark.parametrize(("asked_for", "scale"), [(True, "log"), (False, "linear")])
+def test_updates_are_logarithmic_where_asked(rows, asked_for, scale):
+    ask = asked("curves", x="update", y=[LOSS], lines={"one": "a"}, log_x=asked_for)["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    canvas = KINDS["curves"].picture(KINDS["curves"].table(rows, figure), figure)
+    assert canvas.axes[0].get_xscale() == scale

@@ -69,7 +69,7 @@ PLACES = {"epoch": lambda _observations, _arm, epochs: epochs, "update": updates
 def picture(drawn: pd.DataFrame, figure: Curves) -> Canvas:
     """One panel a metric, or small multiples where there are many lines."""
     level = drawn[drawn["metric"] == figure.level].set_index("line")["mean"]
-    drawn = shown(drawn[drawn[figure.x].notna()], figure.x)
+    drawn = shown(drawn[drawn[figure.x].notna()], figure)
     if len(figure.lines) > MOST_IN_ONE_PANEL:
         return multiples(drawn, figure, level)
     panels = len(figure.y)
@@ -102,15 +102,16 @@ def draw_level(axes: Axes, level: pd.Series, label: str, color: str) -> None:
         axes.axhline(height, color=color, linestyle=LEVEL_DASHES, linewidth=0.9, zorder=1.5)
 
 
-def shown(drawn: pd.DataFrame, x: str) -> pd.DataFrame:
+def shown(drawn: pd.DataFrame, figure: Curves) -> pd.DataFrame:
     """The rows that have a place on the x axis: a logarithmic one has none for update 0."""
-    return drawn[drawn[x] > 0] if log_x(drawn, x) else drawn
+    return drawn[drawn[figure.x] > 0] if log_x(drawn, figure) else drawn
 
 
-def log_x(drawn: pd.DataFrame, x: str) -> bool:
-    """Whether x is logarithmic: for losses, and where some runs have many more updates than others."""
-    ends = drawn.groupby("line")[x].max()
-    return x == LOSS or (x == "update" and ends.max() > LOG_UPDATES_FROM * ends.min())
+def log_x(drawn: pd.DataFrame, figure: Curves) -> bool:
+    """Whether x is logarithmic: if asked, for losses, where some runs have many more updates than others."""
+    ends = drawn.groupby("line")[figure.x].max()
+    spread = figure.x == "update" and ends.max() > LOG_UPDATES_FROM * ends.min()
+    return figure.log_x or figure.x == LOSS or spread
 
 
 def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, level: pd.Series) -> None:
@@ -122,7 +123,7 @@ def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, level: pd.Series) -> 
         axes.set_ylim(*log_limits(means))
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
-    if log_x(rows, figure.x):
+    if log_x(rows, figure):
         style.log_axis(axes, "x", places)
     else:
         style.whole_numbers(axes)
@@ -175,7 +176,7 @@ def message(drawn: pd.DataFrame, figure: Curves) -> str:
         f"{METRICS[metric]} at the end: {extremes(rows, 'lowest')}"
         for metric, rows in ends.groupby("metric", sort=False)
     ]
-    if figure.x == "update":
+    if figure.x == "update" and log_x(along, figure):
         said.append("the logarithmic axis leaves out the value before training.")
     if figure.level:
         heights = drawn[drawn["metric"] == figure.level].set_index("line")["mean"]

@@ -1,4 +1,4 @@
-"""A final metric, one dot with its interval an arm, best on top."""
+"""A final metric, one dot with its interval an arm."""
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -10,7 +10,7 @@ from largebatch.study.drawn import extremes, lower_is_better, never_there, spans
 
 
 def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
-    """Columns metric, line, arm, n, mean, low, high; best first."""
+    """Columns metric, line, arm, n, mean, low, high; best first, or as written."""
     rows = [
         {
             "metric": figure.y,
@@ -20,7 +20,10 @@ def table(observations: pd.DataFrame, figure: Finals) -> pd.DataFrame:
         }
         for label, arm in figure.lines.items()
     ]
-    return pd.DataFrame(rows).sort_values("mean", ascending=lower_is_better(figure.y), kind="stable")
+    table = pd.DataFrame(rows)
+    if figure.as_written:
+        return table
+    return table.sort_values("mean", ascending=lower_is_better(figure.y), kind="stable")
 
 
 def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
