@@ -23,7 +23,7 @@ from largebatch.files import (
 )
 from largebatch.measures import Curvature
 from largebatch.measures import Path as PathSettings
-from largebatch.metrics import BETWEEN, END, MEASURES, TRAINING
+from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, TRAINING
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
@@ -50,7 +50,7 @@ def processor():
 
 def test_check_says_how_much_there_is_to_do(capsys):
     assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 15 experiments, 134 arms, 3 seeds each\n"
+    assert capsys.readouterr().out == f"{GOOD}: 15 experiments, 135 arms, 3 seeds each\n"
 
 
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
@@ -165,7 +165,7 @@ def test_a_history_holds_known_metrics_and_those_of_the_end_only_there(run):
     rows = read_observations(run / "history.parquet").to_pylist()
     metrics = {row["metric"] for row in rows}
     elsewhere = {"peak_learning_rate", "train_seconds"}  # aggregate() knows them from other files
-    assert metrics == TRAINING.labels.keys() - elsewhere - {"train_squared_error"}
+    assert metrics == TRAINING.labels.keys() - elsewhere - {"train_squared_error"} - GOAL_METRICS
     assert {row["metric"] for row in rows if row["at"] is None} == metrics & END
     assert {row["seed"] for row in rows} == {0, 1}
 

@@ -84,7 +84,7 @@ MISTAKES = {
         SMOKE,
         {"experiments": ["keskr"]},
         "experiments",
-        r"names among \[.*'goyal', 'keskar'.*\]",
+        r"names among \[.*'goyal', .*'keskar'.*\]",
         "'keskr'",
     ),
     "an experiment twice": (
@@ -109,6 +109,27 @@ MISTAKES = {
         "numbers.keskar.arms.Small",
         "text like .*",
         "'Small'",
+    ),
+    "each that is no list": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/each": {"batch_size": 4}},
+        "numbers.keskar.arms.sweep_sgd.each",
+        "a list of different settings of an arm",
+        r"\{'batch_size': 4\}",
+    ),
+    "each with an unknown setting": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd/each": [{"batch_size": 4}, {"colour": "red"}]},
+        "numbers.keskar.arms.sweep_sgd.each",
+        "a list of different settings of an arm",
+        r"\[\{'colour': 'red'\}\]",
+    ),
+    "each with a wrong value": (
+        SMOKE,
+        {f"{K}/arms/sweep_sgd": {"each": [{"batch_size": 0}]}},
+        "numbers.keskar.arms.sweep_sgd.each.batch_size",
+        "greater than or equal to 1",
+        "0",
     ),
     "an arm that is a list": (
         SMOKE,
@@ -262,7 +283,7 @@ MISTAKES = {
         SMOKE,
         {"base/model": {"name": "transformer"}},
         "base.model.name",
-        "one of 'mlp', 'cnn'",
+        "one of 'mlp', 'cnn', 'resmlp'",
         "'transformer'",
     ),
     "a model without a name": (SMOKE, {"base/model": {"hidden": [8]}}, "base.model.name", "a value", "none"),
@@ -300,7 +321,7 @@ MISTAKES = {
         SMOKE,
         {"base/optimiser": {"name": "lamb"}},
         "base.optimiser.name",
-        "one of 'sgd', 'adam'",
+        "one of 'sgd', 'adam', 'lars'",
         "'lamb'",
     ),
     "an unknown setting of an optimiser": (
@@ -923,7 +944,7 @@ def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
     [
         (
             lambda study: study.experiment("keskr"),
-            r"experiment must be one of \[.*'goyal', 'keskar'.*\]; got 'keskr'",
+            r"experiment must be one of \[.*'goyal', .*'keskar'.*\]; got 'keskr'",
         ),
         (
             lambda study: study.experiment("keskar").to_draw("nope"),

@@ -135,6 +135,10 @@ MISTAKES = {
         figure("against_setting", "sweep_sgd", x="batch_size", y=["updates"], baseline="sweep_sgd"),
         f"figures[f].baseline: {GRID}",
     ),
+    "goal of an arm without one": (
+        claim("level", metric="updates_to_test_goal", expect={"above": 1.0}, a={"arm": "adam.small"}),
+        "claims[X1].a.arm: wanted an arm with a goal for updates_to_test_goal; got 'adam.small'",
+    ),
     "single arm as a row over a setting": (
         table(over="batch_size"),
         "tables[t].rows.row: wanted a grid of arms over batch_size; got 'adam.small', a single arm",

@@ -317,7 +317,7 @@ def check_group_words(path: Path, origin: dict[str, str], each: Any, grid: Any, 
     if "each" in origin and not is_each(each):
         raise ConfigError(
             f"{path}: {origin['each']}.each: wanted a list of different settings of an arm; "
-            f"got {shortened(each)}"
+            f"got {shortened(not_of_each(each))}"
         )
     if "grid" in origin and not is_grid(grid):
         raise ConfigError(
@@ -333,11 +333,17 @@ def check_group_words(path: Path, origin: dict[str, str], each: Any, grid: Any, 
 
 def is_each(each: Any) -> bool:
     """Whether these are different sets of settings of an arm."""
+    return isinstance(each, list) and bool(each) and not not_of_each(each)
+
+
+def not_of_each(each: Any) -> Any:
+    """What of it cannot be there."""
+
+    def fits(some: Any) -> bool:
+        return isinstance(some, dict) and bool(some) and some.keys() <= Arm.model_fields.keys()
+
     return (
-        isinstance(each, list)
-        and bool(each)
-        and all(isinstance(some, dict) and some and some.keys() <= Arm.model_fields.keys() for some in each)
-        and all(each.count(some) == 1 for some in each)
+        [some for some in each if not fits(some) or each.count(some) > 1] if isinstance(each, list) else each
     )
 
 

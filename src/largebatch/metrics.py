@@ -198,6 +198,8 @@ HISTORY, END, PROFILE, BY_EPOCH = (
 # measure -> its metrics
 MEASURES = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
+# of arms with a goal only
+GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 
 
 def known(metric: str) -> str:

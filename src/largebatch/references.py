@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from largebatch.metrics import END, MEASURES, PATH_METRICS, PROFILE, TRAIN_SECONDS
+from largebatch.metrics import END, GOAL_METRICS, MEASURES, PATH_METRICS, PROFILE, TRAIN_SECONDS
 from largebatch.question import SETTINGS, At, Claim, Figure, GapClosed, HeatMap, Operand, Question, Table
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def mistakes_with_group(use: Use, question: Question, group: "Group") -> Iterato
         yield from mistakes_with_grid(use, group, one)
     if use.metric == "train_squared_error" and any(m.arm.loss != "squared_error" for m in group.members):
         yield f"{use.key}: wanted an arm with loss: squared_error for {use.metric}; got {use.arm!r}"
+    if use.metric in GOAL_METRICS and not all(m.arm.goal for m in group.members):
+        yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:
         yield f"{use.key}: wanted a path for {use.metric}; got {use.arm!r}, an arm"
     for measure, metrics in MEASURES.items():
