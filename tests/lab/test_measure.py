@@ -234,6 +234,8 @@ def test_stability_threshold(optimiser, threshold):
     assert stability_threshold(small_arm(optimiser=optimiser, batch_size=8)) is None
     cosine = {"name": "cosine"}
     assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, schedule=cosine)) is None
+    penalty = {"gradient_penalty": {"strength": 0.5}}
+    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, **penalty)) is None
     if threshold is None:
         return
     for curvature, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):

@@ -70,11 +70,11 @@ def plain_gradient(arm, model, images, labels):
     """.grad of the loss of a batch, a short one by its share; SAM by a copy of the model."""
     share = len(images) / arm.batch_size
     model.zero_grad()
-    loss = share * plain_loss(arm, model, images, labels)
+    loss = plain_loss(arm, model, images, labels)
     if arm.gradient_penalty:
         gradients = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
         loss = loss + arm.gradient_penalty.strength / 2 * sum(g.square().sum() for g in gradients)
-    loss.backward()
+    (share * loss).backward()
     if arm.sharpness_aware is None:
         return
     uphill = copy.deepcopy(model)
@@ -177,6 +177,7 @@ def plain_loop(arm, seed, dataset):
         {"optimiser": LARS, "lr": 5.0, "weight_decay": 0.1, "model": SMALL["model"] | {"batch_norm": True}},
         {"gradient_penalty": {"strength": 0.5, "step": 1e-7}},
         {"gradient_penalty": {"strength": 0.3, "step": 1e-7}, "optimiser": SGD, "clip_norm": 0.5},
+        {"gradient_penalty": {"strength": 0.3, "step": 1e-7}, "batch_size": 10, "last_batch": "weigh"},
         {"loss": "squared_error"},
         {"loss": "squared_error", "optimiser": ADAM, "lr": 0.01},
         {"augment": {"pixels": 2}},

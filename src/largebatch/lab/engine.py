@@ -179,7 +179,9 @@ class Lanes:
             uphill = self._gradients_here(images, labels, size)
         if sam:
             return uphill
-        mitigations.add_penalty(gradients, uphill, penalty.strength, penalty.step)
+        # Gradients of a short batch are by its share already, and the penalty multiplies two of them.
+        strength = penalty.strength * size / images.shape[1]
+        mitigations.add_penalty(gradients, uphill, strength, penalty.step)
         return gradients
 
     def _gradients_here(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:

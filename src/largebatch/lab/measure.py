@@ -424,7 +424,8 @@ def stability_threshold(arm: Arm) -> float | None:
     (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1. Of the
     full batch at a constant rate, and nothing else.
     """
-    plain = arm.schedule.name == "constant" and not (arm.warmup or arm.sharpness_aware or arm.proximal)
+    others = (arm.warmup, arm.sharpness_aware, arm.gradient_penalty, arm.proximal)
+    plain = arm.schedule.name == "constant" and not any(others)
     if arm.optimiser.name != "sgd" or arm.batch_size < arm.data.train or not plain:
         return None
     beta = arm.optimiser.momentum
