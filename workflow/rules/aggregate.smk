@@ -9,6 +9,7 @@ rule aggregate:
         summary=f"{RESULTS}/{{experiment}}/summary.csv",
     log:
         f"{LOGS}/aggregate/{{experiment}}.log",
+    priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_aggregate()),
         runs=f"{RESULTS}/runs",

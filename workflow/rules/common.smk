@@ -1,6 +1,10 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
 from largebatch.config import path_stem
 
+# What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
+# of every ready job at each step, has few to look at.
+MEASURE_FIRST, STUDY_FIRST = 1, 2
+
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex")
 

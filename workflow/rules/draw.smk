@@ -8,6 +8,7 @@ rule draw:
         multiext(f"{RESULTS}/figures/{{experiment}}_{{figure}}", *[f".{kind}" for kind in FIGURE_KINDS]),
     log:
         f"{LOGS}/draw/{{experiment}}_{{figure}}.log",
+    priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
         stem=f"{RESULTS}/figures/{{experiment}}_{{figure}}",
@@ -23,6 +24,7 @@ rule tabulate:
         multiext(f"{RESULTS}/tables/{{experiment}}_{{table}}", *[f".{kind}" for kind in TABLE_KINDS]),
     log:
         f"{LOGS}/tabulate/{{experiment}}_{{table}}.log",
+    priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)),
         stem=f"{RESULTS}/tables/{{experiment}}_{{table}}",

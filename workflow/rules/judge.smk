@@ -8,6 +8,7 @@ rule judge:
         f"{RESULTS}/{{experiment}}/judged.csv",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
+    priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),
         code=code_digest("judge"),
@@ -22,6 +23,7 @@ rule ledger:
         f"{RESULTS}/claims.csv",
     log:
         f"{LOGS}/ledger.log",
+    priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
@@ -36,6 +38,7 @@ rule ledger_of_one:
         f"{RESULTS}/{{experiment}}/claims.csv",
     log:
         f"{LOGS}/ledger/{{experiment}}.log",
+    priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:

@@ -13,6 +13,7 @@ rule measure:
         f"{LOGS}/measure/{{arm}}-{{measure}}.log",
     benchmark:
         f"{LOGS}/benchmarks/measure/{{arm}}-{{measure}}.tsv"
+    priority: MEASURE_FIRST
     threads: STUDY.threads
     params:
         options=lambda wildcards: options_of(wildcards.measure),
@@ -33,6 +34,7 @@ rule path:
         f"{LOGS}/path/{{start}}_to_{{end}}.log",
     benchmark:
         f"{LOGS}/benchmarks/path/{{start}}_to_{{end}}.tsv"
+    priority: MEASURE_FIRST
     threads: STUDY.threads
     params:
         options=lambda wildcards: options_of("path"),
