@@ -241,8 +241,12 @@ MISTAKES = {
         claim("slope", **TEST_ERROR, arm="adam.small", setting="lr"),
         "claims[X1].arm: wanted a grid of arms over lr; got 'adam.small', a single arm",
     ),
+    "critical batch of nought": (
+        claim("hyperbola", metric="updates", expect={"above": 0.0}, arm="sweep_sgd", show="critical_batch"),
+        "claims[X1].expect: wanted a ratio above 0; got 0.0",
+    ),
     "hyperbola of one arm": (
-        claim("hyperbola", metric="updates", expect={"above": 1.0}, arm="adam.small", show="r_squared"),
+        claim("hyperbola", metric="updates", expect={"above": 1.0}, arm="adam.small", show="r_squared_gain"),
         "claims[X1].arm: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
     ),
     "growth of what is known at its end only": (

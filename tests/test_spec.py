@@ -111,6 +111,7 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
             {"goal": {"error_percent": 5.0}, "schedule": {"name": "batch_growth", "at": [0.5]}},
             "goal with batches of one size; got schedule batch_growth",
         ),
+        ({"goal": {"error_percent": 5.0}, "proximal": {}}, "goal with one update a batch; got proximal"),
         ({"optimiser": {"name": "lars", "trust": 0.0}}, "greater than 0"),
         ({"snapshots_at_loss": 0.0}, "greater than 0"),
         ({"proximal": {"steps": 0}}, "greater than or equal to 1"),

@@ -189,12 +189,12 @@ class Hyperbola(ClaimBase):
 
     McCandlish et al. 2018, equation 2.11: (S/S_min - 1)(E/E_min - 1) = 1 with the examples E = B S, and
     B_crit = E_min / S_min. `show`: critical_batch, B_crit, judged on its logarithm (with `over` as a
-    multiple of this metric); or r_squared of log S.
+    multiple of this metric); or r_squared_gain, the R² of log S less that of a power law, S = c B^a.
     """
 
     kind: Literal["hyperbola"]
     arm: ArmName
-    show: Literal["critical_batch", "r_squared"]
+    show: Literal["critical_batch", "r_squared_gain"]
     over: Operand | None = None
 
 

@@ -168,13 +168,17 @@ def mistakes_in_snapshots(question: Question, groups: "dict[str, Group]") -> Ite
 def mistakes_in_expectation(claim: Claim) -> Iterator[str]:
     """What makes the bounds of a claim's effect meaningless."""
     wrong = [bound for bound in claim.expect.bounds if bound <= 0]
-    if claim.kind in ("ratio", "updates_to_target") and wrong:
+    on_logs = claim.kind in ("ratio", "updates_to_target") or getattr(claim, "show", "") == "critical_batch"
+    if on_logs and wrong:
         yield f"claims[{claim.id}].expect: wanted a ratio above 0; got {wrong[0]}"
 
 
 def mistakes_in_cells(figure: HeatMap, groups: "dict[str, Group]") -> Iterator[str]:
     """Whether no two arms of a heat map share a place."""
-    found = [m.arm for name in figure.lines.values() if name in groups for m in groups[name].members]
+    of_lines = [groups[name] for name in figure.lines.values() if name in groups]
+    if tuned := [group.name for group in of_lines if group.tuned_on]:
+        yield f"figures[{figure.name}].lines: wanted arms that are not tuned; got {tuned}"
+    found = [member.arm for group in of_lines for member in group.members]
     cells = Counter((arm.batch_size, float(f"{arm.peak_lr:.9g}")) for arm in found)
     if repeated := sorted(cell for cell, count in cells.items() if count > 1):
         key = f"figures[{figure.name}].lines"

@@ -377,6 +377,8 @@ class Arm(Settings):
     def goal_counts_batches_of_one_size(self):
         if self.goal and self.schedule.name == "batch_growth":
             raise ValueError("goal with batches of one size; got schedule batch_growth")
+        if self.goal and self.proximal:
+            raise ValueError("goal with one update a batch; got proximal")
         return self
 
     @model_validator(mode="after")

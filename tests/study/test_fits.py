@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import TypeAdapter
-from scipy import optimize
+from scipy import optimize, stats
 
 from largebatch.question import Claim
 from largebatch.study import fits
@@ -44,7 +44,6 @@ def test_the_critical_batch_is_found_again(helpers):
     rows = sweep(helpers, [50.0, 80.0], [20.0, 90.0])
     found = effects(rows, claim("hyperbola", show="critical_batch", **HYPERBOLA))
     np.testing.assert_allclose(np.exp(found), [20.0, 90.0], rtol=1e-5)
-    assert effects(rows, claim("hyperbola", show="r_squared", **HYPERBOLA)).min() > 1 - 1e-9
 
 
 def test_the_fit_is_scipys_least_squares_on_logarithms(helpers):
@@ -58,7 +57,9 @@ def test_the_fit_is_scipys_least_squares_on_logarithms(helpers):
     found = effects(rows, claim("hyperbola", show="critical_batch", **HYPERBOLA))
     assert found[0] == pytest.approx(wanted.x[1], rel=1e-4)
     r_squared = 1 - 2 * wanted.cost / np.square(y - y.mean()).sum()
-    assert effects(rows, claim("hyperbola", show="r_squared", **HYPERBOLA))[0] == pytest.approx(r_squared)
+    line = stats.linregress(np.log(BATCHES), y).rvalue ** 2
+    gain = effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+    assert gain[0] == pytest.approx(r_squared - line)
 
 
 def test_the_critical_batch_as_a_multiple(helpers):
@@ -79,7 +80,30 @@ def test_a_line_and_a_flat_one_have_their_critical_batch_beyond_the_data(exponen
 def test_too_few_batch_sizes(helpers):
     rows = helpers.group("s", "batch_size", {b: {"test_loss_nats": [9.0, 9.0]} for b in (4, 8)})
     with pytest.raises(NotJudgeable, match="at least 3 batch sizes; got 2"):
-        effects(rows, claim("hyperbola", show="r_squared", **HYPERBOLA))
+        effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+
+
+def test_a_power_law_is_no_hyperbola_and_its_critical_batch_is_remarked_on(helpers):
+    found = {b: {"test_loss_nats": [1000 * b**-0.7, 1000 * (1 + 40 / b)]} for b in BATCHES}
+    rows = helpers.group("s", "batch_size", found)
+    gain = effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+    assert gain[0] < 0 < gain[1]
+    steep = {b: {"test_loss_nats": [1000 / b, 1000 * (1 + 40 / b)]} for b in BATCHES}
+    asked = claim("hyperbola", show="critical_batch", **HYPERBOLA)
+    judged = EFFECTS["hyperbola"](helpers.group("s", "batch_size", steep), asked)
+    assert judged.remarks == ("The fitted batch of 1 seeds lies outside the batches that were run.",)
+
+
+def test_a_seed_that_lacks_a_batch_is_left_out_and_said(helpers):
+    found = {b: {"test_loss_nats": [100 / b, None if b == 4 else 90 / b]} for b in BATCHES}
+    rows = helpers.group("s", "batch_size", found)
+    for asked in (
+        claim("slope", metric="test_loss_nats", arm="s", setting="batch_size"),
+        claim("hyperbola", show="critical_batch", **HYPERBOLA),
+    ):
+        judged = EFFECTS[asked.kind](rows, asked)
+        assert judged.values.index.tolist() == [0]
+        assert "1 seeds without a finite value in every arm are left out." in judged.remarks
 
 
 def test_slope_over_a_setting(helpers):

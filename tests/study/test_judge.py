@@ -414,7 +414,7 @@ ABSENT = {
     "contrast": {side: {"arm": "absent" if side == "d" else "a"} for side in "abcd"},
     "slope": {"arm": "absent"},
     "growth_law": {"arm": "absent"},
-    "hyperbola": {"arm": "absent", "show": "r_squared"},
+    "hyperbola": {"arm": "absent", "show": "r_squared_gain"},
     "curve_gap": {"a": "a", "b": "absent", "after": 0.5},
     "best_setting": {"a": "absent", "b": "a", "setting": "lr"},
     "updates_to_target": {"a": "a", "b": "absent", "target": 1.0},

@@ -100,17 +100,25 @@ def hyperbola(observations: pd.DataFrame, claim: Hyperbola) -> Effects:
         raise NotJudgeable(f"A hyperbola wants at least 3 batch sizes; got {len(complete)}")
     x, y = logarithms(complete, "hyperbola")
     fits = pd.DataFrame([fit_hyperbola(x, of_seed) for of_seed in y.T], index=complete.columns)
-    if claim.show == "r_squared":
-        remarks = remarks_on(observations, claim.arm, table, fits)
-        return Effects(fits["r_squared"], *expected(claim), remarks=remarks)
+    at_bound = beyond_the_data(fits["critical_batch"], complete.index)
+    if claim.show == "r_squared_gain":
+        gain = fits["r_squared"] - [squared_correlation(x, of_seed) for of_seed in y.T]
+        remarks = (*remarks_on(observations, claim.arm, table, gain), *at_bound)
+        return Effects(gain.dropna(), *expected(claim), remarks=remarks)
     critical = fits["critical_batch"]
     if claim.over is None:
         values = np.log(critical)
     else:
         a, b, _ = paired(critical, read_operand(observations, claim.over, claim.metric))
         values = log_ratio(a, b)
-    remarks = remarks_on(observations, claim.arm, table, values)
+    remarks = (*remarks_on(observations, claim.arm, table, values), *at_bound)
     return Effects(values, *log_expected(claim), logs=True, remarks=remarks)
+
+
+def beyond_the_data(critical: pd.Series, batches: pd.Index) -> tuple[str, ...]:
+    """A remark on seeds whose critical batch lies outside the batches they were trained with."""
+    outside = int((~critical.between(batches.min(), batches.max())).sum())
+    return (f"The fitted batch of {outside} seeds lies outside the batches that were run.",) * bool(outside)
 
 
 def fit_hyperbola(log_batch: np.ndarray, log_updates: np.ndarray) -> dict[str, float]:
