@@ -43,6 +43,9 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
+    # Because of a limit on jobs started a second, each step of the scheduler asks for another a second later, and each of
+    # those for another: after some hundred jobs that takes a fifth of a core.
+    workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
     progress.begin(
         Path(RESULTS),
