@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.lab import curvature, data, device, reference
+from largebatch.lab import curvature, data, datasets, device, reference
 from largebatch.lab.data import Dataset
 from largebatch.lab.measure import Nets
 from largebatch.lab.randomness import generator
@@ -84,7 +84,7 @@ def trained(case: str, images: torch.Tensor, labels: torch.Tensor) -> Nets:
         "lr": 1e-3,
         **{key: of[key] for key in ("model", "batch_size", "epochs")},
     }
-    arm, dataset = Arm.model_validate(settings), Dataset(images, labels)
+    arm, dataset = Arm.model_validate(settings), Dataset(images, labels, images.dtype)
     run = train(arm, list(range(of["seeds"])), dataset)
     return Nets(arm, run.seeds, run.weights, dataset)
 
@@ -319,7 +319,7 @@ def memory_of(what: str) -> float:
     device.prepare(threads=1)
     images, labels = digits()
     optimiser = "adam" if what == "train" else "sgd"
-    arm, dataset = large_arm(optimiser), Dataset(images, labels)
+    arm, dataset = large_arm(optimiser), Dataset(images, labels, images.dtype)
     if what == "train":
         before = peak_mib()
         train(arm, [0], dataset)
@@ -342,7 +342,7 @@ def memory_rows() -> list[dict]:
             [sys.executable, __file__, "--memory-of", what], capture_output=True, text=True, check=True
         )
         found[what] = float(call.stdout.split()[-1])
-    net = Nets(large_arm("sgd"), [0], {}, Dataset(*digits())).untrained(0)
+    net = Nets(large_arm("sgd"), [0], {}, Dataset(*digits(), torch.float32)).untrained(0)
     row = {
         "parameters": sum(p.numel() for p in net.parameters()),
         "training_with_adam_mib": round(found["train"]),
@@ -356,7 +356,7 @@ def memory_rows() -> list[dict]:
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
     """images (1797, 1, 8, 8), labels (1797,)."""
     with tempfile.TemporaryDirectory() as folder:
-        data.prepare("digits", Path(folder) / "digits.safetensors")
+        datasets.prepare("digits", Path(folder), Path(folder) / "digits.safetensors")
         dataset = data.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
     return dataset.images, dataset.labels
 

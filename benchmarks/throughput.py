@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from largebatch.lab import data, device, models, train
+from largebatch.lab import data, datasets, device, models, train
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.engine import Lanes
 from largebatch.spec import Arm
@@ -177,7 +177,7 @@ def main() -> None:
     a = parser.parse_args()
     device.prepare(threads=1)
     with tempfile.TemporaryDirectory() as folder:
-        data.prepare("digits", Path(folder) / "digits.safetensors")
+        datasets.prepare("digits", Path(folder), Path(folder) / "digits.safetensors")
         dataset = data.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
     rows = []
     for net in NETS:

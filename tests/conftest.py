@@ -35,4 +35,4 @@ def dataset() -> Dataset:
     labels = torch.randint(3, (80,), generator=stream)
     images = torch.rand(80, 1, 4, 4, generator=stream, dtype=torch.float64)
     images[torch.arange(80), 0, labels] += 1.0
-    return Dataset(images, labels)
+    return Dataset(images, labels, images.dtype)

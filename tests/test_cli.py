@@ -127,7 +127,7 @@ def trained(tmp_path_factory) -> Path:
     """A results folder with the data and one trained arm, by the commands a rule calls."""
     folder = tmp_path_factory.mktemp("results")
     data = folder / "data" / "digits.safetensors"
-    assert main(["data", "--name", "digits", "--out", str(data)]) == 0
+    assert main(["data", "--name", "digits", "--sources", str(data.parent), "--out", str(data)]) == 0
     assert main(train(folder, data)) == 0
     return folder
 

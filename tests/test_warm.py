@@ -350,7 +350,7 @@ def test_other_installed_libraries_have_another_server(tmp_path, monkeypatch):
 def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):
     """The room with torch, by the real package."""
     room, data = private(), tmp_path / "digits.safetensors"
-    assert cli.main(["data", "--name", "digits", "--out", str(data)]) == 0
+    assert cli.main(["data", "--name", "digits", "--sources", str(data.parent), "--out", str(data)]) == 0
     arm = small_arm(precision="float32")
 
     def train(where, file=data, **environment):

@@ -16,9 +16,9 @@ from largebatch import warm
 
 
 def data(a: argparse.Namespace) -> None:
-    from largebatch.lab.data import prepare
+    from largebatch.lab.datasets import prepare
 
-    prepare(a.name, a.out)
+    prepare(a.name, a.sources, a.out)
 
 
 def train(a: argparse.Namespace) -> None:
@@ -203,7 +203,12 @@ HERE: dict = {"type": Path}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
-    "data": (data, "prepare a data set as one tensor file", "lab", {"--name": TEXT, "--out": PATH}),
+    "data": (
+        data,
+        "prepare a data set as one tensor file",
+        "lab",
+        {"--name": TEXT, "--sources": PATH, "--out": PATH},
+    ),
     "train": (
         train,
         "train all seeds of one arm",

@@ -43,6 +43,7 @@ class ScaleFile(Settings):
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     seeds: Annotated[int, Field(ge=2)]
     threads: Count = 1
+    sources: str = "data"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
@@ -186,6 +187,7 @@ class Study:
     scale: str
     seeds: int
     threads: int
+    sources: str
     measures: Measures
     experiments: tuple[Experiment, ...]
 
@@ -232,7 +234,7 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         raise ConfigError(
             f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
         )
-    return Study(scale.scale, scale.seeds, scale.threads, scale.measures, experiments)
+    return Study(scale.scale, scale.seeds, scale.threads, scale.sources, scale.measures, experiments)
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:

@@ -177,9 +177,10 @@ class Path(Settings):
     """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
 
     On `points` values of alpha from `low` to `high`; the paper has 25. renormalise: BatchNorm statistics
-    are estimated anew at each.
+    are estimated anew at each. examples: null for all training images.
     """
 
+    examples: Count | None = None
     points: Annotated[int, Field(ge=25)] = 31
     low: float = -1.0
     high: float = 2.0

@@ -76,7 +76,7 @@ def commit() -> str:
 
 # The modules in which each stage's work begins; what they import belongs to the stage.
 STAGES = {
-    "data": ("lab/data.py",),
+    "data": ("lab/datasets.py",),
     "train": ("lab/train.py", "lab/device.py"),
     "measure": ("lab/measure.py", "lab/device.py"),
     "aggregate": ("study/aggregate.py",),

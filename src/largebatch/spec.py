@@ -3,9 +3,9 @@
 import hashlib
 import json
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,26 +24,45 @@ class Settings(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-# Images that each data set has.
-IMAGES = {"digits": 1797}
+class Images(NamedTuple):
+    """How many images a data set has: to train and validate on, and held out by its makers for the test.
+
+    Where none are held out, every seed draws its own test part from the others.
+    """
+
+    open: int
+    held_out: int = 0
+
+
+# The data sets that come with a number of images; folders of images are counted when they are read.
+IMAGES = {"digits": Images(1797), "mnist": Images(60_000, 10_000)}
+
+DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class Data(Settings):
-    """A data set and the sizes of the three splits that every seed draws for itself."""
+    """A data set and the sizes of the three parts; every seed draws its own from what is open to it."""
 
-    name: Literal[tuple(IMAGES)]
+    name: DataName
     train: Count
-    validation: Count
+    validation: Annotated[int, Field(ge=0)] = 0
     test: Count
 
     @model_validator(mode="after")
     def parts_fit(self):
-        parts, images = (self.train, self.validation, self.test), IMAGES[self.name]
-        if sum(parts) > images:
-            raise ValueError(
-                f"train + validation + test of at most the {images} images of {self.name}; got {parts}"
-            )
+        if self.name in IMAGES:
+            require_parts(self.name, IMAGES[self.name], self.train, self.validation, self.test)
         return self
+
+
+def require_parts(name: str, images: Images, train: int, validation: int, test: int) -> None:
+    """Refuse parts that a data set has too few images for."""
+    if images.held_out and test > images.held_out:
+        raise ValueError(f"test of at most the {images.held_out} images held out by {name}; got {test}")
+    drawn = train + validation + (0 if images.held_out else test)
+    if drawn > images.open:
+        parts = "train + validation" + ("" if images.held_out else " + test")
+        raise ValueError(f"{parts} of at most the {images.open} images of {name}; got {drawn}")
 
 
 class Mlp(Settings):
@@ -379,6 +398,8 @@ class Arm(Settings):
             raise ValueError("goal with batches of one size; got schedule batch_growth")
         if self.goal and self.proximal:
             raise ValueError("goal with one update a batch; got proximal")
+        if self.goal and not self.data.validation:
+            raise ValueError("goal with data.validation above 0; got 0")
         return self
 
     @model_validator(mode="after")

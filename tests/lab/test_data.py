@@ -1,25 +1,41 @@
-import numpy as np
 import pytest
 import torch
 
-from largebatch.files import checksum, read_arrays
 from largebatch.lab import data
-from largebatch.lab.data import Splits, load, prepare
-from largebatch.spec import IMAGES
+from largebatch.lab.data import Dataset, Splits
 
 
-def test_digits_are_scikit_learns_and_their_file_is_reproducible(tmp_path):
-    from sklearn.datasets import load_digits
+def test_bytes_become_numbers_where_they_are_used(dataset):
+    """The same standardised images, whether pixels are kept as bytes or as numbers."""
+    pixels = (dataset.images * 100).to(torch.uint8)
+    found = [
+        Splits(Dataset(images, dataset.labels, torch.float64), [0, 1], 48, 16, 16)
+        for images in (pixels, pixels.double() / 255)
+    ]
+    for part in ("train", "test"):
+        ours, theirs = (splits.examples(splits.rows[part])[0] for splits in found)
+        torch.testing.assert_close(ours, theirs)
 
-    prepare("digits", tmp_path / "a.safetensors")
-    prepare("digits", tmp_path / "b.safetensors")
-    assert checksum(tmp_path / "a.safetensors") == checksum(tmp_path / "b.safetensors")
-    arrays = read_arrays(tmp_path / "a.safetensors")
-    assert arrays["images"].shape == (IMAGES["digits"], 1, 8, 8)
-    np.testing.assert_array_equal(arrays["images"][:, 0] * 16, load_digits().images)
-    np.testing.assert_array_equal(arrays["labels"], load_digits().target)
-    dataset = load(tmp_path / "a.safetensors", torch.float64, torch.device("cpu"))
-    assert (dataset.shape, dataset.classes, dataset.images.dtype) == ((1, 8, 8), 10, torch.float64)
+
+def test_a_test_part_that_comes_with_the_data_is_the_test_part_of_every_seed(dataset):
+    splits = Splits(Dataset(dataset.images, dataset.labels, torch.float64, held_out=20), [0, 1], 50, 10, 20)
+    for lane in range(2):
+        assert sorted(splits.rows["test"][lane].tolist()) == list(range(60, 80))
+        rows = torch.cat([splits.rows[part][lane] for part in ("train", "validation")])
+        assert sorted(rows.tolist()) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "sizes", "message"),
+    [
+        (0, (48, 16, 17), r"train \+ validation \+ test of at most the 80 images of the data; got 81"),
+        (20, (48, 13, 20), r"train \+ validation of at most the 60 images of the data; got 61"),
+        (20, (48, 12, 21), "test of at most the 20 images held out by the data; got 21"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(held_out, sizes, message, dataset):
+    with pytest.raises(ValueError, match=message):
+        Splits(Dataset(dataset.images, dataset.labels, torch.float64, held_out), [0], *sizes)
 
 
 def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):

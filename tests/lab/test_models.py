@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from largebatch import spec
-from largebatch.lab import data, models, optimise, schedules
+from largebatch.lab import datasets, models, optimise, schedules
 
 
 def choices(union):
@@ -18,7 +18,7 @@ def test_settings_and_registries_name_the_same():
     assert choices(spec.Model).keys() == models.MODELS.keys()
     assert choices(spec.Optimiser).keys() == optimise.OPTIMISERS.keys()
     assert choices(spec.Schedule).keys() == schedules.SCHEDULES.keys()
-    assert spec.IMAGES.keys() == data.DATA.keys()
+    assert spec.IMAGES.keys() == datasets.DATA.keys()
 
 
 def test_f1_is_keskars():

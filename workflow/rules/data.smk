@@ -7,6 +7,7 @@ rule data:
     log:
         f"{LOGS}/data/{{name}}.log",
     params:
+        sources=STUDY.sources,
         code=code_digest("data"),
     shell:
-        "largebatch data --name {wildcards.name} --out {output} 2> {log}"
+        "largebatch data --name {wildcards.name} --sources {params.sources:q} --out {output} 2> {log}"

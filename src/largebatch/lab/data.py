@@ -1,43 +1,33 @@
-"""Data sets as one checksummed tensor file each, and the splits that each seed draws from them."""
+"""Prepared data sets, and the parts that each seed draws from them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from largebatch.files import read_arrays, write_arrays
+from largebatch.files import read_arrays
 from largebatch.lab.randomness import generator
-
-
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's optical digits: images (1797, 1, 8, 8) in [0, 1], labels (1797,)."""
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    return (raw.images[:, None] / 16.0).astype(np.float32), raw.target.astype(np.int64)
-
-
-DATA: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {"digits": digits}
-
-
-def prepare(name: str, path: Path) -> None:
-    """Write the tensor file of a data set: images (n, channels, height, width), labels (n,)."""
-    images, labels = DATA[name]()
-    write_arrays(path, {"images": images, "labels": labels})
-
+from largebatch.spec import Images, require_parts
 
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20
 
 
+# Images whose pixels are summed at a time.
+SUMMED_AT_ONCE = 4096
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """images: (n, c, h, w); labels: (n,)."""
+    """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
+
+    dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
+    dtype: torch.dtype
+    held_out: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,47 +37,52 @@ class Dataset:
     def classes(self) -> int:
         return int(self.labels.max()) + 1
 
+    @property
+    def bytes_each(self) -> int:
+        """Bytes of one image as it is computed with."""
+        return self.images[0].numel() * self.dtype.itemsize
+
 
 def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
     """A prepared data set on a device."""
     arrays = {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
-    return Dataset(arrays["images"].to(device, dtype), arrays["labels"].to(device))
+    images, held_out = arrays["images"], int(arrays["held_out"]) if "held_out" in arrays else 0
+    images = images.to(device, None if images.dtype == torch.uint8 else dtype)
+    return Dataset(images, arrays["labels"].to(device), dtype, held_out)
 
 
 class Splits:
-    """The splits of several seeds, and the images of each standardised by its own training part.
+    """The parts of several seeds, and the images of each standardised by its own training part.
 
-    Every seed draws its own split, so that intervals over seeds cover the choice of split.
+    Every seed draws its own training and validation part, so that intervals over seeds cover that choice;
+    and its own test part, unless the data set comes with one.
     """
 
     def __init__(self, dataset: Dataset, seeds: list[int], train: int, validation: int, test: int):
-        count = len(dataset.labels)
-        if train + validation + test > count:
-            raise ValueError(
-                f"data: train + validation + test of at most {count} images; "
-                f"got {train} + {validation} + {test}"
-            )
+        images = Images(len(dataset.labels) - dataset.held_out, dataset.held_out)
+        require_parts("the data", images, train, validation, test)
         self.dataset = dataset
-        order = torch.stack([torch.randperm(count, generator=generator(s, "split")) for s in seeds])
-        parts = order[:, : train + validation + test].to(dataset.labels.device)
-        self.rows = dict(
-            zip(("train", "validation", "test"), parts.split([train, validation, test], 1), strict=True)
-        )
+        sizes = [train, validation, test]
+        parts = torch.stack([draw(images, sum(sizes[:2]), test, generator(s, "split")) for s in seeds])
+        parts = parts.to(dataset.labels.device)
+        self.rows = dict(zip(("train", "validation", "test"), parts.split(sizes, 1), strict=True))
         self.scale, self.shift = self._standardisation()
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
-        images = self.dataset.images.double()
-        first, second = images.mean((2, 3)), images.square().mean((2, 3))  # (n, c)
+        blocks = self.dataset.images.split(SUMMED_AT_ONCE)
+        sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
+        first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))  # (n, c)
         mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)
         std = (square - mean.square()).sqrt()
         both = (1 / std, -mean / std)
-        return tuple(m[:, None, :, None, None].to(self.dataset.images.dtype) for m in both)
+        return tuple(m[:, None, :, None, None].to(self.dataset.dtype) for m in both)
 
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
         images = self.dataset.images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+        images = images.to(self.dataset.dtype)
         return torch.addcmul(self.shift, images, self.scale), self.dataset.labels[rows]
 
     def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,8 +91,7 @@ class Splits:
         Small parts are standardised once and kept, not at every epoch.
         """
         train = self.rows["train"]
-        image = self.dataset.images[0]
-        if train.numel() * image.numel() * image.element_size() > KEPT_BYTES:
+        if train.numel() * self.dataset.bytes_each > KEPT_BYTES:
             return self.examples(train.gather(1, order))
         if self.kept is None:
             self.kept = self.examples(train)
@@ -111,3 +105,12 @@ class Splits:
         self.kept = None
         self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
         self.scale, self.shift = self.scale[lanes], self.shift[lanes]
+
+
+def draw(images: Images, most: int, test: int, stream: torch.Generator) -> torch.Tensor:
+    """Rows of one seed's examples: `most` to train and validate on, then those of its test part."""
+    order = torch.randperm(images.open, generator=stream)
+    if not images.held_out:
+        return order[: most + test]
+    held_out = images.open + torch.randperm(images.held_out, generator=stream)
+    return torch.cat([order[:most], held_out[:test]])

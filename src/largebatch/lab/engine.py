@@ -49,7 +49,7 @@ class Lanes:
             models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options)
             for s in seeds
         ]
-        self.model: Stacked = stack(plain).to(images.device, images.dtype)
+        self.model: Stacked = stack(plain).to(images.device, splits.dataset.dtype)
         for layer in self.model.modules():
             if isinstance(layer, StackedBatchNorm):
                 layer.ghost = arm.ghost_batch_size
@@ -121,8 +121,7 @@ class Lanes:
         train = self.splits.rows["train"]
         shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
         order = shuffled.to(train.device)[:, : size * count]
-        image = self.splits.dataset.images[0]
-        bytes_each = len(self.seeds) * size * image.numel() * image.element_size()
+        bytes_each = len(self.seeds) * size * self.splits.dataset.bytes_each
         at_once = max(1, GATHER_BYTES // bytes_each) * size
         shifts = self._shifts(order.shape[1])
         for first in range(0, order.shape[1], at_once):

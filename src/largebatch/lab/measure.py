@@ -37,12 +37,11 @@ class Nets:
 
     def __post_init__(self):
         data = self.arm.data
-        splits = Splits(self.dataset, self.seeds, data.train, data.validation, data.test)
-        self.train, self.test = (splits.examples(splits.rows[part]) for part in ("train", "test"))
+        self.splits = Splits(self.dataset, self.seeds, data.train, data.validation, data.test)
 
     def plain(self, lane: int) -> torch.nn.Module:
         """The plain net of one seed."""
-        net = self.untrained(self.seeds[lane]).to(self.dataset.images.device, self.dataset.images.dtype)
+        net = self.untrained(self.seeds[lane]).to(self.dataset.images.device, self.dataset.dtype)
         counters = {n: b for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
         net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
         return net
@@ -65,7 +64,11 @@ class Nets:
 
     def examples(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The first training images (s, n, c, h, w) and labels (s, n): `count`, or all there are."""
-        return tuple(part[:, :count] for part in self.train)
+        return self.splits.examples(self.splits.rows["train"][:, :count])
+
+    def tested(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The test images (s, n, c, h, w) and labels (s, n)."""
+        return self.splits.examples(self.splits.rows["test"])
 
     def landscape(self, examples: int, dtype: torch.dtype | None = None) -> Landscape:
         """The mean loss on the first training examples as a function of the weights."""
@@ -348,7 +351,7 @@ def measure_equivalence(nets: Nets, **options) -> Iterator[Observation]:
     if arm.optimiser.name != "sgd":
         raise ValueError(f"equivalence: wanted optimiser: sgd; got {arm.optimiser.name}")
     sgd = {"lr": arm.peak_lr, "weight_decay": arm.weight_decay, **arm.optimiser.model_dump(exclude={"name"})}
-    images, labels = (part.cpu() for part in nets.train)
+    images, labels = (part.cpu() for part in nets.examples(arm.data.train))
     problems = [
         equivalence.Problem(nets.untrained(seed).double(), images[lane].double(), labels[lane], arm.loss, sgd)
         for lane, seed in enumerate(nets.seeds)
@@ -388,7 +391,7 @@ def groups_of(seeds: list[int], weights: Weights, dataset: Dataset) -> list[np.n
     """The places in `seeds` of those that are measured together."""
     if not seeds:
         return []
-    size = sum(w[0].size for w in weights.values()) * dataset.images.element_size()
+    size = sum(w[0].size for w in weights.values()) * dataset.dtype.itemsize
     return np.array_split(np.arange(len(seeds)), -(-len(seeds) // max(1, TOGETHER_BYTES // size)))
 
 
@@ -452,16 +455,16 @@ def measure_path(
 
 
 def path_between(
-    start: Nets, end: Nets, points: int, low: float, high: float, renormalise: bool
+    start: Nets, end: Nets, examples: int | None, points: int, low: float, high: float, renormalise: bool
 ) -> Iterator[Observation]:
     """The same of some seeds together."""
-    ends = [nets.landscape(nets.arm.data.train) for nets in (start, end)]
+    ends = [nets.landscape(examples or nets.arm.data.train) for nets in (start, end)]
     alphas = path_points(points, low, high)
-    batches = start.train[0].split(POPULATION_BATCH, dim=1) if renormalise else None
+    batches = ends[0].images.split(POPULATION_BATCH, dim=1) if renormalise else None
     apart = paths.distance(ends[0].weights, ends[1].weights)
     yield from start.rows("distance_between_minima", None, apart)
     for kind, prefix in (("line", "path"), ("arc", "arc")):
-        profile = paths.evaluate_path(*ends, kind, alphas, start.test, batches)
+        profile = paths.evaluate_path(*ends, kind, alphas, start.tested(), batches)
         for metric, values in profile.items():
             for alpha, of_alpha in zip(alphas, values, strict=True):
                 yield from start.rows(f"{prefix}_{metric}", alpha, of_alpha)

@@ -107,7 +107,7 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]
         models.widest_activation(plain, dataset.shape),
         any(isinstance(m, nn.Conv2d) for m in plain.modules()),
         arm.micro_batch_size or arm.batch_size,
-        dataset.images.element_size(),
+        dataset.dtype.itemsize,
         dataset.images.device,
     )
     count = -(-len(seeds) // most)
@@ -147,7 +147,7 @@ def run_group(
 def observe(lanes: Lanes, records: dict[int, Record]) -> None:
     """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve."""
     lanes.estimate_population_statistics()
-    measured = {part: lanes.evaluate(part) for part in PARTS}
+    measured = {part: lanes.evaluate(part) for part in PARTS if lanes.splits.rows[part].shape[1]}
     finite = lanes.finite()
     for values in measured["train"].values():
         finite &= values.isfinite()
@@ -269,10 +269,11 @@ def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list
 
 def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
     """What a checkpoint must share with a run to be continued by it."""
+    pixels = dataset.images.sum(dtype=torch.int64 if dataset.images.dtype == torch.uint8 else torch.float64)
     return {
         "settings": arm.chosen(),
         "seeds": seeds,
-        "data": [*dataset.images.shape, dataset.images.double().sum().item(), dataset.labels.sum().item()],
+        "data": [*dataset.images.shape, pixels.item(), dataset.labels.sum().item()],
         "device": str(dataset.images.device),
         "code": code_digest("train"),
     }
