@@ -138,6 +138,12 @@ def aggregate(a: argparse.Namespace) -> None:
     aggregate(json.loads(a.ask), a.runs, a.observations, a.summary)
 
 
+def take(a: argparse.Namespace) -> None:
+    from largebatch.study.aggregate import take
+
+    take(a.published, a.observations, a.summary)
+
+
 def judge(a: argparse.Namespace) -> None:
     from largebatch.study.judge import judge
 
@@ -246,6 +252,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         "gather the observations of one experiment",
         "study",
         {"--ask": TEXT, "--runs": PATH, "--observations": PATH, "--summary": PATH},
+    ),
+    "take": (
+        take,
+        "take an experiment's published observations for its own",
+        "study",
+        {"--published": PATH, "--observations": PATH, "--summary": PATH},
     ),
     "judge": (
         judge,

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from largebatch.checking import ConfigError, checked, read_yaml, shortened
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
-from largebatch.question import SETTINGS, Name, Question
+from largebatch.narrowing import absent_from, mistakes_in_narrowing, narrowed
+from largebatch.question import SETTINGS, ArmName, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.spec import Arm, Count, Settings
 
@@ -29,21 +30,38 @@ class Crossed(Settings):
     variants: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
 
 
+class LeftOut(Settings):
+    """Arms that an experiment names and this scale does not train; claims about them will not be run."""
+
+    arms: Annotated[list[ArmName], Field(min_length=1)]
+    because: Annotated[str, StringConstraints(min_length=1)]
+
+
 class Numbers(Settings):
-    """The numbers one scale gives to one experiment."""
+    """The numbers one scale gives to one experiment.
+
+    deviations: claim id -> how this scale departs from the source, in place of the experiment's text.
+    """
 
     base: dict[str, Any] = {}
     arms: dict[Name, dict[str, Any]] = {}
     crossed: Crossed | None = None
+    left_out: LeftOut | None = None
+    deviations: dict[str, str] = {}
 
 
 class ScaleFile(Settings):
-    """config/<scale>.yaml"""
+    """config/<scale>.yaml
+
+    sources: the folder in which data sets lie or are downloaded to. observations: published ones are those of
+    results/published/<scale>, to be judged and drawn without any training.
+    """
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     seeds: Annotated[int, Field(ge=2)]
     threads: Count = 1
     sources: str = "data"
+    observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
@@ -188,6 +206,7 @@ class Study:
     seeds: int
     threads: int
     sources: str
+    observations: str
     measures: Measures
     experiments: tuple[Experiment, ...]
 
@@ -234,7 +253,15 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         raise ConfigError(
             f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
         )
-    return Study(scale.scale, scale.seeds, scale.threads, scale.sources, scale.measures, experiments)
+    return Study(
+        scale.scale,
+        scale.seeds,
+        scale.threads,
+        scale.sources,
+        scale.observations,
+        scale.measures,
+        experiments,
+    )
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:
@@ -252,9 +279,23 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
             f"{path}: experiment: wanted {name!r}, the file's name; got {question.experiment!r}"
         )
     groups = resolve_groups(scale, scale_path, name)
-    for mistake in mistakes(question, groups, scale.measures):
+    left_out = scale.numbers[name].left_out
+    absent = absent_from(question, left_out.arms if left_out else [])
+    question = narrow(question, absent, groups, scale.numbers[name], f"{scale_path}: numbers.{name}")
+    for mistake in mistakes(question, groups, scale.measures, absent):
         raise ConfigError(f"{path}: {mistake}")
     return Experiment(question, groups)
+
+
+def narrow(
+    question: Question, absent: set[str], groups: dict[str, Group], numbers: Numbers, where: str
+) -> Question:
+    """The question as far as this scale answers it."""
+    left_out = numbers.left_out.arms if numbers.left_out else []
+    for mistake in mistakes_in_narrowing(question, set(groups), left_out, numbers.deviations):
+        raise ConfigError(f"{where}.{mistake}")
+    because = numbers.left_out.because if numbers.left_out else ""
+    return narrowed(question, absent, because, numbers.deviations)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

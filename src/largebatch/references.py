@@ -31,8 +31,13 @@ class Use:
     read: Literal["end", "along", "value", "profile", "positions"] = "end"
 
 
-def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures") -> Iterator[str]:
-    """'key: wanted ...; got ...' for everything in a question that its scale cannot answer."""
+def mistakes(
+    question: Question, groups: "dict[str, Group]", measures: "Measures", absent: set[str] = frozenset()
+) -> Iterator[str]:
+    """'key: wanted ...; got ...' for everything in a question that its scale cannot answer.
+
+    absent: arms and paths that the scale leaves out; claims about them are not run.
+    """
     for what in ("claims", "figures", "tables"):
         names = Counter(getattr(thing, "id", None) or thing.name for thing in getattr(question, what))
         if repeated := sorted(name for name, count in names.items() if count > 1):
@@ -40,7 +45,7 @@ def mistakes(question: Question, groups: "dict[str, Group]", measures: "Measures
     for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
-    for use in uses(question):
+    for use in (use for use in uses(question) if use.arm not in absent):
         yield from mistakes_in(use, question, groups)
     yield from mistakes_in_paths(question, groups)
     yield from mistakes_in_snapshots(question, groups)

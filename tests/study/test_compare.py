@@ -94,6 +94,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
     assert found == {
         "README.md",
         "claims.csv",
+        "e/observations.parquet",
         "figures/e_f.json",
         "figures/e_f.svg",
         "provenance.json",
@@ -104,7 +105,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text())
     assert record["counts"] == {
-        "files": 5,
+        "files": 6,
         "claims": 3,
         "supported": 1,
         "contradicted": 0,

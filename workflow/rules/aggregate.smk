@@ -1,4 +1,11 @@
 # Observations of one experiment in one tidy table, and their summary.
+if STUDY.observations == "published":
+
+    ruleorder: take_published > aggregate
+
+else:
+
+    ruleorder: aggregate > take_published
 
 
 rule aggregate:
@@ -16,4 +23,21 @@ rule aggregate:
         code=code_digest("aggregate"),
     shell:
         "largebatch aggregate --ask {params.ask:q} --runs {params.runs}"
+        " --observations {output.observations} --summary {output.summary} 2> {log}"
+
+
+# `--config observations=published`: judge and draw what was measured elsewhere.
+rule take_published:
+    input:
+        f"results/published/{STUDY.scale}/{{experiment}}/observations.parquet",
+    output:
+        observations=f"{RESULTS}/{{experiment}}/observations.parquet",
+        summary=f"{RESULTS}/{{experiment}}/summary.csv",
+    log:
+        f"{LOGS}/aggregate/{{experiment}}.log",
+    priority: STUDY_FIRST
+    params:
+        code=code_digest("aggregate"),
+    shell:
+        "largebatch take --published {input}"
         " --observations {output.observations} --summary {output.summary} 2> {log}"

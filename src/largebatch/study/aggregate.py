@@ -1,5 +1,6 @@
 """From the observations of single runs to one tidy table an experiment, with its summary."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,21 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
     with files.atomic(observations) as temporary:
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
+    write_summary(table, summary)
+
+
+def take(published: Path, observations: Path, summary: Path) -> None:
+    """Write the published observations of an experiment where its own would lie, and their summary."""
+    table = pd.read_parquet(published)
+    if list(table.columns) != list(reading.COLUMNS):
+        raise ValueError(f"{published}: wanted columns {list(reading.COLUMNS)}; got {list(table.columns)}")
+    with files.atomic(observations) as temporary:
+        shutil.copyfile(published, temporary)
+    write_summary(table, summary)
+
+
+def write_summary(table: pd.DataFrame, summary: Path) -> None:
+    """The summary of observations as a table that people read."""
     with files.atomic(summary) as temporary:
         # seven digits: the file is read by people and committed; judging and drawing use the parquet
         summarise(table).to_csv(temporary, index=False, float_format="%.7g")

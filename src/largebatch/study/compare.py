@@ -14,8 +14,8 @@ from largebatch.provenance import provenance
 from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
 from largebatch.study.drawn import COST
 
-# What is published of a results folder; runs, observations, summaries and logs stay where they are.
-PUBLISHED = ("claims.csv", "figures/*", "tables/*", "report.html")
+# What is published of a results folder: all else can be made again from the observations, without training.
+PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", "report.html")
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
 NOT_PUBLISHED = ("*/claims.csv",)
 VERDICTS_PAGE = "verdicts.md"
