@@ -33,7 +33,7 @@ def train(a: argparse.Namespace) -> None:
     trained = train.train(
         arm,
         seeds,
-        dataset_for(arm, a.data, a.threads),
+        dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32"),
         a.out / "checkpoint.pt",
         progress.EpochLines(a.out.name),
     )
@@ -117,13 +117,13 @@ def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: flo
     write_observations(a.out, rows, found)
 
 
-def dataset_for(arm, path: Path, threads: int):
-    """The data set in the arm's precision on this job's device."""
+def dataset_for(arm, path: Path, threads: int, tf32: bool = False):
+    """The data set in the precision of the arm's weights on this job's device."""
     import torch
 
     from largebatch.lab import data, device
 
-    return data.load(path, getattr(torch, arm.precision), device.prepare(threads))
+    return data.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
 
 
 def peak_mib() -> float:

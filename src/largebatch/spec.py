@@ -318,6 +318,9 @@ class Adversarial(Settings):
 class Arm(Settings):
     """One complete training setting; trained once, for all its seeds, whoever asks for it.
 
+    precision: weights are float32 with all but float64. tf32: a GPU that trains rounds factors of products to
+    ten bits. bfloat16: in updates they are rounded to that, on any device. Measures take neither.
+
     snapshots_at_loss: keep each seed's weights at the two evaluations between which what it trains on first
     falls to this level, for what is read at an equal loss.
     """
@@ -350,7 +353,7 @@ class Arm(Settings):
     evaluate_every_epochs: Count = 1
     snapshots_at_epochs: list[Epoch] = []
     snapshots_at_loss: Positive | None = None
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
     def sizes_fit(self):
@@ -415,6 +418,11 @@ class Arm(Settings):
                 f"epochs = {self.epochs}, or {self.epochs} itself; got {unevaluated}"
             )
         return self
+
+    @property
+    def dtype(self) -> str:
+        """The precision of its weights, by PyTorch's name."""
+        return "float64" if self.precision == "float64" else "float32"
 
     @property
     def k(self) -> float:

@@ -96,3 +96,27 @@ def test_dropout_keeps_its_share_scales_the_rest_and_ignores_company():
     torch.testing.assert_close(alone(x[1:])[0], out[1])
     assert torch.equal(together.eval()(x), x)
     assert isinstance(together, StackedDropout)
+
+
+@pytest.mark.parametrize("name", ["linear", "convolution"])
+def test_products_in_bfloat16_are_autocasts(name):
+    """The gradients of PyTorch's own mixed precision, to what bfloat16 resolves."""
+    torch.manual_seed(0)
+    plain = nn.Linear(24, 16) if name == "linear" else nn.Conv2d(3, 8, 3, padding=1)
+    x = torch.randn(32, 24) if name == "linear" else torch.randn(4, 3, 6, 6)
+    twin = stack([plain])
+    twin.products = torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = plain(x)
+    out = twin.push(x[None])
+    assert out.dtype == torch.float32
+    g = torch.randn_like(out)
+    expected.backward(g[0].bfloat16())
+    by_input = twin.pull(g, Collected())
+    assert by_input.dtype == twin.weight.grad.dtype == torch.float32
+    near = {"rtol": 0.02, "atol": 0.05}
+    torch.testing.assert_close(out[0], expected.float(), **near)
+    found = twin.weight.grad[0].T if name == "linear" else twin.weight.grad[0]
+    torch.testing.assert_close(found, plain.weight.grad, **near)
+    exact = stack([plain])
+    assert not torch.equal(exact.push(x[None]), out)

@@ -278,6 +278,7 @@ PAIRS = [
     ({"proximal": {}}, {"proximal": {"strength": 0.1}}),
     ({"proximal": {}}, {"proximal": {"steps": 2}}),
     ({"adversarial": {"size": 0.1}}, {"adversarial": {"size": 0.2}}),
+    ({"precision": "float32"}, {"precision": "bfloat16"}),
     ({"adversarial": {"size": 0.1}}, {"adversarial": {"size": 0.1, "share": 0.2}}),
     ({"snapshots_at_epochs": [1]}, {"snapshots_at_epochs": [0, 1]}),
 ]
@@ -296,7 +297,7 @@ def test_no_setting_lies(one, other, dataset):
 
 
 def Dataset_as(dataset, arm):
-    dtype = getattr(torch, arm.precision)
+    dtype = getattr(torch, arm.dtype)
     return type(dataset)(dataset.images.to(dtype), dataset.labels, dtype)
 
 

@@ -1,13 +1,17 @@
 """The device a job runs on, and the settings of the process that its speed depends on."""
 
 import ctypes
+import os
 import platform
 
 import torch
 
 
-def prepare(threads: int) -> torch.device:
-    """Use exactly `threads` processor threads; the device to compute on."""
+def prepare(threads: int, tf32: bool = False) -> torch.device:
+    """Use exactly `threads` processor threads; the device to compute on.
+
+    tf32: whether a GPU may round the factors of products in single precision to ten bits.
+    """
     torch.set_num_threads(threads)
     # Weights of a net that has converged drift into denormal numbers, which are a hundred times slower.
     torch.set_flush_denormal(True)
@@ -15,8 +19,13 @@ def prepare(threads: int) -> torch.device:
     # The same arm on the same machine gives the same bytes, in the precision it asks for.
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def replays() -> bool:
+    """Whether updates are recorded and replayed: on a GPU, where the environment asks for it."""
+    return torch.cuda.is_available() and os.environ.get("LARGEBATCH_REPLAY") == "1"
 
 
 def keep_freed_memory() -> None:

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 import torch
 
-from largebatch.lab import mitigations, models, schedules
+from largebatch.lab import device, mitigations, models, schedules
 from largebatch.lab.data import Splits
-from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedDropout
+from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedDropout, StackedLinear
 from largebatch.lab.losses import LOSSES
 from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_norm
 from largebatch.lab.randomness import generator
+from largebatch.lab.replay import Replayed
 from largebatch.lab.stack import POPULATION_BATCH, estimate_population_statistics, keep_lanes, stack
 from largebatch.spec import Arm, Sgd
 
@@ -20,6 +21,10 @@ CACHE_BYTES = 1 << 20
 GATHER_BYTES = 32 << 20
 # Examples evaluated at a time, of all seeds together: their activations should stay in the cache.
 EVALUATED_AT_ONCE = 5120
+
+
+# What products and convolutions are rounded to in training, where it is not the precision of the weights.
+PRODUCTS = {"bfloat16": torch.bfloat16}
 
 
 def lanes_at_once(
@@ -38,7 +43,8 @@ def lanes_at_once(
 class Lanes:
     """The live state of some seeds of an arm: weights, optimiser, streams, epoch, updates."""
 
-    def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
+    def __init__(self, arm: Arm, seeds: list[int], splits: Splits, replay: bool | None = None):
+        """replay: whether updates are recorded and replayed, see replay.py; null: as the device says."""
         images = splits.dataset.images
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         sides = splits.dataset.shape[1:]
@@ -55,6 +61,8 @@ class Lanes:
                 layer.ghost = arm.ghost_batch_size
             if isinstance(layer, StackedDropout):
                 layer.generators = [generator(s, "dropout", images.device) for s in seeds]
+            if isinstance(layer, StackedLinear | StackedConv2d):
+                layer.products = PRODUCTS.get(arm.precision)
         self.weights = list(self.model.parameters())
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         options = arm.optimiser.model_dump(exclude={"name"})
@@ -67,9 +75,14 @@ class Lanes:
         self.order = [generator(s, "order") for s in seeds]
         self.augment = [generator(s, "augment") for s in seeds]
         self.start = [w.detach().clone() for w in self.weights]
-        # Nothing stands between a gradient and its weight.
+        self.replays = device.replays() if replay is None else replay
+        self.replayed: dict[tuple, Replayed] = {}
+        if self.replays and arm.optimiser.name == "lars":
+            raise ValueError("replayed updates with optimiser sgd or adam; got lars")
+        # Nothing stands between a gradient and its weight, nor has to be recorded.
         self.is_plain = arm.optimiser == Sgd(name="sgd") and not any(
             (
+                self.replays,
                 *(arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty),
                 *(arm.proximal, arm.adversarial),
             )
@@ -112,7 +125,7 @@ class Lanes:
         self.model.train()
         size, count = self.batch_size(self.epoch), self.batches_in(self.epoch)
         for number, (images, labels) in enumerate(self._batches(size, count)):
-            self._learn(images, labels, size, self.rate(self.epoch + number / count))
+            self._update_on(images, labels, size, self.rate(self.epoch + number / count))
         self.epoch += 1
         self.updates += count * self.updates_a_batch
 
@@ -142,7 +155,23 @@ class Lanes:
         shifts = mitigations.draw_shifts(self.arm.augment.pixels, count, self.augment)
         return shifts.to(self.weights[0].device)
 
-    def _learn(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
+    def _update_on(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
+        """The updates of one batch, replayed where that is wanted."""
+        if not self.replays:
+            self._learn(images, labels, size, rate)
+            return
+        shape = (*images.shape, size)
+        if shape not in self.replayed:
+            dropout = [m for m in self.model.modules() if isinstance(m, StackedDropout)]
+            streams = [stream for layer in dropout for stream in layer.generators]
+            self.replayed[shape] = Replayed(
+                lambda images, labels, rate: self._learn(images, labels, size, rate), images, labels, streams
+            )
+        self.replayed[shape](images, labels, rate)
+
+    def _learn(
+        self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float | torch.Tensor
+    ) -> None:
         """The updates of one batch, on each seed's loss summed over it / `size`.
 
         A short last batch so counts by its share.
@@ -159,7 +188,7 @@ class Lanes:
                 mitigations.add_pull(gradients, self.weights, centre, proximal.strength)
             self._update(gradients, rate)
 
-    def _update(self, gradients: list[torch.Tensor], rate: float) -> None:
+    def _update(self, gradients: list[torch.Tensor], rate: float | torch.Tensor) -> None:
         """One step of the optimiser."""
         if self.arm.clip_norm is not None:
             clip_by_norm(gradients, self.arm.clip_norm)
@@ -253,6 +282,7 @@ class Lanes:
     def keep(self, lanes: list[int]) -> None:
         """Go on with these lanes only."""
         index = torch.tensor(lanes, dtype=torch.int64, device=self.weights[0].device)
+        self.replayed = {}  # their tensors are no longer those of the model
         keep_lanes(self.model, index)
         for tensor in self.optimiser.state():
             tensor.data = tensor.data[index]
