@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
 from largebatch.checking import ConfigError, checked, read_yaml, shortened
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
-from largebatch.narrowing import absent_from, mistakes_in_narrowing, narrowed
-from largebatch.question import SETTINGS, ArmName, Name, Question
+from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.spec import Arm, Count, Settings
 
@@ -30,24 +30,12 @@ class Crossed(Settings):
     variants: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
 
 
-class LeftOut(Settings):
-    """Arms that an experiment names and this scale does not train; claims about them will not be run."""
-
-    arms: Annotated[list[ArmName], Field(min_length=1)]
-    because: Annotated[str, StringConstraints(min_length=1)]
-
-
-class Numbers(Settings):
-    """The numbers one scale gives to one experiment.
-
-    deviations: claim id -> how this scale departs from the source, in place of the experiment's text.
-    """
+class Numbers(Asking):
+    """The numbers one scale gives to one experiment, and how it asks its question."""
 
     base: dict[str, Any] = {}
     arms: dict[Name, dict[str, Any]] = {}
     crossed: Crossed | None = None
-    left_out: LeftOut | None = None
-    deviations: dict[str, str] = {}
 
 
 class ScaleFile(Settings):
@@ -266,36 +254,28 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:
     """One experiment's question with this scale's numbers, cross-checked."""
+    numbers = scale.numbers.get(name)
+    asks = numbers.question if numbers and numbers.question else name
     folder = scale_path.parent / "experiments"
-    path = folder / f"{name}.yaml"
+    path = folder / f"{asks}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {name!r}")
-    if name not in scale.numbers:
+        raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
+    if numbers is None:
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
     question = checked(Question, read_yaml(path), path)
-    if question.experiment != name:
+    if question.experiment != asks:
         raise ConfigError(
-            f"{path}: experiment: wanted {name!r}, the file's name; got {question.experiment!r}"
+            f"{path}: experiment: wanted {asks!r}, the file's name; got {question.experiment!r}"
         )
     groups = resolve_groups(scale, scale_path, name)
-    left_out = scale.numbers[name].left_out
-    absent = absent_from(question, left_out.arms if left_out else [])
-    question = narrow(question, absent, groups, scale.numbers[name], f"{scale_path}: numbers.{name}")
+    for mistake in mistakes_in_asking(question, numbers, set(groups), name):
+        raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
+    absent = absent_from(question, numbers)
+    question = asked(question, numbers, name)
     for mistake in mistakes(question, groups, scale.measures, absent):
         raise ConfigError(f"{path}: {mistake}")
     return Experiment(question, groups)
-
-
-def narrow(
-    question: Question, absent: set[str], groups: dict[str, Group], numbers: Numbers, where: str
-) -> Question:
-    """The question as far as this scale answers it."""
-    left_out = numbers.left_out.arms if numbers.left_out else []
-    for mistake in mistakes_in_narrowing(question, set(groups), left_out, numbers.deviations):
-        raise ConfigError(f"{where}.{mistake}")
-    because = numbers.left_out.because if numbers.left_out else ""
-    return narrowed(question, absent, because, numbers.deviations)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

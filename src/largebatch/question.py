@@ -95,7 +95,7 @@ class Expect(Settings):
 class ClaimBase(Settings):
     """A published statement: where it stands, what it says, what effect would bear it out."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(\.[a-z0-9_]+)?$")]
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(\.[a-z0-9_]+|_[a-z0-9_]+)*$")]
     says: str
     source: str
     metric: Metric
@@ -382,6 +382,7 @@ class Table(Settings):
     at: At | None = None
     over: Setting | None = None
     paper: dict[str, dict[Metric, str]] = {}  # row label -> metric -> as printed in the paper
+    paper_of: str = ""  # what the paper's numbers are of
 
 
 class Path(Settings):

@@ -53,6 +53,8 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
     caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
+    if table.paper_of:
+        caption += f" The paper's numbers: {table.paper_of}."
     header, body = layout(cells)
     files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))

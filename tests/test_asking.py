@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from largebatch.narrowing import absent_from, mistakes_in_narrowing, narrowed
+from largebatch.asking import Asking, asked, mistakes_in_asking
 from largebatch.question import Question
 from largebatch.references import uses
 
@@ -17,10 +17,10 @@ def question(name="keskar") -> Question:
     return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text()))
 
 
-def without(left_out, name="keskar", deviations=()):
+def without(left_out, name="keskar", **more):
     """The real question without these arms."""
-    whole = question(name)
-    return narrowed(whole, absent_from(whole, left_out), "Too long.", dict(deviations))
+    some = {"left_out": {"arms": left_out, "because": "Too long."}} if left_out else {}
+    return asked(question(name), Asking.model_validate(some | more), name)
 
 
 def by_name(things):
@@ -69,17 +69,52 @@ def test_nothing_left_out_changes_nothing():
     assert without([]) == question()
 
 
+PAPER = {
+    "of": "net C1 on CIFAR-10",
+    "values": {"K1": 2.78},
+    "tables": {"convergence": {"Adam, small batch": {"test_accuracy_percent": "80.04 ± 0.12"}}},
+}
+
+
+def test_the_numbers_of_another_net_replace_all_of_the_papers():
+    found = without([], paper=PAPER)
+    assert {claim.id: claim.paper_value for claim in found.claims if claim.paper_value} == {"K1": 2.78}
+    tables = by_name(found.tables)
+    assert tables["convergence"].paper == PAPER["tables"]["convergence"]
+    assert tables["sharpness"].paper == {} and tables["convergence"].paper_of == "net C1 on CIFAR-10"
+
+
+def test_a_question_asked_once_more_has_claims_of_its_own():
+    found = asked(question(), Asking(question="keskar", deviations={"K1": "VGG."}), "keskar_c2")
+    assert found.experiment == "keskar_c2"
+    assert [claim.id for claim in found.claims] == [f"{claim.id}_c2" for claim in question().claims]
+    assert found.claims[0].deviation == "VGG."
+    Question.model_validate(found.model_dump())  # ids of claims stay ids
+
+
 @pytest.mark.parametrize(
-    ("left_out", "deviations", "text"),
+    ("asking", "text"),
     [
         (
-            ["adam.small"],
-            {},
+            {"left_out": {"arms": ["adam.small"], "because": "."}},
             "left_out.arms: wanted arms that the scale lacks; got ['adam.small']",
         ),
-        (["sweep"], {}, "left_out.arms: wanted arms that the experiment names; got ['sweep']"),
-        ([], {"K99": "."}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
+        (
+            {"left_out": {"arms": ["sweep"], "because": "."}},
+            "left_out.arms: wanted arms that the experiment names; got ['sweep']",
+        ),
+        ({"deviations": {"K99": "."}}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
+        (
+            {"paper": {"of": "C1", "values": {"K99": 1.0}}},
+            "paper.values: wanted ids of the experiment's claims; got ['K99']",
+        ),
+        (
+            {"paper": {"of": "C1", "tables": {"sharp": {}}}},
+            "paper.tables: wanted names of the experiment's tables; got ['sharp']",
+        ),
+        ({"question": "goyal"}, "question: wanted the begin of the experiment's name, 'keskar'; got 'goyal'"),
     ],
 )
-def test_names_that_change_nothing_are_mistakes(left_out, deviations, text):
-    assert list(mistakes_in_narrowing(question(), {"adam.small"}, left_out, deviations)) == [text]
+def test_names_that_change_nothing_are_mistakes(asking, text):
+    found = mistakes_in_asking(question(), Asking.model_validate(asking), {"adam.small"}, "keskar")
+    assert list(found) == [text]
