@@ -96,3 +96,9 @@ def test_dropout_keeps_its_share_scales_the_rest_and_ignores_company():
     torch.testing.assert_close(alone(x[1:])[0], out[1])
     assert torch.equal(together.eval()(x), x)
     assert isinstance(together, StackedDropout)
+
+
+def test_dropout_of_nothing_draws_nothing(images):
+    together = stack([nn.Dropout(0.0)] * SEEDS).train()  # without streams: asked for a mask it would fail
+    assert torch.equal(together.push(images), images)
+    assert torch.equal(together.pull(images, Collected()), images)
