@@ -173,6 +173,8 @@ def plain_loop(arm, seed, dataset):
         {"model": {"name": "cnn", "channels": [3], "batch_norm": True}},
         {"model": {"name": "resmlp", "width": 8, "blocks": 2}, "optimiser": SGD},
         {"model": {"name": "resmlp", "width": 6, "zero_gamma": True}},
+        {"model": {"name": "keskar_cnn", "dropout": 0.0}, "optimiser": ADAM, "lr": 0.01},
+        {"model": {"name": "resnet", "depth": 8}, "optimiser": SGD},
         {"optimiser": LARS, "lr": 5.0},
         {"optimiser": LARS, "lr": 5.0, "weight_decay": 0.1, "model": SMALL["model"] | {"batch_norm": True}},
         {"gradient_penalty": {"strength": 0.5, "step": 1e-7}},
@@ -247,6 +249,11 @@ CHANGES = [
     {"snapshots_at_epochs": [1]},
     {"snapshots_at_loss": 2.0},
 ]
+# For nets that take long.
+BRIEF = {
+    "data": {"name": "digits", "train": 4, "test": 4},
+    **{"batch_size": 4, "epochs": 1, "precision": "float32"},
+}
 # Settings that show only beside another one.
 PAIRS = [
     ({"batch_size": 10}, {"batch_size": 10, "last_batch": "weigh"}),
@@ -273,6 +280,14 @@ PAIRS = [
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "width": 8}}),
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "blocks": 1}}),
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "zero_gamma": True}}),
+    ({"model": {"name": "keskar_cnn"}}, {"model": {"name": "keskar_cnn", "dropout": 0.0}}),
+    ({"model": {"name": "resnet", "depth": 8}}, {"model": {"name": "resnet", "depth": 14}}),
+    (
+        {"model": {"name": "resnet", "depth": 8}},
+        {"model": {"name": "resnet", "depth": 8, "zero_gamma": True}},
+    ),
+    (BRIEF | {"model": {"name": "vgg"}}, BRIEF | {"model": {"name": "vgg", "dropout": False}}),
+    (BRIEF | {"model": {"name": "resnet50"}}, BRIEF | {"model": {"name": "resnet50", "zero_gamma": True}}),
     ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "trust": 0.1}}),
     ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "momentum": 0.5}}),
     ({"proximal": {}}, {"proximal": {"strength": 0.1}}),
@@ -290,14 +305,20 @@ def test_no_setting_lies(one, other, dataset):
     for settings in (one, other):
         arm = small_arm(**settings)
         trained = train(arm, [0], Dataset_as(dataset, arm))
-        weights = {n: w.tolist() for n, w in trained.weights.items()}
+        weights = {n: w.tobytes() for n, w in trained.weights.items()}
         runs.append((trained.history, weights, sorted(trained.snapshots)))
     assert runs[0] != runs[1]
 
 
+# Models that do not take images of 4 x 4 pixels and one channel, and how many of them they take instead.
+REPEATS = {"vgg": (1, 8, 8), "resnet50": (3, 1, 1)}
+
+
 def Dataset_as(dataset, arm):
+    """In the arm's precision, with images its model takes."""
     dtype = getattr(torch, arm.precision)
-    return type(dataset)(dataset.images.to(dtype), dataset.labels, dtype)
+    images = dataset.images.to(dtype).repeat(1, *REPEATS.get(arm.model.name, (1, 1, 1)))
+    return type(dataset)(images, dataset.labels, dtype)
 
 
 def test_every_setting_is_covered_by_the_test_above():
