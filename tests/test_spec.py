@@ -97,8 +97,11 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
             {"loss": "squared_error", "stop": {"patience_epochs": 1, "floor_nats": 0.2}},
             "stop.floor_nats of 0 with loss: squared_error; got 0.2",
         ),
-        ({"augment": {}}, "pixels"),
-        ({"augment": {"pixels": 0}}, "greater than or equal to 1"),
+        ({"augment": {"pixels": 1}}, "name"),
+        ({"augment": {"name": "shifts"}}, "pixels"),
+        ({"augment": {"name": "shifts", "pixels": 0}}, "greater than or equal to 1"),
+        ({"augment": {"name": "resized_crops", "low": 0.0}}, "greater than 0"),
+        ({"augment": {"name": "resized_crops", "low": 1.1}}, "less than or equal to 1"),
         ({"sharpness_aware": {"rho": 0.0}}, "greater than 0"),
         ({"gradient_penalty": {}}, "strength"),
         (

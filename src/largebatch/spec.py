@@ -329,10 +329,30 @@ class Goal(Settings):
 class Shifts(Settings):
     """Every training image moves by up to `pixels` along height and width, drawn anew each epoch.
 
-    What it uncovers is filled with raw zeros. Evaluations see the images unmoved.
+    What it uncovers is filled with raw zeros. flip: each is also mirrored, left to right, with probability
+    1/2; with 4 pixels that is usual on CIFAR (He et al. 2016, section 4.2). Evaluations see the images as
+    they are.
     """
 
+    name: Literal["shifts"]
     pixels: Count
+    flip: bool = False
+
+
+class ResizedCrops(Settings):
+    """A box of every training image, resized to the image's own size, drawn anew each epoch.
+
+    The box's share of the image is uniform in [low, 1], its aspect ratio from 3/4 to 4/3 (Szegedy et al.
+    2015, section 6; Goyal et al. 2017 on ImageNet). flip: each is also mirrored, left to right, with
+    probability 1/2. Evaluations see the images as they are.
+    """
+
+    name: Literal["resized_crops"]
+    low: Annotated[float, Field(gt=0, le=1)] = 0.08
+    flip: bool = True
+
+
+Augment = Annotated[Shifts | ResizedCrops, Field(discriminator="name")]
 
 
 class Proximal(Settings):
@@ -385,7 +405,7 @@ class Arm(Settings):
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ghost_batch_size: Count | None = None
-    augment: Shifts | None = None
+    augment: Augment | None = None
     sharpness_aware: SharpnessAware | None = None
     gradient_penalty: GradientPenalty | None = None
     proximal: Proximal | None = None

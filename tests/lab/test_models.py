@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from largebatch import spec
-from largebatch.lab import datasets, models, optimise, schedules
+from largebatch.lab import augment, datasets, models, optimise, schedules
 from largebatch.lab.stack import Residual, Subsample
 from tests.conftest import small_arm
 
@@ -23,6 +23,7 @@ def test_settings_and_registries_name_the_same():
     assert choices(spec.Model).keys() == models.MODELS.keys()
     assert choices(spec.Optimiser).keys() == optimise.OPTIMISERS.keys()
     assert choices(spec.Schedule).keys() == schedules.SCHEDULES.keys()
+    assert choices(spec.Augment).keys() == augment.AUGMENTATIONS.keys()
     assert spec.IMAGES.keys() == datasets.DATA.keys()
 
 
