@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "largebatch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PLAIN = {
-    *("models", "schedules", "layers", "stack", "optimise", "mitigations", "losses"),
+    *("models", "schedules", "layers", "stack", "optimise", "augment", "mitigations", "losses"),
     *("landscape", "lanczos", "trace", "curvature", "sharpness", "surface", "paths", "noise", "rescaling"),
     *("gradient_norms", "convex", "equivalence"),
     "reference",

@@ -283,7 +283,7 @@ MISTAKES = {
         SMOKE,
         {"base/model": {"name": "transformer"}},
         "base.model.name",
-        "one of 'mlp', 'cnn', 'resmlp'",
+        "one of 'mlp', 'cnn', 'resmlp', 'keskar_cnn', 'vgg', 'resnet', 'resnet50'",
         "'transformer'",
     ),
     "a model without a name": (SMOKE, {"base/model": {"hidden": [8]}}, "base.model.name", "a value", "none"),

@@ -46,6 +46,7 @@ def test_width_is_that_of_the_widest_hidden_layer():
     assert small_arm(model={"name": "resmlp", "width": 9}).width == 9
     assert math.isnan(small_arm(model={"name": "mlp", "hidden": []}).width)
     assert math.isnan(small_arm(model={"name": "cnn", "channels": [4]}).width)
+    assert small_arm(model={"name": "keskar_cnn"}).width == 384
     assert small_arm().train_images == 48
 
 
@@ -78,6 +79,8 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
         ({"epochs": 0}, "greater than or equal to 1"),
         ({"colour": "red"}, "Extra inputs"),
         ({"model": {"name": "transformer"}}, "transformer"),
+        ({"model": {"name": "resnet", "depth": 21}}, r"depth of 6n \+ 2, n at least 1; got 21"),
+        ({"model": {"name": "resnet", "depth": 2}}, r"depth of 6n \+ 2, n at least 1; got 2"),
         ({"schedule": {"name": "step"}}, "at"),
         ({"lr_rule": "linear"}, "base_batch_size with lr_rule: linear; got none"),
         ({"micro_batch_size": 3}, "micro_batch_size that divides batch_size = 8; got 3"),
@@ -94,8 +97,11 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
             {"loss": "squared_error", "stop": {"patience_epochs": 1, "floor_nats": 0.2}},
             "stop.floor_nats of 0 with loss: squared_error; got 0.2",
         ),
-        ({"augment": {}}, "pixels"),
-        ({"augment": {"pixels": 0}}, "greater than or equal to 1"),
+        ({"augment": {"pixels": 1}}, "name"),
+        ({"augment": {"name": "shifts"}}, "pixels"),
+        ({"augment": {"name": "shifts", "pixels": 0}}, "greater than or equal to 1"),
+        ({"augment": {"name": "resized_crops", "low": 0.0}}, "greater than 0"),
+        ({"augment": {"name": "resized_crops", "low": 1.1}}, "less than or equal to 1"),
         ({"sharpness_aware": {"rho": 0.0}}, "greater than 0"),
         ({"gradient_penalty": {}}, "strength"),
         (

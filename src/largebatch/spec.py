@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -97,7 +97,50 @@ class ResMlp(Settings):
     zero_gamma: bool = False
 
 
-Model = Annotated[Mlp | Cnn | ResMlp, Field(discriminator="name")]
+class KeskarCnn(Settings):
+    """Keskar's C1 and C3: two 5x5 convolutions of 64 channels, then dense layers, all with BatchNorm."""
+
+    name: Literal["keskar_cnn"]
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    hidden: ClassVar[tuple[int, ...]] = (384, 192)
+
+
+class Vgg(Settings):
+    """Keskar's C2 and C4: thirteen 3x3 convolutions and a dense layer with BatchNorm (Zagoruyko 2015).
+
+    dropout: .3 or .4 between convolutions and .5 around the dense layer; or none.
+    """
+
+    name: Literal["vgg"]
+    dropout: bool = True
+    hidden: ClassVar[tuple[int, ...]] = (512,)
+
+
+class ResNet(Settings):
+    """The residual net for CIFAR of He et al. 2016, section 4.2; zero_gamma as in ResMlp."""
+
+    name: Literal["resnet"]
+    depth: int = 20
+    zero_gamma: bool = False
+
+    @model_validator(mode="after")
+    def depth_has_three_equal_groups(self):
+        if self.depth < 8 or self.depth % 6 != 2:
+            raise ValueError(f"depth of 6n + 2, n at least 1; got {self.depth}")
+        return self
+
+
+class ResNet50(Settings):
+    """The residual net for ImageNet of Goyal et al. 2017; zero_gamma as in ResMlp."""
+
+    name: Literal["resnet50"]
+    zero_gamma: bool = False
+
+
+Model = Annotated[
+    Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50,
+    Field(discriminator="name"),
+]
 
 
 class Sgd(Settings):
@@ -286,10 +329,30 @@ class Goal(Settings):
 class Shifts(Settings):
     """Every training image moves by up to `pixels` along height and width, drawn anew each epoch.
 
-    What it uncovers is filled with raw zeros. Evaluations see the images unmoved.
+    What it uncovers is filled with raw zeros. flip: each is also mirrored, left to right, with probability
+    1/2; with 4 pixels that is usual on CIFAR (He et al. 2016, section 4.2). Evaluations see the images as
+    they are.
     """
 
+    name: Literal["shifts"]
     pixels: Count
+    flip: bool = False
+
+
+class ResizedCrops(Settings):
+    """A box of every training image, resized to the image's own size, drawn anew each epoch.
+
+    The box's share of the image is uniform in [low, 1], its aspect ratio from 3/4 to 4/3 (Szegedy et al.
+    2015, section 6; Goyal et al. 2017 on ImageNet). flip: each is also mirrored, left to right, with
+    probability 1/2. Evaluations see the images as they are.
+    """
+
+    name: Literal["resized_crops"]
+    low: Annotated[float, Field(gt=0, le=1)] = 0.08
+    flip: bool = True
+
+
+Augment = Annotated[Shifts | ResizedCrops, Field(discriminator="name")]
 
 
 class Proximal(Settings):
@@ -345,7 +408,7 @@ class Arm(Settings):
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ghost_batch_size: Count | None = None
-    augment: Shifts | None = None
+    augment: Augment | None = None
     sharpness_aware: SharpnessAware | None = None
     gradient_penalty: GradientPenalty | None = None
     proximal: Proximal | None = None
@@ -446,7 +509,7 @@ class Arm(Settings):
 
     @property
     def width(self) -> float:
-        """Width of its widest hidden layer; NaN of a net without any."""
+        """Width of its widest hidden dense layer; NaN of a net without any."""
         of_blocks = [self.model.width] if self.model.name == "resmlp" else []
         return max([*getattr(self.model, "hidden", []), *of_blocks], default=math.nan)
 

@@ -16,6 +16,15 @@ def residual(_shape, classes):
     return nn.Sequential(nn.Flatten(), Residual(body), nn.ReLU(), nn.Linear(16, classes))
 
 
+def basic_blocks(_shape, classes):
+    """A narrow ResNet for CIFAR: both kinds of shortcuts."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2), nn.ReLU()),
+        *(models.basic_block(2, 2), nn.ReLU(), models.basic_block(2, 3), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, classes)),
+    )
+
+
 NETS = {
     "relu": lambda seed: models.build(seed, "mlp", SHAPE, CLASSES, hidden=[6, 5]),
     "dropout": lambda seed: models.build(seed, "mlp", SHAPE, CLASSES, hidden=[6], dropout=0.5),
@@ -24,6 +33,7 @@ NETS = {
     "cnn_batch_norm": lambda seed: models.build(seed, "cnn", SHAPE, CLASSES, channels=[3], batch_norm=True),
     "residual": lambda seed: residual(SHAPE, CLASSES),
     "resmlp": lambda seed: models.build(seed, "resmlp", SHAPE, CLASSES, width=5, blocks=2),
+    "basic_blocks": lambda seed: basic_blocks(SHAPE, CLASSES),
     "tanh": lambda seed: models.build(seed, "mlp", SHAPE, CLASSES, hidden=[6], activation="tanh"),
 }
 # Nets whose Hessian has the diagonal of the Gauss-Newton matrix.

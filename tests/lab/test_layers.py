@@ -120,3 +120,9 @@ def test_products_in_bfloat16_are_autocasts(name):
     torch.testing.assert_close(found, plain.weight.grad, **near)
     exact = stack([plain])
     assert not torch.equal(exact.push(x[None]), out)
+
+
+def test_dropout_of_nothing_draws_nothing(images):
+    together = stack([nn.Dropout(0.0)] * SEEDS).train()  # without streams: asked for a mask it would fail
+    assert torch.equal(together.push(images), images)
+    assert torch.equal(together.pull(images, Collected()), images)

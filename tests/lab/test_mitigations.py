@@ -1,60 +1,13 @@
-"""What is done to a batch, against loops over single images and seeds; whole runs are in test_train.py."""
+"""What is done to a batch, against loops over single seeds; whole runs are in test_train.py."""
 
 import pytest
 import torch
 
 from largebatch.lab import mitigations
-from largebatch.lab.randomness import generator
-
-SHAPES = [(2, 5, 1, 4, 4), (1, 3, 2, 3, 5)]  # (s, b, c, h, w)
 
 
 def random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def padded_and_cropped(image, shift, border):
-    """One image (c, h, w) in a wide frame of border (c, 1, 1), seen through a moved window."""
-    _, height, width = image.shape
-    frame = border.expand(-1, 3 * height, 3 * width).clone()
-    frame[:, height : 2 * height, width : 2 * width] = image
-    top, left = height - shift[0], width - shift[1]
-    return frame[:, top : top + height, left : left + width]
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_shifted_images_are_those_of_a_loop(shape):
-    images, border = random(*shape), random(shape[0], 1, shape[2], 1, 1, seed=1)
-    streams = [generator(seed, "augment") for seed in range(shape[0])]
-    shifts = mitigations.draw_shifts(2, shape[1], streams)
-    moved = mitigations.shifted(images, shifts, border)
-    for lane in range(shape[0]):
-        for number in range(shape[1]):
-            by = shifts[lane, number].tolist()
-            expected = padded_and_cropped(images[lane, number], by, border[lane, 0])
-            assert torch.equal(moved[lane, number], expected)
-    assert len(shifts.flatten(0, 1).unique(dim=0)) > 1
-
-
-def test_a_shift_of_nothing_leaves_the_image():
-    images = random(*SHAPES[0])
-    assert torch.equal(
-        mitigations.shifted(images, torch.zeros(2, 5, 2, dtype=torch.int64), images[:, :1, :, :1, :1]), images
-    )
-
-
-def test_shifts_are_uniform_and_of_each_seeds_own_stream():
-    seeds = (0, 1)
-    shifts = mitigations.draw_shifts(2, 50_000, [generator(s, "augment") for s in seeds])
-    for lane, seed in enumerate(seeds):
-        values, counts = shifts[lane].unique(return_counts=True)
-        assert values.tolist() == [-2, -1, 0, 1, 2]
-        torch.testing.assert_close(counts / 1e5, torch.full((5,), 0.2), atol=0.01, rtol=0)
-        (alone,) = mitigations.draw_shifts(2, 50_000, [generator(seed, "augment")])
-        assert torch.equal(alone, shifts[lane])
-    assert not torch.equal(shifts[0], shifts[1])
-    both = (shifts[0].double() - shifts[0].double().mean(0)).T
-    assert abs(torch.corrcoef(both)[0, 1].item()) < 0.02  # height and width move apart
 
 
 def test_ascent_has_length_rho_along_each_seeds_own_gradient():

@@ -31,8 +31,15 @@ class Gate(nn.Module):
         return x * torch.sigmoid(self.inner(x)) * self.scale
 
 
-def conv_block():
-    return nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+def conv_block(width=4):
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+
+
+def contained_bottlenecks():
+    """ResNet-50's stem and head, with few and narrow blocks."""
+    from torchvision.models.resnet import Bottleneck, ResNet  # late, for it takes seconds
+
+    return models.contained(ResNet(Bottleneck, [1, 2, 1, 1], num_classes=3, width_per_group=4))
 
 
 NETS = {
@@ -54,6 +61,14 @@ NETS = {
     "unknown layer": lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 6), Gate(6), nn.Linear(6, 3)),
     "unknown net": lambda: Gate(4),
     "relu on its own": lambda: nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(16, 3), nn.ReLU()),
+    "c1": lambda: models.keskar_cnn((1, 4, 4), 3, dropout=0.0),
+    "resnet": lambda: models.resnet((1, 4, 4), 3, depth=14),
+    "residual first": lambda: nn.Sequential(
+        Residual(conv_block(1)),
+        Residual(nn.ReLU()),
+        Residual(nn.Sequential(nn.ReLU(), nn.Tanh())),
+        nn.Flatten(),
+    ),
     "smooth": lambda: nn.Sequential(
         nn.Flatten(), nn.Linear(16, 4), nn.GELU(), nn.Linear(4, 3), nn.Softplus()
     ),
@@ -78,6 +93,10 @@ def images():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
+    require_equal_to_plain(plain, images, training)
+
+
+def require_equal_to_plain(plain, images, training):
     together = stack(plain).train(training)
     out = together(images)
     gradients = torch.autograd.grad(out.square().sum(), list(together.parameters()))
@@ -95,6 +114,10 @@ def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
 @pytest.mark.parametrize(("training", "ghost"), [(True, None), (True, 5), (True, 4), (False, 5)])
 def test_push_and_pull_equal_autograd(plain, images, training, ghost):
     """4 leaves a short last ghost batch of the 10 images."""
+    require_equal_to_autograd(plain, images, training, ghost)
+
+
+def require_equal_to_autograd(plain, images, training, ghost):
     together = stack(plain)
     estimate_population_statistics(together, [images + 1.0])
     together.train(training)
@@ -118,6 +141,22 @@ def test_push_and_pull_equal_autograd(plain, images, training, ghost):
         for weight, old, gradient in zip(weights, before, expected, strict=True):
             torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
     torch.testing.assert_close(images, x.detach(), msg="the images were overwritten")
+
+
+# Nets too large to be tried in every way, and the images that each takes.
+LARGE = {
+    "vgg": (lambda: models.vgg((3, 32, 32), 3, dropout=False), (1, 4, 3, 32, 32)),
+    "bottlenecks": (contained_bottlenecks, (2, 4, 3, 32, 32)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_nets_equal_the_plain_modules_and_autograd(name):
+    build, shape = LARGE[name]
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plain = [seeded(build, seed) for seed in range(len(images))]
+    require_equal_to_plain(plain, images, training=True)
+    require_equal_to_autograd(plain, images, training=True, ghost=None)
 
 
 def test_plain_names_and_shapes_are_those_of_the_module(plain):

@@ -22,10 +22,11 @@ from tests.conftest import SMALL, small_arm
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": True}
 ADAM = {"name": "adam"}
 LARS = {"name": "lars", "trust": 0.01}
+CROPS = {"name": "resized_crops"}
 # Every setting that changes what is done with a batch, together.
 EVERYTHING = {
     "loss": "squared_error",
-    "augment": {"pixels": 1},
+    "augment": {"name": "shifts", "pixels": 1},
     "sharpness_aware": {"rho": 0.2},
     "proximal": {"strength": 0.3},
     "adversarial": {"size": 0.1, "share": 0.4},
@@ -173,6 +174,8 @@ def plain_loop(arm, seed, dataset):
         {"model": {"name": "cnn", "channels": [3], "batch_norm": True}},
         {"model": {"name": "resmlp", "width": 8, "blocks": 2}, "optimiser": SGD},
         {"model": {"name": "resmlp", "width": 6, "zero_gamma": True}},
+        {"model": {"name": "keskar_cnn", "dropout": 0.0}, "optimiser": ADAM, "lr": 0.01},
+        {"model": {"name": "resnet", "depth": 8}, "optimiser": SGD},
         {"optimiser": LARS, "lr": 5.0},
         {"optimiser": LARS, "lr": 5.0, "weight_decay": 0.1, "model": SMALL["model"] | {"batch_norm": True}},
         {"gradient_penalty": {"strength": 0.5, "step": 1e-7}},
@@ -180,8 +183,13 @@ def plain_loop(arm, seed, dataset):
         {"gradient_penalty": {"strength": 0.3, "step": 1e-7}, "batch_size": 10, "last_batch": "weigh"},
         {"loss": "squared_error"},
         {"loss": "squared_error", "optimiser": ADAM, "lr": 0.01},
-        {"augment": {"pixels": 2}},
-        {"augment": {"pixels": 1}, "batch_size": 10, "last_batch": "weigh", "optimiser": SGD},
+        {"augment": {"name": "shifts", "pixels": 2}},
+        {
+            "augment": {"name": "shifts", "pixels": 1},
+            "batch_size": 10,
+            "last_batch": "weigh",
+            "optimiser": SGD,
+        },
         {"sharpness_aware": {"rho": 0.3}},
         {"sharpness_aware": {"rho": 0.3}, "optimiser": SGD, "weight_decay": 1e-2, "clip_norm": 0.5},
         {"sharpness_aware": {"rho": 0.3}, "model": {"name": "cnn", "channels": [3], "batch_norm": True}},
@@ -236,7 +244,8 @@ CHANGES = [
     {"evaluate_every_epochs": 2},
     {"precision": "float32"},
     {"loss": "squared_error"},
-    {"augment": {"pixels": 1}},
+    {"augment": {"name": "shifts", "pixels": 1}},
+    {"augment": CROPS},
     {"sharpness_aware": {}},
     {"gradient_penalty": {"strength": 0.5}},
     {"goal": {"error_percent": 99.0}},
@@ -247,6 +256,11 @@ CHANGES = [
     {"snapshots_at_epochs": [1]},
     {"snapshots_at_loss": 2.0},
 ]
+# For nets that take long.
+BRIEF = {
+    "data": {"name": "digits", "train": 4, "test": 4},
+    **{"batch_size": 4, "epochs": 1, "precision": "float32"},
+}
 # Settings that show only beside another one.
 PAIRS = [
     ({"batch_size": 10}, {"batch_size": 10, "last_batch": "weigh"}),
@@ -265,7 +279,13 @@ PAIRS = [
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"beta1": 0.5}}),
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"beta2": 0.5}}),
     ({"optimiser": ADAM}, {"optimiser": ADAM | {"epsilon": 0.1}}),
-    ({"augment": {"pixels": 1}}, {"augment": {"pixels": 2}}),
+    ({"augment": {"name": "shifts", "pixels": 1}}, {"augment": {"name": "shifts", "pixels": 2}}),
+    (
+        {"augment": {"name": "shifts", "pixels": 1}},
+        {"augment": {"name": "shifts", "pixels": 1, "flip": True}},
+    ),
+    ({"augment": CROPS}, {"augment": CROPS | {"low": 0.5}}),
+    ({"augment": CROPS}, {"augment": CROPS | {"flip": False}}),
     ({"sharpness_aware": {}}, {"sharpness_aware": {"rho": 0.1}}),
     ({"gradient_penalty": {"strength": 0.5}}, {"gradient_penalty": {"strength": 0.1}}),
     ({"gradient_penalty": {"strength": 0.5}}, {"gradient_penalty": {"strength": 0.5, "step": 0.1}}),
@@ -273,6 +293,14 @@ PAIRS = [
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "width": 8}}),
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "blocks": 1}}),
     ({"model": {"name": "resmlp"}}, {"model": {"name": "resmlp", "zero_gamma": True}}),
+    ({"model": {"name": "keskar_cnn"}}, {"model": {"name": "keskar_cnn", "dropout": 0.0}}),
+    ({"model": {"name": "resnet", "depth": 8}}, {"model": {"name": "resnet", "depth": 14}}),
+    (
+        {"model": {"name": "resnet", "depth": 8}},
+        {"model": {"name": "resnet", "depth": 8, "zero_gamma": True}},
+    ),
+    (BRIEF | {"model": {"name": "vgg"}}, BRIEF | {"model": {"name": "vgg", "dropout": False}}),
+    (BRIEF | {"model": {"name": "resnet50"}}, BRIEF | {"model": {"name": "resnet50", "zero_gamma": True}}),
     ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "trust": 0.1}}),
     ({"optimiser": {"name": "lars"}}, {"optimiser": {"name": "lars", "momentum": 0.5}}),
     ({"proximal": {}}, {"proximal": {"strength": 0.1}}),
@@ -291,14 +319,20 @@ def test_no_setting_lies(one, other, dataset):
     for settings in (one, other):
         arm = small_arm(**settings)
         trained = train(arm, [0], Dataset_as(dataset, arm))
-        weights = {n: w.tolist() for n, w in trained.weights.items()}
+        weights = {n: w.tobytes() for n, w in trained.weights.items()}
         runs.append((trained.history, weights, sorted(trained.snapshots)))
     assert runs[0] != runs[1]
 
 
+# Models that do not take images of 4 x 4 pixels and one channel, and how many of them they take instead.
+REPEATS = {"vgg": (1, 8, 8), "resnet50": (3, 1, 1)}
+
+
 def Dataset_as(dataset, arm):
+    """In the arm's precision, with images its model takes."""
     dtype = getattr(torch, arm.dtype)
-    return type(dataset)(dataset.images.to(dtype), dataset.labels, dtype)
+    images = dataset.images.to(dtype).repeat(1, *REPEATS.get(arm.model.name, (1, 1, 1)))
+    return type(dataset)(images, dataset.labels, dtype)
 
 
 def test_every_setting_is_covered_by_the_test_above():
@@ -314,6 +348,8 @@ def test_every_setting_is_covered_by_the_test_above():
         {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}},
         {"optimiser": ADAM},
         EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.5}},
+        {"augment": {"name": "shifts", "pixels": 1, "flip": True}},
+        {"augment": CROPS},
     ],
     ids=str,
 )
@@ -406,7 +442,7 @@ class Killed(Exception):
         {"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
         {
             **{"stop": {"patience_epochs": 6, "floor_nats": 0.1}, "lr": 0.3, "epochs": 12},
-            **{"augment": {"pixels": 1}, "snapshots_at_epochs": [0, 1, 3, 12], "snapshots_at_loss": 0.5},
+            **{"augment": CROPS, "snapshots_at_epochs": [0, 1, 3, 12], "snapshots_at_loss": 0.5},
         },
         EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.3}, "snapshots_at_epochs": [1, 2, 8]},
         {"optimiser": LARS, "goal": {"error_percent": 5.0}, "lr": 0.3},
@@ -565,11 +601,12 @@ def test_too_few_images_are_told(dataset):
 
 def test_shifts_of_a_whole_image_are_told(dataset):
     with pytest.raises(ValueError, match=r"augment\.pixels below both sides of images \(4, 4\); got 4"):
-        train(small_arm(augment={"pixels": 4}), [0], dataset)
+        train(small_arm(augment={"name": "shifts", "pixels": 4}), [0], dataset)
 
 
-def test_shifts_do_not_depend_on_how_many_images_are_gathered(dataset, monkeypatch):
-    arm = small_arm(augment={"pixels": 1})
+@pytest.mark.parametrize("augment", [{"name": "shifts", "pixels": 1, "flip": True}, CROPS], ids=str)
+def test_augmentation_does_not_depend_on_how_many_images_are_gathered(augment, dataset, monkeypatch):
+    arm = small_arm(augment=augment)
     expected = train(arm, [0, 1], dataset)
     monkeypatch.setattr(engine, "GATHER_BYTES", 1)
     one_at_a_time = train(arm, [0, 1], dataset)

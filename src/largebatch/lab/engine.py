@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from largebatch.lab import device, mitigations, models, schedules
+from largebatch.lab.augment import AUGMENTATIONS
 from largebatch.lab.data import Splits
 from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedDropout, StackedLinear
 from largebatch.lab.losses import LOSSES
@@ -48,7 +49,7 @@ class Lanes:
         images = splits.dataset.images
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         sides = splits.dataset.shape[1:]
-        if arm.augment and arm.augment.pixels >= min(sides):
+        if arm.augment and arm.augment.name == "shifts" and arm.augment.pixels >= min(sides):
             raise ValueError(f"augment.pixels below both sides of images {sides}; got {arm.augment.pixels}")
         options = arm.model.model_dump(exclude={"name"})
         plain = [
@@ -74,6 +75,7 @@ class Lanes:
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
         self.order = [generator(s, "order") for s in seeds]
         self.augment = [generator(s, "augment") for s in seeds]
+        self.augmentation = AUGMENTATIONS[arm.augment.name] if arm.augment else None
         self.start = [w.detach().clone() for w in self.weights]
         self.replays = device.replays() if replay is None else replay
         self.replayed: dict[tuple, Replayed] = {}
@@ -136,24 +138,25 @@ class Lanes:
         order = shuffled.to(train.device)[:, : size * count]
         bytes_each = len(self.seeds) * size * self.splits.dataset.bytes_each
         at_once = max(1, GATHER_BYTES // bytes_each) * size
-        shifts = self._shifts(order.shape[1])
+        drawn = self._drawn(order.shape[1])
         for first in range(0, order.shape[1], at_once):
             block = slice(first, first + at_once)
             images, labels = self.splits.shuffled(order[:, block])
-            if shifts is not None:
+            if drawn is not None:
                 # splits.shift: what a raw pixel of 0 is once standardised.
-                images = mitigations.shifted(images, shifts[:, block], self.splits.shift)
+                images = self.augmentation.apply(images, drawn[:, block], self.splits.shift)
             yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
 
-    def _shifts(self, count: int) -> torch.Tensor | None:
-        """Of the images of an epoch, if the arm shifts them; (s, count, 2).
+    def _drawn(self, count: int) -> torch.Tensor | None:
+        """What augmentation draws for the images of an epoch, if the arm has one; (s, count, n).
 
-        Drawn all at once, so that they do not depend on how many images are gathered at a time.
+        Drawn all at once, so that it does not depend on how many images are gathered at a time.
         """
-        if self.arm.augment is None:
+        if self.augmentation is None:
             return None
-        shifts = mitigations.draw_shifts(self.arm.augment.pixels, count, self.augment)
-        return shifts.to(self.weights[0].device)
+        options = self.arm.augment.model_dump(exclude={"name"})
+        sides = self.splits.dataset.shape[1:]
+        return self.augmentation.draw(sides, count, self.augment, **options).to(self.weights[0].device)
 
     def _update_on(self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float) -> None:
         """The updates of one batch, replayed where that is wanted."""

@@ -255,7 +255,7 @@ class StackedDropout(Stacked):
         return x * self._mask(x) if self.training and self.p else x
 
     def push(self, x):
-        self.mask = self._mask(x) if self.training else None
+        self.mask = self._mask(x) if self.training and self.p else None
         return x if self.mask is None else x * self.mask
 
     def pull(self, g, sink, to_input=True):

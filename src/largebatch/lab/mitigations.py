@@ -15,33 +15,6 @@ from largebatch.lab.optimise import Tensors, norm_by_seed, scale_by_seed
 LEAST_NORM = 1e-12
 
 
-def draw_shifts(pixels: int, count: int, streams: list[torch.Generator]) -> torch.Tensor:
-    """Uniform whole shifts in [-pixels, pixels] along height and width, from each seed's own stream.
-
-    (s, count, 2), drawn on the processor.
-    """
-    return torch.stack([torch.randint(-pixels, pixels + 1, (count, 2), generator=g) for g in streams])
-
-
-def shifted(images: torch.Tensor, shifts: torch.Tensor, border: torch.Tensor) -> torch.Tensor:
-    """Each image moved down and right by its shift, the uncovered pixels filled with `border`.
-
-    images: (s, b, c, h, w); shifts: (s, b, 2); border: (s, 1, c, 1, 1).
-    """
-    rows, row_inside = _sources(shifts[..., :1], images.shape[3])  # (s, b, h)
-    columns, column_inside = _sources(shifts[..., 1:], images.shape[4])  # (s, b, w)
-    moved = images.gather(3, rows[:, :, None, :, None].expand_as(images))
-    moved = moved.gather(4, columns[:, :, None, None, :].expand_as(images))
-    inside = row_inside[..., :, None] & column_inside[..., None, :]  # (s, b, h, w)
-    return torch.where(inside[:, :, None], moved, border)
-
-
-def _sources(shifts: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each place of a line comes from, and whether that lies inside; (s, b, 1) -> (s, b, length)."""
-    sources = torch.arange(length, device=shifts.device) - shifts
-    return sources.clamp(0, length - 1), (sources >= 0) & (sources < length)
-
-
 def ascent(gradients: Tensors, rho: float) -> Tensors:
     """rho g/‖g‖, SAM's way up from the weights (Foret et al. 2021, eq. 2 with p = 2); (s, ...) each."""
     way = [g.clone() for g in gradients]

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from largebatch.lab.layers import (
@@ -36,6 +37,20 @@ class Residual(nn.Module):
 
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
+
+
+class Subsample(nn.Module):
+    """Every second pixel, and channels of zeros up to `channels`: a shortcut without weights.
+
+    Option A of He et al. 2016, section 3.3.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x):  # (b, c, h, w) -> (b, channels, ceil(h / 2), ceil(w / 2))
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.channels - x.shape[1]))
 
 
 class StackedContainer(Stacked):
@@ -99,7 +114,8 @@ class StackedResidual(StackedContainer):
         return self.body.push(x) + self.shortcut.push(x)
 
     def pull(self, g, sink, to_input=True):
-        return self.body.pull(g, sink) + self.shortcut.pull(g, sink)
+        by_body, by_shortcut = (part.pull(g, sink, to_input) for part in (self.body, self.shortcut))
+        return by_body + by_shortcut if to_input else None
 
 
 class StackedByVmap(Stacked):
@@ -139,7 +155,7 @@ class StackedByVmap(Stacked):
 
 
 # Layers whose outputs, and whose gradients by their input, are tensors of their own that nobody else reads.
-FRESH = (StackedLinear, StackedConv2d, StackedBatchNorm, StackedMaxPool2d)
+FRESH = (StackedLinear, StackedConv2d, StackedBatchNorm, StackedMaxPool2d, StackedResidual)
 
 TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.Linear: StackedLinear,
@@ -158,6 +174,7 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.AdaptiveAvgPool2d: StackedPerImage,
     nn.Sequential: StackedSequential,
     Residual: StackedResidual,
+    Subsample: StackedPerImage,
 }
 
 
