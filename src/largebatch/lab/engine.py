@@ -33,12 +33,13 @@ def lanes_at_once(
 ) -> int:
     """How many seeds to train together: what fits the cache of a processor; on a GPU, all.
 
-    widest: values the widest layer puts out for one example. Convolutions on a processor gain nothing
-    from company. The answer depends on settings alone, never on timing: runs stay bit-identical.
+    widest: values the widest layer puts out for one example. Convolutions gain nothing from company on a
+    processor, and on a GPU one seed's fill it. The answer depends on settings alone, never on timing: runs stay
+    bit-identical.
     """
-    if device.type != "cpu":
-        return 1 << 30
-    return 1 if convolutional else max(1, CACHE_BYTES // (batch_size * widest * bytes_each))
+    if convolutional:
+        return 1
+    return max(1, CACHE_BYTES // (batch_size * widest * bytes_each)) if device.type == "cpu" else 1 << 30
 
 
 class Lanes:

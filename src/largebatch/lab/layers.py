@@ -117,7 +117,7 @@ class StackedConv2d(StackedProduct):
 
     def _convolved(self, x, weight, bias):
         bias, groups = None if bias is None else bias.flatten(), self.groups * x.shape[0]
-        out = F.conv2d(beside(x), weight.flatten(0, 1), bias, groups=groups, **self.options)
+        out = F.conv2d(laid_out(x), weight.flatten(0, 1), bias, groups=groups, **self.options)
         return above(out, x.shape[0])
 
     def push(self, x):
@@ -128,8 +128,8 @@ class StackedConv2d(StackedProduct):
     def pull(self, g, sink, to_input=True):
         seeds = g.shape[0]
         by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            beside(self.factor(g)),
-            beside(self.seen),
+            laid_out(self.factor(g)),
+            laid_out(self.seen),
             self.factor(self.weight).flatten(0, 1),
             None if self.bias is None else [self.bias.numel()],
             **self.options,
@@ -142,6 +142,12 @@ class StackedConv2d(StackedProduct):
         if self.bias is not None:
             sink.take(self.bias, by_bias.view_as(self.bias).to(g.dtype))
         return above(by_input, seeds).to(g.dtype) if to_input else None
+
+
+def laid_out(x):
+    """`beside`, the channels of an image side by side where it is one seed's: faster for few channels."""
+    layout = torch.channels_last if x.shape[0] == 1 else torch.contiguous_format
+    return beside(x).contiguous(memory_format=layout)
 
 
 def beside(x):
@@ -185,6 +191,13 @@ class StackedBatchNorm(Stacked):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def push(self, x):
+        if self._by_kernel(x):
+            self.seen = beside(x)
+            affine = self.weight.flatten(), self.bias.flatten()
+            out, *self.seen_moments = torch.native_batch_norm(
+                self.seen, *affine, None, None, training=True, momentum=0.0, eps=self.eps
+            )
+            return above(out, x.shape[0])
         if not self._by_formula(x):
             return super().push(x)
         x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
@@ -196,6 +209,13 @@ class StackedBatchNorm(Stacked):
         return torch.addcmul(bias, self.normal, weight).flatten(1, 2)
 
     def pull(self, g, sink, to_input=True):
+        if self._by_kernel(g):
+            back = torch.ops.aten.native_batch_norm_backward
+            given = beside(g), self.seen, self.weight.flatten(), None, None, *self.seen_moments
+            by_input, *by_affine = back(*given, True, self.eps, [to_input, True, True])
+            for parameter, gradient in zip((self.weight, self.bias), by_affine, strict=True):
+                sink.take(parameter, gradient.view_as(parameter))
+            return above(by_input, g.shape[0]) if to_input else None
         if not self._by_formula(g):
             return super().pull(g, sink, to_input)
         g = g.unflatten(1, (-1, self.ghost or g.shape[1]))
@@ -210,6 +230,10 @@ class StackedBatchNorm(Stacked):
         for parameter, gradient in ((self.bias, by_bias), (self.weight, by_weight)):
             sink.take(parameter, gradient.sum(1).view_as(parameter))
         return by_input
+
+    def _by_kernel(self, x) -> bool:
+        """Whether PyTorch's own kernel, several times as fast, sees the seeds as channels without a copy."""
+        return self.training and not self.ghost and (x.shape[0] == 1 or x.ndim > 3)
 
     def _by_formula(self, x) -> bool:
         """Whether push and pull are said here: by statistics of batches, none of them a short ghost batch."""
