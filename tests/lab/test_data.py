@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from largebatch.files import write_arrays
 from largebatch.lab import data
 from largebatch.lab.data import Dataset, Splits
 
@@ -80,3 +82,9 @@ def test_images_are_standardised_by_the_training_part_only(dataset):
     test, _ = splits.examples(splits.rows["test"])
     expected = (dataset.images[splits.rows["test"][0]] - raw.mean()) / raw.std(correction=0)
     torch.testing.assert_close(test[0], expected)
+
+
+def test_a_file_without_labels_is_refused(tmp_path):
+    write_arrays(tmp_path / "x.safetensors", {"images": np.zeros((2, 1, 2, 2))})
+    with pytest.raises(ValueError, match=r"x\.safetensors: wanted images and labels; got no \['labels'\]"):
+        data.load(tmp_path / "x.safetensors", torch.float32, torch.device("cpu"))

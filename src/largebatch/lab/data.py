@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from largebatch.files import read_arrays
+from largebatch.files import map_tensors
 from largebatch.lab.randomness import generator
 from largebatch.spec import Images, require_parts
 
@@ -44,8 +44,10 @@ class Dataset:
 
 
 def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
-    """A prepared data set on a device."""
-    arrays = {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
+    """A prepared data set on a device; on the CPU its bytes stay in the file until they are used."""
+    arrays = map_tensors(path)
+    if missing := {"images", "labels"} - arrays.keys():
+        raise ValueError(f"{path}: wanted images and labels; got no {sorted(missing)}")
     images, held_out = arrays["images"], int(arrays["held_out"]) if "held_out" in arrays else 0
     images = images.to(device, None if images.dtype == torch.uint8 else dtype)
     return Dataset(images, arrays["labels"].to(device), dtype, held_out)
