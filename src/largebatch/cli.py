@@ -23,7 +23,13 @@ def data(a: argparse.Namespace) -> None:
 
 def train(a: argparse.Namespace) -> None:
     from largebatch import progress
-    from largebatch.files import checksum, write_arrays, write_json, write_observations, write_snapshots
+    from largebatch.files import (
+        recorded_checksum,
+        write_arrays,
+        write_json,
+        write_observations,
+        write_snapshots,
+    )
     from largebatch.lab import device, train
     from largebatch.provenance import provenance
     from largebatch.spec import Arm
@@ -44,7 +50,7 @@ def train(a: argparse.Namespace) -> None:
     write_arrays(a.out / "weights.safetensors", trained.weights)
     write_snapshots(a.out / "snapshots.safetensors", trained.snapshots)
     write_observations(a.out / "history.parquet", trained.history)
-    inputs = {a.data.name: checksum(a.data)}
+    inputs = {a.data.name: recorded_checksum(a.data)}
     write_json(
         a.out / "provenance.json",
         provenance(
@@ -101,11 +107,11 @@ def trained_in(run: Path):
 
 def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: float) -> None:
     """Write what a measure gave, with where it comes from."""
-    from largebatch.files import checksum, write_observations
+    from largebatch.files import recorded_checksum, write_observations
     from largebatch.lab import device
     from largebatch.provenance import provenance
 
-    inputs, seconds = {a.data.name: checksum(a.data)}, time.monotonic() - start
+    inputs, seconds = {a.data.name: recorded_checksum(a.data)}, time.monotonic() - start
     found = provenance(
         "measure",
         settings,

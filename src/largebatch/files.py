@@ -101,8 +101,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 DTYPES = {"uint8": "U8", "float32": "F32", "float64": "F64", "int64": "I64"}
 
 
-def write_stream(path: Path, arrays: dict[str, np.ndarray], name: str, items: Iterable, count: int) -> None:
-    """The file of write_arrays with `name`, `count` items of one shape, written as they come.
+def write_stream(
+    path: Path, arrays: dict[str, np.ndarray], name: str, items: Iterable[np.ndarray], count: int
+) -> tuple[int, ...]:
+    """The file of write_arrays with `name`, `count` items of one shape, written as they come; its shape.
 
     arrays: the others, int64: they come first, because the format wants wide numbers before narrow ones.
     """
@@ -124,6 +126,7 @@ def write_stream(path: Path, arrays: dict[str, np.ndarray], name: str, items: It
             written += 1
         if written != count:
             raise ValueError(f"{path}: wanted {count} {name}; got {written}")
+    return kinds[name][1]
 
 
 def header(kinds: dict[str, tuple[np.dtype, tuple[int, ...], int]]) -> bytes:

@@ -35,7 +35,12 @@ class Images(NamedTuple):
 
 
 # The data sets that come with a number of images; folders of images are counted when they are read.
-IMAGES = {"digits": Images(1797), "mnist": Images(60_000, 10_000)}
+IMAGES = {
+    "digits": Images(1797),
+    "mnist": Images(60_000, 10_000),
+    "cifar10": Images(50_000, 10_000),
+    "cifar100": Images(50_000, 10_000),
+}
 
 DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 

@@ -1,13 +1,14 @@
-# One checksummed tensor file a data set.
+# One tensor file a data set, and beside it what it holds: checksum, classes, source.
 
 
 rule data:
     output:
-        f"{RESULTS}/data/{{name}}.safetensors",
+        tensors=f"{RESULTS}/data/{{name}}.safetensors",
+        record=f"{RESULTS}/data/{{name}}.json",
     log:
         f"{LOGS}/data/{{name}}.log",
     params:
         sources=STUDY.sources,
         code=code_digest("data"),
     shell:
-        "largebatch data --name {wildcards.name} --sources {params.sources:q} --out {output} 2> {log}"
+        "largebatch data --name {wildcards.name} --sources {params.sources:q} --out {output.tensors} 2> {log}"
