@@ -17,8 +17,10 @@ from largebatch import warm
 
 def data(a: argparse.Namespace) -> None:
     from largebatch.lab.datasets import prepare
+    from largebatch.spec import Folder
 
-    prepare(a.name, a.sources, a.out)
+    folder = None if a.folder == "null" else Folder.model_validate_json(a.folder)
+    prepare(a.name, a.sources, a.out, folder)
 
 
 def train(a: argparse.Namespace) -> None:
@@ -213,7 +215,7 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         data,
         "prepare a data set as one tensor file",
         "lab",
-        {"--name": TEXT, "--sources": PATH, "--out": PATH},
+        {"--name": TEXT, "--sources": PATH, "--folder": {"default": "null"}, "--out": PATH},
     ),
     "train": (
         train,

@@ -45,6 +45,24 @@ IMAGES = {
 DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
+class Folder(Settings):
+    """Images in a folder or an archive: train/ and test/ (or val/) with a folder a class, or these alone.
+
+    path: from `sources`, or absolute. size: the side of the central square that is cut out after the shorter
+    side became `resize` (by default `size`); null where all images have one size already.
+    """
+
+    path: Annotated[str, StringConstraints(min_length=1)]
+    size: Count | None = None
+    resize: Count | None = None
+
+    @model_validator(mode="after")
+    def square_fits(self):
+        if self.resize is not None and (self.size is None or self.resize < self.size):
+            raise ValueError(f"resize of at least size = {self.size}; got {self.resize}")
+        return self
+
+
 class Data(Settings):
     """A data set and the sizes of the three parts; every seed draws its own from what is open to it."""
 

@@ -1,16 +1,18 @@
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from largebatch.files import checksum, read_arrays, read_json, record_of, write_arrays
 from largebatch.lab import datasets, downloads
 from largebatch.lab.data import load
 from largebatch.lab.datasets import Published, prepare
-from largebatch.spec import IMAGES
+from largebatch.spec import IMAGES, Folder
 
 SOURCES = os.environ.get("LARGEBATCH_SOURCES")
 
@@ -97,6 +99,57 @@ def test_an_old_record_does_not_outlive_its_file(tmp_path, monkeypatch):
 def test_an_unknown_data_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data set must be one of \['cifar10', .*\]; got 'mnits'"):
         prepare("mnits", tmp_path, tmp_path / "x.safetensors")
+
+
+@pytest.fixture
+def grey(tmp_path) -> Path:
+    """Sources with pictures/train and pictures/test, two classes with two images each of one shade."""
+    shades = iter(range(8))
+    for part in ("train", "test"):
+        for name in ("ant", "bee"):
+            folder = tmp_path / "pictures" / part / name
+            folder.mkdir(parents=True)
+            for i in range(2):
+                Image.new("L", (4, 3), next(shades)).save(folder / f"{i}.png")
+    return tmp_path
+
+
+def test_a_folder_and_its_archive_are_one_data_set(grey):
+    folders = {"folder": "pictures", "absolute": str(grey / "pictures"), "packed": "pictures.zip"}
+    shutil.make_archive(str(grey / "pictures"), "zip", grey, "pictures")
+    files = {name: grey / "out" / f"{name}.safetensors" for name in folders}
+    for name, path in folders.items():
+        prepare("mine", grey, files[name], Folder(path=path))
+    assert {checksum(file) for file in files.values()} == {checksum(files["folder"])}
+    dataset = load(files["packed"], torch.float32, torch.device("cpu"))
+    assert dataset.shape == (3, 3, 4) and dataset.held_out == 4
+    assert dataset.images[:, 2, 1, 1].tolist() == [*range(8)]
+    assert dataset.labels.tolist() == [0, 0, 1, 1] * 2
+    assert sorted(path.suffix for path in (grey / "out").iterdir()) == [".json"] * 3 + [".safetensors"] * 3
+    told = read_json(record_of(files["packed"]))
+    assert (told["images"], told["held_out"], told["classes"]) == (8, 4, ["ant", "bee"])
+    assert told["source"] == {
+        "folder": {"path": "pictures.zip", "size": None, "resize": None},
+        "files_left_out": 0,
+        "pillow": version("pillow"),
+        "sha256": checksum(grey / "pictures.zip"),
+    }
+    assert "sha256" not in read_json(record_of(files["folder"]))["source"]
+
+
+def test_a_folder_with_a_broken_image_leaves_no_file(grey):
+    (grey / "pictures" / "test" / "bee" / "1.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"pictures/test/bee/1\.png: wanted a whole image"):
+        prepare("mine", grey, grey / "out" / "mine.safetensors", Folder(path="pictures"))
+    assert list((grey / "out").iterdir()) == []
+
+
+def test_files_that_are_left_out_are_told(grey, capfd):
+    (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?")
+    prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures", size=2))
+    assert capfd.readouterr().out == "mine: 1 files have no ending of an image: left out\n"
+    assert read_json(grey / "mine.json")["source"]["files_left_out"] == 1
+    assert read_json(grey / "mine.json")["shape"] == [8, 3, 2, 2]
 
 
 @pytest.mark.skipif(not SOURCES, reason="LARGEBATCH_SOURCES names no folder with MNIST/raw")

@@ -9,6 +9,7 @@ rule data:
         f"{LOGS}/data/{{name}}.log",
     params:
         sources=STUDY.sources,
+        folder=folder_of,
         code=code_digest("data"),
     shell:
-        "largebatch data --name {wildcards.name} --sources {params.sources:q} --out {output.tensors} 2> {log}"
+        "largebatch data --name {wildcards.name} --sources {params.sources:q} --folder {params.folder:q} --out {output.tensors} 2> {log}"

@@ -1,15 +1,17 @@
 """Data sets from where they are published to one checksummed tensor file each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from largebatch import progress
 from largebatch.files import checksum, record_of, write_json, write_stream
-from largebatch.lab import downloads
-from largebatch.spec import IMAGES, Images
+from largebatch.lab import archives, downloads, folders
+from largebatch.spec import IMAGES, Folder, Images
 
 
 class Published(NamedTuple):
@@ -65,18 +67,45 @@ DATA: dict[str, Callable[[Path], Published]] = {
 }
 
 
-def prepare(name: str, sources: Path, path: Path) -> None:
+def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) -> None:
     """Write the tensor file of a data set: images, labels, and how many of the last are held out.
 
     Beside it stands a record: checksum, shape, classes and where they come from.
     """
+    with opened(name, sources, folder, path.parent) as found:
+        check(name, found)
+        record_of(path).unlink(missing_ok=True)  # it must not outlive the file that it speaks of
+        shape = write(found, path)
+    write_json(record_of(path), record(name, found, shape, path))
+
+
+def opened(
+    name: str, sources: Path, folder: Folder | None, scratch: Path
+) -> AbstractContextManager[Published]:
+    """A data set for as long as its images are read."""
+    if folder is not None:
+        return pictures(name, sources / folder.path, folder, scratch)
     if name not in DATA:
         raise ValueError(f"data set must be one of {sorted(DATA)}; got {name!r}")
-    found = DATA[name](sources)
-    check(name, found)
-    record_of(path).unlink(missing_ok=True)  # it must not outlive the file that it speaks of
-    shape = write(found, path)
-    write_json(record_of(path), record(name, found, shape, path))
+    return nullcontext(DATA[name](sources))
+
+
+@contextmanager
+def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[Published]:
+    """The images of a folder or an archive, which is unpacked below `scratch` meanwhile."""
+    with archives.unpacked(path, scratch) as root:
+        found = folders.listing(root, path)
+        if found.ignored:
+            progress.say(f"{name}: {found.ignored} files have no ending of an image: left out")
+        source = {
+            "folder": folder.model_dump(),
+            "files_left_out": found.ignored,
+            "pillow": version("pillow"),
+        }
+        if path.is_file():
+            source["sha256"] = checksum(path)
+        images = folders.decoded(name, found, folder.size, folder.resize)
+        yield Published(images, found.labels, found.classes, source, found.held_out)
 
 
 def write(found: Published, path: Path) -> tuple[int, ...]:
