@@ -48,6 +48,13 @@ def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):
     assert splits.rows["test"][0].tolist() != splits.rows["test"][1].tolist()
 
 
+def test_standardisation_does_not_depend_on_how_much_is_summed_at_a_time(dataset, monkeypatch):
+    at_once = Splits(dataset, [0, 1], 48, 16, 16)
+    monkeypatch.setattr(data, "SUMMED_BYTES", 3 * 8 * 16)
+    by_three = Splits(dataset, [0, 1], 48, 16, 16)
+    assert torch.equal(at_once.scale, by_three.scale) and torch.equal(at_once.shift, by_three.shift)
+
+
 def test_a_split_does_not_depend_on_company(dataset):
     assert torch.equal(
         Splits(dataset, [0, 5], 48, 16, 16).rows["train"][1],

@@ -12,9 +12,8 @@ from largebatch.spec import Images, require_parts
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20
 
-
-# Images whose pixels are summed at a time.
-SUMMED_AT_ONCE = 4096
+# Room for the pixels in double precision that are summed at a time.
+SUMMED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ class Splits:
 
     def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
-        blocks = self.dataset.images.split(SUMMED_AT_ONCE)
+        at_once = max(1, SUMMED_BYTES // (8 * self.dataset.images[0].numel()))
+        blocks = self.dataset.images.split(at_once)
         sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
         first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))  # (n, c)
         mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)
