@@ -4,12 +4,14 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from largebatch import cli, progress
 from largebatch.cli import COMMANDS, main
@@ -20,6 +22,8 @@ from largebatch.files import (
     read_observations,
     read_provenance,
     read_snapshots,
+    record_of,
+    write_json,
 )
 from largebatch.measures import Curvature
 from largebatch.measures import Path as PathSettings
@@ -142,6 +146,20 @@ def test_data_are_one_file(trained):
     assert arrays["images"].shape == (1797, 1, 8, 8) and arrays["labels"].shape == (1797,)
 
 
+def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
+    for name in ("ant", "bee"):
+        (tmp_path / "my pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 3)).save(tmp_path / "my pictures" / name / "1.png")
+    out = tmp_path / "out" / "mine.safetensors"
+    words = ["data", "--name", "mine", "--sources", str(tmp_path), "--out", str(out), "--folder"]
+    assert main([*words, json.dumps({"path": "my pictures", "size": 2})]) == 0
+    assert read_arrays(out)["images"].shape == (2, 3, 2, 2)
+    assert read_json(out.with_suffix(".json"))["sha256"] == checksum(out)
+    assert main([*words, json.dumps({"path": "absent"})]) == 1
+    line = capfd.readouterr().err.splitlines()[0]
+    assert line.startswith(f"largebatch data: {tmp_path}/absent: wanted a folder, or a whole archive")
+
+
 def test_train_writes_what_a_run_is(run, trained):
     assert {path.name for path in run.iterdir()} == {
         "spec.json",
@@ -174,6 +192,15 @@ def test_the_same_arm_gives_the_same_bytes(run, trained, tmp_path):
     assert main(train(tmp_path, trained / "data" / "digits.safetensors")) == 0
     for name in ("history.parquet", "weights.safetensors", "spec.json"):
         assert (run / name).read_bytes() == (tmp_path / "runs" / run.name / name).read_bytes()
+
+
+def test_jobs_take_the_checksum_of_the_data_from_their_record(trained, tmp_path):
+    """The file may be too large to read for every job."""
+    copy = shutil.copy(trained / "data" / "digits.safetensors", tmp_path)
+    write_json(record_of(Path(copy)), {"sha256": "as recorded"})
+    assert main(train(tmp_path, copy, epochs=1, seeds=1)) == 0
+    (told,) = (tmp_path / "runs").glob("*/provenance.json")
+    assert read_json(told)["inputs"] == {"digits.safetensors": "as recorded"}
 
 
 def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):

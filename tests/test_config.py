@@ -340,17 +340,90 @@ MISTAKES = {
     ),
     "an unknown data set": (
         SMOKE,
-        {"base/data/name": "mnist"},
+        {"base/data/name": "mnits"},
         "base.data.name",
-        "one of 'digits'",
-        "'mnist'",
+        r"a data set that there is, or one of folders, such as \['mnist', .*\]",
+        "'mnits'",
+    ),
+    "an unknown folder": (
+        SMOKE,
+        {"base/data/name": "mine2", "folders": {"mine": {"path": "pictures"}}},
+        "base.data.name",
+        r"a data set that there is, or one of folders, such as \['mine', .*\]",
+        "'mine2'",
+    ),
+    "an unknown data set of one arm": (
+        SMOKE,
+        {f"{K}/arms/sb_adam_epochs/data": {"name": "minst", "train": 256, "test": 8}},
+        "numbers.keskar.arms.sb_adam_epochs.data.name",
+        r"a data set that there is, .*'mnist'.*\]",
+        "'minst'",
+    ),
+    "a data set with a bad name": (
+        SMOKE,
+        {"base/data/name": "My pictures"},
+        "base.data.name",
+        "text like .*",
+        "'My pictures'",
     ),
     "a split of more images than there are": (
         SMOKE,
         {"base/data/test": 5000},
         "base.data",
-        "train .+ of at most the 1797 images of digits",
-        r"\(256, 64, 5000\)",
+        r"train \+ validation \+ test of at most the 1797 images of digits",
+        "5320",
+    ),
+    "a test part of more images than are held out": (
+        SMOKE,
+        {"base/data": {"name": "mnist", "train": 256, "validation": 64, "test": 10_001}},
+        "base.data",
+        "test of at most the 10000 images held out by mnist",
+        "10001",
+    ),
+    # folders of images
+    "a folder with the name of a data set": (
+        SMOKE,
+        {"folders": {"mnist": {"path": "pictures"}}},
+        "folders",
+        r"other names than \['cifar10', .*\]",
+        r"\['mnist'\]",
+    ),
+    "a folder with a bad name": (SMOKE, {"folders": {"Mine": {}}}, "folders.Mine", "text like .*", "'Mine'"),
+    "a folder without a path": (SMOKE, {"folders": {"mine": {}}}, "folders.mine.path", "a value", "none"),
+    "a folder that is a text": (
+        SMOKE,
+        {"folders": {"mine": "pictures"}},
+        "folders.mine",
+        "keys and values",
+        "'pictures'",
+    ),
+    "an unknown key of a folder": (
+        SMOKE,
+        {"folders": {"mine": {"path": "pictures", "crop": 224}}},
+        "folders.mine.crop",
+        r"a key among \['path', 'resize', 'size'\]",
+        "'crop'",
+    ),
+    "images of no size": (
+        SMOKE,
+        {"folders": {"mine": {"path": "pictures", "size": 0}}},
+        "folders.mine.size",
+        "greater than or equal to 1",
+        "0",
+    ),
+    "images resized to less than their size": (
+        SMOKE,
+        {"folders": {"mine": {"path": "pictures", "size": 224, "resize": 200}}},
+        "folders.mine",
+        "resize of at least size = 224",
+        "200",
+    ),
+    "images resized to no size": (
+        SMOKE,
+        {"folders": {"mine": {"path": "pictures", "resize": 200}}},
+        "folders.mine",
+        "resize of at least size = None",
+        "200",
     ),
     # grids
     "a grid that is no list": (
@@ -422,6 +495,13 @@ MISTAKES = {
         "numbers.schedules.crossed.variants.small_tuned.tuned_on",
         "one of .* beside a grid",
         "'validation_loss_nats' without one",
+    ),
+    "tuned without a validation part": (
+        SMOKE,
+        {"numbers/schedules/base/data": {"name": "digits", "train": 256, "test": 128}},
+        "numbers.schedules.crossed.variants.small_tuned.tuned_on",
+        "data.validation above 0 with tuned_on: validation_loss_nats",
+        "0",
     ),
     # experiment files
     "an unknown key of a question": (
@@ -751,6 +831,16 @@ def test_experiments_may_be_given_as_a_text(smoke):
     assert [e.name for e in study.experiments] == ["goyal", "keskar"]
     assert study.experiment("keskar") == smoke.experiment("keskar")
     assert load_study(path, {"experiments": "keskar", "seeds": 7}).seeds == 7
+
+
+def test_an_arm_may_learn_any_folder(folder):
+    """How many images it has is not known before it is read."""
+    settings = {"path": "pictures", "size": 8}
+    spoil(folder / SMOKE, {"folders": {"mine": settings}})
+    spoil(folder / SMOKE, {"base/data": {"name": "mine", "train": 256, "validation": 64, "test": 10**6}})
+    study = load_study(folder / SMOKE)
+    assert "mine" in {arm.data.name for arm in study.arms.values()}
+    assert study.folders["mine"].chosen() == settings
 
 
 def test_later_layers_win(folder):

@@ -1,16 +1,27 @@
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from largebatch.files import (
     Observation,
     atomic,
+    checksum,
+    header,
+    map_tensors,
     read_arrays,
     read_observations,
     read_snapshots,
+    record_of,
+    recorded_checksum,
     write_arrays,
     write_json,
     write_observations,
     write_snapshots,
+    write_stream,
 )
 
 
@@ -75,3 +86,67 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == '{\n  "old": 1\n}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def images(n):
+    return np.random.default_rng(0).integers(0, 256, (n, 3, 4, 4), dtype=np.uint8)
+
+
+def test_a_stream_is_the_file_that_safetensors_writes(tmp_path):
+    for dtype in (np.uint8, np.float32):
+        items, labels = images(5).astype(dtype), np.arange(5)
+        others = {"labels": labels, "held_out": np.array(2)}
+        write_arrays(tmp_path / "whole", {"images": items, **others})
+        write_stream(tmp_path / "stream", others, "images", (item for item in items), 5)
+        assert (tmp_path / "whole").read_bytes() == (tmp_path / "stream").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (images(4), "wanted 5 images; got 4"),
+        (images(6), "wanted 5 images; got 6"),
+        ([*images(2), np.zeros((3, 4, 5), np.uint8)], r"one kind; got uint8 \(3, 4, 5\) after 2 of uint8 \("),
+        ([*images(2), np.zeros((3, 4, 4))], "one kind; got float64"),
+    ],
+    ids=["few", "many", "shape", "type"],
+)
+def test_a_stream_that_is_not_as_promised_leaves_nothing(items, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        write_stream(tmp_path / "x", {"labels": np.arange(5)}, "images", items, 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"abc")
+    assert recorded_checksum(path) == checksum(path) == sha256(b"abc").hexdigest()
+    write_json(record_of(path), {"sha256": "as recorded"})
+    assert recorded_checksum(path) == "as recorded"
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_tensors_are_paged_in_when_they_are_used(tmp_path):
+    path, count = tmp_path / "x.safetensors", 64 << 20
+    with path.open("wb") as file:  # a hole: takes no room on the disk
+        file.write(header({"images": (np.dtype(np.uint8), (count,), count)}))
+        file.truncate(file.tell() + count)
+    map_tensors(path)  # whatever is imported
+    before = resident_mib()
+    tensors = map_tensors(path)
+    assert resident_mib() - before < 16
+    assert int(tensors["images"].sum()) == 0
+    assert resident_mib() - before > 48
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b + b"x", lambda b: b[:4], lambda b: b""])
+def test_a_tensor_file_of_another_size_is_refused(spoil, tmp_path):
+    path = tmp_path / "x.safetensors"
+    write_arrays(path, {"a": np.arange(4)})
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"x\.safetensors: wanted a whole tensor file; got: "):
+        map_tensors(path)

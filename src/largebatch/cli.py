@@ -17,13 +17,21 @@ from largebatch import warm
 
 def data(a: argparse.Namespace) -> None:
     from largebatch.lab.datasets import prepare
+    from largebatch.spec import Folder
 
-    prepare(a.name, a.sources, a.out)
+    folder = None if a.folder == "null" else Folder.model_validate_json(a.folder)
+    prepare(a.name, a.sources, a.out, folder)
 
 
 def train(a: argparse.Namespace) -> None:
     from largebatch import progress
-    from largebatch.files import checksum, write_arrays, write_json, write_observations, write_snapshots
+    from largebatch.files import (
+        recorded_checksum,
+        write_arrays,
+        write_json,
+        write_observations,
+        write_snapshots,
+    )
     from largebatch.lab import device, train
     from largebatch.provenance import provenance
     from largebatch.spec import Arm
@@ -44,7 +52,7 @@ def train(a: argparse.Namespace) -> None:
     write_arrays(a.out / "weights.safetensors", trained.weights)
     write_snapshots(a.out / "snapshots.safetensors", trained.snapshots)
     write_observations(a.out / "history.parquet", trained.history)
-    inputs = {a.data.name: checksum(a.data)}
+    inputs = {a.data.name: recorded_checksum(a.data)}
     write_json(
         a.out / "provenance.json",
         provenance(
@@ -101,11 +109,11 @@ def trained_in(run: Path):
 
 def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: float) -> None:
     """Write what a measure gave, with where it comes from."""
-    from largebatch.files import checksum, write_observations
+    from largebatch.files import recorded_checksum, write_observations
     from largebatch.lab import device
     from largebatch.provenance import provenance
 
-    inputs, seconds = {a.data.name: checksum(a.data)}, time.monotonic() - start
+    inputs, seconds = {a.data.name: recorded_checksum(a.data)}, time.monotonic() - start
     found = provenance(
         "measure",
         settings,
@@ -213,7 +221,7 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         data,
         "prepare a data set as one tensor file",
         "lab",
-        {"--name": TEXT, "--sources": PATH, "--out": PATH},
+        {"--name": TEXT, "--sources": PATH, "--folder": {"default": "null"}, "--out": PATH},
     ),
     "train": (
         train,

@@ -7,8 +7,9 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
-from largebatch.spec import Arm, Count, Settings
+from largebatch.spec import IMAGES, Arm, Count, DataName, Folder, Settings
 
 
 class Crossed(Settings):
@@ -49,6 +50,7 @@ class ScaleFile(Settings):
     seeds: Annotated[int, Field(ge=2)]
     threads: Count = 1
     sources: str = "data"
+    folders: dict[DataName, Folder] = {}
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
@@ -194,6 +196,7 @@ class Study:
     seeds: int
     threads: int
     sources: str
+    folders: dict[str, Folder]
     observations: str
     measures: Measures
     experiments: tuple[Experiment, ...]
@@ -236,6 +239,8 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
     scale = checked(ScaleFile, raw, scale_path)
     if repeated := repeats(scale.experiments):
         raise ConfigError(f"{scale_path}: experiments: wanted each name once; got {repeated} repeatedly")
+    if known := sorted(scale.folders.keys() & IMAGES.keys()):
+        raise ConfigError(f"{scale_path}: folders: wanted other names than {sorted(IMAGES)}; got {known}")
     experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
     if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
         raise ConfigError(
@@ -246,6 +251,7 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         scale.seeds,
         scale.threads,
         scale.sources,
+        scale.folders,
         scale.observations,
         scale.measures,
         experiments,
@@ -290,7 +296,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
     groups = {}
     for name, settings in numbers.arms.items():
         key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key)
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -298,14 +304,14 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
         ):
             name = f"{arm}.{variant}"
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]")
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
     return groups
 
 
-def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> Group:
+def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data: Collection[str]) -> Group:
     """The arms of one group: one for each entry of `each`, and each combination of the values of `grid`.
 
-    layers: place in the file -> settings, later before earlier.
+    layers: place in the file -> settings, later before earlier; data: the data sets that there are.
     """
     settings: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -322,6 +328,7 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str) -> G
             source = origin | dict.fromkeys(overrides, f"{origin.get('each')}.each")
             source |= dict.fromkeys(varied, f"{origin.get('grid')}.grid")
             arm = checked(Arm, {**settings, **overrides, **varied}, path, key, source)
+            check_data(path, source, arm, data, tuned_on)
             tried = labelled(name, overrides | varied)
             members.append(Member(tried, arm, entry if tuned_on else None))
     if len(members) == 1:  # a grid of one is an arm like any other
@@ -333,6 +340,23 @@ def labelled(name: str, varied: dict[str, Any]) -> str:
     """'sweep[batch_size=8,lr=0.1]'"""
     label = ",".join(f"{k}={v}" for k, v in varied.items())
     return f"{name}[{label}]" if label else name
+
+
+def check_data(
+    path: Path, origin: dict[str, str], arm: Arm, known: Collection[str], tuned_on: str | None
+) -> None:
+    """An arm's data set is one that there is, with a validation part if something is tuned on that."""
+    if arm.data.name not in known:
+        near = get_close_matches(arm.data.name, sorted(known), n=3, cutoff=0.0)
+        raise ConfigError(
+            f"{path}: {origin['data']}.data.name: wanted a data set that there is, or one of folders, "
+            f"such as {near}; got {arm.data.name!r}"
+        )
+    if tuned_on is not None and not arm.data.validation:
+        raise ConfigError(
+            f"{path}: {origin['tuned_on']}.tuned_on: wanted data.validation above 0 with "
+            f"tuned_on: {tuned_on}; got 0"
+        )
 
 
 def check_group_words(path: Path, origin: dict[str, str], each: Any, grid: Any, tuned_on: Any) -> None:

@@ -1,9 +1,10 @@
 """The only place that knows file formats. Every write is atomic: a killed job leaves no half file."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 
@@ -95,6 +97,62 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
+# What safetensors calls the types that images have.
+DTYPES = {"uint8": "U8", "float32": "F32", "float64": "F64", "int64": "I64"}
+
+
+def write_stream(
+    path: Path, arrays: dict[str, np.ndarray], name: str, items: Iterable[np.ndarray], count: int
+) -> tuple[int, ...]:
+    """The file of write_arrays with `name`, `count` items of one shape, written as they come; its shape.
+
+    arrays: the others, int64: they come first, because the format wants wide numbers before narrow ones.
+    """
+    items = iter(items)
+    first = next(items)
+    plain = {key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}
+    kinds = {key: (a.dtype, a.shape, a.nbytes) for key, a in plain.items()}
+    kinds[name] = (first.dtype, (count, *first.shape), count * first.nbytes)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.write(header(kinds))
+        for array in plain.values():
+            file.write(array.tobytes())
+        written = 0
+        for item in itertools.chain([first], items):
+            if (item.dtype, item.shape) != (first.dtype, first.shape):
+                got = f"{item.dtype} {item.shape} after {written} of {first.dtype} {first.shape}"
+                raise ValueError(f"{path}: wanted {name} of one kind; got {got}")
+            file.write(item.tobytes())
+            written += 1
+        if written != count:
+            raise ValueError(f"{path}: wanted {count} {name}; got {written}")
+    return kinds[name][1]
+
+
+def header(kinds: dict[str, tuple[np.dtype, tuple[int, ...], int]]) -> bytes:
+    """The beginning of a safetensors file: 8 bytes of length, then (type, shape, bytes) by name as JSON."""
+    entries, end = {}, 0
+    for name, (dtype, shape, size) in kinds.items():
+        entries[name] = {
+            "dtype": DTYPES[dtype.name],
+            "shape": shape,
+            "data_offsets": [end, end := end + size],
+        }
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that numbers start at a multiple of their width
+    return len(text).to_bytes(8, "little") + text
+
+
+def map_tensors(path: Path) -> dict:
+    """The tensors of a safetensors file on the CPU; their bytes are read when they are first used."""
+    from safetensors.torch import load_file  # imports torch, for which not every stage must wait
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: wanted a whole tensor file; got: {error}") from error
+
+
 def write_snapshots(path: Path, snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]) -> None:
     """epoch -> (seeds, plain name -> (s, ...) in their order); keys "<epoch>/seeds" and "<epoch>/<name>"."""
     arrays = {}
@@ -115,4 +173,16 @@ def read_snapshots(path: Path) -> dict[int, tuple[list[int], dict[str, np.ndarra
 
 def checksum(path: Path) -> str:
     """sha256 of a file's bytes."""
-    return sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def record_of(path: Path) -> Path:
+    """Where it stands what a data set's tensor file holds."""
+    return path.with_suffix(".json")
+
+
+def recorded_checksum(path: Path) -> str:
+    """sha256 of a data set's tensor file, which may be too large to read for every job."""
+    record = record_of(path)
+    return read_json(record)["sha256"] if record.exists() else checksum(path)

@@ -35,9 +35,32 @@ class Images(NamedTuple):
 
 
 # The data sets that come with a number of images; folders of images are counted when they are read.
-IMAGES = {"digits": Images(1797), "mnist": Images(60_000, 10_000)}
+IMAGES = {
+    "digits": Images(1797),
+    "mnist": Images(60_000, 10_000),
+    "cifar10": Images(50_000, 10_000),
+    "cifar100": Images(50_000, 10_000),
+}
 
 DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
+class Folder(Settings):
+    """Images in a folder or an archive: train/ and test/ (or val/) with a folder a class, or these alone.
+
+    path: from `sources`, or absolute. size: the side of the central square that is cut out after the shorter
+    side became `resize` (by default `size`); null where all images have one size already.
+    """
+
+    path: Annotated[str, StringConstraints(min_length=1)]
+    size: Count | None = None
+    resize: Count | None = None
+
+    @model_validator(mode="after")
+    def square_fits(self):
+        if self.resize is not None and (self.size is None or self.resize < self.size):
+            raise ValueError(f"resize of at least size = {self.size}; got {self.resize}")
+        return self
 
 
 class Data(Settings):

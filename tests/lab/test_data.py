@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from largebatch.files import write_arrays
 from largebatch.lab import data
 from largebatch.lab.data import Dataset, Splits
 
@@ -46,6 +48,13 @@ def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):
     assert splits.rows["test"][0].tolist() != splits.rows["test"][1].tolist()
 
 
+def test_standardisation_does_not_depend_on_how_much_is_summed_at_a_time(dataset, monkeypatch):
+    at_once = Splits(dataset, [0, 1], 48, 16, 16)
+    monkeypatch.setattr(data, "SUMMED_BYTES", 3 * 8 * 16)
+    by_three = Splits(dataset, [0, 1], 48, 16, 16)
+    assert torch.equal(at_once.scale, by_three.scale) and torch.equal(at_once.shift, by_three.shift)
+
+
 def test_a_split_does_not_depend_on_company(dataset):
     assert torch.equal(
         Splits(dataset, [0, 5], 48, 16, 16).rows["train"][1],
@@ -80,3 +89,9 @@ def test_images_are_standardised_by_the_training_part_only(dataset):
     test, _ = splits.examples(splits.rows["test"])
     expected = (dataset.images[splits.rows["test"][0]] - raw.mean()) / raw.std(correction=0)
     torch.testing.assert_close(test[0], expected)
+
+
+def test_a_file_without_labels_is_refused(tmp_path):
+    write_arrays(tmp_path / "x.safetensors", {"images": np.zeros((2, 1, 2, 2))})
+    with pytest.raises(ValueError, match=r"x\.safetensors: wanted images and labels; got no \['labels'\]"):
+        data.load(tmp_path / "x.safetensors", torch.float32, torch.device("cpu"))

@@ -18,6 +18,12 @@ def data_file(wildcards):
     return data_of(ARMS[wildcards.arm])
 
 
+def folder_of(wildcards):
+    """The folder of images that a data set is, as JSON; null if it is none."""
+    folder = STUDY.folders.get(wildcards.name)
+    return "null" if folder is None else folder.model_dump_json()
+
+
 def options_of(measure):
     """The settings of a measure as JSON."""
     return getattr(STUDY.measures, measure).model_dump_json()

@@ -1,13 +1,15 @@
-# One checksummed tensor file a data set.
+# One tensor file a data set, and beside it what it holds: checksum, classes, source.
 
 
 rule data:
     output:
-        f"{RESULTS}/data/{{name}}.safetensors",
+        tensors=f"{RESULTS}/data/{{name}}.safetensors",
+        record=f"{RESULTS}/data/{{name}}.json",
     log:
         f"{LOGS}/data/{{name}}.log",
     params:
         sources=STUDY.sources,
+        folder=folder_of,
         code=code_digest("data"),
     shell:
-        "largebatch data --name {wildcards.name} --sources {params.sources:q} --out {output} 2> {log}"
+        "largebatch data --name {wildcards.name} --sources {params.sources:q} --folder {params.folder:q} --out {output.tensors} 2> {log}"

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import torch
 
-from largebatch.files import read_arrays
+from largebatch.files import map_tensors
 from largebatch.lab.randomness import generator
 from largebatch.spec import Images, require_parts
 
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20
 
-
-# Images whose pixels are summed at a time.
-SUMMED_AT_ONCE = 4096
+# Room for the pixels in double precision that are summed at a time.
+SUMMED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,10 @@ class Dataset:
 
 
 def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
-    """A prepared data set on a device."""
-    arrays = {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
+    """A prepared data set on a device; on the CPU its bytes stay in the file until they are used."""
+    arrays = map_tensors(path)
+    if missing := {"images", "labels"} - arrays.keys():
+        raise ValueError(f"{path}: wanted images and labels; got no {sorted(missing)}")
     images, held_out = arrays["images"], int(arrays["held_out"]) if "held_out" in arrays else 0
     images = images.to(device, None if images.dtype == torch.uint8 else dtype)
     return Dataset(images, arrays["labels"].to(device), dtype, held_out)
@@ -71,7 +72,8 @@ class Splits:
 
     def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
-        blocks = self.dataset.images.split(SUMMED_AT_ONCE)
+        at_once = max(1, SUMMED_BYTES // (8 * self.dataset.images[0].numel()))
+        blocks = self.dataset.images.split(at_once)
         sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
         first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))  # (n, c)
         mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)

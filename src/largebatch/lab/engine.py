@@ -34,8 +34,8 @@ def lanes_at_once(
     """How many seeds to train together: what fits the cache of a processor; on a GPU, all.
 
     widest: values the widest layer puts out for one example. Convolutions gain nothing from company on a
-    processor, and on a GPU one seed's fill it. The answer depends on settings alone, never on timing: runs stay
-    bit-identical.
+    processor, and on a GPU one seed's fill it. The answer depends on settings alone, never on timing: runs
+    stay bit-identical.
     """
     if convolutional:
         return 1

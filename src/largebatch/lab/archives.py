@@ -1,0 +1,100 @@
+"""Archives of pictures, unpacked where nothing gets out of the folder that is meant."""
+
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+# What readers of damaged, encrypted or unknown archives raise.
+UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+
+WANTED = "wanted a folder, or a whole archive (.tar, .tar.gz, .tar.xz, .zip)"
+
+
+@contextmanager
+def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
+    """A folder as it is, or what an archive holds, in a folder below `scratch` that is removed afterwards.
+
+    Where all of an archive lies in one folder, that is the folder.
+    """
+    if path.is_dir():
+        yield path
+        return
+    if not path.exists():
+        raise ValueError(f"{path}: {WANTED}; got nothing there")
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".unpacked-", dir=scratch) as folder:
+        unpack(path, Path(folder))
+        within = [entry for entry in Path(folder).iterdir() if not is_hidden(entry.name)]
+        yield within[0] if len(within) == 1 and within[0].is_dir() else Path(folder)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether it is none of a person's files: .DS_Store, or what macOS adds to its archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Everything in an archive into a folder; a member that would land elsewhere is an error."""
+    try:
+        if tarfile.is_tarfile(path):
+            unpack_tar(path, folder)
+        elif zipfile.is_zipfile(path):
+            unpack_zip(path, folder)
+        else:
+            raise ValueError(f"{path}: {WANTED}; got a file that is neither")
+    except tarfile.FilterError as error:
+        raise outside(path, error.tarinfo.name) from error
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {WANTED}; got: {' '.join(str(error).split())}") from error
+
+
+def unpack_tar(path: Path, folder: Path) -> None:
+    def refuse(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo:
+        if not stays_inside(member.name):  # Python's own filter makes /x an x
+            raise outside(path, member.name)
+        return tarfile.data_filter(member, to)
+
+    with tarfile.open(path) as tar:
+        tar.extractall(folder, filter=refuse)
+        require_end(tar)
+
+
+def require_end(tar: tarfile.TarFile) -> None:
+    """Refuse an archive of which Python stopped to read before the end: it takes any bad header for that."""
+    if isinstance(tar.fileobj, io.BufferedReader):  # not compressed
+        tar.fileobj.seek(tar.offset)
+        if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError(f"no end after {tar.offset} bytes")
+    while tar.fileobj.read(1 << 20):  # to the checksum of a compressed one
+        pass
+
+
+def unpack_zip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as packed:
+        for name in packed.namelist():
+            if not stays_inside(name):  # Python would leave out the .. and unpack it
+                raise outside(path, name)
+        packed.extractall(folder)
+
+
+def stays_inside(name: str) -> bool:
+    way = PurePosixPath(name.replace("\\", "/"))
+    return not way.is_absolute() and ".." not in way.parts
+
+
+def outside(path: Path, name: str) -> ValueError:
+    return ValueError(f"{path}: wanted only files and folders that stay inside it; got {name!r}")
