@@ -378,7 +378,8 @@ def test_lanes_at_once():
     assert lanes_at_once(128, False, 8, 4, cpu) >= 20
     assert lanes_at_once(128, False, 100_000, 4, cpu) == 1
     assert lanes_at_once(128, True, 8, 4, cpu) == 1
-    assert lanes_at_once(128, True, 100_000, 4, gpu) >= 20
+    assert lanes_at_once(128, False, 100_000, 4, gpu) >= 20
+    assert lanes_at_once(128, True, 8, 4, gpu) == 1
 
 
 def test_the_same_arm_twice_is_bit_identical(dataset):
