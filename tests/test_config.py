@@ -1050,3 +1050,34 @@ def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
 def test_an_unknown_name_is_answered_with_the_known_ones(smoke, ask, message):
     with pytest.raises(ValueError, match=message):
         ask(smoke)
+
+
+def write_scale(folder, name, text):
+    (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_scale_extends_another_key_by_key(folder):
+    """At every depth; Snakemake hands over the file's own content with the command line's changes."""
+    text = "extends: smoke\nscale: more\nnumbers: {keskar: {base: {epochs: 5}}}\n"
+    write_scale(folder, "more", text)
+    own, below = yaml.safe_load(text), load_study(folder / "smoke.yaml")
+    study = load_study(folder / "more.yaml", own | {"seeds": 4, "experiments": "keskar"})
+    assert (study.scale, study.seeds, below.seeds) == ("more", 4, 3)
+    assert [e.name for e in study.experiments] == ["keskar"]
+    arm, before = (s.experiment("keskar").groups["sb_adam_epochs"].members[0].arm for s in (study, below))
+    assert (arm.epochs, before.epochs) == (5, 4)
+    assert arm.model_copy(update={"epochs": 4}) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: smke\n", r"more.yaml: extends: wanted one of \[.*'smoke'.*\]; got 'smke'"),
+        ("extends: [smoke]\n", r"more.yaml: extends: wanted one of \[.*\]; got \['smoke'\]"),
+        ("extends: other\n", "more.yaml: extends: wanted a scale that extends none; got 'other'"),
+    ],
+)
+def test_a_scale_extends_one_that_is_there_and_whole(text, message, folder):
+    write_scale(folder, "other", "extends: smoke\n")
+    write_scale(folder, "more", text)
+    assert re.fullmatch(message, complaint(folder, "more.yaml"))

@@ -40,7 +40,7 @@ class Numbers(Asking):
 
 
 class ScaleFile(Settings):
-    """config/<scale>.yaml
+    """config/<scale>.yaml; with `extends: <scale>` on top of another one.
 
     sources: the folder in which data sets lie or are downloaded to. observations: published ones are those of
     results/published/<scale>, to be judged and drawn without any training.
@@ -233,7 +233,10 @@ class Study:
 
 def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Study:
     """The study a scale file describes; `overrides` replace its top-level keys."""
-    raw = {**read_yaml(scale_path), **(overrides or {})}
+    own = read_yaml(scale_path)
+    # Snakemake hands over the whole file with the command line's changes in it
+    changed = {key: value for key, value in (overrides or {}).items() if own.get(key, ABSENT) != value}
+    raw = {**extended(own, scale_path), **changed}
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)
@@ -256,6 +259,30 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         scale.measures,
         experiments,
     )
+
+
+ABSENT = object()
+
+
+def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
+    if "extends" not in own:
+        return own
+    of_same_folder = sorted(other.stem for other in path.parent.glob("*.yaml") if other != path)
+    if own["extends"] not in of_same_folder:
+        raise ConfigError(f"{path}: extends: wanted one of {of_same_folder}; got {own['extends']!r}")
+    parent = path.parent / f"{own['extends']}.yaml"
+    below = read_yaml(parent)
+    if "extends" in below:
+        raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
+    return merged(below, {key: value for key, value in own.items() if key != "extends"})
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Mappings key by key, all else as it stands above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:

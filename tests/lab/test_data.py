@@ -95,3 +95,15 @@ def test_a_file_without_labels_is_refused(tmp_path):
     write_arrays(tmp_path / "x.safetensors", {"images": np.zeros((2, 1, 2, 2))})
     with pytest.raises(ValueError, match=r"x\.safetensors: wanted images and labels; got no \['labels'\]"):
         data.load(tmp_path / "x.safetensors", torch.float32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("fitted", [20, 48, 100])
+def test_the_standardisation_of_a_large_data_set_is_fitted_on_part_of_each_training_part(
+    fitted, dataset, monkeypatch
+):
+    monkeypatch.setattr(data, "FITTED_IMAGES", fitted)
+    splits = Splits(dataset, [0, 3], 48, 16, 16)
+    for lane in range(2):
+        raw = dataset.images[splits.rows["train"][lane, :fitted]]
+        expected = (dataset.images[splits.rows["test"][lane]] - raw.mean()) / raw.std(correction=0)
+        torch.testing.assert_close(splits.examples(splits.rows["test"])[0][lane], expected)

@@ -14,13 +14,18 @@ KEPT_BYTES = 64 << 20
 
 # Room for the pixels in double precision that are summed at a time.
 SUMMED_BYTES = 32 << 20
+# Images of each seed's training part that the standardisation is fitted on, of data sets with more than that.
+FITTED_IMAGES = 100_000
+# Of a GPU's memory; larger data sets stay in their file, and batches travel.
+RESIDENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Dataset:
     """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
 
-    dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used.
+    dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used. The
+    labels lie on the device that computes, the images where there is room.
     """
 
     images: torch.Tensor
@@ -31,6 +36,10 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, int, int]:
         return tuple(self.images.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
 
     @property
     def classes(self) -> int:
@@ -48,8 +57,18 @@ def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
     if missing := {"images", "labels"} - arrays.keys():
         raise ValueError(f"{path}: wanted images and labels; got no {sorted(missing)}")
     images, held_out = arrays["images"], int(arrays["held_out"]) if "held_out" in arrays else 0
-    images = images.to(device, None if images.dtype == torch.uint8 else dtype)
+    if images.dtype != torch.uint8:
+        images = images.to(dtype)
+    if fits(images, device):
+        images = images.to(device)
     return Dataset(images, arrays["labels"].to(device), dtype, held_out)
+
+
+def fits(images: torch.Tensor, device: torch.device) -> bool:
+    """Whether a device has room for all images beside what it computes with."""
+    if device.type != "cuda":
+        return True
+    return images.nbytes <= RESIDENT_SHARE * torch.cuda.get_device_properties(device).total_memory
 
 
 class Splits:
@@ -65,27 +84,31 @@ class Splits:
         self.dataset = dataset
         sizes = [train, validation, test]
         parts = torch.stack([draw(images, sum(sizes[:2]), test, generator(s, "split")) for s in seeds])
-        parts = parts.to(dataset.labels.device)
+        parts = parts.to(dataset.device)
         self.rows = dict(zip(("train", "validation", "test"), parts.split(sizes, 1), strict=True))
         self.scale, self.shift = self._standardisation()
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
-        at_once = max(1, SUMMED_BYTES // (8 * self.dataset.images[0].numel()))
-        blocks = self.dataset.images.split(at_once)
-        sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
-        first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))  # (n, c)
-        mean, square = (m[self.rows["train"]].mean(1) for m in (first, second))  # (s, c)
+        images = self.dataset.images
+        rows = self.rows["train"][:, :FITTED_IMAGES].to(images.device)
+        if len(images) > FITTED_IMAGES:
+            used, rows = rows.unique(return_inverse=True)
+            first, second = moments(images, used)
+        else:
+            first, second = moments(images, None)
+        mean, square = (m[rows].mean(1) for m in (first, second))  # (s, c)
         std = (square - mean.square()).sqrt()
         both = (1 / std, -mean / std)
-        return tuple(m[:, None, :, None, None].to(self.dataset.dtype) for m in both)
+        return tuple(m[:, None, :, None, None].to(self.dataset.device, self.dataset.dtype) for m in both)
 
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
-        images = self.dataset.images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-        images = images.to(self.dataset.dtype)
-        return torch.addcmul(self.shift, images, self.scale), self.dataset.labels[rows]
+        images = self.dataset.images
+        picked = images.index_select(0, rows.flatten().to(images.device)).unflatten(0, rows.shape)
+        picked = picked.to(self.dataset.device).to(self.dataset.dtype)
+        return torch.addcmul(self.shift, picked, self.scale), self.dataset.labels[rows]
 
     def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training examples by their places in each seed's training part; order: (s, m).
@@ -107,6 +130,15 @@ class Splits:
         self.kept = None
         self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
         self.scale, self.shift = self.scale[lanes], self.shift[lanes]
+
+
+def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and mean square of the pixels of these images (of all if None), by channel; (m, c) each."""
+    at_once = max(1, SUMMED_BYTES // (8 * images[0].numel()))
+    blocks = images.split(at_once) if rows is None else (images[some] for some in rows.split(at_once))
+    sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
+    first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))
+    return first, second
 
 
 def draw(images: Images, most: int, test: int, stream: torch.Generator) -> torch.Tensor:

@@ -47,7 +47,6 @@ class Lanes:
 
     def __init__(self, arm: Arm, seeds: list[int], splits: Splits, replay: bool | None = None):
         """replay: whether updates are recorded and replayed, see replay.py; null: as the device says."""
-        images = splits.dataset.images
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         sides = splits.dataset.shape[1:]
         if arm.augment and arm.augment.name == "shifts" and arm.augment.pixels >= min(sides):
@@ -57,12 +56,12 @@ class Lanes:
             models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options)
             for s in seeds
         ]
-        self.model: Stacked = stack(plain).to(images.device, splits.dataset.dtype)
+        self.model: Stacked = stack(plain).to(splits.dataset.device, splits.dataset.dtype)
         for layer in self.model.modules():
             if isinstance(layer, StackedBatchNorm):
                 layer.ghost = arm.ghost_batch_size
             if isinstance(layer, StackedDropout):
-                layer.generators = [generator(s, "dropout", images.device) for s in seeds]
+                layer.generators = [generator(s, "dropout", splits.dataset.device) for s in seeds]
             if isinstance(layer, StackedLinear | StackedConv2d):
                 layer.products = PRODUCTS.get(arm.precision)
         self.weights = list(self.model.parameters())

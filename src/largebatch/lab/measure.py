@@ -41,7 +41,7 @@ class Nets:
 
     def plain(self, lane: int) -> torch.nn.Module:
         """The plain net of one seed."""
-        net = self.untrained(self.seeds[lane]).to(self.dataset.images.device, self.dataset.dtype)
+        net = self.untrained(self.seeds[lane]).to(self.dataset.device, self.dataset.dtype)
         counters = {n: b for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
         net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
         return net
