@@ -1,20 +1,20 @@
 """Model-updates a second: our engine against the plain PyTorch loop, in one run, one thread each.
 
-The plain loop is what a user would otherwise write: DataLoader(shuffle=True), one seed after another,
-torch.optim.SGD. Both train the same nets on the same 1,024 digits; ours and theirs alternate, and the
-median over the rounds is reported with the range of the ratio. The last columns put our rate beside
-the matrix-product rate of the same core: of the net's own products, in their shapes and nothing
-around them, and of one large square product.
+The plain loop is what a user would otherwise write: DataLoader(shuffle=True), one seed after another, the
+optimiser of torch.optim at its defaults. Both train the same nets on the same random pixels; ours and theirs
+alternate, and the median over the rounds is reported with the range of the ratio. Of fully connected nets the
+last columns put our rate beside the matrix-product rate of the same core or GPU: of the net's own products
+alone, in their shapes, and of one large square product; `copied` is the rate of a plain copy.
 
-python benchmarks/throughput.py [--seconds 0.5] [--rounds 5] [--out results/benchmarks/cpu.csv]
+python benchmarks/throughput.py [--nets F1 C1] [--device cuda] [--seconds 0.5] [--rounds 5] [--out FILE]
 """
 
 import argparse
 import csv
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,40 +22,85 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from largebatch.lab import data, datasets, device, models, train
+from largebatch.lab import device, models, train
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.engine import Lanes
 from largebatch.spec import Arm
 
-NETS = {
-    "mlp 64-128-128-10": {"name": "mlp", "hidden": [128, 128]},
-    "mlp with BatchNorm": {"name": "mlp", "hidden": [128, 128], "batch_norm": True},
-    "cnn 16-32": {"name": "cnn", "channels": [16, 32]},
+PLAIN = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+SGD, ADAM = {"name": "sgd"}, {"name": "adam"}
+MOMENTUM = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A net as it is trained. epoch: images of one; None for two batches."""
+
+    model: dict
+    optimiser: dict
+    shape: tuple[int, int, int]
+    batches: tuple[int, ...]
+    seeds: tuple[int, ...]
+    epoch: int | None = None
+
+
+# As many images as the digits scale trains on.
+SMALL = {
+    "optimiser": SGD,
+    "shape": (1, 8, 8),
+    "batches": (8, 32, 128, 512),
+    "seeds": (1, 5, 20),
+    "epoch": 1024,
 }
-BATCHES, SEEDS = (8, 32, 128, 512), (1, 5, 20)
-IMAGES = 1024
+F1 = {"name": "mlp", "hidden": [512] * 5, "batch_norm": True}
+IMAGES = (3, 32, 32)
+PROBLEMS = {
+    "mlp 64-128-128-10": Problem({"name": "mlp", "hidden": [128, 128]}, **SMALL),
+    "mlp with BatchNorm": Problem({"name": "mlp", "hidden": [128, 128], "batch_norm": True}, **SMALL),
+    "cnn 16-32": Problem({"name": "cnn", "channels": [16, 32]}, **SMALL),
+    "F1": Problem(F1, ADAM, (1, 28, 28), (32, 256, 1024, 6000), (1, 5)),
+    "C1": Problem({"name": "keskar_cnn"}, ADAM, IMAGES, (32, 256, 1024), (1,)),
+    "C2": Problem({"name": "vgg"}, ADAM, IMAGES, (32, 128), (1,)),
+    "ResNet-20": Problem({"name": "resnet"}, MOMENTUM, IMAGES, (32, 128, 512), (1,)),
+}
 
 
-def arm_of(net: dict, batch: int) -> Arm:
+def arm_of(problem: Problem, batch: int) -> Arm:
     return Arm.model_validate(
         {
-            "data": {"name": "digits", "train": IMAGES, "validation": 273, "test": 500},
-            "model": net,
-            "optimiser": {"name": "sgd"},
+            "data": {"name": "pixels", "train": problem.epoch or 2 * batch, "test": 1},
+            "model": problem.model,
+            "optimiser": problem.optimiser,
             "batch_size": batch,
-            "lr": 0.01,
+            "lr": 0.01 if problem.epoch else 1e-3,
             "epochs": 1_000_000,
         }
     )
 
 
+def pixels(problem: Problem, batch: int, where: torch.device) -> Dataset:
+    """Random bytes for images and labels of ten classes."""
+    count, stream = (problem.epoch or 2 * batch) + 1, torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, *problem.shape), dtype=torch.uint8, generator=stream)
+    labels = torch.arange(count) % 10
+    return Dataset(images.to(where), labels.to(where), torch.float32)
+
+
 def rate(work: Callable[[], int], seconds: float) -> float:
     """Units of work a second; work() does some and says how much."""
     work()
+    settle()
     done, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
         done += work()
+        settle()
     return done / elapsed
+
+
+def settle() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def our_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
@@ -77,16 +122,20 @@ def our_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
 def plain_epoch(arm: Arm, dataset: Dataset) -> Callable[[], int]:
     """One epoch of one seed, as a tutorial writes it."""
     options = arm.model.model_dump(exclude={"name"})
-    model = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
-    optimiser = torch.optim.SGD(model.parameters(), lr=arm.lr)
-    images, labels = dataset.images[:IMAGES], dataset.labels[:IMAGES]
+    model = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options).to(dataset.device)
+    chosen = arm.optimiser.chosen()
+    optimiser = PLAIN[chosen.pop("name")](model.parameters(), lr=arm.lr, **chosen)
+    images, labels = (
+        dataset.images[: arm.data.train].cpu().float() / 255,
+        dataset.labels[: arm.data.train].cpu(),
+    )
     loader = DataLoader(TensorDataset(images, labels), batch_size=arm.batch_size, shuffle=True)
 
     def epoch() -> int:
         model.train()
         for x, y in loader:
             optimiser.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            F.cross_entropy(model(x.to(dataset.device)), y.to(dataset.device)).backward()
             optimiser.step()
         return len(loader)
 
@@ -105,7 +154,7 @@ def products(arm: Arm, seeds: int, dataset: Dataset) -> tuple[Callable[[], int],
     lanes = [len(group) for group in train.seed_groups(arm, list(range(seeds)), dataset)]
     for s in lanes:
         for number, (i, o) in enumerate(shapes):
-            x, w, g = torch.randn(s, b, i), torch.randn(s, i, o), torch.randn(s, b, o)
+            x, w, g = (torch.randn(s, *sides, device=dataset.device) for sides in ((b, i), (i, o), (b, o)))
             pairs = [(x, w), (x.transpose(1, 2), g)] + [(g, w.transpose(1, 2))] * (number > 0)
             operands += pairs
             operations += len(pairs) * 2 * s * b * i * o
@@ -118,9 +167,9 @@ def products(arm: Arm, seeds: int, dataset: Dataset) -> tuple[Callable[[], int],
     return update, operations
 
 
-def square(size: int = 1024) -> tuple[Callable[[], int], int]:
+def square(where: torch.device, size: int = 1024) -> tuple[Callable[[], int], int]:
     """(one large product, its floating-point operations)."""
-    a = torch.randn(size, size)
+    a = torch.randn(size, size, device=where)
 
     def product() -> int:
         torch.mm(a, a)
@@ -129,65 +178,94 @@ def square(size: int = 1024) -> tuple[Callable[[], int], int]:
     return product, 2 * size**3
 
 
-def compare(net: str, batch: int, seeds: int, dataset: Dataset, seconds: float, rounds: int) -> dict:
+def copy(where: torch.device, size: int = 1 << 26) -> tuple[Callable[[], int], int]:
+    """(one copy of so many bytes, the bytes read and written)."""
+    a = torch.empty(size, dtype=torch.uint8, device=where)
+    b = torch.empty_like(a)
+
+    def copied() -> int:
+        b.copy_(a)
+        return 1
+
+    return copied, 2 * size
+
+
+def compare(
+    net: str, problem: Problem, batch: int, seeds: int, where: torch.device, seconds: float, rounds: int
+) -> dict:
     """One row of the table."""
-    arm = arm_of(NETS[net], batch)
+    arm, dataset = arm_of(problem, batch), pixels(problem, batch, where)
     work = [our_epoch(arm, seeds, dataset), plain_epoch(arm, dataset)]
     found: list[list[float]] = [[], []]
-    ceilings: list[list[float]] = [[], []]
     linear_only = arm.model.name == "mlp"
-    bounds = [products(arm, seeds, dataset) if linear_only else None, square()]
+    bounds = {"square_product": square(where), "copied": copy(where)}
+    if linear_only:
+        bounds["own_products"] = products(arm, seeds, dataset)
+    ceilings: dict[str, list[float]] = {name: [] for name in bounds}
     for _ in range(rounds):
         for side, epoch in enumerate(work):
             found[side].append(rate(epoch, seconds))
-        for side, bound in enumerate(bounds):
-            if bound:
-                ceilings[side].append(rate(bound[0], seconds / 4) * bound[1] / 1e9)
+        for name, (bound, amount) in bounds.items():
+            ceilings[name].append(rate(bound, seconds / 4) * amount / 1e9)
     ours, plain = (statistics.median(f) for f in found)
     ratios = [a / b for a, b in zip(*found, strict=True)]
+    limits = {name: statistics.median(values) for name, values in ceilings.items()}
     row = {
         "device": device.current(),
         "net": net,
         "batch_size": batch,
         "seeds": seeds,
-        "ours_model_updates_per_second": round(ours),
-        "plain_model_updates_per_second": round(plain),
+        "ours_model_updates_per_second": significant(ours),
+        "plain_model_updates_per_second": significant(plain),
+        "ours_images_per_second": significant(ours * batch),
         "ratio": round(statistics.median(ratios), 2),
         "ratio_low": round(min(ratios), 2),
         "ratio_high": round(max(ratios), 2),
+        "square_product_gflop_per_second": round(limits["square_product"], 1),
+        "copied_gb_per_second": round(limits["copied"], 1),
     }
     if linear_only:
-        gigaflops = ours * bounds[0][1] / seeds / 1e9
-        own, large = (statistics.median(c) for c in ceilings)
+        gigaflops = ours * bounds["own_products"][1] / seeds / 1e9
         row |= {
             "ours_gflop_per_second": round(gigaflops, 1),
-            "own_products_gflop_per_second": round(own, 1),
-            "square_product_gflop_per_second": round(large, 1),
-            "share_of_own_products": round(gigaflops / own, 2),
-            "share_of_square_product": round(gigaflops / large, 2),
+            "own_products_gflop_per_second": round(limits["own_products"], 1),
+            "share_of_own_products": round(gigaflops / limits["own_products"], 2),
+            "share_of_square_product": round(gigaflops / limits["square_product"], 2),
         }
     return row
 
 
+def significant(value: float) -> float:
+    """Four digits of it."""
+    return float(f"{value:.4g}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--tf32", action="store_true", help="products in TF32, ours and theirs")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/cpu.csv"))
+    parser.add_argument("--out", type=Path, help="default: results/benchmarks/<device>.csv")
     a = parser.parse_args()
-    device.prepare(threads=1)
-    with tempfile.TemporaryDirectory() as folder:
-        datasets.prepare("digits", Path(folder), Path(folder) / "digits.safetensors")
-        dataset = data.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
-    rows = []
-    for net in NETS:
-        for batch in BATCHES:
-            for seeds in SEEDS:
-                rows.append(compare(net, batch, seeds, dataset, a.seconds, a.rounds))
+    device.prepare(threads=1, tf32=a.tf32)
+    where, rows = torch.device(a.device), []
+    for net in a.nets:
+        problem = PROBLEMS[net]
+        for batch in problem.batches:
+            for seeds in problem.seeds:
+                rows.append(compare(net, problem, batch, seeds, where, a.seconds, a.rounds))
                 print("  ".join(f"{k} {v}" for k, v in rows[-1].items() if k != "device"), flush=True)
-    a.out.parent.mkdir(parents=True, exist_ok=True)
-    with a.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    write(a.out or Path(f"results/benchmarks/{a.device}.csv"), rows)
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    """Rows of which some lack columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = max(rows, key=len)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

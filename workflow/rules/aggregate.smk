@@ -16,6 +16,8 @@ rule aggregate:
         summary=f"{RESULTS}/{{experiment}}/summary.csv",
     log:
         f"{LOGS}/aggregate/{{experiment}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/aggregate/{{experiment}}.tsv"
     priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_aggregate()),

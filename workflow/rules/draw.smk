@@ -8,6 +8,8 @@ rule draw:
         multiext(f"{RESULTS}/figures/{{experiment}}_{{figure}}", *[f".{kind}" for kind in FIGURE_KINDS]),
     log:
         f"{LOGS}/draw/{{experiment}}_{{figure}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/draw/{{experiment}}_{{figure}}.tsv"
     priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
@@ -24,6 +26,8 @@ rule tabulate:
         multiext(f"{RESULTS}/tables/{{experiment}}_{{table}}", *[f".{kind}" for kind in TABLE_KINDS]),
     log:
         f"{LOGS}/tabulate/{{experiment}}_{{table}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/tabulate/{{experiment}}_{{table}}.tsv"
     priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)),

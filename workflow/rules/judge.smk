@@ -8,6 +8,8 @@ rule judge:
         f"{RESULTS}/{{experiment}}/judged.csv",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/judge/{{experiment}}.tsv"
     priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),

@@ -10,6 +10,8 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/benchmarks/report/report.tsv"
     params:
         ask=json.dumps(STUDY.to_report()),
         code=code_digest("report"),
