@@ -15,6 +15,8 @@ rule measure:
         f"{LOGS}/benchmarks/measure/{{arm}}-{{measure}}.tsv"
     priority: MEASURE_FIRST
     threads: STUDY.threads
+    resources:
+        gpu=1, # limits nothing unless a total is given: --resources gpu=1
     params:
         options=lambda wildcards: options_of(wildcards.measure),
         code=code_digest("measure"),
@@ -36,6 +38,8 @@ rule path:
         f"{LOGS}/benchmarks/path/{{start}}_to_{{end}}.tsv"
     priority: MEASURE_FIRST
     threads: STUDY.threads
+    resources:
+        gpu=1, # limits nothing unless a total is given: --resources gpu=1
     params:
         options=lambda wildcards: options_of("path"),
         code=code_digest("measure"),
