@@ -1,4 +1,4 @@
-"""Why test accuracies of Keskar's nets differ from the paper's: whose statistics BatchNorm takes, and the end.
+"""Why test accuracies of Keskar's nets differ from the paper's: statistics of BatchNorm, end of a run.
 
 For small and large batch of a finished scale: test accuracy with BatchNorm's statistics of the training
 set, as we report it, and with those of each test batch, as the authors' code does; and test accuracy when the
