@@ -150,9 +150,7 @@ def publish(results: Path, published: Path) -> None:
     counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
     inputs = {"claims.csv": files.checksum(results / "claims.csv")}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims))
-    files.write_json(
-        published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs)
-    )
+    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs))
 
 
 def read_runs(published: Path) -> dict:
@@ -162,7 +160,7 @@ def read_runs(published: Path) -> dict:
 
 
 def runs_of(results: Path) -> dict:
-    """Where and by which code the runs behind the results were trained, and how long that took; empty without."""
+    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
     records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
     if not records:
         return {}
