@@ -30,6 +30,8 @@ benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py
 	$(RUN) python benchmarks/curvature.py
 	$(RUN) python benchmarks/curvature.py --memory
+	$(RUN) python benchmarks/memory.py
+	$(RUN) python benchmarks/draw.py
 
 # The environment is made anew when the lock changes; half-made ones are not taken for ready.
 $(BIN)/.ready: requirements.lock pyproject.toml

@@ -100,7 +100,7 @@ MISTAKES = {
         SMOKE,
         {f"{K}/arm": {}},
         "numbers.keskar.arm",
-        r"a key among \['arms', 'base', 'crossed'\]",
+        r"a key among \['arms', 'base', 'crossed', 'deviations'.*\]",
         "'arm'",
     ),
     "an arm with a bad name": (
@@ -883,52 +883,6 @@ def test_groups_that_ask_for_the_same_settings_share_the_run(smoke):
     assert len(ids) > len(set(ids)) == len(goyal.arms)
     assert {arm.id for arm in goyal.arms} <= smoke.arms.keys()
     assert all(arm.id == name for name, arm in smoke.arms.items())
-
-
-def test_a_grid_gives_every_combination_in_the_order_written(folder):
-    grid = {"lr": [0.3, 0.1], "batch_size": [26, 4]}
-    spoil(folder / SMOKE, {f"{K}/arms/spare": {"grid": grid}})
-    group = group_of(folder / SMOKE, "spare")
-    assert [member.name for member in group.members] == [
-        "spare[lr=0.3,batch_size=26]",
-        "spare[lr=0.3,batch_size=4]",
-        "spare[lr=0.1,batch_size=26]",
-        "spare[lr=0.1,batch_size=4]",
-    ]
-    assert [(m.arm.lr, m.arm.batch_size) for m in group.members] == [(0.3, 26), (0.3, 4), (0.1, 26), (0.1, 4)]
-
-
-def test_each_gives_an_arm_for_each_set_of_settings(folder):
-    each = [{"batch_size": 4, "epochs": 2}, {"batch_size": 26, "epochs": 8}]
-    spoil(folder / SMOKE, {f"{K}/arms/spare": {"each": each}})
-    group = group_of(folder / SMOKE, "spare")
-    assert list(group.arms) == ["spare[batch_size=4,epochs=2]", "spare[batch_size=26,epochs=8]"]
-    assert [(m.arm.batch_size, m.arm.epochs) for m in group.members] == [(4, 2), (26, 8)]
-
-
-def test_a_grid_is_tuned_over_for_each_arm(folder):
-    settings = {
-        "each": [{"batch_size": 4}, {"batch_size": 26}],
-        "grid": {"lr": [0.1, 0.2]},
-        "tuned_on": "validation_loss_nats",
-    }
-    spoil(folder / SMOKE, {f"{K}/arms/spare": settings})
-    arms = group_of(folder / SMOKE, "spare").arms
-    assert {name: [m.arm.lr for m in tries] for name, tries in arms.items()} == {
-        "spare[batch_size=4]": [0.1, 0.2],
-        "spare[batch_size=26]": [0.1, 0.2],
-    }
-
-
-def test_a_grid_of_one_is_an_arm_under_its_own_name(folder):
-    """So that questions find its observations; a tuned group is put together under that name anyway."""
-    spoil(folder / SMOKE, {f"{K}/arms/spare": {"grid": {"batch_size": [4]}}})
-    spoil(
-        folder / SMOKE,
-        {f"{K}/arms/tuned": {"tuned_on": "validation_loss_nats", "grid": {"batch_size": [4]}}},
-    )
-    assert [m.name for m in group_of(folder / SMOKE, "spare").members] == ["spare"]
-    assert [m.name for m in group_of(folder / SMOKE, "tuned").members] == ["tuned[batch_size=4]"]
 
 
 def test_measured_arms_are_measured_once(smoke):

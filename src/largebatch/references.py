@@ -11,7 +11,7 @@ from largebatch.metrics import END, GOAL_METRICS, MEASURES, PATH_METRICS, PROFIL
 from largebatch.question import SETTINGS, At, Claim, Figure, GapClosed, HeatMap, Operand, Question, Table
 
 if TYPE_CHECKING:
-    from largebatch.config import Group
+    from largebatch.groups import Group
     from largebatch.measures import Measures
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from largebatch.question import SETTINGS
 from largebatch.study import reading
-from largebatch.study.aggregate import aggregate
+from largebatch.study.aggregate import aggregate, take
 
 
 def member(arm, run, *, lr=0.1, measures=(), tuned=None, batch_size=8):
@@ -288,3 +288,15 @@ def test_summary_leaves_out_what_is_not_finite(write_run, written):
     runs = write_run("r", {"hessian_trace": {None: [1, np.nan, 3]}})
     _, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
     assert summary.loc[summary["metric"] == "hessian_trace", ["n", "mean"]].values.tolist() == [[2, 2]]
+
+
+def test_published_observations_are_taken_as_they_are(write_run, written, tmp_path):
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    published, taken = tmp_path / "e" / "observations.parquet", tmp_path / "mine" / "observations.parquet"
+    take(published, taken, taken.with_name("summary.csv"))
+    assert taken.read_bytes() == published.read_bytes()
+    pd.testing.assert_frame_equal(pd.read_csv(taken.with_name("summary.csv")), summary)
+    rows.drop(columns="lr").to_parquet(published)
+    with pytest.raises(ValueError, match=r"e.observations.parquet: wanted columns \[.*'lr'.*\]; got"):
+        take(published, taken, taken.with_name("summary.csv"))

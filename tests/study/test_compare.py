@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -123,6 +124,15 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
     assert all(f"| {name} " in page for name in ROWS) and "1 supported" in page
     assert "| detectable " in page and "| × 1.12 " in page
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
+
+
+def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both):
+    ours, theirs = both
+    publish(ours, theirs)
+    trained = json.loads((theirs / "provenance.json").read_text())["runs"]
+    shutil.rmtree(ours / "runs")
+    publish(ours, theirs)
+    assert json.loads((theirs / "provenance.json").read_text())["runs"] == trained != {}
 
 
 @pytest.mark.parametrize("name", ["claims.csv", "report.html"])

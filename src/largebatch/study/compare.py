@@ -145,17 +145,25 @@ def publish(results: Path, published: Path) -> None:
     for name in sorted(names):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
+    # What was judged and drawn from published observations was trained as they say.
+    runs = runs_of(results) or read_runs(published)
     counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
     inputs = {"claims.csv": files.checksum(results / "claims.csv")}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims))
-    files.write_json(
-        published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs_of(results))
-    )
+    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs))
+
+
+def read_runs(published: Path) -> dict:
+    """What is published about the runs behind a snapshot; empty if there is none."""
+    path = published / PROVENANCE
+    return files.read_json(path)["runs"] if path.is_file() else {}
 
 
 def runs_of(results: Path) -> dict:
-    """Where and by which code the runs behind the results were trained, and how long that took."""
+    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
     records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
+    if not records:
+        return {}
     return {
         "count": len(records),
         "train_seconds": round(sum(record["seconds"] for record in records), 1),

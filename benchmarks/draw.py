@@ -1,0 +1,74 @@
+"""Draw the benchmarks that stand in results/benchmarks: speed against the plain loop and memory, by batch.
+
+python benchmarks/draw.py [--device cpu]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+FOLDER = Path("results/benchmarks")
+# One look for all: the nets of one figure never share a panel, so lines are numbers of seeds.
+COLOURS = {1: "#0072b2", 5: "#d55e00", 20: "#009e73"}
+
+
+def draw_speed(rows: pd.DataFrame, stem: Path) -> None:
+    """Ratio of model-updates a second with the range of rounds; a panel a net, a line a number of seeds."""
+    nets = list(dict.fromkeys(rows["net"]))
+    columns = min(4, len(nets))
+    lines = -(-len(nets) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.0 * columns, 2.7 * lines), sharey=True, squeeze=False, layout="constrained"
+    )
+    for panel, net in zip(axes.flat, nets, strict=False):
+        for seeds, of_seeds in rows[rows["net"] == net].groupby("seeds"):
+            spread = [of_seeds["ratio"] - of_seeds["ratio_low"], of_seeds["ratio_high"] - of_seeds["ratio"]]
+            label = f"{seeds} seed" + "s" * (seeds > 1)
+            x, y = of_seeds["batch_size"], of_seeds["ratio"]
+            panel.errorbar(x, y, spread, color=COLOURS[seeds], marker="o", capsize=2, label=label)
+        panel.axhline(1.0, color="0.5", linestyle=":")
+        panel.set(title=net, xscale="log", yscale="log", xlabel="batch size")
+        panel.set_xticks(sorted(set(rows[rows["net"] == net]["batch_size"])))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_locator(plt.NullLocator())
+        panel.set_yticks([0.5, 1, 2, 5, 10])
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_locator(plt.NullLocator())
+    for panel in axes.flat[len(nets) :]:
+        panel.set_visible(False)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("times the plain loop")
+    axes.flat[0].legend(frameon=False)
+    save(figure, stem)
+
+
+def draw_memory(rows: pd.DataFrame, stem: Path) -> None:
+    """Peak memory against batch size, one line a net."""
+    figure, panel = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
+    for net, of_net in rows.groupby("net", sort=False):
+        panel.plot(of_net["batch_size"], of_net["peak_mib"], marker="o", label=net)
+    panel.set(xscale="log", yscale="log", xlabel="batch size", ylabel="peak memory above the data (MiB)")
+    panel.legend(frameon=False)
+    save(figure, stem)
+
+
+def save(figure: plt.Figure, stem: Path) -> None:
+    figure.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
+    plt.close(figure)
+    print(stem.with_suffix(".png"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    a = parser.parse_args()
+    draw_speed(pd.read_csv(FOLDER / f"{a.device}.csv"), FOLDER / f"{a.device}")
+    draw_memory(
+        pd.read_csv(FOLDER / f"memory-by-batch-{a.device}.csv"), FOLDER / f"memory-by-batch-{a.device}"
+    )
+
+
+if __name__ == "__main__":
+    main()
