@@ -100,7 +100,7 @@ MISTAKES = {
         SMOKE,
         {f"{K}/arm": {}},
         "numbers.keskar.arm",
-        r"a key among \['arms', 'base', 'crossed'\]",
+        r"a key among \['arms', 'base', 'crossed', .*'exhibits', .*\]",
         "'arm'",
     ),
     "an arm with a bad name": (
