@@ -30,12 +30,14 @@ wildcard_constraints:
     start="[^/_]+",
     end="[^/_]+",
     measure="|".join(MEASURES),
+    exhibit="[^/]+",
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/measure.smk"
+include: "workflow/rules/exhibit.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/draw.smk"

@@ -118,3 +118,18 @@ def test_a_question_asked_once_more_has_claims_of_its_own():
 def test_names_that_change_nothing_are_mistakes(asking, text):
     found = mistakes_in_asking(question(), Asking.model_validate(asking), {"adam.small"}, "keskar")
     assert list(found) == [text]
+
+
+def test_an_exhibit_is_made_unless_all_that_is_named_of_it_is_left_out():
+    whole = question("primer")
+    assert without(["worked.full"], "primer").exhibits == whole.exhibits == ["worked"]
+    every = sorted({use.arm for use in uses(whole)})
+    found = without(every, "primer")
+    assert (found.exhibits, found.figures, found.tables) == ([], [], [])
+    assert {claim.deviation for claim in found.claims} == {"Too long."}
+
+
+def test_a_row_that_is_left_out_takes_its_position_with_it():
+    (table,) = without(["worked.online"], "primer").tables
+    assert table.positions.keys() == table.rows.keys() == table.paper.keys()
+    assert "worked.online" not in table.rows.values()

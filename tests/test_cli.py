@@ -15,9 +15,11 @@ from PIL import Image
 
 from largebatch import cli, progress
 from largebatch.cli import COMMANDS, main
+from largebatch.exhibits import EXHIBITS
 from largebatch.files import (
     checksum,
     read_arrays,
+    read_exhibit,
     read_json,
     read_observations,
     read_provenance,
@@ -54,7 +56,7 @@ def processor():
 
 def test_check_says_how_much_there_is_to_do(capsys):
     assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 15 experiments, 136 arms, 3 seeds each\n"
+    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 136 arms, 3 seeds each\n"
 
 
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
@@ -260,6 +262,22 @@ def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
     rows = read_observations(out).to_pylist()
     assert {row["metric"] for row in rows} == set(BETWEEN.labels)
     assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
+
+
+def test_exhibit_writes_what_it_gives_and_where_it_comes_from(tmp_path, capfd):
+    out = tmp_path / "exhibits" / "worked.parquet"
+    words = ["exhibit", "--name", "worked", "--options", "{}", "--seeds", "2", "--out", str(out)]
+    assert main(words) == 0
+    rows = read_exhibit(out).to_pylist()
+    assert {row["arm"] for row in rows} == set(EXHIBITS["worked"].arms)
+    assert {row["seed"] for row in rows} == {0, 1}
+    assert {row["at"] for row in rows if row["metric"] == "worked_error"} == {None}
+    told = read_provenance(out)
+    assert told["stage"] == "exhibit" and told["settings"] == {"exhibit": "worked"}
+    assert told["seconds"] > 0 and told["packages"]["numpy"] and told["commit"]
+    assert main([*words[:2], "wroked", *words[3:]]) == 1
+    line = capfd.readouterr().err.splitlines()[0]
+    assert line.startswith("largebatch exhibit: exhibit must be one of ") and line.endswith("got 'wroked'")
 
 
 def test_a_job_that_cannot_start_says_why_first(tmp_path, capfd):

@@ -53,7 +53,7 @@ def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
 
 
 SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"
-K, G = "numbers/keskar", "numbers/goyal"
+K, G, P = "numbers/keskar", "numbers/goyal", "numbers/primer"
 CLAIM = "claims/0"
 
 # file, {key: value}, the key that is named, what is wanted, what is got (both as regular expressions)
@@ -100,8 +100,22 @@ MISTAKES = {
         SMOKE,
         {f"{K}/arm": {}},
         "numbers.keskar.arm",
-        r"a key among \['arms', 'base', 'crossed', 'deviations'.*\]",
+        r"a key among \['arms', 'base', 'crossed', .*'exhibits', .*\]",
         "'arm'",
+    ),
+    "an unknown exhibit": (
+        SMOKE,
+        {f"{P}/exhibits/wroked": {}},
+        "numbers.primer.exhibits.wroked",
+        r"a key among \[.*'worked'.*\]",
+        "'wroked'",
+    ),
+    "an unknown option of an exhibit": (
+        SMOKE,
+        {f"{P}/exhibits/worked/colour": "red"},
+        "numbers.primer.exhibits.worked.colour",
+        r"a key among \[\]",
+        "'colour'",
     ),
     "an arm with a bad name": (
         SMOKE,
@@ -908,6 +922,22 @@ def test_paths_are_measured_once_and_named_by_their_ends(folder):
     assert keskar.paths() == study.paths() == [(small, large), (large, small)]
     line, back = f"{small.id}_to_{large.id}", f"{large.id}_to_{small.id}"
     assert again(keskar.to_aggregate())["paths"] == {"between_adam": line, "between_sgd": line, "back": back}
+
+
+def test_exhibits_are_made_once_with_their_options(smoke):
+    primer = smoke.experiment("primer")
+    assert primer.arms == [] and primer.exhibits.keys() == set(primer.question.exhibits)
+    stems = primer.to_aggregate()["exhibits"]
+    assert [smoke.exhibits[stem] for stem in stems.values()] == [*primer.exhibits.items()]
+    assert smoke.experiment("keskar").to_aggregate()["exhibits"] == {}
+
+
+def test_an_exhibit_that_a_question_lists_needs_settings(folder):
+    spoil(folder / "smoke.yaml", {f"{P}/exhibits/worked": None})
+    assert complaint(folder) == (
+        "experiments/primer.yaml: exhibits: wanted settings for worked under exhibits of the scale's numbers"
+        "; got none"
+    )
 
 
 def test_a_setting_that_an_arm_lacks_is_null(smoke):

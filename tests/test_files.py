@@ -13,11 +13,14 @@ from largebatch.files import (
     header,
     map_tensors,
     read_arrays,
+    read_exhibit,
     read_observations,
+    read_provenance,
     read_snapshots,
     record_of,
     recorded_checksum,
     write_arrays,
+    write_exhibit,
     write_json,
     write_observations,
     write_snapshots,
@@ -31,6 +34,16 @@ def test_observations_come_back_as_written(tmp_path):
     table = read_observations(tmp_path / "a" / "history.parquet").to_pylist()
     assert [tuple(row.values()) for row in table] == [tuple(row) for row in rows]
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["history.parquet"]
+
+
+def test_an_exhibit_comes_back_as_written(tmp_path):
+    rows = [("a", Observation(0, "worked_value", 2, 1.0)), ("b", Observation(1, "worked_error", None, 0.0))]
+    write_exhibit(tmp_path / "e.parquet", rows, {"stage": "exhibit"})
+    table = read_exhibit(tmp_path / "e.parquet").to_pylist()
+    assert [tuple(row.values()) for row in table] == [(arm, *row) for arm, row in rows]
+    assert read_provenance(tmp_path / "e.parquet") == {"stage": "exhibit"}
+    with pytest.raises(ValueError, match=r"e\.parquet: wanted columns .*; got \['arm', 'seed', "):
+        read_observations(tmp_path / "e.parquet")
 
 
 def test_no_observations_are_a_table_too(tmp_path):

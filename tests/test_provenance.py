@@ -18,6 +18,24 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     assert {"train", "device", "engine", "schedules", "optimise", "stack", "models", "data"} <= names("train")
     assert not {"engine", "train", "schedules", "optimise"} & names("measure")
     assert "curvature" in names("measure") and "curvature" not in names("train")
+    assert {"exhibits", "worked", "descent", "surfaces"} <= names("exhibit")
+    assert not {"worked", "descent"} & names("measure") and "files" not in names("exhibit")
+
+
+def test_a_folder_within_a_room_belongs_to_it(monkeypatch, tmp_path):
+    """Both ways: an exhibit may use the lab, and what it uses there is its code."""
+    package = tmp_path / "largebatch"
+    for name, text in {
+        "lab/primer/show.py": "from largebatch.lab.primer import part\nfrom largebatch.lab import noise\n",
+        "lab/primer/part.py": "from largebatch import files\n",
+        "lab/noise.py": "from largebatch.study import draw\n",
+        "files.py": "",
+        "study/draw.py": "",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    assert {path.stem for path in reached(package / "lab/primer/show.py", set())} == {"show", "part", "noise"}
 
 
 def test_comments_docstrings_and_layout_are_not_code(tmp_path):

@@ -185,6 +185,21 @@ def test_changed_drawing_code_only_draws(workspace):
     assert jobs.keys() == {"draw", "report", "all"}
 
 
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("lab/primer/worked.py", "RATE = 0.1", "RATE = 0.2"),
+        ("descent.py", "momentum * velocity +", "momentum * velocity + 0 *"),
+    ],
+)
+def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
+    """The update rule lies in the hallway, and belongs to them all the same."""
+    with workspace.edited(f"src/largebatch/{module}", old, new):
+        jobs = workspace.would_run()
+    assert jobs["exhibit"] > 0 and jobs["aggregate"] == jobs["judge"] == 1
+    assert not jobs.keys() & {"data", "train", "measure", "path"}
+
+
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from largebatch.exhibits import EXHIBIT_OF
 from largebatch.metrics import Metric
 from largebatch.question import ArmName, Claim, Figure, Name, Question, Table
 from largebatch.references import Use, uses, uses_of_at, uses_of_claim, uses_of_figure
@@ -18,7 +19,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LeftOut(Settings):
-    """Arms that a question names and the scale does not train."""
+    """Arms that a question names and the scale does not train, or of an exhibit that it does not make."""
 
     arms: Annotated[list[ArmName], Field(min_length=1)]
     because: Text
@@ -60,17 +61,25 @@ def asked(question: Question, asking: Asking, name: str) -> Question:
     """The question as the scale asks it, under this name."""
     absent = absent_from(question, asking)
     measures = {m: [a for a in arms if a not in absent] for m, arms in question.measures.items()}
+    exhibits = [name for name in question.exhibits if not all_absent(name, question, absent)]
     tables = [table_with(table, asking.paper) if asking.paper else table for table in question.tables]
     return question.model_copy(
         update={
             "experiment": name,
             "measures": {measure: arms for measure, arms in measures.items() if arms},
             "paths": {name: path for name, path in question.paths.items() if name not in absent},
+            "exhibits": exhibits,
             "claims": [claim_as(claim, asking, absent, suffix(name, asking)) for claim in question.claims],
             "figures": [kept for figure in question.figures if (kept := figure_without(figure, absent))],
             "tables": [kept for table in tables if (kept := table_without(table, absent))],
         }
     )
+
+
+def all_absent(exhibit: str, question: Question, absent: set[str]) -> bool:
+    """Whether all that a question names of an exhibit is left out: then the scale need not make it."""
+    named = {use.arm for use in uses(question) if EXHIBIT_OF.get(use.arm) == exhibit}
+    return bool(named) and named <= absent
 
 
 def suffix(name: str, asking: Asking) -> str:
@@ -113,7 +122,8 @@ def table_without(table: Table, absent: set[str]) -> Table | None:
     if not rows or needs_any(uses_of_at(table.at, ""), absent):
         return None
     paper = {label: numbers for label, numbers in table.paper.items() if table.rows.get(label) not in absent}
-    return table.model_copy(update={"rows": rows, "paper": paper})
+    positions = {label: at for label, at in table.positions.items() if table.rows.get(label) not in absent}
+    return table.model_copy(update={"rows": rows, "paper": paper, "positions": positions})
 
 
 def needs_any(some: Iterator[Use], absent: set[str]) -> bool:

@@ -98,6 +98,27 @@ def path(a: argparse.Namespace) -> None:
     write_measured(a, rows, {"path": [end.id for end, _ in ends], **options}, start)
 
 
+def exhibit(a: argparse.Namespace) -> None:
+    from largebatch.exhibits import options_of
+    from largebatch.files import write_exhibit
+    from largebatch.lab import device
+    from largebatch.lab.primer.exhibits import rows_of
+    from largebatch.provenance import provenance
+
+    start, options = time.monotonic(), options_of(a.name, a.options).model_dump()
+    device.prepare(a.threads)
+    rows = rows_of(a.name, list(range(a.seeds)), options)
+    found = provenance(
+        "exhibit",
+        {"exhibit": a.name, **options},
+        {},
+        device=device.current(),
+        seconds=time.monotonic() - start,
+        peak_memory_mib=peak_mib(),
+    )
+    write_exhibit(a.out, rows, found)
+
+
 def trained_in(run: Path):
     """The arm and the seeds of a finished run."""
     from largebatch.files import read_json
@@ -253,6 +274,18 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
             "--data": PATH,
             "--out": PATH,
             "--threads": COUNT,
+        },
+    ),
+    "exhibit": (
+        exhibit,
+        "make one exhibit, which trains no arm",
+        "lab",
+        {
+            "--name": TEXT,
+            "--options": TEXT,
+            "--seeds": COUNT,
+            "--out": PATH,
+            "--threads": {"type": int, "default": 1},
         },
     ),
     "aggregate": (

@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints
 
 from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
 from largebatch.checking import ConfigError, checked, read_yaml
+from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
@@ -37,6 +38,7 @@ class Numbers(Asking):
     base: dict[str, Any] = {}
     arms: dict[Name, dict[str, Any]] = {}
     crossed: Crossed | None = None
+    exhibits: Exhibits = NO_EXHIBITS
 
 
 class ScaleFile(Settings):
@@ -64,6 +66,7 @@ class Experiment:
 
     question: Question
     groups: dict[str, Group]
+    exhibits: dict[str, Settings]  # name -> options
 
     @property
     def name(self) -> str:
@@ -89,6 +92,10 @@ class Experiment:
         """(start arm, end arm) for every path to be measured, each once."""
         return unique_paths(self.ends_of_paths().values())
 
+    def exhibit_stems(self) -> dict[str, str]:
+        """Exhibit name -> what its file is called, without its ending."""
+        return {name: exhibit_stem(name, options) for name, options in self.exhibits.items()}
+
     @property
     def timed(self) -> bool:
         """Whether it asks how long training took: all others give the same bytes whenever they are run."""
@@ -102,6 +109,7 @@ class Experiment:
             "experiment": self.name,
             "timed": self.timed,
             "paths": {name: path_stem(*ends) for name, ends in self.ends_of_paths().items()},
+            "exhibits": self.exhibit_stems(),
             "groups": {
                 group.name: {
                     "tuned_on": group.tuned_on,
@@ -179,6 +187,11 @@ class Study:
     def paths(self) -> list[tuple[Arm, Arm]]:
         """(start arm, end arm) of every path, each once however many experiments share it."""
         return unique_paths(ends for e in self.experiments for ends in e.paths())
+
+    @property
+    def exhibits(self) -> dict[str, tuple[str, Settings]]:
+        """Stem -> (exhibit name, options), each once however many experiments share it."""
+        return {exhibit_stem(*shown): shown for e in self.experiments for shown in e.exhibits.items()}
 
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)
@@ -276,9 +289,10 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
     absent = absent_from(question, numbers)
     question = asked(question, numbers, name)
-    for mistake in mistakes(question, groups, scale.measures, absent):
+    for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
         raise ConfigError(f"{path}: {mistake}")
-    return Experiment(question, groups)
+    exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
+    return Experiment(question, groups, exhibits)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

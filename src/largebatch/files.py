@@ -34,6 +34,9 @@ OBSERVATIONS = pa.schema(
     ]
 )
 
+# What an exhibit gives: the same of several arms, named without the exhibit.
+EXHIBITED = pa.schema([pa.field("arm", pa.string(), nullable=False), *OBSERVATIONS])
+
 PROVENANCE = b"largebatch"
 
 
@@ -66,8 +69,20 @@ def read_json(path: Path) -> Any:
 
 def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:
     """Parquet of seed, metric, at, value; where they come from stands in the file's metadata."""
-    columns = list(zip(*rows, strict=True)) or [[], [], [], []]
-    table = pa.table([pa.array(c, f.type) for c, f in zip(columns, OBSERVATIONS, strict=True)], OBSERVATIONS)
+    write_rows(path, OBSERVATIONS, rows, provenance)
+
+
+def write_exhibit(
+    path: Path, rows: Iterable[tuple[str, Observation]], provenance: dict | None = None
+) -> None:
+    """Parquet of arm, seed, metric, at, value; rows: (arm, observation)."""
+    write_rows(path, EXHIBITED, ((arm, *row) for arm, row in rows), provenance)
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple], provenance: dict | None) -> None:
+    """Parquet of these columns; where the rows come from stands in the file's metadata."""
+    columns = list(zip(*rows, strict=True)) or [[] for _ in schema]
+    table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
     if provenance is not None:
         table = table.replace_schema_metadata({PROVENANCE: json.dumps(provenance, sort_keys=True)})
     with atomic(path) as temporary:
@@ -81,9 +96,19 @@ def read_provenance(path: Path) -> dict:
 
 def read_observations(path: Path) -> pa.Table:
     """The table at `path`; an error if its columns are not those of an observation."""
+    return read_rows(path, OBSERVATIONS)
+
+
+def read_exhibit(path: Path) -> pa.Table:
+    """The table at `path`; an error if its columns are not those of an exhibit."""
+    return read_rows(path, EXHIBITED)
+
+
+def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
+    """The table at `path`; an error if its columns are others."""
     table = pq.read_table(path)
-    if table.schema.names != OBSERVATIONS.names:
-        raise ValueError(f"{path}: wanted columns {OBSERVATIONS.names}; got {table.schema.names}")
+    if table.schema.names != schema.names:
+        raise ValueError(f"{path}: wanted columns {schema.names}; got {table.schema.names}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""What training, the measures and the paths write, with the text that figures and tables show for it.
+"""What training, measures, paths and exhibits write, with the text that figures and tables show for it.
 
 An observation is one number of one seed, with a position `at`. What `at` is tells four kinds of
 metrics apart, and thereby how a number is read out of them:
@@ -190,7 +190,13 @@ BETWEEN = Written(
     },
 )
 
-SOURCES = (TRAINING, *MEASURED.values(), BETWEEN)
+# What exhibits give, which train no arm; several may give the same. See exhibits.py for which gives what.
+PRIMER = Written(
+    end={"worked_error": "largest difference from the text"},
+    profile={"worked_value": "number worked out"},  # at: updates made, or the number of the item
+)
+
+SOURCES = (TRAINING, *MEASURED.values(), BETWEEN, PRIMER)
 METRICS = {metric: label for source in SOURCES for metric, label in source.labels.items()}
 HISTORY, END, PROFILE, BY_EPOCH = (
     frozenset(metric for source in SOURCES for metric in getattr(source, kind)) for kind in Written._fields
@@ -198,6 +204,7 @@ HISTORY, END, PROFILE, BY_EPOCH = (
 # measure -> its metrics
 MEASURES = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
+EXHIBIT_METRICS = frozenset(PRIMER.labels)
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 

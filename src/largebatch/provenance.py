@@ -79,6 +79,8 @@ STAGES = {
     "data": ("lab/datasets.py",),
     "train": ("lab/train.py", "lab/device.py"),
     "measure": ("lab/measure.py", "lab/device.py"),
+    # the rule and the surfaces lie in the hallway because the page is made of them too
+    "exhibit": ("lab/primer/exhibits.py", "lab/device.py", "descent.py", "surfaces.py"),
     "aggregate": ("study/aggregate.py",),
     "judge": ("study/judge.py",),
     "ledger": ("study/ledger.py",),
@@ -93,8 +95,8 @@ def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
 
     It covers the modules of lab/ or study/ that the stage imports, directly or not, and the templates
-    that bear a module's name. The hallway (spec, files, ...) is left out: a new setting with a default,
-    say, must retrain nothing.
+    that bear a module's name. The hallway (spec, files, ...) is left out unless a stage begins there: a new
+    setting with a default, say, must retrain nothing.
     """
     digest = sha256()
     modules: set[Path] = set()
@@ -113,9 +115,14 @@ def reached(path: Path, seen: set[Path]) -> set[Path]:
     if path not in seen:
         seen.add(path)
         for other in imports(path):
-            if other.parent == path.parent:
+            if room(other) == room(path):
                 reached(other, seen)
     return seen
+
+
+def room(path: Path) -> str:
+    """lab, study, or nothing for the hallway; a folder within a room belongs to it."""
+    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
 
 
 def imports(path: Path) -> set[Path]:

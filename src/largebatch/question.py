@@ -1,4 +1,4 @@
-"""What an experiment asks: its measures, paths, claims, figures and tables, each by arm names only.
+"""What an experiment asks: its measures, paths, exhibits, claims, figures and tables, each by arm names only.
 
 Numbers (batch sizes, rates, epochs) are the scale's; see config.py.
 """
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from largebatch.exhibits import EXHIBITS
 from largebatch.metrics import MEASURES, PROFILE, Metric
 from largebatch.spec import Count, Positive, Settings, Share
 
@@ -371,8 +372,9 @@ Figure = Annotated[
 class Table(Settings):
     """Arms down, metrics across, mean ± half of the 95 % interval; the paper's numbers beside ours.
 
-    `at: {value: ...}` is where profiles are read; other metrics are then read at the end. With `over` each
-    row is a group, shown as one row for each value of that setting.
+    `at: {value: ...}` is where profiles are read; other metrics are then read at the end. positions: row
+    label -> where that row's are read instead. With `over` each row is a group, shown as one row for each
+    value of that setting.
     """
 
     name: Name
@@ -380,9 +382,14 @@ class Table(Settings):
     rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None
+    positions: dict[str, float] = {}
     over: Setting | None = None
     paper: dict[str, dict[Metric, str]] = {}  # row label -> metric -> as printed in the paper
     paper_of: str = ""  # what the paper's numbers are of
+
+    def at_of(self, label: str) -> At | None:
+        """Where a row is read."""
+        return At(value=self.positions[label]) if label in self.positions else self.at
 
 
 class Path(Settings):
@@ -400,6 +407,7 @@ class Question(Settings):
     question: str
     measures: dict[Literal[tuple(MEASURES)], Annotated[list[ArmName], Field(min_length=1)]] = {}
     paths: dict[Name, Path] = {}  # a path's name stands where an arm's can, for the metrics of paths
+    exhibits: list[Literal[tuple(EXHIBITS)]] = []  # their arms stand where an arm can, as <exhibit>.<arm>
     claims: Annotated[list[Claim], Field(min_length=1)]
     figures: Annotated[list[Figure], Field(min_length=1)]
     tables: Annotated[list[Table], Field(min_length=1)]

@@ -1,4 +1,7 @@
-"""Whether what a question names is there: arms and paths, as its use needs them, and the metric on them."""
+"""Whether what a question names is there: arms and paths, as its use needs them, and the metric on them.
+
+The arms of exhibits are among the arms.
+"""
 
 import math
 from collections import Counter
@@ -7,8 +10,28 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from largebatch.metrics import END, GOAL_METRICS, MEASURES, PATH_METRICS, PROFILE, TRAIN_SECONDS
-from largebatch.question import SETTINGS, At, Claim, Figure, GapClosed, HeatMap, Operand, Question, Table
+from largebatch.exhibits import EXHIBIT_OF, EXHIBITS, NO_EXHIBITS, Exhibits
+from largebatch.metrics import (
+    END,
+    EXHIBIT_METRICS,
+    GOAL_METRICS,
+    MEASURES,
+    PATH_METRICS,
+    PROFILE,
+    TRAIN_SECONDS,
+)
+from largebatch.question import (
+    SETTINGS,
+    At,
+    Claim,
+    Curves,
+    Figure,
+    GapClosed,
+    HeatMap,
+    Operand,
+    Question,
+    Table,
+)
 
 if TYPE_CHECKING:
     from largebatch.groups import Group
@@ -32,11 +55,16 @@ class Use:
 
 
 def mistakes(
-    question: Question, groups: "dict[str, Group]", measures: "Measures", absent: set[str] = frozenset()
+    question: Question,
+    groups: "dict[str, Group]",
+    measures: "Measures",
+    absent: set[str] = frozenset(),
+    exhibits: Exhibits = NO_EXHIBITS,
 ) -> Iterator[str]:
     """'key: wanted ...; got ...' for everything in a question that its scale cannot answer.
 
-    absent: arms and paths that the scale leaves out; claims about them are not run.
+    absent: arms and paths that the scale leaves out; claims about them are not run. exhibits: the scale's
+    settings of them for this question.
     """
     for what in ("claims", "figures", "tables"):
         names = Counter(getattr(thing, "id", None) or thing.name for thing in getattr(question, what))
@@ -47,6 +75,7 @@ def mistakes(
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
     for use in (use for use in uses(question) if use.arm not in absent):
         yield from mistakes_in(use, question, groups)
+    yield from mistakes_in_exhibits(question, groups, exhibits)
     yield from mistakes_in_paths(question, groups)
     yield from mistakes_in_snapshots(question, groups)
     for claim in question.claims:
@@ -66,13 +95,16 @@ def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
 
 
 def mistakes_in(use: Use, question: Question, groups: "dict[str, Group]") -> Iterator[str]:
-    """What stands in the way of one use of an arm or path."""
+    """What stands in the way of one use of an arm, a path or an arm of an exhibit."""
     if use.arm in groups:
         yield from mistakes_with_group(use, question, groups[use.arm])
     elif use.arm in question.paths:
         yield from mistakes_with_path(use)
+    elif EXHIBIT_OF.get(use.arm) in question.exhibits:
+        yield from mistakes_with_exhibit(use, EXHIBIT_OF[use.arm])
     else:
-        near = get_close_matches(use.arm, [*groups, *question.paths], n=3, cutoff=0.0)
+        shown = [arm for arm, exhibit in EXHIBIT_OF.items() if exhibit in question.exhibits]
+        near = get_close_matches(use.arm, [*groups, *question.paths, *shown], n=3, cutoff=0.0)
         yield f"{use.key}: wanted an arm that the scale has, such as {near}; got {use.arm!r}"
         return
     if use.metric is not None:
@@ -96,6 +128,8 @@ def mistakes_with_group(use: Use, question: Question, group: "Group") -> Iterato
         yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:
         yield f"{use.key}: wanted a path for {use.metric}; got {use.arm!r}, an arm"
+    if use.metric in EXHIBIT_METRICS:
+        yield f"{use.key}: wanted an arm of an exhibit for {use.metric}; got {use.arm!r}, which is trained"
     for measure, metrics in MEASURES.items():
         if use.metric in metrics and use.arm not in question.measures.get(measure, []):
             yield f"{use.key}: wanted an arm listed in measures.{measure} for {use.metric}; got {use.arm!r}"
@@ -126,6 +160,18 @@ def mistakes_with_path(use: Use) -> Iterator[str]:
         yield f"{use.key}: wanted a metric of paths, such as {near}; got {use.metric!r}"
 
 
+def mistakes_with_exhibit(use: Use, exhibit: str) -> Iterator[str]:
+    """Whether an arm of an exhibit can stand where its use has it, and the exhibit gives the metric."""
+    if use.needs in SETTINGS:
+        yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, of an exhibit"
+    elif use.needs != "one":
+        yield f"{use.key}: wanted arms that are trained; got {use.arm!r}, of an exhibit"
+    metrics = EXHIBITS[exhibit].metrics
+    if use.metric is not None and use.metric not in metrics:
+        near = get_close_matches(use.metric, metrics, n=3, cutoff=0.0)
+        yield f"{use.key}: wanted a metric of the exhibit {exhibit}, such as {near}; got {use.metric!r}"
+
+
 def mistakes_with_reading(use: Use) -> Iterator[str]:
     """Whether the metric is of the kind that is read in the use's way."""
     profile = use.metric in PROFILE
@@ -137,6 +183,18 @@ def mistakes_with_reading(use: Use) -> Iterator[str]:
         yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, a profile"
     if use.read in ("along", "positions") and use.metric in END:
         yield f"{use.key}: wanted a metric that is known along the run; got {use.metric!r}, known at its end"
+
+
+def mistakes_in_exhibits(question: Question, groups: "dict[str, Group]", exhibits: Exhibits) -> Iterator[str]:
+    """Whether the scale has settings for just these exhibits, and no arm has one of their names."""
+    given = {name for name, options in exhibits if options is not None}
+    for name in question.exhibits:
+        if name not in given:
+            yield f"exhibits: wanted settings for {name} under exhibits of the scale's numbers; got none"
+    if more := sorted(given - set(question.exhibits)):
+        yield f"exhibits: wanted each that the scale has settings for, {more} too; got {question.exhibits}"
+    if taken := [arm for arm in groups if EXHIBIT_OF.get(arm) in question.exhibits]:
+        yield f"exhibits: wanted names of their arms that no arm of the scale has; got {taken}"
 
 
 def mistakes_in_paths(question: Question, groups: "dict[str, Group]") -> Iterator[str]:
@@ -203,12 +261,26 @@ def mistakes_in_table(table: Table, question: Question) -> Iterator[str]:
     for label, row in table.rows.items():
         if row in question.paths and PATH_METRICS.isdisjoint(table.metrics):
             yield f"{key}.rows.{label}: wanted a path's row beside a metric of paths; got {table.metrics}"
+        exhibit = EXHIBIT_OF.get(row)
+        if exhibit in question.exhibits and set(EXHIBITS[exhibit].metrics).isdisjoint(table.metrics):
+            yield f"{key}.rows.{label}: wanted a row of {exhibit} beside its metrics; got {table.metrics}"
+    yield from mistakes_in_positions(table, key)
+
+
+def mistakes_in_positions(table: Table, key: str) -> Iterator[str]:
+    """Profiles of a table without a position, and positions without a row or a profile."""
     profiles = [metric for metric in table.metrics if metric in PROFILE]
-    if profiles and way_of_reading(table.at) != "value":
+    everywhere = way_of_reading(table.at) == "value"
+    if unknown := sorted(table.positions.keys() - table.rows.keys()):
+        yield f"{key}.positions: wanted labels of rows, {list(table.rows)}; got {unknown}"
+    if table.over and table.positions:
+        yield f"{key}.positions: wanted none beside over; got {sorted(table.positions)}"
+    if profiles and not everywhere and table.rows.keys() - table.positions.keys():
         got = table.at.chosen() if table.at else "none"
         yield f"{key}.at: wanted {{value: ...}} for {profiles}, which are profiles; got {got}"
-    if not profiles and way_of_reading(table.at) == "value":
-        yield f"{key}.at: wanted a metric that is a profile; got {table.metrics}"
+    for where in ("at",) * everywhere + ("positions",) * bool(table.positions):
+        if not profiles:
+            yield f"{key}.{where}: wanted a metric that is a profile; got {table.metrics}"
 
 
 def uses(question: Question) -> Iterator[Use]:
@@ -255,6 +327,7 @@ def uses_of_claim(claim: Claim, key: str) -> Iterator[Use]:
             yield Use(f"{key}.arm", claim.arm, claim.metric, read="positions")
         case "growth_law":
             yield Use(f"{key}.arm", claim.arm, claim.metric, read="along")
+            yield Use(f"{key}.arm", claim.arm, "updates", read="along")
         case "hyperbola":
             yield Use(f"{key}.arm", claim.arm, claim.metric, "batch_size")
             if claim.over:
@@ -263,11 +336,17 @@ def uses_of_claim(claim: Claim, key: str) -> Iterator[Use]:
             yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, claim.setting) for s in ("a", "b"))
         case "curve_gap" | "updates_to_target":
             yield from (Use(f"{key}.{s}", getattr(claim, s), claim.metric, read="along") for s in ("a", "b"))
+            if claim.kind == "updates_to_target":
+                yield from (Use(f"{key}.{s}", getattr(claim, s), "updates", read="along") for s in ("a", "b"))
 
 
 def uses_of_operand(operand: Operand, claim: Claim, key: str) -> Iterator[Use]:
     """The arms of one side of a claim."""
     yield Use(f"{key}.arm", operand.arm, operand.metric or claim.metric, read=way_of_reading(operand.at))
+    if operand.at and operand.at.same_updates_as:
+        yield Use(f"{key}.arm", operand.arm, "updates", read="along")
+    if operand.at and operand.at.train_loss_nats is not None:
+        yield Use(f"{key}.arm", operand.arm, "train_loss_nats", read="along")
     yield from uses_of_at(operand.at, f"{key}.at")
 
 
@@ -301,9 +380,19 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
             yield from uses_of_at(mark.at, f"{key}.marks.{label}.at")
     if figure.kind == "gap_closed":
         yield from uses_of_gap(figure, key)
-    if figure.kind == "curves" and figure.level:
-        yield from (Use(f"{key}.lines.{label}", arm, figure.level) for label, arm in figure.lines.items())
+    if figure.kind == "curves":
+        yield from uses_of_curves(figure, key)
     yield from uses_of_at(at, f"{key}.at")
+
+
+def uses_of_curves(figure: Curves, key: str) -> Iterator[Use]:
+    """The level of each line, and what tells its places on the axis where that is not the epoch."""
+    places = {"update": "updates", "train_loss_nats": "train_loss_nats"}.get(figure.x)
+    for label, arm in figure.lines.items():
+        if places:
+            yield Use(f"{key}.lines.{label}", arm, places, read="along")
+        if figure.level:
+            yield Use(f"{key}.lines.{label}", arm, figure.level)
 
 
 def uses_of_gap(figure: GapClosed, key: str) -> Iterator[Use]:

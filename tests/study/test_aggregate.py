@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from largebatch.files import Observation, write_exhibit
 from largebatch.question import SETTINGS
 from largebatch.study import reading
 from largebatch.study.aggregate import aggregate, take
@@ -40,9 +41,10 @@ def history(validation, test, diverged=(0, 0, 0)):
 def written(tmp_path):
     """Runs aggregate() on groups and returns both tables."""
 
-    def run(groups, runs, paths=None, timed=False):
+    def run(groups, runs, paths=None, timed=False, exhibits=None):
         out = tmp_path / "e" / "observations.parquet", tmp_path / "e" / "summary.csv"
         ask = {"experiment": "e", "timed": timed, "groups": groups, "paths": paths or {}}
+        ask["exhibits"] = exhibits or {}
         aggregate(ask, runs, *out)
         return pd.read_parquet(out[0]), pd.read_csv(out[1])
 
@@ -94,6 +96,47 @@ def test_a_path_that_is_not_there_is_named(write_run, written):
     runs = write_run("a", history([1, 2, 3], [4, 5, 6]))
     with pytest.raises(ValueError, match=r"paths.a_to_b.parquet: wanted a parquet file"):
         written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
+
+
+def exhibit(tmp_path, rows):
+    """A file of an exhibit from (arm, seed, metric, at, value); the folder of runs beside."""
+    path = tmp_path / "exhibits" / "xor-1234.parquet"
+    write_exhibit(path, [(arm, Observation(*row)) for arm, *row in rows])
+    return tmp_path / "runs"
+
+
+def test_an_arm_of_an_exhibit_is_a_group_without_settings(tmp_path, written):
+    rows = [("online", seed, "worked_value", at, seed + at) for seed in (0, 1) for at in (1.0, 2.0)]
+    rows += [("full", seed, "worked_error", None, 0.0) for seed in (0, 1)]
+    found, summary = written({}, exhibit(tmp_path, rows), exhibits={"xor": "xor-1234"})
+    assert found.columns.tolist() == list(reading.COLUMNS)
+    names = ["group", "arm", "run"]
+    assert found[names].drop_duplicates().values.tolist() == [
+        ["xor.online", "xor.online", "xor"],
+        ["xor.full", "xor.full", "xor"],
+    ]
+    assert found["value"].tolist() == [1, 2, 2, 3, 0, 0] and found[[*SETTINGS]].isna().all(axis=None)
+    assert summary[["arm", "metric", "n", "mean", "std"]].values.tolist() == [
+        ["xor.full", "worked_error", 2, 0, 0],
+        ["xor.online", "worked_value", 2, 1.5, pytest.approx(0.5**0.5, rel=1e-6)],
+        ["xor.online", "worked_value", 2, 2.5, pytest.approx(0.5**0.5, rel=1e-6)],
+    ]
+
+
+def test_an_exhibit_stands_beside_trained_arms(write_run, written, tmp_path):
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    exhibit(tmp_path, [("full", 0, "worked_error", None, 0.0)])
+    groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
+    found, _ = written(groups, runs, exhibits={"xor": "xor-1234"})
+    assert set(found["arm"]) == {"g", "xor.full"}
+
+
+def test_an_exhibit_that_is_not_there_or_empty_is_named(written, tmp_path):
+    with pytest.raises(ValueError, match=r"exhibits.xor-1234.parquet: wanted a parquet file"):
+        written({}, tmp_path / "runs", exhibits={"xor": "xor-1234"})
+    runs = exhibit(tmp_path, [])
+    with pytest.raises(ValueError, match=r"xor-1234.parquet: wanted observations; got none"):
+        written({}, runs, exhibits={"xor": "xor-1234"})
 
 
 def test_two_groups_may_share_a_run(write_run, written):

@@ -97,6 +97,7 @@ def test_latex_can_print_every_label(label):
         (12345.6, 123.4, "12350 ± 120"),
         (3584.0, 0.0, "3584 ± 0"),
         (0.0, 0.0, "0 ± 0"),
+        (-1.69, 0.0, "−1.69 ± 0"),
         (-0.5, 0.25, "−0.50 ± 0.25"),
         (1.234e-6, 4.5e-8, "(1.234 ± 0.045) × 10⁻⁶"),
         (2.0e9, 1.0e9, "(2.0 ± 1.0) × 10⁹"),
@@ -170,3 +171,23 @@ def test_over_a_setting_a_group_has_a_row_for_each_value(helpers, write_table, t
     cells = tables.read_cells(tmp_path / "t.csv")
     assert cells["row"].tolist() == ["tuned, batch size 4", "tuned, batch size 16"]
     assert cells["mean"].tolist() == [5, 17]
+
+
+def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, write_table, tmp_path):
+    rows = helpers.arm("e.a", {"worked_value": {1.0: [0.96] * 3, 2.0: [0.98] * 3}, "worked_error": [0.0] * 3})
+    labels = {"update 1": 1, "update 2": 2, "update 9": 9}
+    table = {
+        "name": "t",
+        "caption": "c",
+        "rows": dict.fromkeys(labels, "e.a"),
+        "positions": labels,
+        "metrics": ["worked_value", "worked_error"],
+        "paper": {"update 1": {"worked_value": ".960"}},
+    }
+    tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
+    said = (tmp_path / "t.md").read_text().splitlines()
+    assert said[-3:] == [
+        "| update 1 | 0.96 ± 0 | .960 | 0 ± 0 |",
+        "| update 2 | 0.98 ± 0 | – | 0 ± 0 |",
+        "| update 9 | – | – | 0 ± 0 |",
+    ]

@@ -30,13 +30,17 @@ def options_of(measure):
 
 
 def runs_of(wildcards):
-    """Histories and measures of one experiment's arms, its paths between them, and their times if asked for."""
+    """What one experiment's observations are gathered from.
+
+    Histories and measures of its arms, paths between them, exhibits, and training times if asked for.
+    """
     experiment = STUDY.experiment(wildcards.experiment)
     histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
     paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
+    exhibits = [f"{RESULTS}/exhibits/{stem}.parquet" for stem in experiment.exhibit_stems().values()]
     times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in experiment.arms if experiment.timed]
-    return histories + measured + paths + times
+    return histories + measured + paths + exhibits + times
 
 
 def figure_files(experiment):

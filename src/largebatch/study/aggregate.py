@@ -1,6 +1,7 @@
 """From the observations of single runs to one tidy table an experiment, with its summary."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
 
     ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
     null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures",
-    "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}}. runs: the
-    folder of the runs' folders; that of the paths' files, paths/, lies beside it.
+    "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}, "exhibits":
+    {exhibit: stem of its file}}. runs: the folder of the runs' folders; those of the paths' and exhibits'
+    files, paths/ and exhibits/, lie beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
     parts = []
@@ -32,6 +34,8 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
         parts += group_rows(group, asked, ask["timed"], runs, cache)
     for name, stem in ask["paths"].items():
         parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
+    for name, stem in ask["exhibits"].items():
+        parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
     with files.atomic(observations) as temporary:
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
@@ -109,10 +113,19 @@ def path_rows(name: str, path: Path) -> pd.DataFrame:
     return run_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
 
 
-def run_rows(path: Path, may_be_empty: bool = False) -> pd.DataFrame:
+def exhibit_rows(name: str, path: Path) -> pd.DataFrame:
+    """The observations of an exhibit; each arm is `<name>.<arm>`, a group without settings."""
+    rows = run_rows(path, read=files.read_exhibit)
+    arm = f"{name}." + rows["arm"]
+    return rows.assign(group=arm, arm=arm, run=name, **dict.fromkeys(SETTINGS, np.nan))
+
+
+def run_rows(
+    path: Path, may_be_empty: bool = False, read: Callable[[Path], pa.Table] = files.read_observations
+) -> pd.DataFrame:
     """The observations in one file of a run; ValueError if it cannot be read, or holds none where it must."""
     try:
-        rows = files.read_observations(path).to_pandas()
+        rows = read(path).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: wanted a parquet file of observations; got {error}") from error
     if rows.empty and not may_be_empty:

@@ -66,7 +66,7 @@ def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
     for label, arm in rows_of(table, observations).items():
         for metric in table.metrics:
             paper = table.paper.get(label, {}).get(metric, "")
-            found = summary_of(metric, values_of(observations, arm, metric, table))
+            found = summary_of(metric, values_of(observations, label, arm, metric, table))
             cells.append({"row": label, "metric": metric, **found, "paper": paper})
     return pd.DataFrame(cells, columns=list(COLUMNS))
 
@@ -82,9 +82,10 @@ def rows_of(table: Table, observations: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def values_of(observations: pd.DataFrame, arm: str, metric: str, table: Table) -> pd.Series:
+def values_of(observations: pd.DataFrame, label: str, arm: str, metric: str, table: Table) -> pd.Series:
     """One value a seed; none where the arm lacks the metric. An arm that is not there at all is an error."""
-    at = table.at.of(metric) if table.at else None
+    at = table.at_of(label)
+    at = at.of(metric) if at else None
     try:
         return reading(observations, arm, metric, at)
     except Missing as missing:
@@ -128,7 +129,7 @@ def cell(row: pd.Series) -> str:
 def with_half_width(mean: float, half: float) -> str:
     """Two significant digits of the half width, the mean to the same place; long ones with a power of ten."""
     if half <= 1e-12 * abs(mean):
-        return f"{mean:.4g} ± 0"
+        return f"{mean:.4g} ± 0".replace("-", "−")
     exponent = int(np.floor(np.log10(max(abs(mean), half))))
     if -4 <= exponent < 6:
         return pair(mean, half)

@@ -1,0 +1,1 @@
+"""Small studies of the textbook's statements, which train no arm."""

@@ -1,0 +1,23 @@
+# One job an exhibit, which trains no arm: a small study of its own, all its arms and seeds together.
+
+
+rule exhibit:
+    output:
+        f"{RESULTS}/exhibits/{{exhibit}}.parquet",
+    log:
+        f"{LOGS}/exhibit/{{exhibit}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/exhibit/{{exhibit}}.tsv"
+    priority: MEASURE_FIRST
+    threads: STUDY.threads
+    resources:
+        gpu=1,  # limits nothing unless a total is given: --resources gpu=1
+    params:
+        name=lambda wildcards: STUDY.exhibits[wildcards.exhibit][0],
+        # Chosen options only: a new one with a default makes nothing anew.
+        options=lambda wildcards: json.dumps(STUDY.exhibits[wildcards.exhibit][1].chosen()),
+        seeds=STUDY.seeds,
+        code=code_digest("exhibit"),
+    shell:
+        "largebatch exhibit --name {params.name} --options {params.options:q} --seeds {params.seeds}"
+        " --out {output} --threads {threads} 2> {log}"
