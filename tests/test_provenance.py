@@ -18,6 +18,7 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     assert {"train", "device", "engine", "schedules", "optimise", "stack", "models", "data"} <= names("train")
     assert not {"engine", "train", "schedules", "optimise"} & names("measure")
     assert "curvature" in names("measure") and "curvature" not in names("train")
+    assert names("page") == {"page", "templates", "surfaces"}
 
 
 def test_comments_docstrings_and_layout_are_not_code(tmp_path):

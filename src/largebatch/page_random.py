@@ -41,8 +41,8 @@ class PageRandom:
 
     def permutation(self, count: int) -> np.ndarray:
         """0 ... count - 1 in an order drawn anew; Fisher and Yates 1938."""
-        order = np.arange(count)
+        order = list(range(count))
         for last in range(count - 1, 0, -1):
             other = int(self.uniform() * (last + 1))
-            order[[last, other]] = order[[other, last]]
-        return order
+            order[last], order[other] = order[other], order[last]
+        return np.array(order)
