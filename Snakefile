@@ -42,6 +42,7 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/draw.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/page.smk"
 
 
 onstart:
@@ -63,6 +64,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
+        [file for experiment in STUDY.experiments for file in page_files(experiment)],
 
 
 # `snakemake --cores all keskar` makes one experiment.
@@ -75,3 +77,4 @@ for experiment in STUDY.experiments:
             f"{RESULTS}/{experiment.name}/claims.csv",
             figure_files(experiment),
             table_files(experiment),
+            page_files(experiment),

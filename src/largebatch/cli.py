@@ -203,6 +203,12 @@ def report(a: argparse.Namespace) -> None:
     report(json.loads(a.ask), a.claims, a.figures, a.tables, a.out)
 
 
+def page(a: argparse.Namespace) -> None:
+    from largebatch.study.page import page
+
+    page(a.out)
+
+
 def verdicts(a: argparse.Namespace) -> None:
     from largebatch.study.compare import verdicts
 
@@ -325,6 +331,7 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         "study",
         {"--ask": TEXT, "--claims": PATH, "--figures": PATHS, "--tables": PATHS, "--out": PATH},
     ),
+    "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
     "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),

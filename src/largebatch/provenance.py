@@ -87,6 +87,7 @@ STAGES = {
     "draw": ("study/draw.py",),
     "tabulate": ("study/tabulate.py",),
     "report": ("study/report.py",),
+    "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway
 }
 
 

@@ -51,3 +51,8 @@ def figure_files(experiment):
 def table_files(experiment):
     stems = [f"{RESULTS}/tables/{experiment.name}_{table.name}" for table in experiment.question.tables]
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
+
+
+def page_files(experiment):
+    """The interactive page, which belongs to the primer."""
+    return [f"{RESULTS}/primer.html"] if experiment.name == "primer" else []

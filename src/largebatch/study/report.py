@@ -4,14 +4,12 @@ import base64
 from collections import Counter
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from largebatch import files
 from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
 from largebatch.study.tabulate import caption_of, layout, read_cells
-
-TEMPLATE = Path(__file__).with_name("report.html.jinja")
+from largebatch.study.templates import template
 
 
 def report(ask: dict, claims: Path, figures: list[Path], tables: list[Path], out: Path) -> None:
@@ -36,18 +34,10 @@ def report(ask: dict, claims: Path, figures: list[Path], tables: list[Path], out
         for asked in ask["experiments"]
         for name in [asked["experiment"]]
     ]
-    page = template().render(
+    page = template("report.html.jinja").render(
         scale=ask["scale"], seeds=ask["seeds"], counts=counts(verdicts), experiments=experiments
     )
     files.write_text(out, page)
-
-
-def template() -> jinja2.Template:
-    """The page's template; an undefined name is an error, and texts are escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def counts(claims: pd.DataFrame) -> dict[str, int]:
