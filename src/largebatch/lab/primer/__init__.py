@@ -1,0 +1,1 @@
+"""Small textbook studies in NumPy: each exhibit a pure generator of observations."""
