@@ -20,7 +20,7 @@ def test_every_exhibit_has_a_function_and_settings():
 def test_an_exhibit_says_each_arm_and_metric_once(name):
     arms, given, options = EXHIBITS[name]
     assert len(set(arms)) == len(arms) > 0 and len(set(given)) == len(given) > 0
-    assert set(given) <= metrics.PRIMER.labels.keys() | metrics.TRAINING.history.keys()
+    assert set(given) <= metrics.METRICS.keys()
     assert issubclass(options, Settings)
 
 

@@ -192,8 +192,53 @@ BETWEEN = Written(
 
 # What exhibits give, which train no arm; several may give the same. See exhibits.py for which gives what.
 PRIMER = Written(
-    end={"worked_error": "largest difference from the text"},
-    profile={"worked_value": "number worked out"},  # at: updates made, or the number of the item
+    end={
+        "worked_error": "largest difference from the text",
+        "rule_difference": "largest difference of a weight, NumPy and engine",
+        "gradient_bias": "relative distance of the mean mini-batch gradient",
+        "test_r2": "R² on the test part",
+        "updates_to_goal": "updates to within 1 % of the least loss",
+        "epochs_to_goal": "epochs to within 1 % of the least loss",
+        "loss_gap_percent": "distance of the loss from that of batch 64 (%)",
+        "r2_change": "change of the test R² by the leak",
+        "noise_floor": "excess loss of the last half",
+        "edge_ratio": "largest rate that does not diverge / (2/λ_max)",
+        "loss_after_spike": "loss after the spiked batch",
+        "clipping_final_loss": "final loss",
+        "clipped_cosine": "cosine of clipped and whole gradient",
+        "rises_percent": "updates after which the loss is higher (%)",
+        "thrash_ratio": "loss at the large rate / at the small one",
+        "final_accuracy_percent": "final test accuracy (%)",
+        "loss_oscillation": "deviation of the loss within the last epoch",
+        "saturating_batch_size": "batch with 90 % of the best throughput",
+        "memory_growth": "memory of the last doubling / of the one before",
+        "ways_difference": "largest difference of a weight",
+    },
+    profile={
+        "worked_value": "number worked out",  # at: updates made, or the number of the item
+        "gradient_variance_theory": "variance of the mini-batch gradient by the formula",  # at: batch size
+        "regression_loss": "half the mean squared error",  # at: epoch
+        "regression_seconds": "training time (seconds)",  # at: epoch
+        "regression_loss_by_update": "half the mean squared error",  # at: update
+        "excess_loss": "loss above the least",  # at: update
+        "excess_loss_of_average": "loss above the least, of the mean weights",
+        "quadratic_loss": "loss on the quadratic",  # at: update
+        "clipping_loss": "loss",  # at: update
+        "xor_loss": "loss on all four examples",  # at: update
+        "path_x": "first weight",  # at: update
+        "path_y": "second weight",
+        "surface_loss_at": "loss on the surface",
+        "escaped_percent": "runs that escape (%)",  # at: batch size
+        "shuffling_accuracy": "test accuracy (%)",  # at: epoch
+        "shuffling_loss": "training loss",  # at: update
+        "epoch_seconds": "time of an epoch (seconds)",  # at: batch size
+        "update_seconds": "time of an update (seconds)",
+        "examples_per_second": "examples a second",
+        "peak_memory_mib": "peak memory (MiB)",
+        "ring_sent_share": "values a worker sends / values of the gradient",  # at: workers
+        "ring_share_theory": "2(K − 1)/K",
+        "ring_error": "largest distance from the mean",
+    },
 )
 
 SOURCES = (TRAINING, *MEASURED.values(), BETWEEN, PRIMER)

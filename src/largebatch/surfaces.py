@@ -13,7 +13,7 @@ EXAMPLES = 64
 
 @dataclass(frozen=True)
 class Surface:
-    """f(x, y): c x^i y^j for each of powers (c, i, j), a exp(-((x-p)² + (y-q)²) / 2s²) for each of bumps (a, p, q, s).
+    """c x^i y^j for each of powers (c, i, j), a exp(-((x-p)² + (y-q)²) / 2s²) for each of bumps (a, p, q, s).
 
     bounds: (x low, x high, y low, y high) of what is drawn; start: where paths begin; tells: what it shows.
     """

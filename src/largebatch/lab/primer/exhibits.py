@@ -5,12 +5,36 @@ from collections.abc import Callable, Iterator
 
 from largebatch import exhibits
 from largebatch.files import Observation
+from largebatch.lab.primer.clipping import clipping
+from largebatch.lab.primer.noise import noise
+from largebatch.lab.primer.rates import edge, rates
+from largebatch.lab.primer.regression import regression
+from largebatch.lab.primer.rule import rule
+from largebatch.lab.primer.shuffling import shuffling
+from largebatch.lab.primer.speed import speed
+from largebatch.lab.primer.surfaces import surfaces
 from largebatch.lab.primer.worked import worked
+from largebatch.lab.primer.workers import ring, three_ways
+from largebatch.lab.primer.xor import xor
 
 Row = tuple[str, Observation]
 
 # name -> function of (seeds, **options)
-EXHIBITS: dict[str, Callable[..., Iterator[Row]]] = {"worked": worked}
+EXHIBITS: dict[str, Callable[..., Iterator[Row]]] = {
+    "worked": worked,
+    "rule": rule,
+    "noise": noise,
+    "regression": regression,
+    "rates": rates,
+    "edge": edge,
+    "clipping": clipping,
+    "xor": xor,
+    "surfaces": surfaces,
+    "shuffling": shuffling,
+    "speed": speed,
+    "ring": ring,
+    "three_ways": three_ways,
+}
 
 
 def rows_of(name: str, seeds: list[int], options: dict) -> list[Row]:
