@@ -25,7 +25,8 @@ ARMS = STUDY.arms
 
 
 wildcard_constraints:
-    experiment="|".join(experiment.name for experiment in STUDY.experiments),
+    # the longest name first: one may begin like another
+    experiment="|".join(sorted((e.name for e in STUDY.experiments), key=len, reverse=True)),
     arm="[^/]+",
     start="[^/_]+",
     end="[^/_]+",

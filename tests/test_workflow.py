@@ -98,6 +98,25 @@ class Workspace:
         return sorted(p.name for p in (self.root / "results/smoke/runs").iterdir())[0]
 
 
+SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_has_a_whole_graph(scale, tmp_path):
+    """No file is missing on the way from data to report, whatever nets and experiments are called."""
+    configfile = f"config/{scale}.yaml"
+    code, output = Workspace(tmp_path, tmp_path).snakemake("-n", "--quiet=host", configfile=configfile)
+    assert code == 0, output
+    stats = output[output.index("Job stats:") :]
+    assert re.search(r"^report +1$", stats, re.MULTILINE) and re.search(r"^train +\d+$", stats, re.MULTILINE)
+
+
+def test_published_observations_that_are_not_there_are_named(tmp_path):
+    workspace = Workspace(tmp_path, tmp_path)
+    code, output = workspace.snakemake("-n", "--config", "observations=published", "experiments=goyal")
+    assert code != 0 and "results/published/smoke/goyal/observations.parquet: wanted" in output
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     temporary = tmp_path_factory.mktemp("t")  # short: it holds a socket

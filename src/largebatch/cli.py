@@ -238,6 +238,13 @@ def check(a: argparse.Namespace) -> None:
     )
 
 
+def plan(a: argparse.Namespace) -> None:
+    from largebatch.config import load_study
+    from largebatch.plan import commands
+
+    print("\n".join(commands(load_study(a.scale, {"experiments": a.experiments} if a.experiments else None))))
+
+
 PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": Path}
@@ -335,6 +342,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
     "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
+    "plan": (
+        plan,
+        "print the commands that train and measure, for a machine without Snakemake",
+        None,
+        {"scale": HERE, "--experiments": {"help": "names with commas between; all by default"}},
+    ),
     "check": (check, "check a scale file and its experiments", None, {"scale": HERE}),
 }
 

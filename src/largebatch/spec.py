@@ -552,4 +552,5 @@ class Arm(Settings):
         parts = [self.model.name, self.data.name, f"b{self.batch_size}", f"lr{self.peak_lr:.4g}"]
         if self.optimiser.name != "sgd":
             parts.append(self.optimiser.name)
-        return "-".join([*parts, self.schedule.name.replace("_", "-"), digest])
+        # an underscore stands between the two ends in the name of a path
+        return "-".join([*parts, self.schedule.name, digest]).replace("_", "-")

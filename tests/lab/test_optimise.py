@@ -101,3 +101,16 @@ def test_gradients_are_collected_by_their_shares():
     Collected(0.5).take_product(weight, left, right)
     torch.testing.assert_close(weight.grad, 0.25 * given + 0.5 * left @ right)
     assert torch.equal(plain, given)
+
+
+@pytest.mark.parametrize(("name", "options"), [("sgd", {"momentum": 0.9}), ("adam", {})])
+def test_a_gradient_counts_as_it_reads_however_it_lies_in_memory(name, options):
+    """Fused kernels pair weights and gradients by their place in memory."""
+    strided = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)).transpose(1, 2)
+    found = []
+    for gradient in (strided, strided.clone(memory_format=torch.contiguous_format)):
+        weight = torch.zeros(2, 3, 4)
+        Collected().take(weight, gradient)
+        OPTIMISERS[name]([weight], **options).update([weight], [weight.grad], [0], 0.1, 0.0)
+        found.append(weight)
+    assert torch.equal(*found) and found[0].any()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from largebatch.lab import device
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.engine import Lanes
 from tests.conftest import SMALL, small_arm
@@ -19,8 +20,20 @@ ARMS = {
     "a growing batch": {"epochs": 4, "schedule": {"name": "batch_growth", "at": [0.5], "factor": 2.0}},
     "proximal": {"proximal": {}},
     "sharpness aware": {"sharpness_aware": {}},
-    "convolutions": {"model": {"name": "cnn", "channels": [4]}},
+    "convolutions": {"model": {"name": "cnn", "channels": [4], "batch_norm": True}},
+    # a rate that single precision holds exactly: these nets enlarge the smallest difference
+    "C1": {"model": {"name": "keskar_cnn", "dropout": 0.0}, "lr": 0.125},
+    "a residual net": {"model": {"name": "resnet", "depth": 8}, "lr": 0.125},
 }
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_job():
+    """cuDNN as jobs have it: no TF32, deterministic kernels."""
+    if torch.cuda.is_available():
+        device.prepare(threads=1)
+
+
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; found none")
 
 

@@ -1,45 +1,39 @@
 # Observations of one experiment in one tidy table, and their summary.
 if STUDY.observations == "published":
 
-    ruleorder: take_published > aggregate
+    # `--config observations=published`: judge and draw what was measured elsewhere.
+    rule take_published:
+        input:
+            published_observations,
+        output:
+            observations=f"{RESULTS}/{{experiment}}/observations.parquet",
+            summary=f"{RESULTS}/{{experiment}}/summary.csv",
+        log:
+            f"{LOGS}/aggregate/{{experiment}}.log",
+        priority: STUDY_FIRST
+        params:
+            code=code_digest("aggregate"),
+        shell:
+            "largebatch take --published {input}"
+            " --observations {output.observations} --summary {output.summary} 2> {log}"
 
 else:
 
-    ruleorder: aggregate > take_published
-
-
-rule aggregate:
-    input:
-        runs_of,
-    output:
-        observations=f"{RESULTS}/{{experiment}}/observations.parquet",
-        summary=f"{RESULTS}/{{experiment}}/summary.csv",
-    log:
-        f"{LOGS}/aggregate/{{experiment}}.log",
-    benchmark:
-        f"{LOGS}/benchmarks/aggregate/{{experiment}}.tsv"
-    priority: STUDY_FIRST
-    params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_aggregate()),
-        runs=f"{RESULTS}/runs",
-        code=code_digest("aggregate"),
-    shell:
-        "largebatch aggregate --ask {params.ask:q} --runs {params.runs}"
-        " --observations {output.observations} --summary {output.summary} 2> {log}"
-
-
-# `--config observations=published`: judge and draw what was measured elsewhere.
-rule take_published:
-    input:
-        f"results/published/{STUDY.scale}/{{experiment}}/observations.parquet",
-    output:
-        observations=f"{RESULTS}/{{experiment}}/observations.parquet",
-        summary=f"{RESULTS}/{{experiment}}/summary.csv",
-    log:
-        f"{LOGS}/aggregate/{{experiment}}.log",
-    priority: STUDY_FIRST
-    params:
-        code=code_digest("aggregate"),
-    shell:
-        "largebatch take --published {input}"
-        " --observations {output.observations} --summary {output.summary} 2> {log}"
+    rule aggregate:
+        input:
+            runs_of,
+        output:
+            observations=f"{RESULTS}/{{experiment}}/observations.parquet",
+            summary=f"{RESULTS}/{{experiment}}/summary.csv",
+        log:
+            f"{LOGS}/aggregate/{{experiment}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/aggregate/{{experiment}}.tsv"
+        priority: STUDY_FIRST
+        params:
+            ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_aggregate()),
+            runs=f"{RESULTS}/runs",
+            code=code_digest("aggregate"),
+        shell:
+            "largebatch aggregate --ask {params.ask:q} --runs {params.runs}"
+            " --observations {output.observations} --summary {output.summary} 2> {log}"

@@ -43,6 +43,17 @@ def runs_of(wildcards):
     return histories + measured + paths + exhibits + times
 
 
+def published_observations(wildcards):
+    """What was measured elsewhere."""
+    path = Path(f"results/published/{STUDY.scale}/{wildcards.experiment}/observations.parquet")
+    if not path.is_file():
+        sys.exit(
+            f"{path}: wanted the published observations of {wildcards.experiment}; got none. Choose others with"
+            " --config observations=published experiments=<names>, or leave observations=published out."
+        )
+    return path
+
+
 def figure_files(experiment):
     stems = [f"{RESULTS}/figures/{experiment.name}_{figure.name}" for figure in experiment.question.figures]
     return [f"{stem}.{kind}" for stem in stems for kind in FIGURE_KINDS]

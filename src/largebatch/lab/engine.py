@@ -20,8 +20,10 @@ from largebatch.spec import Arm, Sgd
 CACHE_BYTES = 1 << 20
 # Images gathered at a time: few gathers, little memory.
 GATHER_BYTES = 32 << 20
-# Examples evaluated at a time, of all seeds together: their activations should stay in the cache.
+# Examples evaluated at a time, of all seeds together: their activations should stay in the cache. Of large
+# images fewer, so that the widest layer's take no more than this.
 EVALUATED_AT_ONCE = 5120
+EVALUATED_BYTES = 256 << 20
 
 
 # What products and convolutions are rounded to in training, where it is not the precision of the weights.
@@ -64,6 +66,8 @@ class Lanes:
                 layer.generators = [generator(s, "dropout", splits.dataset.device) for s in seeds]
             if isinstance(layer, StackedLinear | StackedConv2d):
                 layer.products = PRODUCTS.get(arm.precision)
+        widest = models.widest_activation(plain[0], splits.dataset.shape) * splits.dataset.dtype.itemsize
+        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
         self.weights = list(self.model.parameters())
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         options = arm.optimiser.model_dump(exclude={"name"})
@@ -251,7 +255,7 @@ class Lanes:
         sums = dict.fromkeys(losses, 0.0)
         errors = 0.0
         rows = self.splits.rows[part]
-        for block in rows.split(-(-EVALUATED_AT_ONCE // len(self.seeds)), dim=1):
+        for block in rows.split(-(-self.evaluated_at_once // len(self.seeds)), dim=1):
             images, labels = self.splits.examples(block)
             logits = self.model(images)
             for metric, each in losses.items():

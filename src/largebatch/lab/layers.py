@@ -138,8 +138,7 @@ class StackedConv2d(StackedProduct):
             groups=self.groups * seeds,
             output_mask=[to_input, True, self.bias is not None],
         )
-        # contiguous as the weight is: fused optimisers go through both without a look at their strides
-        sink.take(self.weight, by_weight.contiguous().view_as(self.weight).to(g.dtype))
+        sink.take(self.weight, by_weight.reshape(self.weight.shape).to(g.dtype))
         if self.bias is not None:
             sink.take(self.bias, by_bias.view_as(self.bias).to(g.dtype))
         return above(by_input, seeds).to(g.dtype) if to_input else None

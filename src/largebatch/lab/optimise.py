@@ -26,7 +26,8 @@ class Collected:
         if self.share != 1.0:
             gradient = gradient * self.share
         if weight.grad is None:
-            weight.grad = gradient
+            # contiguous as weights are: fused optimisers go through both without a look at their strides
+            weight.grad = gradient.contiguous()
         else:
             weight.grad.add_(gradient)
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from largebatch.files import Observation, atomic
-from largebatch.lab import models
+from largebatch.lab import device, models
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
 from largebatch.provenance import code_digest
@@ -144,6 +144,7 @@ def run_group(
             last_save = time.monotonic()
     for seed in group:
         close(arm, lanes, seed, records[seed])
+    lanes.replayed = {}  # they hold the lanes that hold them, and memory of a GPU
 
 
 def observe(lanes: Lanes, records: dict[int, Record]) -> None:
@@ -278,6 +279,7 @@ def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
         "seeds": seeds,
         "data": [*dataset.images.shape, pixels.item(), dataset.labels.sum().item()],
         "device": str(dataset.device),
+        "replays": device.replays(),
         "code": code_digest("train"),
     }
 
