@@ -99,6 +99,8 @@ def path(a: argparse.Namespace) -> None:
 
 
 def exhibit(a: argparse.Namespace) -> None:
+    from threadpoolctl import threadpool_limits
+
     from largebatch.exhibits import options_of
     from largebatch.files import write_exhibit
     from largebatch.lab import device
@@ -107,7 +109,8 @@ def exhibit(a: argparse.Namespace) -> None:
 
     start, options = time.monotonic(), options_of(a.name, a.options).model_dump()
     device.prepare(a.threads)
-    rows = rows_of(a.name, list(range(a.seeds)), options)
+    with threadpool_limits(a.threads):  # NumPy's own
+        rows = rows_of(a.name, list(range(a.seeds)), options)
     found = provenance(
         "exhibit",
         {"exhibit": a.name, **options},

@@ -48,8 +48,13 @@ EXHIBITS = {
     ),
     # P1, P2
     "noise": Exhibit(
-        arms=("regression_with", "regression_without", "mlp_with", "mlp_without"),
-        metrics=("gradient_variance", "gradient_variance_theory", "gradient_bias"),
+        arms=tuple(
+            f"{problem}_{manner}{theory}"
+            for problem in ("regression", "mlp")
+            for manner in ("with", "without")
+            for theory in ("", "_theory")
+        ),
+        metrics=("gradient_variance", "gradient_bias"),
         options=options("Noise", examples=(Count, 256), draws=(Count, 200)),
     ),
     # P3, P4, P14
@@ -123,8 +128,8 @@ EXHIBITS = {
     ),
     # P7
     "xor": Exhibit(
-        arms=("batch_4", "batch_2", "batch_1"),
-        metrics=("xor_loss", "rises_percent"),
+        arms=("batch_4", "batch_2", "batch_1", "one_run"),
+        metrics=("xor_loss", "xor_loss_of_4", "xor_loss_of_2", "xor_loss_of_1", "rises_percent"),
         options=options("Xor", hidden=(Count, 4), rate=(Positive, 0.1), epochs=(Count, 200)),
     ),
     # P8
@@ -167,8 +172,8 @@ EXHIBITS = {
     ),
     # P15
     "ring": Exhibit(
-        arms=("ring",),
-        metrics=("ring_sent_share", "ring_share_theory", "ring_error"),
+        arms=("ring", "theory"),
+        metrics=("ring_sent_share", "ring_error"),
         options=options("Ring", values=(Count, 5040)),
     ),
     # P16

@@ -216,7 +216,6 @@ PRIMER = Written(
     },
     profile={
         "worked_value": "number worked out",  # at: updates made, or the number of the item
-        "gradient_variance_theory": "variance of the mini-batch gradient by the formula",  # at: batch size
         "regression_loss": "half the mean squared error",  # at: epoch
         "regression_seconds": "training time (seconds)",  # at: epoch
         "regression_loss_by_update": "half the mean squared error",  # at: update
@@ -225,6 +224,9 @@ PRIMER = Written(
         "quadratic_loss": "loss on the quadratic",  # at: update
         "clipping_loss": "loss",  # at: update
         "xor_loss": "loss on all four examples",  # at: update
+        "xor_loss_of_4": "loss, batches of 4",
+        "xor_loss_of_2": "loss, batches of 2",
+        "xor_loss_of_1": "loss, batches of 1",
         "path_x": "first weight",  # at: update
         "path_y": "second weight",
         "surface_loss_at": "loss on the surface",
@@ -236,7 +238,6 @@ PRIMER = Written(
         "examples_per_second": "examples a second",
         "peak_memory_mib": "peak memory (MiB)",
         "ring_sent_share": "values a worker sends / values of the gradient",  # at: workers
-        "ring_share_theory": "2(K − 1)/K",
         "ring_error": "largest distance from the mean",
     },
 )

@@ -21,7 +21,10 @@ NOT_PUBLISHED = ("*/claims.csv",)
 VERDICTS_PAGE = "verdicts.md"
 PROVENANCE = "provenance.json"
 # Metrics that no two runs share: the files that show them are not compared byte by byte.
-TIMES = (TRAIN_SECONDS, COST)
+TIMES = (
+    *(TRAIN_SECONDS, COST, "regression_seconds", "epoch_seconds", "update_seconds", "examples_per_second"),
+    *("saturating_batch_size", "peak_memory_mib", "memory_growth"),
+)
 DETECTABLE = (
     "Detectable: the smallest effect, as a distance from what is expected or a factor (×), that a t test of "
     "these seeds finds with 80 % power before correction."

@@ -76,7 +76,7 @@ def test_arms_metrics_and_twice_the_same():
     found, again = (list(noise.noise([0, 3], examples=16, draws=3)) for _ in range(2))
     assert found == again
     assert {arm for arm, _ in found} == {
-        f"{p}_{m}" for p in ("regression", "mlp") for m in ("with", "without")
+        f"{p}_{m}{t}" for p in ("regression", "mlp") for m in ("with", "without") for t in ("", "_theory")
     }
     assert {o.at for _, o in found if o.metric == "gradient_variance"} == {1, 2, 4, 8}
     assert sum(o.metric == "gradient_bias" for _, o in found) == 8

@@ -45,9 +45,9 @@ def noise(seeds: list[int], examples: int = 256, draws: int = 200) -> Iterator[t
     """Gradient noise of linear regression and of a digits net, at B = 1, 2, 4, ... up to n/2. P1, P2.
 
     Arms: regression_with, regression_without, mlp_with, mlp_without (replacement).
-    gradient_variance at B: mean of |g_B - G|² over `draws` batches. gradient_variance_theory at B: S²/B,
-    times (n - B)/(n - 1) without replacement. gradient_bias: largest |mean - G|/|G|, where the mean is over
-    all batches that can be drawn of 8 examples, for B = 1 to 8 without replacement and 1 to 4 with.
+    gradient_variance at B: mean of |g_B - G|² over `draws` batches; in the arm <arm>_theory S²/B, times
+    (n - B)/(n - 1) without replacement. gradient_bias: largest |mean - G|/|G|, where the mean is over all
+    batches that can be drawn of 8 examples, for B = 1 to 8 without replacement and 1 to 4 with.
     """
     if draws < 1 or examples < 2 * POPULATION:
         raise ValueError(f"noise: wanted draws from 1, examples from 16; got {draws}, {examples}")
@@ -62,7 +62,7 @@ def noise(seeds: list[int], examples: int = 256, draws: int = 200) -> Iterator[t
                 measured = measured_variance(problem, w, examples, size, replace, draws, draw)
                 theory = variance_theory(single, examples, size, replace)
                 yield arm, Observation(seed, "gradient_variance", size, measured)
-                yield arm, Observation(seed, "gradient_variance_theory", size, theory)
+                yield f"{arm}_theory", Observation(seed, "gradient_variance", size, theory)
             yield arm, Observation(seed, "gradient_bias", None, bias(problem, w, replace))
 
 
