@@ -263,6 +263,31 @@ def test_colours_cover_every_loss(losses):
     assert np.diff(np.log(levels)) == pytest.approx(np.log(levels[-1] / levels[0]) / 12)
 
 
+@pytest.mark.parametrize("log_y", [False, True])
+def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tmp_path, log_y):
+    one, more = {0.0: [3.0], 1.0: [2.0], 2.0: [1.0]}, {0.0: [3, 5], 1.0: [2, 4], 2.0: [1, 2]}
+    rows = pd.concat([helpers.arm("p", {"xor_loss": one}), helpers.arm("q", {"xor_loss": more})])
+    both = {"y": ["xor_loss"], "lines": {"single": "p", "several": "q"}, "marks": {}, "log_y": log_y}
+    found = drawn(rows, write_table, tmp_path, asked("profile", **both)).set_index("line")
+    single = found.loc["single"]
+    assert (single["n"] == 1).all() and single["mean"].tolist() == [3, 2, 1]
+    assert single[["low", "high"]].isna().all(axis=None)
+    assert found.loc["several", ["low", "high"]].notna().all(axis=None)
+    text = (tmp_path / "f.txt").read_text()
+    assert " over 1 to 2 seeds." in text and "single from 3 at 0 to 1 at 2," in text
+    assert text.endswith(" Of one seed, without a band: single.\n")
+    (axes,) = canvas_of("profile", rows, **both).axes
+    bands = [len(band.get_paths()) for band in axes.collections]
+    assert bands == [0, 1]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[3, 2, 1], [4, 3, 1.5]]
+    alone = both | {"lines": {"single": "p"}}
+    drawn(rows, write_table, tmp_path, asked("profile", **alone))
+    assert " over 1 seed. " in (tmp_path / "f.txt").read_text()
+    (axes,) = canvas_of("profile", rows, **alone).axes
+    low, high = axes.get_ylim()
+    assert low < 1 and 3 < high < 5
+
+
 def canvas_of(kind, rows, **changes):
     """The figure, laid out."""
     figure = TypeAdapter(Figure).validate_python(asked(kind, **changes)["figure"])
