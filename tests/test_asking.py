@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from largebatch.asking import Asking, asked, mistakes_in_asking
-from largebatch.question import Question
+from largebatch.asking import Asking, asked, figure_without, mistakes_in_asking
+from largebatch.question import Question, Walks
 from largebatch.references import uses
 
 EXPERIMENTS = Path(__file__).parents[1] / "config" / "experiments"
@@ -127,6 +127,18 @@ def test_an_exhibit_is_made_unless_all_that_is_named_of_it_is_left_out():
     found = without(every, "primer")
     assert (found.exhibits, found.figures, found.tables) == ([], [], [])
     assert {claim.deviation for claim in found.claims} == {"Too long."}
+
+
+def test_walks_lose_lines_and_panels_and_go_when_none_is_left():
+    panels = {
+        "bowl": {"full": "surfaces.bowl_full"},
+        "trap": {"full": "surfaces.trap_full", "mini": "surfaces.trap_mini"},
+    }
+    walks = Walks(kind="walks", name="w", caption="c", panels=panels)
+    assert figure_without(walks, {"surfaces.saddle_full"}) == walks
+    left = figure_without(walks, {"surfaces.bowl_full", "surfaces.trap_mini"})
+    assert left.panels == {"trap": {"full": "surfaces.trap_full"}}
+    assert figure_without(walks, set(walks.shown.values())) is None
 
 
 def test_a_row_that_is_left_out_takes_its_position_with_it():

@@ -653,6 +653,41 @@ def test_a_mistake_about_an_exhibit_is_one_line(parts, line):
     assert all("; got " in one and "\n" not in one for one in found)
 
 
+def walks(**lines):
+    panels = {"bowl": {"full batch": "surfaces.bowl_full"}, "trap": lines}
+    return {"figures": [{"name": "f", "caption": "c", "kind": "walks", "panels": panels}]}
+
+
+def test_walks_read_both_weights_of_the_arms_of_all_panels():
+    found = [use for use in uses(Question.model_validate(PARSED["keskar"] | walks(a="surfaces.trap_mini")))]
+    found = [use for use in found if use.key.startswith("figures")]
+    assert {(use.key, use.arm) for use in found} == {
+        ("figures[f].panels.bowl.full batch", "surfaces.bowl_full"),
+        ("figures[f].panels.trap.a", "surfaces.trap_mini"),
+    }
+    assert {use.metric for use in found} == {"path_x", "path_y"}
+    assert {use.read for use in found} == {"profile"}
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("arm", "lines"),
+    [
+        ("surfaces.trap_online", []),
+        ("surfaces.trap_slow", [f"figures[f].panels.trap.a: {UNKNOWN}"]),
+        (
+            "trap_",
+            ["figures[f].panels.trap.a: wanted an arm of an exhibit for path_x; got 'trap_', which is"],
+        ),
+    ],
+)
+def test_a_walk_is_an_arm_of_the_exhibit(arm, lines):
+    trained = {"trap_": STUDY.experiment("keskar").groups["adam.small"]}
+    found = shown({"surfaces": {}}, ["surfaces"], trained, **walks(a=arm))
+    assert bool(found) == bool(lines)
+    assert all(any(one.startswith(line) for one in found) for line in lines), found
+
+
 @pytest.mark.parametrize(
     "claimed",
     [

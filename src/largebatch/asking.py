@@ -106,14 +106,24 @@ def table_with(table: Table, paper: Paper) -> Table:
 
 def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
     """The figure without these arms; None if it shows nothing else, or cannot do without."""
-    less = {"lines": {label: arm for label, arm in figure.lines.items() if arm not in absent}}
-    if not less["lines"]:
+    if absent >= {*figure.shown.values()}:
         return None
+    less: dict = {}
+    if figure.kind == "walks":
+        panels = {surface: lines_without(lines, absent) for surface, lines in figure.panels.items()}
+        less["panels"] = {surface: lines for surface, lines in panels.items() if lines}
+    else:
+        less["lines"] = lines_without(figure.lines, absent)
     if figure.kind == "against_setting":
         less["baseline"] = None if figure.baseline in absent else figure.baseline
         less["marks"] = {label: mark for label, mark in figure.marks.items() if mark.arm not in absent}
     kept = figure.model_copy(update=less)
     return None if needs_any(uses_of_figure(kept, ""), absent) else kept
+
+
+def lines_without(lines: dict[str, str], absent: set[str]) -> dict[str, str]:
+    """The lines, label -> arm, of other arms than these."""
+    return {label: arm for label, arm in lines.items() if arm not in absent}
 
 
 def table_without(table: Table, absent: set[str]) -> Table | None:

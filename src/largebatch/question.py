@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from largebatch.exhibits import EXHIBITS
 from largebatch.metrics import MEASURES, PROFILE, Metric
 from largebatch.spec import Count, Positive, Settings, Share
+from largebatch.surfaces import SURFACES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$")]
@@ -258,13 +259,24 @@ Claim = Annotated[
 ]
 
 
+Lines = Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
+
+
 class FigureBase(Settings):
     name: Name
     caption: str
-    lines: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
 
 
-class AgainstSetting(FigureBase):
+class LinesBase(FigureBase):
+    lines: Lines
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the arm or path that is drawn for it."""
+        return {f"lines.{label}": arm for label, arm in self.lines.items()}
+
+
+class AgainstSetting(LinesBase):
     """A final metric against a swept setting, one line a group.
 
     exponent: a dotted guide of this slope in log-log through the first line's first point, in the first
@@ -280,7 +292,7 @@ class AgainstSetting(FigureBase):
     marks: dict[str, Operand] = {}
 
 
-class Curves(FigureBase):
+class Curves(LinesBase):
     """A metric along training, one line an arm.
 
     level: a metric with one value a run, drawn as a dashed line in the first panel. log_x: also where no run
@@ -295,13 +307,13 @@ class Curves(FigureBase):
     level: Metric | None = None
 
 
-class Rates(FigureBase):
+class Rates(LinesBase):
     """Learning rate along training, one line an arm; small multiples if there are many."""
 
     kind: Literal["rates"]
 
 
-class Finals(FigureBase):
+class Finals(LinesBase):
     """A final metric, one dot with its interval an arm; best on top, or as written where steps add up."""
 
     kind: Literal["finals"]
@@ -310,7 +322,7 @@ class Finals(FigureBase):
     as_written: bool = False
 
 
-class Profile(FigureBase):
+class Profile(LinesBase):
     """Metrics against their own position, one line an arm or path.
 
     x_label: one, or one a panel. least: where a logarithmic y axis begins. marks: label -> position, drawn
@@ -332,13 +344,13 @@ class Profile(FigureBase):
         return self
 
 
-class Surface(FigureBase):
+class Surface(LinesBase):
     """The loss on a plane through each arm's weights, one panel an arm."""
 
     kind: Literal["surface"]
 
 
-class HeatMap(FigureBase):
+class HeatMap(LinesBase):
     """Final metrics over batch size and peak learning rate, one cell an arm, its mean written into it.
 
     lines: label -> group; the members of all groups are the cells. diagonals: draw lines of equal rate /
@@ -351,7 +363,7 @@ class HeatMap(FigureBase):
     diagonals: bool = False
 
 
-class GapClosed(FigureBase):
+class GapClosed(LinesBase):
     """How much better than the arm `large` each mitigation ends, beside how much longer it trains.
 
     lines: label -> arm, trained with the large batch. small: the arm to which all of the gap reaches.
@@ -363,8 +375,44 @@ class GapClosed(FigureBase):
     large: ArmName
 
 
+class Walks(FigureBase):
+    """The paths of gradient descent on surfaces of two weights, one panel a surface.
+
+    panels: surface -> label -> arm; a label looks the same in every panel.
+    """
+
+    kind: Literal["walks"]
+    panels: Annotated[dict[Literal[tuple(SURFACES)], Lines], Field(min_length=1)]
+
+    @property
+    def labels(self) -> list[str]:
+        """Each label once, as first mentioned."""
+        return list(dict.fromkeys(label for lines in self.panels.values() for label in lines))
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the arm that is drawn for it."""
+        return {
+            f"panels.{surface}.{label}": arm
+            for surface, lines in self.panels.items()
+            for label, arm in lines.items()
+        }
+
+    @model_validator(mode="after")
+    def arms_of_the_panel(self):
+        for surface, lines in self.panels.items():
+            if strangers := [arm for arm in lines.values() if surface_of(arm) != surface]:
+                raise ValueError(f"panels.{surface} of arms <exhibit>.{surface}_<way>; got {strangers}")
+        return self
+
+
+def surface_of(arm: str) -> str:
+    """surfaces.ravine_thrash -> ravine; empty where an arm is not named like that."""
+    return arm.rpartition(".")[2].rpartition("_")[0]
+
+
 Figure = Annotated[
-    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed,
+    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks,
     Field(discriminator="kind"),
 ]
 

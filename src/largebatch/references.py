@@ -356,6 +356,7 @@ WHOLE = {
     "rates": (("learning_rate",), "along"),
     "profile": ((), "profile"),
     "surface": (("plane_loss_nats",), "profile"),
+    "walks": (("path_x", "path_y"), "profile"),
 }
 
 
@@ -369,8 +370,8 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
     needs = {"against_setting": getattr(figure, "x", ""), "heat_map": "any"}.get(figure.kind, "one")
     for metric in named:
         read = way_of_reading(at.of(metric)) if beside_profile else read
-        for label, arm in figure.lines.items():
-            yield Use(f"{key}.lines.{label}", arm, metric, needs, read)
+        for place, arm in figure.shown.items():
+            yield Use(f"{key}.{place}", arm, metric, needs, read)
         if figure.kind == "against_setting" and figure.baseline:
             yield Use(f"{key}.baseline", figure.baseline, metric, read=read)
     if figure.kind == "against_setting":

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from largebatch.question import Figure
-from largebatch.study import draw_curves, draw_heat_map, draw_settings, draw_surface, style
+from largebatch.study import draw_curves, draw_heat_map, draw_settings, draw_surface, draw_walks, style
 from largebatch.study.draw import KINDS, draw
+from largebatch.surfaces import SURFACES
 
 ERROR, LOSS = "test_error_percent", "train_loss_nats"
 ENDINGS = ("csv", "json", "pdf", "png", "svg", "txt")
@@ -39,7 +40,16 @@ def rows(helpers):
     ends = {"small": ([2, 2, 3], 4), "large": ([4, 5, 6], 1), "sam": ([3, 3, 3], 2), "longer": ([5, 5, 6], 8)}
     gap = [helpers.arm(arm, {ERROR: e, "train_seconds": [s] * 3}) for arm, (e, s) in ends.items()]
     cells = [cells_of(helpers, size, (0.0025, 0.005, 0.01, 0.02), rng) for size in (8, 16, 32, 64)]
-    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane, *gap, *cells])
+    walks = [walk(helpers, way, far) for way, far in (("bowl_full", 0), ("bowl_mini", 0.5), ("trap_full", 1))]
+    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane, *gap, *cells, *walks])
+
+
+def walk(helpers, way, far, seeds=3):
+    """An arm from (-2, 1) over (0, 1) to (far * seed, 0)."""
+    ends = [far * seed for seed in range(seeds)]
+    x = {0.0: [-2] * seeds, 4.0: [0] * seeds, 8.0: ends}
+    y = {0.0: [1] * seeds, 4.0: [1] * seeds, 8.0: [0] * seeds}
+    return helpers.arm(f"surfaces.{way}", {"path_x": x, "path_y": y})
 
 
 def cells_of(helpers, size, ratios, rng):
@@ -91,6 +101,12 @@ FIGURES = {
         "diagonals": True,
     },
     "gap_closed": {"y": ERROR, "small": "small", "large": "large", "lines": {"long": "longer", "SAM": "sam"}},
+    "walks": {
+        "panels": {
+            "trap": {"full batch": "surfaces.trap_full"},
+            "bowl": {"mini-batch": "surfaces.bowl_mini", "full batch": "surfaces.bowl_full"},
+        }
+    },
 }
 
 
@@ -113,7 +129,7 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     assert contents[0] == contents[1]
     caption = contents[0]["e_f.txt"].decode()
     assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
-    assert ("95 % intervals (Student t)" in caption) == (kind != "surface")
+    assert ("95 % intervals (Student t)" in caption) == (kind not in ("surface", "walks"))
     record = json.loads(contents[0]["e_f.json"])
     assert record["stage"] == "draw" and list(record["inputs"]) == ["observations.parquet"]
 
@@ -261,6 +277,117 @@ def test_colours_cover_every_loss(losses):
     assert (np.diff(levels) > 0).all()
     assert levels[-1] >= max(losses)
     assert np.diff(np.log(levels)) == pytest.approx(np.log(levels[-1] / levels[0]) / 12)
+
+
+def test_walks_show_the_paths_of_the_first_seeds(helpers, write_table, tmp_path):
+    ask = asked("walks", panels={"bowl": {"one": "surfaces.bowl_full"}})
+    found = drawn(walk(helpers, "bowl_full", 1, seeds=5), write_table, tmp_path, ask)
+    assert found.columns.tolist() == ["surface", "line", "arm", "seed", "at", "x", "y", "n"]
+    assert found["seed"].tolist() == [0] * 3 + [1] * 3 + [2] * 3 and (found["n"] == 3).all()
+    assert found["at"].tolist() == [0, 4, 8] * 3
+    assert found["x"].tolist() == [-2, 0, 0, -2, 0, 1, -2, 0, 2]
+    assert found["y"].tolist() == [1, 1, 0] * 3
+    text = (tmp_path / "f.txt").read_text()
+    assert text == (
+        "What is drawn. Lines are paths from the dot to a marker, one a seed, over 3 seeds. "
+        "Darker is higher. Loss at the ends on the bowl: one 0 to 2.\n"
+    )
+
+
+def test_walks_have_equal_panels_and_a_look_a_label(rows):
+    canvas = canvas_of("walks", rows)
+    trap, bowl = canvas.axes
+    assert [axes.get_title(loc="left") for axes in canvas.axes] == ["trap", "bowl"]
+    for axes in canvas.axes:
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("first weight", "second weight")
+        shape = axes.get_window_extent()
+        assert shape.width / shape.height == pytest.approx(draw_walks.SHAPE)
+    assert trap.get_window_extent().size == pytest.approx(bowl.get_window_extent().size)
+    legend = [(text.get_text(), line.get_color()) for text, line in entries(canvas)]
+    assert legend == [("full batch", style.COLOURS[0]), ("mini-batch", style.COLOURS[1])]
+    assert colours_of_paths(trap) == [style.COLOURS[0]] * 3
+    assert sorted(colours_of_paths(bowl)) == [style.COLOURS[0]] * 3 + [style.COLOURS[1]] * 3
+    starts = [tuple(map(float, line.get_xydata()[0])) for line in bowl.lines if line.get_marker() == "."]
+    assert starts == [(-2, 1)]
+    ends = [line.get_xydata()[0].tolist() for line in bowl.lines if line.get_marker() == "s"]
+    assert sorted(ends) == [[0, 0], [0.5, 0], [1, 0]]
+
+
+def entries(canvas):
+    (legend,) = canvas.legends
+    return zip(legend.get_texts(), legend.get_lines(), strict=True)
+
+
+def colours_of_paths(axes):
+    return [line.get_color() for line in axes.lines if len(line.get_xdata()) == 3]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+@pytest.mark.parametrize(("far", "cut"), [(0.0, False), (5.0, False), (1e6, True)])
+def test_walks_are_inside_their_panel_unless_they_run_away(helpers, write_table, tmp_path, surface, far, cut):
+    rows = walk(helpers, f"{surface}_full", far)
+    panels = {surface: {"one": f"surfaces.{surface}_full"}}
+    found = drawn(rows, write_table, tmp_path, asked("walks", panels=panels))
+    (axes,) = canvas_of("walks", rows, panels=panels).axes
+    low, high = axes.get_xlim()
+    assert (found["x"].min() >= low and found["x"].max() <= high) is not cut
+    assert low <= SURFACES[surface].bounds[0] and high >= SURFACES[surface].bounds[1]
+    said = f"Paths leave the panel: {surface}." in (tmp_path / "f.txt").read_text()
+    assert said is cut
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [lambda rows: rows["metric"] == "path_y", lambda rows: (rows["metric"] == "path_y") & (rows["at"] == 8)],
+    ids=["a weight", "a point of a weight"],
+)
+def test_walks_want_both_weights_everywhere(rows, write_table, tmp_path, lost):
+    left = rows[~(lost(rows) & (rows["arm"] == "surfaces.bowl_mini"))]
+    with pytest.raises(ValueError, match=r"figure f: wanted .*path_y of arm surfaces\.bowl_mini"):
+        draw(asked("walks"), write_table(left), tmp_path / "f")
+
+
+@pytest.mark.parametrize(
+    ("panels", "text"),
+    [
+        (
+            {"bowl": {"one": "surfaces.trap_full"}},
+            r"panels.bowl of arms <exhibit>.bowl_<way>; got .*trap_full",
+        ),
+        ({"bowl": {"one": "surfaces.bowl"}}, "panels.bowl of arms"),
+        ({"hill": {"one": "surfaces.hill_full"}}, "'bowl', 'ravine', 'saddle' or 'trap'"),
+        ({"bowl": {}}, "at least 1 item"),
+        ({}, "at least 1 item"),
+    ],
+)
+def test_walks_on_another_surface_or_none(rows, write_table, tmp_path, panels, text):
+    with pytest.raises(ValueError, match=text):
+        draw(asked("walks", panels=panels), write_table(rows), tmp_path / "f")
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tmp_path, log_y):
+    one, more = {0.0: [3.0], 1.0: [2.0], 2.0: [1.0]}, {0.0: [3, 5], 1.0: [2, 4], 2.0: [1, 2]}
+    rows = pd.concat([helpers.arm("p", {"xor_loss": one}), helpers.arm("q", {"xor_loss": more})])
+    both = {"y": ["xor_loss"], "lines": {"single": "p", "several": "q"}, "marks": {}, "log_y": log_y}
+    found = drawn(rows, write_table, tmp_path, asked("profile", **both)).set_index("line")
+    single = found.loc["single"]
+    assert (single["n"] == 1).all() and single["mean"].tolist() == [3, 2, 1]
+    assert single[["low", "high"]].isna().all(axis=None)
+    assert found.loc["several", ["low", "high"]].notna().all(axis=None)
+    text = (tmp_path / "f.txt").read_text()
+    assert " over 1 to 2 seeds." in text and "single from 3 at 0 to 1 at 2," in text
+    assert text.endswith(" Of one seed, without a band: single.\n")
+    (axes,) = canvas_of("profile", rows, **both).axes
+    bands = [len(band.get_paths()) for band in axes.collections]
+    assert bands == [0, 1]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[3, 2, 1], [4, 3, 1.5]]
+    alone = both | {"lines": {"single": "p"}}
+    drawn(rows, write_table, tmp_path, asked("profile", **alone))
+    assert " over 1 seed. " in (tmp_path / "f.txt").read_text()
+    (axes,) = canvas_of("profile", rows, **alone).axes
+    low, high = axes.get_ylim()
+    assert low < 1 and 3 < high < 5
 
 
 def canvas_of(kind, rows, **changes):

@@ -21,6 +21,7 @@ from largebatch.study import (
     draw_rates,
     draw_settings,
     draw_surface,
+    draw_walks,
     style,
 )
 from largebatch.study.drawn import needed_for, seeds
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
 INTERVALS = "95 % intervals (Student t)"
 BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
 DOTS = f"Dots are means and bars {INTERVALS}"
+PATHS = "Lines are paths from the dot to a marker, one a seed,"
 CELLS = f"Numbers and colours are means and brackets {INTERVALS}"
 KINDS = {
     "against_setting": Kind(draw_settings.table, draw_settings.picture, draw_settings.message, BARS),
@@ -49,9 +51,14 @@ KINDS = {
     "surface": Kind(draw_surface.table, draw_surface.picture, draw_surface.message, "Colours are means"),
     "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, draw_heat_map.message, CELLS),
     "gap_closed": Kind(draw_gap.table, draw_gap.picture, draw_gap.message, DOTS),
+    "walks": Kind(draw_walks.table, draw_walks.picture, draw_walks.message, PATHS),
 }
 # What a kind of figure reads that does not name it.
-OWN = {"rates": ["learning_rate"], "surface": draw_surface.METRICS_READ}
+OWN = {
+    "rates": ["learning_rate"],
+    "surface": draw_surface.METRICS_READ,
+    "walks": draw_walks.METRICS_READ,
+}
 
 
 def draw(ask: dict, observations: Path, stem: Path) -> None:
@@ -85,7 +92,7 @@ def arms_of(figure: Figure) -> set[str]:
     ats = [getattr(figure, "at", None), *(mark.at for mark in marks_of(figure))]
     others = {getattr(figure, side, None) for side in ("baseline", "small", "large")}
     others |= {at.same_updates_as for at in ats if at}
-    return ({*figure.lines.values(), *(mark.arm for mark in marks_of(figure))} | others) - {None}
+    return ({*figure.shown.values(), *(mark.arm for mark in marks_of(figure))} | others) - {None}
 
 
 def marks_of(figure: Figure) -> list[Operand]:

@@ -68,12 +68,15 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
 
 
 def message(drawn: pd.DataFrame, figure: Profile) -> str:
-    """What each line is at its ends, and where it is best."""
+    """What each line is at its ends, where it is best, and which have no band."""
     said = []
     for metric, of_metric in drawn.groupby("metric", sort=False):
         lines = [told(rows, lower_is_better(metric)) for _, rows in of_metric.groupby("line", sort=False)]
         label = METRICS[metric]
         said.append(f"{label[0].upper()}{label[1:]}: {'; '.join(lines)}.")
+    single = drawn.groupby("line", sort=False)["n"].max() == 1
+    if single.any():
+        said.append(f"Of one seed, without a band: {', '.join(single.index[single])}.")
     return " ".join(said)
 
 

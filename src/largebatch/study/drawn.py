@@ -51,11 +51,13 @@ def never_there(rows: pd.DataFrame) -> str:
 
 
 def seeds(rows: pd.DataFrame) -> str:
-    """'20 seeds' or '18 to 20 seeds', of the rows that have any."""
+    """'1 seed', '20 seeds' or '18 to 20 seeds', of the rows that have any."""
     n = rows.loc[rows["n"] > 0, "n"]
     if n.empty:
         return "no seeds"
-    return f"{n.max():.0f} seeds" if n.min() == n.max() else f"{n.min():.0f} to {n.max():.0f} seeds"
+    if n.min() < n.max():
+        return f"{n.min():.0f} to {n.max():.0f} seeds"
+    return "1 seed" if n.max() == 1 else f"{n.max():.0f} seeds"
 
 
 def summary_along(values: pd.DataFrame) -> pd.DataFrame:
