@@ -60,7 +60,10 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
     if figure.log_x:
-        style.log_axis(axes, "x", np.append(rows["at"], list(figure.marks.values())))
+        positions = np.append(rows["at"], list(figure.marks.values()))
+        style.log_axis(axes, "x", positions)
+        if positions.min() == 0:  # an axis with a zero would go on below it
+            axes.set_xlim(left=0)
     else:
         axes.xaxis.set_major_formatter(style.PLAIN)
         axes.margins(x=0.02)
