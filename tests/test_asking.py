@@ -116,7 +116,9 @@ def test_a_question_asked_once_more_has_claims_of_its_own():
     ],
 )
 def test_names_that_change_nothing_are_mistakes(asking, text):
-    found = mistakes_in_asking(question(), Asking.model_validate(asking), {"adam.small"}, "keskar")
+    found = mistakes_in_asking(
+        question(), Asking.model_validate(asking), {"adam.small"}, {"adam.huge"}, "keskar"
+    )
     assert list(found) == [text]
 
 

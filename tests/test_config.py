@@ -888,6 +888,13 @@ def test_every_crossed_arm_is_there_in_every_variant(smoke):
     assert groups.keys() >= {"sb_adam_epochs", "lb_adam_epochs", "sweep_adam", "sweep_sgd"}
 
 
+def test_a_crossing_that_is_left_out_is_not_made(folder):
+    names = ["sgd.full", "sgd.small"]
+    spoil(folder / SMOKE, {f"{K}/left_out": {"arms": names, "because": "Too long."}})
+    groups = load_study(folder / SMOKE, {"experiments": "keskar"}).experiment("keskar").groups
+    assert "sgd.large" in groups and groups.keys().isdisjoint(names)
+
+
 def test_groups_that_ask_for_the_same_settings_share_the_run(smoke):
     """In smoke, Goyal's `large` and `beyond` are one batch, and one of the sweep."""
     goyal = smoke.experiment("goyal")

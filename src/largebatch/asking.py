@@ -141,12 +141,17 @@ def needs_any(some: Iterator[Use], absent: set[str]) -> bool:
     return any(use.arm in absent for use in some)
 
 
-def mistakes_in_asking(question: Question, asking: Asking, groups: set[str], name: str) -> Iterator[str]:
-    """'key: wanted ...; got ...' for names that leave nothing out, or that nothing has."""
+def mistakes_in_asking(
+    question: Question, asking: Asking, groups: set[str], crossings: set[str], name: str
+) -> Iterator[str]:
+    """'key: wanted ...; got ...' for names that leave nothing out, or that nothing has.
+
+    crossings: what would be made of arms and variants, were nothing left out.
+    """
     left_out = set(asking.left_out.arms) if asking.left_out else set()
     if there := sorted(left_out & groups):
         yield f"left_out.arms: wanted arms that the scale lacks; got {there}"
-    if unknown := sorted(left_out - {use.arm for use in uses(question)}):
+    if unknown := sorted(left_out - crossings - {use.arm for use in uses(question)}):
         yield f"left_out.arms: wanted arms that the experiment names; got {unknown}"
     ids, paper = {claim.id for claim in question.claims}, asking.paper
     for key, given in (("deviations", asking.deviations), ("paper.values", paper.values if paper else {})):

@@ -40,6 +40,10 @@ class Numbers(Asking):
     crossed: Crossed | None = None
     exhibits: Exhibits = NO_EXHIBITS
 
+    def crossings(self) -> Iterator[tuple[str, str]]:
+        """(arm, variant) of everything that is crossed; what is left out is not made."""
+        return itertools.product(self.crossed.arms, self.crossed.variants) if self.crossed else iter(())
+
 
 class ScaleFile(Settings):
     """config/<scale>.yaml; with `extends: <scale>` on top of another one.
@@ -285,7 +289,8 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
             f"{path}: experiment: wanted {asks!r}, the file's name; got {question.experiment!r}"
         )
     groups = resolve_groups(scale, scale_path, name)
-    for mistake in mistakes_in_asking(question, numbers, set(groups), name):
+    crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
+    for mistake in mistakes_in_asking(question, numbers, set(groups), crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
     absent = absent_from(question, numbers)
     question = asked(question, numbers, name)
@@ -314,6 +319,8 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             numbers.crossed.arms.items(), numbers.crossed.variants.items()
         ):
             name = f"{arm}.{variant}"
+            if numbers.left_out and name in numbers.left_out.arms:
+                continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
             groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
     return groups
