@@ -15,7 +15,7 @@ from largebatch.study.claims import VERDICTS, detectable, interval, number, read
 from largebatch.study.drawn import COST
 
 # What is published of a results folder: all else can be made again from the observations, without training.
-PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", "report.html")
+PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", "report.html", "primer.html")
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
 NOT_PUBLISHED = ("*/claims.csv",)
 VERDICTS_PAGE = "verdicts.md"
