@@ -37,9 +37,10 @@ def test_nothing_but_claims_names_what_is_left_out():
 def test_claims_stay_and_say_why_they_are_not_run():
     whole, found = question(), without(LEFT_OUT, deviations={"K1": "Five seeds."})
     assert [claim.id for claim in found.claims] == [claim.id for claim in whole.claims]
+    why = {claim.id: claim.not_run for claim in found.claims}
+    assert why["K9"] == why["K1.sgd"] == why["K7.sgd"] == "Too long." and why["K1"] == why["K2"] == ""
     said = {claim.id: claim.deviation for claim in found.claims}
-    assert said["K9"] == said["K1.sgd"] == said["K7.sgd"] == "Too long."
-    assert said["K1"] == "Five seeds."
+    assert said["K1"] == "Five seeds." and said["K9"] == ""
     before = {claim.id: claim.deviation for claim in whole.claims}
     assert said["K2"] == before["K2"] != ""
 
@@ -67,6 +68,13 @@ def test_a_baseline_that_is_left_out_is_not_drawn():
 
 def test_nothing_left_out_changes_nothing():
     assert without([]) == question()
+
+
+def test_a_claim_can_be_left_out_by_itself():
+    some = {"arms": ["sweep_sgd"], "because": "Too long.", "claims": {"K1.updates": "Evaluated too rarely."}}
+    found = asked(question(), Asking.model_validate({"left_out": some}), "keskar")
+    why = {claim.id: claim.not_run for claim in found.claims if claim.not_run}
+    assert why["K1.updates"] == "Evaluated too rarely." and "K1" not in why
 
 
 PAPER = {
@@ -103,6 +111,10 @@ def test_a_question_asked_once_more_has_claims_of_its_own():
             {"left_out": {"arms": ["sweep"], "because": "."}},
             "left_out.arms: wanted arms that the experiment names; got ['sweep']",
         ),
+        (
+            {"left_out": {"arms": ["sgd.small"], "because": ".", "claims": {"K99": "."}}},
+            "left_out.claims: wanted ids of the experiment's claims; got ['K99']",
+        ),
         ({"deviations": {"K99": "."}}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
         (
             {"paper": {"of": "C1", "values": {"K99": 1.0}}},
@@ -128,7 +140,7 @@ def test_an_exhibit_is_made_unless_all_that_is_named_of_it_is_left_out():
     every = sorted({use.arm for use in uses(whole)})
     found = without(every, "primer")
     assert (found.exhibits, found.figures, found.tables) == ([], [], [])
-    assert {claim.deviation for claim in found.claims} == {"Too long."}
+    assert {claim.not_run for claim in found.claims} == {"Too long."}
 
 
 def test_walks_lose_lines_and_panels_and_go_when_none_is_left():

@@ -19,10 +19,11 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LeftOut(Settings):
-    """Arms that a question names and the scale does not train, or of an exhibit that it does not make."""
+    """What a question names and the scale does not train or make, and why; claims that it cannot judge."""
 
     arms: Annotated[list[ArmName], Field(min_length=1)]
     because: Text
+    claims: dict[str, Text] = {}
 
 
 class Paper(Settings):
@@ -90,10 +91,12 @@ def suffix(name: str, asking: Asking) -> str:
 def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Claim:
     """The claim with this scale's remark on it and the paper's number for it."""
     change: dict = {"id": claim.id + ending}
-    if needs_any(uses_of_claim(claim, ""), absent):
-        change["deviation"] = asking.left_out.because
-    elif claim.id in asking.deviations:
+    if claim.id in asking.deviations:
         change["deviation"] = asking.deviations[claim.id]
+    if needs_any(uses_of_claim(claim, ""), absent):
+        change |= {"not_run": asking.left_out.because, "deviation": ""}
+    elif asking.left_out and claim.id in asking.left_out.claims:
+        change |= {"not_run": asking.left_out.claims[claim.id], "deviation": ""}
     if asking.paper:
         change["paper_value"] = asking.paper.values.get(claim.id)
     return claim.model_copy(update=change)
@@ -154,7 +157,9 @@ def mistakes_in_asking(
     if unknown := sorted(left_out - crossings - {use.arm for use in uses(question)}):
         yield f"left_out.arms: wanted arms that the experiment names; got {unknown}"
     ids, paper = {claim.id for claim in question.claims}, asking.paper
-    for key, given in (("deviations", asking.deviations), ("paper.values", paper.values if paper else {})):
+    claims = asking.left_out.claims if asking.left_out else {}
+    of_claims = {"deviations": asking.deviations, "left_out.claims": claims}
+    for key, given in (of_claims | {"paper.values": paper.values if paper else {}}).items():
         if unknown := sorted(given.keys() - ids):
             yield f"{key}: wanted ids of the experiment's claims; got {unknown}"
     if paper and (unknown := sorted(paper.tables.keys() - {table.name for table in question.tables})):

@@ -95,7 +95,10 @@ class Expect(Settings):
 
 
 class ClaimBase(Settings):
-    """A published statement: where it stands, what it says, what effect would bear it out."""
+    """A published statement: where it stands, what it says, what effect would bear it out.
+
+    not_run: why it is not judged at this scale, if it is not.
+    """
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(\.[a-z0-9_]+|_[a-z0-9_]+)*$")]
     says: str
@@ -104,6 +107,7 @@ class ClaimBase(Settings):
     expect: Expect
     paper_value: float | None = None
     deviation: str = ""
+    not_run: str = ""
 
 
 class Difference(ClaimBase):

@@ -430,6 +430,13 @@ def test_a_missing_arm_is_not_run(helpers, verdict, kind):
     assert found[["n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"]].isna().all()
 
 
+def test_a_claim_that_is_left_out_is_not_run_and_says_why(two_arms, verdict):
+    b = np.array([3.0, 5.0, 2.0])
+    left_out = claim("difference", {"above": 0.0}, **operands(), not_run="Too rarely.", deviation="Digits.")
+    found = verdict(two_arms(b + 1, b), left_out)
+    assert (found["verdict"], found["note"]) == ("not_run", "Too rarely. Digits.")
+
+
 def test_a_missing_metric_is_not_run(two_arms, verdict):
     found = verdict(
         two_arms([1, 2], [1, 2]), claim("difference", {"above": 0}, metric="hessian_trace", **operands())

@@ -49,6 +49,8 @@ def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str
 def judged(claim: Claim, observations: pd.DataFrame) -> Row:
     """A claim's row: the verdict of its interval, or not_run."""
     row = describe(claim)
+    if claim.not_run:
+        return row | not_run(claim.not_run, claim)
     try:
         effects = EFFECTS[claim.kind](observations, claim)
     except Missing as missing:
