@@ -26,6 +26,8 @@ EVALUATED_AT_ONCE = 5120
 EVALUATED_BYTES = 256 << 20
 
 
+# Pixels of an image from which on it pays to lay the channels of each side by side; see docs/engine.md.
+BY_CHANNELS_PIXELS = 256
 # What products and convolutions are rounded to in training, where it is not the precision of the weights.
 PRODUCTS = {"bfloat16": torch.bfloat16}
 
@@ -66,6 +68,8 @@ class Lanes:
                 layer.generators = [generator(s, "dropout", splits.dataset.device) for s in seeds]
             if isinstance(layer, StackedLinear | StackedConv2d):
                 layer.products = PRODUCTS.get(arm.precision)
+            if isinstance(layer, StackedConv2d):
+                layer.by_channels = len(seeds) == 1 and math.prod(sides) >= BY_CHANNELS_PIXELS
         widest = models.widest_activation(plain[0], splits.dataset.shape) * splits.dataset.dtype.itemsize
         self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
         self.weights = list(self.model.parameters())

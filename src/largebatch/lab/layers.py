@@ -94,7 +94,12 @@ class StackedLinear(StackedProduct):
 
 
 class StackedConv2d(StackedProduct):
-    """A convolution with one group a seed."""
+    """A convolution with one group a seed.
+
+    by_channels: the channels of a pixel lie side by side, which for one seed's large images is faster.
+    """
+
+    by_channels = False
 
     def __init__(self, layers: list[nn.Conv2d]):
         super().__init__()
@@ -115,9 +120,13 @@ class StackedConv2d(StackedProduct):
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
         return self._convolved(x, self.weight, self.bias)
 
+    def _laid_out(self, x):
+        together = beside(x)
+        return together.contiguous(memory_format=torch.channels_last) if self.by_channels else together
+
     def _convolved(self, x, weight, bias):
         bias, groups = None if bias is None else bias.flatten(), self.groups * x.shape[0]
-        out = F.conv2d(laid_out(x), weight.flatten(0, 1), bias, groups=groups, **self.options)
+        out = F.conv2d(self._laid_out(x), weight.flatten(0, 1), bias, groups=groups, **self.options)
         return above(out, x.shape[0])
 
     def push(self, x):
@@ -128,8 +137,8 @@ class StackedConv2d(StackedProduct):
     def pull(self, g, sink, to_input=True):
         seeds = g.shape[0]
         by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            laid_out(self.factor(g)),
-            laid_out(self.seen),
+            self._laid_out(self.factor(g)),
+            self._laid_out(self.seen),
             self.factor(self.weight).flatten(0, 1),
             None if self.bias is None else [self.bias.numel()],
             **self.options,
@@ -142,12 +151,6 @@ class StackedConv2d(StackedProduct):
         if self.bias is not None:
             sink.take(self.bias, by_bias.view_as(self.bias).to(g.dtype))
         return above(by_input, seeds).to(g.dtype) if to_input else None
-
-
-def laid_out(x):
-    """`beside`, the channels of an image side by side where it is one seed's: faster for few channels."""
-    layout = torch.channels_last if x.shape[0] == 1 else torch.contiguous_format
-    return beside(x).contiguous(memory_format=layout)
 
 
 def beside(x):
