@@ -50,6 +50,8 @@ def draw_memory(rows: pd.DataFrame, stem: Path) -> None:
     for net, of_net in rows.groupby("net", sort=False):
         panel.plot(of_net["batch_size"], of_net["peak_mib"], marker="o", label=net)
     panel.set(xscale="log", yscale="log", xlabel="batch size", ylabel="peak memory above the data (MiB)")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter("{x:g}")
     panel.legend(frameon=False)
     save(figure, stem)
 
