@@ -67,7 +67,7 @@ class Workspace:
     def snakemake(self, *words: str, configfile: str = "config/smoke.yaml") -> tuple[int, str]:
         """(exit code, all output)."""
         process = self.start(*words, configfile=configfile)
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=280)
         return process.returncode, output
 
     def would_run(self, *words: str) -> dict[str, int]:
