@@ -100,7 +100,7 @@ class ClaimBase(Settings):
     not_run: why it is not judged at this scale, if it is not.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(\.[a-z0-9_]+|_[a-z0-9_]+)*$")]
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
     says: str
     source: str
     metric: Metric

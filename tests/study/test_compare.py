@@ -1,3 +1,4 @@
+import base64
 import json
 import shutil
 
@@ -124,6 +125,16 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
     assert all(f"| {name} " in page for name in ROWS) and "1 supported" in page
     assert "| detectable " in page and "| × 1.12 " in page
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
+
+
+def test_a_published_report_links_to_its_figures_instead_of_holding_copies(both):
+    ours, theirs = both
+    copy = base64.b64encode((ours / "figures" / "e_f.svg").read_bytes()).decode()
+    page = '<img src="data:image/svg+xml;base64,{}"><img src="data:image/svg+xml;base64,AAAA">'
+    (ours / "report.html").write_text(page.format(copy))
+    publish(ours, theirs)
+    found = (theirs / "report.html").read_text()
+    assert found == '<img src="figures/e_f.svg"><img src="data:image/svg+xml;base64,AAAA">'
 
 
 def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both):

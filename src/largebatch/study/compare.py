@@ -1,5 +1,6 @@
 """Compares results folders, publishes one, prints its verdicts."""
 
+import base64
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,9 @@ from largebatch.provenance import provenance
 from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
 from largebatch.study.drawn import COST
 
+REPORT = "report.html"
 # What is published of a results folder: all else can be made again from the observations, without training.
-PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", "report.html", "primer.html")
+PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", REPORT, "primer.html")
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
 NOT_PUBLISHED = ("*/claims.csv",)
 VERDICTS_PAGE = "verdicts.md"
@@ -134,7 +136,7 @@ def published_names(folder: Path, patterns: tuple[str, ...] = PUBLISHED) -> set[
 
 def publish(results: Path, published: Path) -> None:
     """Copy what is worth keeping of a results folder, and write where it comes from; stale files go."""
-    for name in ("claims.csv", "report.html"):
+    for name in ("claims.csv", REPORT):
         if not (results / name).is_file():
             raise ValueError(
                 f"{results}: wanted complete results with {name}; got none (run the study first)"
@@ -145,15 +147,24 @@ def publish(results: Path, published: Path) -> None:
     names = published_names(results)
     for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
         (published / stale).unlink()
-    for name in sorted(names):
+    for name in sorted(names - {REPORT}):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
+    files.write_text(published / REPORT, linked((results / REPORT).read_text(), published / "figures"))
     # What was judged and drawn from published observations was trained as they say.
     runs = runs_of(results) or read_runs(published)
     counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
     inputs = {"claims.csv": files.checksum(results / "claims.csv")}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims))
     files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs))
+
+
+def linked(page: str, figures: Path) -> str:
+    """A report with links to the drawings that lie beside it, in place of the copies that it holds."""
+    for path in sorted(figures.glob("*.svg")):
+        copy = base64.b64encode(path.read_bytes()).decode()
+        page = page.replace(f"data:image/svg+xml;base64,{copy}", f"figures/{path.name}")
+    return page
 
 
 def read_runs(published: Path) -> dict:

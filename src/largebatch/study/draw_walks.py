@@ -15,7 +15,7 @@ from largebatch.surfaces import SURFACES, Surface
 
 X, Y = METRICS_READ = ("path_x", "path_y")
 MOST_SEEDS = 3  # more paths would hide each other
-LEVELS, GRID = 13, 201
+LEVELS, GRID = 13, 81
 # Width / height of a panel: all are equally large, and a unit is equally long both ways.
 SHAPE = 1.5
 BESIDE_IN, BELOW_IN, TITLE_IN = 0.6, 0.3, 0.25
