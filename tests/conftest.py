@@ -1,5 +1,6 @@
 """What tests share: a small data set, and arms made of few words."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,9 @@ def dataset() -> Dataset:
     images = torch.rand(80, 1, 4, 4, generator=stream, dtype=torch.float64)
     images[torch.arange(80), 0, labels] += 1.0
     return Dataset(images, labels, images.dtype)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of config/ to spoil."""
+    return shutil.copytree(REPOSITORY / "config", tmp_path / "config")

@@ -1,4 +1,4 @@
-"""The words for what a model refuses; test_config.py has the whole lines."""
+"""The words for what a model refuses; test_config_mistakes.py has the whole lines."""
 
 from pathlib import Path
 from typing import Annotated, Literal
