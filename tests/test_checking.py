@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from largebatch.checking import ConfigError, checked, hint_at_number, read_yaml, shortened
-from largebatch.spec import Settings
+from largebatch.settings import Settings
 
 
 class Leaf(Settings):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from largebatch import metrics
 from largebatch.exhibits import EXHIBIT_OF, EXHIBITS, Exhibits, exhibit_stem, options_of
 from largebatch.lab.primer import exhibits as functions
-from largebatch.spec import Count, Settings
+from largebatch.settings import Count, Settings
 
 
 def test_every_exhibit_has_a_function_and_settings():

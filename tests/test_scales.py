@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from largebatch.config import load_study
+from largebatch.images import Folder
 from largebatch.lab.data import load
 from largebatch.lab.datasets import prepare
 from largebatch.lab.train import train
-from largebatch.spec import Arm, Folder
+from largebatch.spec import Arm
 
 CONFIG = Path(__file__).parents[1] / "config"
 SCALES = sorted(CONFIG.glob("*.yaml"))

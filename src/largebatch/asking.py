@@ -13,7 +13,7 @@ from largebatch.exhibits import EXHIBIT_OF
 from largebatch.metrics import Metric
 from largebatch.question import ArmName, Claim, Figure, Name, Question, Table
 from largebatch.references import Use, uses, uses_of_at, uses_of_claim, uses_of_figure
-from largebatch.spec import Settings
+from largebatch.settings import Settings
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 

@@ -16,8 +16,8 @@ from largebatch import warm
 
 
 def data(a: argparse.Namespace) -> None:
+    from largebatch.images import Folder
     from largebatch.lab.datasets import prepare
-    from largebatch.spec import Folder
 
     folder = None if a.folder == "null" else Folder.model_validate_json(a.folder)
     prepare(a.name, a.sources, a.out, folder)

@@ -18,11 +18,13 @@ from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
 from largebatch.checking import ConfigError, checked, read_yaml
 from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
+from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
-from largebatch.spec import IMAGES, Arm, Count, DataName, Folder, Settings
+from largebatch.settings import Count, Settings
+from largebatch.spec import Arm
 
 
 class Crossed(Settings):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import create_model
 
-from largebatch.spec import Count, Positive, Settings
+from largebatch.settings import Count, Positive, Settings
 from largebatch.surfaces import SURFACES
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from largebatch.spec import Count, Positive, Settings
+from largebatch.settings import Count, Positive, Settings
 
 
 def each_once(values: list) -> list:

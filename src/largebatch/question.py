@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from largebatch.exhibits import EXHIBITS
 from largebatch.metrics import MEASURES, PROFILE, Metric
-from largebatch.spec import Count, Positive, Settings, Share
+from largebatch.settings import Count, Positive, Settings, Share
 from largebatch.surfaces import SURFACES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from largebatch.files import checksum, read_arrays, read_json, record_of, write_arrays
+from largebatch.images import IMAGES, Folder
 from largebatch.lab import datasets, downloads
 from largebatch.lab.data import load
 from largebatch.lab.datasets import Published, prepare
-from largebatch.spec import IMAGES, Folder
 
 SOURCES = os.environ.get("LARGEBATCH_SOURCES")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from largebatch import spec
+from largebatch import images, parts
 from largebatch.lab import augment, datasets, models, optimise, schedules
 from largebatch.lab.stack import Residual, Subsample
 from tests.conftest import small_arm
@@ -20,11 +20,11 @@ def choices(union):
 
 
 def test_settings_and_registries_name_the_same():
-    assert choices(spec.Model).keys() == models.MODELS.keys()
-    assert choices(spec.Optimiser).keys() == optimise.OPTIMISERS.keys()
-    assert choices(spec.Schedule).keys() == schedules.SCHEDULES.keys()
-    assert choices(spec.Augment).keys() == augment.AUGMENTATIONS.keys()
-    assert spec.IMAGES.keys() == datasets.DATA.keys()
+    assert choices(parts.Model).keys() == models.MODELS.keys()
+    assert choices(parts.Optimiser).keys() == optimise.OPTIMISERS.keys()
+    assert choices(parts.Schedule).keys() == schedules.SCHEDULES.keys()
+    assert choices(parts.Augment).keys() == augment.AUGMENTATIONS.keys()
+    assert images.IMAGES.keys() == datasets.DATA.keys()
 
 
 def test_f1_is_keskars():

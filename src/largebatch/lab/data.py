@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from largebatch.files import map_tensors
+from largebatch.images import Images, require_parts
 from largebatch.lab.randomness import generator
-from largebatch.spec import Images, require_parts
 
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20

@@ -10,8 +10,8 @@ import numpy as np
 
 from largebatch import progress
 from largebatch.files import checksum, record_of, write_json, write_stream
+from largebatch.images import IMAGES, Folder, Images
 from largebatch.lab import archives, downloads, folders
-from largebatch.spec import IMAGES, Folder, Images
 
 
 class Published(NamedTuple):

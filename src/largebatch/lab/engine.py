@@ -14,7 +14,8 @@ from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_nor
 from largebatch.lab.randomness import generator
 from largebatch.lab.replay import Replayed
 from largebatch.lab.stack import POPULATION_BATCH, estimate_population_statistics, keep_lanes, stack
-from largebatch.spec import Arm, Sgd
+from largebatch.parts import Sgd
+from largebatch.spec import Arm
 
 # What one processor core's cache takes of the widest activation; measured, see docs/engine.md.
 CACHE_BYTES = 1 << 20

@@ -1,5 +1,5 @@
 """Learning-rate schedules: pure functions from t, the share of the run that is done (0 to 1), to the
-factor by which the peak rate is multiplied. Options are those of spec.py's classes of the same names."""
+factor by which the peak rate is multiplied. Options are those of parts.py's classes of the same names."""
 
 import math
 from collections.abc import Callable
