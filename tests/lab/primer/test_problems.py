@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.preprocessing import StandardScaler
 
 from largebatch.lab.primer.problems import (
     SOFTMAX,
     SQUARED,
     Linear,
     Mlp,
-    Scaler,
     accuracy_percent,
     digits,
     softmax,
@@ -72,14 +70,6 @@ def test_starts_have_their_shapes_and_the_nets_depends_on_the_stream():
     assert one.shape == (39,) and (one == again).all() and (one != other).any()
     _, shift, _, offset = net.layers(one)
     assert not shift.any() and not offset.any()
-
-
-def test_scaler_is_scikit_learns_also_where_a_column_never_varies():
-    x = STREAM.standard_normal((8, 3)) * 5 + 2
-    x[:, 1] = 7.0
-    other = STREAM.standard_normal((4, 3))
-    expected = StandardScaler().fit(x).transform(other)
-    np.testing.assert_allclose(Scaler.fit(x).apply(other), expected, rtol=1e-12)
 
 
 def test_digits_are_drawn_apart_and_scaled_on_the_training_part():

@@ -121,22 +121,6 @@ def with_ones(x: np.ndarray) -> np.ndarray:
     return np.hstack([x, np.ones((len(x), 1))])
 
 
-@dataclass(frozen=True)
-class Scaler:
-    """Standardises columns by mean and deviation (with 1/n); columns that never vary are only shifted."""
-
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @classmethod
-    def fit(cls, x: np.ndarray) -> "Scaler":
-        deviation = x.std(0)
-        return cls(x.mean(0), np.where(deviation > 0, deviation, 1.0))
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.mean) / self.deviation
-
-
 @lru_cache(maxsize=1)
 def all_digits() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's optical digits: pixels (1797, 64) in [0, 1] and one-hot labels (1797, 10)."""
@@ -154,7 +138,9 @@ def digits(stream: np.random.Generator, train: int, test: int = 0) -> tuple[Part
     pixels, targets = all_digits()
     if not 1 <= train <= len(pixels) - test:
         raise ValueError(f"wanted 1 to {len(pixels) - test} digits to train on; got {train}")
+    from sklearn.preprocessing import StandardScaler
+
     order = stream.permutation(len(pixels))[: train + test]
-    scaler = Scaler.fit(pixels[order[:train]])
-    parts = (order[:train], order[train:])
-    return tuple((scaler.apply(pixels[rows]), targets[rows]) for rows in parts)
+    scaler = StandardScaler().fit(pixels[order[:train]])
+    scaled = scaler.transform(pixels)
+    return tuple((scaled[rows], targets[rows]) for rows in (order[:train], order[train:]))

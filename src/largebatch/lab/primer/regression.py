@@ -12,7 +12,7 @@ import numpy as np
 
 from largebatch.descent import descend
 from largebatch.files import Observation
-from largebatch.lab.primer.problems import SQUARED, Linear, Scaler, with_ones
+from largebatch.lab.primer.problems import SQUARED, Linear, with_ones
 from largebatch.lab.primer.randomness import stream
 from largebatch.lab.primer.runs import epochs_of, thinned
 
@@ -47,9 +47,9 @@ class Study:
 
     def test_r2(self, w: np.ndarray) -> float:
         """Explained share of the test part's variance; (p, 1)."""
-        y = self.test.targets
-        left = np.square(y - self.test.inputs @ w).sum()
-        return float(1 - left / np.square(y - y.mean()).sum())
+        from sklearn.metrics import r2_score
+
+        return float(r2_score(self.test.targets, self.test.inputs @ w))
 
 
 def study(seed: int, examples: int, features: int, noise: float, scaled_on_all: bool = False) -> Study:
@@ -58,14 +58,15 @@ def study(seed: int, examples: int, features: int, noise: float, scaled_on_all: 
     scaled_on_all: the mistake of P14: the scaler has seen the test part.
     """
     from sklearn.datasets import make_regression
+    from sklearn.preprocessing import StandardScaler
 
     draw = stream(seed, "data")
     state = int(draw.integers(2**31))  # scikit-learn wants its own kind of generator
     x, y = make_regression(examples, features, noise=noise, random_state=state)
     order = draw.permutation(examples)
     test, train = np.split(order, [round(TEST_SHARE * examples)])
-    scaler = Scaler.fit(x if scaled_on_all else x[train])
-    parts = (Linear(with_ones(scaler.apply(x[rows])), y[rows, None], SQUARED) for rows in (train, test))
+    scaled = with_ones(StandardScaler().fit(x if scaled_on_all else x[train]).transform(x))
+    parts = (Linear(scaled[rows], y[rows, None], SQUARED) for rows in (train, test))
     return Study(*parts)
 
 
