@@ -22,7 +22,7 @@ def study():
 def test_everything_is_made_once_and_after_what_it_needs(study):
     lines = [shlex.split(text) for text in commands(study)]
     kinds = [words[1] for words in lines]
-    assert kinds == sorted(kinds, key=["data", "train", "measure", "path"].index)
+    assert kinds == sorted(kinds, key=["data", "train", "measure", "path", "exhibit"].index)
     outs = [words[words.index("--out") + 1] for words in lines]
     assert len(set(outs)) == len(outs)
     assert kinds.count("train") == len(study.arms) and kinds.count("path") == len(study.paths())

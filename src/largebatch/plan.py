@@ -8,7 +8,7 @@ from largebatch.config import Study, path_stem
 
 
 def commands(study: Study) -> Iterator[str]:
-    """Every data set, arm, measure and path, each once, in an order that works; a shell's lines.
+    """Every data set, arm, measure, path and exhibit, each once, in an order that works; a shell's lines.
 
     Their files lie where Snakemake looks for them; what comes behind them, it can make elsewhere.
     """
@@ -30,6 +30,10 @@ def commands(study: Study) -> Iterator[str]:
         options, where = study.measures.path.model_dump_json(), ["--data", data[start.data.name]]
         out = f"{results}/paths/{path_stem(start, end)}.parquet"
         yield line("path", "--options", options, *ends, *where, "--out", out, *threads)
+    for stem, (name, options) in study.exhibits.items():
+        chosen, seeds = json.dumps(options.chosen()), ["--seeds", str(study.seeds)]
+        out = f"{results}/exhibits/{stem}.parquet"
+        yield line("exhibit", "--name", name, "--options", chosen, *seeds, "--out", out, *threads)
 
 
 def line(*words: str) -> str:

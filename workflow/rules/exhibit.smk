@@ -10,8 +10,6 @@ rule exhibit:
         f"{LOGS}/benchmarks/exhibit/{{exhibit}}.tsv"
     priority: MEASURE_FIRST
     threads: STUDY.threads
-    resources:
-        gpu=1,  # limits nothing unless a total is given: --resources gpu=1
     params:
         name=lambda wildcards: STUDY.exhibits[wildcards.exhibit][0],
         # Chosen options only: a new one with a default makes nothing anew.
