@@ -16,15 +16,6 @@ def images():
     return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [nn.BatchNorm1d(4, affine=False), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.Flatten(0)],
-)
-def test_layers_with_options_the_twin_lacks_are_refused(layer):
-    with pytest.raises(TypeError):
-        stack([layer, layer])
-
-
 def test_ghost_batches_are_normalised_each_for_itself(images):
     plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
     together = stack(plain).train()
