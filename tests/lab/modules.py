@@ -255,7 +255,7 @@ def with_its_own_forward():
     return net
 
 
-def parametrised(how, old=False):
+def parametrised(how):
     net = mlp(nn.Tanh())
     net[1] = how(net[1])
     return net

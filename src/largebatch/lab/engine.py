@@ -92,6 +92,7 @@ class Lanes:
             options["spared"] = decay_groups(self.model, everything=False)[1]
         self.optimiser = OPTIMISERS[arm.optimiser.name](self.weights, **options)
         self.updates_a_batch = arm.proximal.steps if arm.proximal else 1
+        self.classes = splits.dataset.classes
         self.loss = LOSSES[arm.loss]
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
         self.order = [generator(s, "order") for s in seeds]
@@ -273,10 +274,9 @@ class Lanes:
 
     def _classes(self, logits: torch.Tensor) -> torch.Tensor:
         """The same (s, b, classes), if they are."""
-        classes = self.splits.dataset.classes
-        if logits.ndim != 3 or logits.shape[2] != classes:
+        if logits.ndim != 3 or logits.shape[2] != self.classes:
             raise ValueError(
-                f"model {self.arm.model.name}: wanted outputs (b, {classes}), one per class; "
+                f"model {self.arm.model.name}: wanted outputs (b, {self.classes}), one per class; "
                 f"got {('b', *logits.shape[2:])}"
             )
         return logits

@@ -109,6 +109,8 @@ def bytes_of_an_example(landscape: Landscape, weighted: list[Stacked]) -> int:
         if isinstance(layer, layers.StackedConv2d):
             places, weights = out[0, 0, 0].numel(), layer.weight[0, 0].numel()
             values += places * weights + min(2 * places**2, layer.weight[0].numel())
+        elif isinstance(layer, layers.StackedLinear) and x.ndim > 3:
+            values += layer.weight[0].numel()
         widest = max(widest, values)
     return widest * landscape.weights.element_size()
 

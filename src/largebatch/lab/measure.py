@@ -42,8 +42,13 @@ class Nets:
     def plain(self, lane: int) -> torch.nn.Module:
         """The plain net of one seed, in the mode it is built in."""
         net = self.untrained(self.seeds[lane]).to(self.dataset.device, self.dataset.dtype)
-        counters = {n: b for n, b in net.state_dict().items() if n.endswith("num_batches_tracked")}
-        net.load_state_dict(counters | {n: torch.as_tensor(w[lane]) for n, w in self.weights.items()})
+        # Nothing depends on BatchNorm's counters, which stacked nets do not have, nor is other state kept.
+        unkept = {
+            name: value
+            for name, value in net.state_dict().items()
+            if name.endswith("num_batches_tracked") or not isinstance(value, torch.Tensor)
+        }
+        net.load_state_dict(unkept | {n: torch.as_tensor(w[lane]) for n, w in self.weights.items()})
         return net
 
     def plain_problem(self, lane: int, examples: int):

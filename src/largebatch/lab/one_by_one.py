@@ -91,9 +91,6 @@ class OneByOne(Stacked):
     def _part(self, kind: str, name: str) -> torch.Tensor:
         return getattr(self, place(kind, name))
 
-    def _stacked_weights(self) -> list[torch.Tensor]:
-        return [self._part("weight", name) for name in self.names]
-
     def plain(self):
         """As the mode it is in uses them: running statistics are the population's in evaluation mode."""
         tensors = {}
@@ -109,7 +106,7 @@ class OneByOne(Stacked):
         """Weights of at most one dimension (biases, scales, numbers), and all of normalisation layers."""
         net = self.nets[0].net
         of_norms = {id(p) for m in net.modules() if isinstance(m, NORMALISATION) for p in m.parameters(False)}
-        own = zip(self.names, self._stacked_weights(), self.nets[0].weights, strict=True)
+        own = zip(self.names, self._parameters.values(), self.nets[0].weights, strict=True)
         return [w for name, w, p in own if len(self.shapes[name]) <= 1 or id(p) in of_norms]
 
     def keep(self, lanes: list[int]) -> None:
@@ -141,7 +138,7 @@ class OneByOne(Stacked):
         outs = []
         for lane, own in enumerate(self.nets):
             tensors = self._held_by(lane, copies=True)
-            for name, weight in zip(self.names, self._stacked_weights(), strict=True):
+            for name, weight in zip(self.names, self._parameters.values(), strict=True):
                 tensors[name] = weight[lane].view(self.shapes[name])
             with ExitStack() as stack:
                 if torch.is_grad_enabled() and not self.training:
@@ -154,7 +151,7 @@ class OneByOne(Stacked):
         """The gradient by x is there to be pulled if x requires one."""
         self.leaves, self.outs = [], []
         for lane, own in enumerate(self.nets):
-            for p, weight in zip(own.weights, self._stacked_weights(), strict=True):
+            for p, weight in zip(own.weights, self._parameters.values(), strict=True):
                 p.data, p.grad = weight.data[lane].view(p.shape), None
             held = self._held_by(lane, copies=not self.training)
             leaf = x[lane].detach().requires_grad_(x.requires_grad)
@@ -172,7 +169,7 @@ class OneByOne(Stacked):
         outs, leaves = self.outs, self.leaves
         self.outs, self.leaves = [], []
         torch.autograd.backward(outs, list(g.unbind(0)))
-        for number, (name, weight) in enumerate(zip(self.names, self._stacked_weights(), strict=True)):
+        for number, (name, weight) in enumerate(zip(self.names, self._parameters.values(), strict=True)):
             gradients = [own.weights[number].grad for own in self.nets]
             for own in self.nets:
                 own.weights[number].grad = None
@@ -232,7 +229,7 @@ class OneByOne(Stacked):
     def _called(self, net: nn.Module, tensors: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         if net.training != self.training:  # a copy that shares it was in another mode
             self._set_mode(net)
-        out = torch.func.functional_call(net, tensors, (x,))
+        out = torch.func.functional_call(net, tensors, (x,)) if tensors else net(x)
         if not isinstance(out, torch.Tensor):
             raise TypeError(
                 f"{type(net).__name__}: wanted outputs as one tensor (b, classes); got {type(out).__name__}"
@@ -310,15 +307,10 @@ def moments_of(layer: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor, to
 @contextmanager
 def twice_differentiable(net: nn.Module) -> Iterator[None]:
     """Kernels whose gradient has a gradient: fused attention has none, nor have cuDNN's recurrent layers."""
-    cudnn = torch.backends.cudnn
-    recurrent = any(isinstance(layer, nn.RNNBase) for layer in net.modules())
-    with (
-        sdpa_kernel(SDPBackend.MATH),
-        cudnn.flags(
-            enabled=cudnn.enabled and not recurrent,
-            benchmark=cudnn.benchmark,
-            deterministic=cudnn.deterministic,
-            allow_tf32=cudnn.allow_tf32,
-        ),
-    ):
-        yield
+    cudnn, enabled = torch.backends.cudnn, torch.backends.cudnn.enabled
+    with sdpa_kernel(SDPBackend.MATH):
+        cudnn.enabled = enabled and not any(isinstance(layer, nn.RNNBase) for layer in net.modules())
+        try:
+            yield
+        finally:
+            cudnn.enabled = enabled
