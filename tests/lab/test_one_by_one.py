@@ -20,6 +20,7 @@ from largebatch.lab.stack import estimate_population_statistics, stack
 from largebatch.lab.trace import is_exact_for
 from tests.conftest import small_arm
 from tests.lab.modules import MODULES, STACKED, Block
+from tests.lab.test_train import plain_update
 
 SEEDS = [0, 3]
 SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
@@ -94,6 +95,47 @@ def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset
     for lane, seed in enumerate(seeds):
         net = plain_loop(lanes, seed, dataset, epochs, name != "frozen in evaluation")
         require_equal(lanes, lane, net)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sharpness_aware": {"rho": 0.3}, "clip_norm": 0.5},
+        {"adversarial": {"size": 0.2, "share": 0.3}, "loss": "squared_error"},
+        {"proximal": {"strength": 0.5, "steps": 2}},
+        {"gradient_penalty": {"strength": 0.3, "step": 1e-7}},
+        {"batch_size": 10, "last_batch": "weigh", "label_smoothing": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["tied weights", "frozen in evaluation"])
+def test_settings_of_an_update_do_what_they_do_in_a_plain_loop(name, settings, dataset, monkeypatch):
+    lanes = lanes_of(MODULES[name], dataset, monkeypatch, **SGD | settings)
+    lanes.train_epoch()
+    arm = lanes.arm
+    for lane, seed in enumerate(SEEDS):
+        net = models.build(seed, "mlp", dataset.shape, dataset.classes).double()
+        optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+        splits = Splits(dataset, [seed], 24, 16, 16)
+        images, labels = (part[0] for part in splits.examples(splits.rows["train"]))
+        for batch in torch.randperm(24, generator=generator(seed, "order")).split(arm.batch_size):
+            plain_update(arm, net, optimiser, images[batch], labels[batch])
+        for key, weight in net.named_parameters():
+            torch.testing.assert_close(
+                lanes.model.plain()[key][lane], weight.detach(), rtol=1e-5, atol=1e-7, msg=key
+            )
+
+
+def test_micro_batches_are_those_of_a_plain_loop(dataset, monkeypatch):
+    whole, parts = (
+        lanes_of(MODULES["tied weights"], dataset, monkeypatch, **SGD | more)
+        for more in ({}, {"micro_batch_size": 2})
+    )
+    for lanes in (whole, parts):
+        lanes.train_epoch()
+    for key, tensor in whole.model.plain().items():
+        torch.testing.assert_close(parts.model.plain()[key], tensor, rtol=1e-10, atol=1e-12)
 
 
 def test_a_block_that_is_left_out_at_random_is_not_decayed_meanwhile(dataset, monkeypatch):
