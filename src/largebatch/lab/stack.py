@@ -12,21 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.lab.layers import (
-    Stacked,
-    StackedBatchNorm,
-    StackedConv2d,
+from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedLinear
+from largebatch.lab.one_by_one import OneByOne
+from largebatch.lab.weightless import (
     StackedDropout,
     StackedElementwise,
     StackedFlatten,
     StackedIdentity,
-    StackedLinear,
     StackedMaxPool2d,
     StackedPerImage,
     StackedReLU,
     StackedTanh,
 )
-from largebatch.lab.one_by_one import OneByOne
 
 
 class Residual(nn.Module):
