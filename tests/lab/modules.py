@@ -342,6 +342,15 @@ STACKED = {
     "shared activation": lambda: mlp(*[nn.ReLU()] * 2),
     "activations": lambda: mlp(nn.SiLU(), nn.LeakyReLU(0.2), nn.ELU(0.5), nn.Sigmoid(), nn.Softplus(2.0)),
     "rectified in place": lambda: mlp(nn.ReLU(inplace=True)),
+    "normalised otherwise": lambda: mlp(nn.BatchNorm1d(6, eps=0.1, momentum=None)),
+    "two precisions": lambda: mlp(nn.Linear(6, 6).double()),
+    "convolved otherwise": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, (3, 2), stride=(1, 2), padding=(2, 1), dilation=(2, 1), bias=False),
+        nn.Conv2d(4, 2, 1, groups=2),
+        nn.MaxPool2d((2, 1), stride=(1, 2), padding=(1, 0), ceil_mode=True),
+        nn.AvgPool2d(2, 1, padding=1, count_include_pad=False),
+        *convolved()[2:],
+    ),
 }
 
 

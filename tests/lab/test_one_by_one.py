@@ -170,7 +170,7 @@ STATEFUL = [
 ]
 
 
-@pytest.mark.parametrize("name", STATEFUL)
+@pytest.mark.parametrize("name", [*STATEFUL, "shared layer", "tied weights", "pruned", "gru"])
 def test_company_and_evaluations_change_nothing(name, dataset, monkeypatch):
     alone, company = (
         lanes_of(MODULES[name], dataset, monkeypatch, seeds, **SGD) for seeds in ([3], [0, 3, 1])
@@ -309,7 +309,16 @@ def gradient_of(net, images, labels, create_graph=False):
     return torch.cat([g.flatten() for g in found])
 
 
-CURVED = ["gru", "tied weights", "weight norm", "spectral norm", "orthogonal", "pruned", "forward hook"]
+CURVED = [
+    "gru",
+    "shared layer",
+    "tied weights",
+    "weight norm",
+    "spectral norm",
+    "orthogonal",
+    "pruned",
+    "forward hook",
+]
 FROZEN = [
     "frozen layer",
     "frozen bias and scale",

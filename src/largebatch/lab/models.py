@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from largebatch.lab.layers import output_sizes
+from largebatch.lab.one_by_one import called_with, places_of
 from largebatch.lab.randomness import stream_seed
 from largebatch.lab.stack import Residual, Subsample
 
@@ -242,15 +243,17 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
 
 def widest_activation(model: nn.Module, shape: tuple[int, int, int]) -> int:
     """The largest number of values that one layer puts out for one example; the model stays as it was."""
-    parameter = next(model.parameters(), torch.empty(()))
     # Two, for there is BatchNorm that takes a batch's statistics in evaluation mode, too.
-    images = torch.zeros(2, *shape, dtype=parameter.dtype, device=parameter.device)
-    copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    images = torch.zeros(2, *shape)
+    copies = {
+        name: tensor.detach().clone().float() if tensor.is_floating_point() else tensor.clone()
+        for name, tensor in places_of(model).items()
+    }
     with (
         output_sizes(model.modules()) as sizes,
         evaluating(model),
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
     ):
-        torch.func.functional_call(model, copies, (images,))
+        called_with(model, copies, images)
     return max(sizes) // len(images)

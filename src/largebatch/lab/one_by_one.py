@@ -81,6 +81,7 @@ class OneByOne(Stacked):
         for name in self.statistics:
             self.register_buffer(place("population", name), self._part("held", name).clone())
         by_id = {id(tensor): name for name, tensor in states[0].items()}
+        self.places = {key: by_id[id(tensor)] for key, tensor in places_of(like).items()}
         # A state_dict names a tied weight once per use, and leaves out what is not saved.
         self.saved = {
             key: by_id[id(tensor)]
@@ -156,13 +157,9 @@ class OneByOne(Stacked):
             held = self._held_by(lane, copies=not self.training)
             leaf = x[lane].detach().requires_grad_(x.requires_grad)
             with torch.enable_grad(), self._drawing(lane, x.device, move=self.training):
-                given = dict(held)
                 # a copy: modules may write into their input
-                self.outs.append(self._called(own.net, given, leaf.clone()))
+                self.outs.append(self._called(own.net, held, leaf.clone()))
             self.leaves.append(leaf)
-            for name, tensor in given.items():
-                if tensor is not held[name]:
-                    self._replace(held[name], tensor, name)
         return torch.stack([out.detach() for out in self.outs])
 
     def pull(self, g, sink, to_input=True):
@@ -227,9 +224,14 @@ class OneByOne(Stacked):
         return {name: tensor.clone() for name, tensor in slices.items()} if copies else slices
 
     def _called(self, net: nn.Module, tensors: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """The module's output with these tensors in place; buffers that it binds anew are taken over."""
         if net.training != self.training:  # a copy that shares it was in another mode
             self._set_mode(net)
-        out = torch.func.functional_call(net, tensors, (x,)) if tensors else net(x)
+        given = {key: tensors[name] for key, name in self.places.items() if name in tensors}
+        out = called_with(net, given, x) if given else net(x)
+        for key, tensor in given.items():
+            if tensor is not tensors[self.places[key]]:
+                self._replace(tensors[self.places[key]], tensor, key)
         if not isinstance(out, torch.Tensor):
             raise TypeError(
                 f"{type(net).__name__}: wanted outputs as one tensor (b, classes); got {type(out).__name__}"
@@ -256,6 +258,25 @@ class OneByOne(Stacked):
             yield
             if move:
                 stream.set_state(torch.default_generator.get_state())
+
+
+def places_of(net: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by each attribute that holds them: a tied weight has several.
+
+    A module that stands in two places counts once.
+    """
+    return {
+        f"{name}.{key}" if name else key: tensor
+        for name, part in net.named_modules()
+        for key, tensor in (*part._parameters.items(), *part._buffers.items())
+        if tensor is not None
+    }
+
+
+def called_with(net: nn.Module, tensors: dict[str, torch.Tensor], x: torch.Tensor):
+    """The output with these tensors in their places, which `places_of` names."""
+    # With tie_weights a module that stands in two places would not get its own weights back.
+    return torch.func.functional_call(net, tensors, (x,), tie_weights=False)
 
 
 def place(kind: str, name: str) -> str:

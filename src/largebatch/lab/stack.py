@@ -216,7 +216,7 @@ def options(part: nn.Module) -> tuple[type, dict]:
     return type(part), {
         key: value
         for key, value in vars(part).items()
-        if not key.startswith("_") and key != "training" and not isinstance(value, torch.Tensor)
+        if key[0] != "_" and key != "training" and isinstance(value, int | float | str | tuple | None)
     }
 
 
