@@ -1,10 +1,10 @@
 """What an arm is made of: nets, optimisers, schedules, stopping rules, and what is done to a batch."""
 
-import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from largebatch.milestones import nearest_update
 from largebatch.settings import Count, NonNegative, Positive, Settings, Share
 
 
@@ -155,13 +155,6 @@ class Milestones(Settings):
         return [nearest_update(epoch, updates_per_epoch) for epoch in wanted]
 
 
-def nearest_update(epoch: float, updates_per_epoch: int) -> float:
-    """The update nearest to a point of the run, both in epochs; of two as near, the later."""
-    updates = math.floor(epoch * updates_per_epoch + 0.5)
-    # As the engine counts: a quotient of all updates could differ from this sum in its last bit.
-    return updates // updates_per_epoch + updates % updates_per_epoch / updates_per_epoch
-
-
 class Step(Milestones):
     """The rate is multiplied by `factor` at each milestone."""
 
@@ -235,11 +228,6 @@ class BatchGrowth(Milestones):
         return super().epochs_of_steps(epochs, 1)
 
 
-def grown_size(batch_size: int, factor: float, stages: int, most: int) -> int:
-    """Examples per update after so many growths of the batch."""
-    return min(round(batch_size * factor**stages), most)
-
-
 Schedule = Annotated[
     Constant
     | Step
@@ -258,8 +246,8 @@ Schedule = Annotated[
 class Warmup(Settings):
     """Goyal 2017, section 2.2: the first `epochs` run below the schedule's rate.
 
-    constant: at the start rate throughout; gradual: a straight line from it, per update. Its end is rounded to
-    the nearest update.
+    constant: at the start rate throughout; gradual: a straight line from it, per update. The end is rounded
+    to the nearest update.
     `start` is the start rate as a share of the rate that the rule gives; null is Goyal's choice,
     the base rate itself.
     """

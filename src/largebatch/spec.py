@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from largebatch.images import Data
+from largebatch.milestones import grown_size, nearest_update
 from largebatch.parts import (
     Adversarial,
     Augment,
@@ -23,8 +24,6 @@ from largebatch.parts import (
     SharpnessAware,
     Stop,
     Warmup,
-    grown_size,
-    nearest_update,
 )
 from largebatch.settings import Count, Epoch, NonNegative, Positive, Settings
 
@@ -107,9 +106,7 @@ class Arm(Settings):
             if part := getattr(self, key):
                 sizes = {piece for n in sizes for piece in (min(n, part), n % part)} - {0}
             if 1 in sizes:
-                raise ValueError(
-                    f"{key} that leaves BatchNorm 2 examples or more; got {part}, which leaves 1"
-                )
+                raise ValueError(f"{key} that gives BatchNorm 2 examples or more; got {part}, which gives 1")
         return self
 
     @model_validator(mode="after")

@@ -562,7 +562,7 @@ def test_linear_scaling_with_warmup_traces_goyals_rate(dataset):
 
 def test_batch_growth_changes_rate_and_batch_together(dataset):
     """The batch can grow 3 times of the wanted 4: the rate takes the rest, in the same epoch."""
-    schedule = {"name": "batch_growth", "at": [0.3], "factor": 4.0}
+    schedule = {"name": "batch_growth", "at": [0.5], "factor": 4.0}
     arm = small_arm(batch_size=16, epochs=4, schedule=schedule)
     lanes = Lanes(arm, [0], Splits(dataset, [0], 48, 16, 16))
     assert [lanes.batch_size(e) for e in range(4)] == [16, 16, 48, 48]

@@ -4,7 +4,7 @@ factor by which the peak rate is multiplied. Options are those of parts.py's cla
 import math
 from collections.abc import Callable
 
-from largebatch.parts import grown_size
+from largebatch.milestones import grown_size
 
 
 def constant(t: float) -> float:
