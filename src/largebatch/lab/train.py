@@ -14,13 +14,12 @@ from torch import nn
 from largebatch import progress
 from largebatch.files import Observation, read_sealed, write_sealed
 from largebatch.lab import device, models
-from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.data import PARTS, Dataset, Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
 from largebatch.lab.optimise import Optimiser
 from largebatch.provenance import code_digest
 from largebatch.spec import Arm
 
-PARTS = ("train", "validation", "test")
 GOAL_PARTS = ("validation", "test")
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
