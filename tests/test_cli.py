@@ -163,6 +163,33 @@ def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
     assert line.startswith(f"largebatch data: {tmp_path}/absent: wanted a folder, or a whole archive")
 
 
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch, capsys):
+    """A rule quotes the words of a configuration, so that no shell replaces it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for shade, name in enumerate(("ant", "bee")):
+        (tmp_path / "data" / "pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "pictures" / name / "1.png")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "pictures")
+    for sources, path in (
+        ("~/data", "pictures"),
+        ("elsewhere", "~/data/pictures"),
+        ("~/data", "~/packed.zip"),
+    ):
+        words = ["data", "--name", "mine", "--sources", sources, "--out", "~/out/mine.safetensors"]
+        assert main([*words, "--folder", json.dumps({"path": path})]) == 0
+        record = read_json(tmp_path / "out" / "mine.json")
+        assert record["images"] == 2 and record["source"]["folder"]["path"] == path
+        shutil.rmtree(tmp_path / "out")
+    assert not (tmp_path / "~").exists()
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    capsys.readouterr()
+    assert main(["check", "~/config/smoke.yaml"]) == 0
+    with pytest.raises(SystemExit):
+        main(["check", "~nobody-of-that-name/smoke.yaml"])
+    assert "wanted ~ with a home folder that is known here" in capsys.readouterr().err
+
+
 def test_train_writes_what_a_run_is(run, trained):
     assert {path.name for path in run.iterdir()} == {
         "spec.json",

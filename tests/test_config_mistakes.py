@@ -348,6 +348,22 @@ MISTAKES = {
         "test of at most the 10000 images held out by mnist",
         "10001",
     ),
+    # paths
+    "a variable in sources": (
+        SMOKE,
+        {"sources": "$HOME/data"},
+        "sources",
+        "a path without .*",
+        r"'\$HOME/data'",
+    ),
+    "sources that are nothing": (SMOKE, {"sources": None}, "sources", "a valid string", "None"),
+    "a variable in a folder's path": (
+        SMOKE,
+        {"folders": {"mine": {"path": "${DATA}/mine"}}},
+        "folders.mine.path",
+        "a path without variables .*",
+        r"'\$\{DATA\}/mine'",
+    ),
     # folders of images
     "a folder with the name of a data set": (
         SMOKE,

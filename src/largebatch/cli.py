@@ -253,9 +253,19 @@ def plan(a: argparse.Namespace) -> None:
     print("\n".join(commands(load_study(a.scale, {"experiments": a.experiments} if a.experiments else None))))
 
 
-PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
+def place(text: str) -> Path:
+    """A path among the arguments; a rule quotes it, so that no shell replaces its ~."""
+    from largebatch.settings import located
+
+    try:
+        return located(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
-HERE: dict = {"type": Path}
+HERE: dict = {"type": place}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {

@@ -68,7 +68,9 @@ def test_a_channel_that_never_varies_is_named(constant, tmp_path, monkeypatch, c
     monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
     prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
     assert read_json(tmp_path / "tiny.json")["constant_channels"] == constant
-    assert (f"tiny: channels {constant} never vary" in capfd.readouterr().out) == bool(constant)
+    assert (f"tiny: channels {constant}, counted from 0, never vary" in capfd.readouterr().out) == bool(
+        constant
+    )
 
 
 def test_images_of_one_colour_are_refused(tmp_path, monkeypatch):

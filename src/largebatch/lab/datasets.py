@@ -13,6 +13,7 @@ from largebatch import progress
 from largebatch.files import checksum, record_of, write_json, write_stream
 from largebatch.images import IMAGES, Folder, Images
 from largebatch.lab import archives, contents, downloads, folders
+from largebatch.settings import located
 
 
 class Published(NamedTuple):
@@ -95,7 +96,7 @@ def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]
             f"part also lie outside it, {copies['other_label']} have a copy with another label: all kept"
         )
     if noticed.constant:
-        yield f"channels {noticed.constant} never vary: they are 0 wherever the images are standardised"
+        yield f"channels {noticed.constant}, counted from 0, never vary: standardised they are 0"
     if transparent := found.seen["transparent"]:
         yield f"{transparent} images are transparent somewhere: their colours there are those of the file"
 
@@ -105,7 +106,7 @@ def opened(
 ) -> AbstractContextManager[Published]:
     """A data set for as long as its images are read."""
     if folder is not None:
-        return pictures(name, sources / folder.path, folder, scratch)
+        return pictures(name, sources / located(folder.path), folder, scratch)
     if name not in DATA:
         raise ValueError(f"data set must be one of {sorted(DATA)}; got {name!r}")
     return nullcontext(DATA[name](sources))
