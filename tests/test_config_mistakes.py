@@ -628,6 +628,31 @@ MISTAKES = {
         "one of 'against_setting', .*",
         "'bars'",
     ),
+    **{
+        f"a label {what}": (
+            KESKAR,
+            {"figures/0/lines": {label: "small"}},
+            f"figures[batch_sweep].lines.{shown or label}",
+            "a label of one line, its words with single spaces between",
+            re.escape(repr(label)),
+        )
+        for what, label, shown in (
+            ("of nothing", "", "''"),
+            ("of a space", " ", "' '"),
+            ("that ends in a space", "linear ", ""),
+            ("of two lines", "a\nb", r"'a\nb'"),
+            ("with a tab", "a\tb", r"'a\tb'"),
+            ("with two spaces", "a  b", ""),
+            ("with a bell", "a\x07", r"'a\x07'"),
+        )
+    },
+    "a label of spaces in a table": (
+        KESKAR,
+        {"tables/0/rows": {"  ": "small"}},
+        "tables[sharpness].rows.'  '",
+        "a label of one line, .*",
+        "'  '",
+    ),
     "a figure of no lines": (
         KESKAR,
         {"figures/0/lines": {}},
