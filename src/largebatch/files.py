@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
@@ -200,6 +200,24 @@ def checksum(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+DIGEST_BYTES = 32
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Bytes behind their sha256, so that a damaged file is known when it is read."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(sha256(content).digest() + content)
+
+
+def read_sealed(path: Path) -> bytes:
+    """What write_sealed wrote; a ValueError if it is not whole."""
+    data = path.read_bytes()
+    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    if sha256(content).digest() != digest:
+        raise ValueError(f"{path}: wanted a whole file; got {len(data)} bytes, not those that were written")
+    return content
 
 
 def record_of(path: Path) -> Path:

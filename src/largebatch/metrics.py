@@ -36,6 +36,9 @@ def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
 # Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
 # runs take equally long, so what shows it is never the same bytes twice.
 TRAIN_SECONDS = "train_seconds"
+# How far the rounds lie apart in which these were timed: a difference within that is no evidence.
+TIME_SPREAD = "time_spread"
+TIMED_IN_ROUNDS = frozenset({"epoch_seconds", "update_seconds", "examples_per_second", "regression_seconds"})
 
 TRAINING = Written(
     history={
@@ -236,6 +239,7 @@ PRIMER = Written(
         "epoch_seconds": "time of an epoch (seconds)",  # at: batch size
         "update_seconds": "time of an update (seconds)",
         "examples_per_second": "examples a second",
+        TIME_SPREAD: "time of the median round / of the quickest",
         "peak_memory_mib": "peak memory (MiB)",
         "ring_sent_share": "values a worker sends / values of the gradient",  # at: workers
         "ring_error": "largest distance from the mean",

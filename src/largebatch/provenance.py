@@ -77,7 +77,7 @@ def commit() -> str:
 # The modules in which each stage's work begins; what they import belongs to the stage.
 STAGES = {
     "data": ("lab/datasets.py",),
-    "train": ("lab/train.py", "lab/device.py"),
+    "train": ("lab/train.py", "lab/device.py", "milestones.py"),
     "measure": ("lab/measure.py", "lab/device.py"),
     # the rule and the surfaces lie in the hallway because the page is made of them too
     "exhibit": ("lab/primer/exhibits.py", "lab/device.py", "descent.py", "surfaces.py"),

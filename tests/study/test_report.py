@@ -1,9 +1,11 @@
+import html
 import re
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
+from largebatch.study import tabulate as tables
 from largebatch.study.claims import COLUMNS, VERDICTS
 from largebatch.study.report import report
 
@@ -121,6 +123,25 @@ def test_figures_and_tables_can_be_cited_and_verdicts_lead_to_their_experiment(r
     assert '<b><a href="#table-e_t">e_t</a>.</b> The caption of t.' in text
     assert text.count('· <a href="#e">e</a>') == len(VERDICTS)
     assert "paper: updates" in text
+
+
+@pytest.mark.parametrize(
+    "label", ["$5 & $6", "<b>1 < 2</b>", "a|b", "*x* _y_", "{{ x }}", "NA", "None", "nan"]
+)
+def test_labels_and_captions_are_shown_as_they_are_written(label, results):
+    pd.DataFrame([[label, "updates", 5, 7.5, 7.0, 8.0, label]], columns=tables.COLUMNS).to_csv(
+        results / "tables" / "e_t.csv", index=False
+    )
+    (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]))
+    (results / "figures" / "e_f.txt").write_text(f"{label}\n")
+    claims = pd.read_csv(results / "claims.csv").assign(says=label, note=label)
+    claims.to_csv(results / "claims.csv", index=False)
+    text = write(results)
+    Checked(text)
+    shown = html.escape(label, quote=False)
+    assert text.count(f"<td>{shown}</td>") == 2  # of the row, and the paper's
+    assert f"e_t</a>.</b> {shown}</caption>" in text and f"e_f</a>.</b> {shown}</figcaption>" in text
+    assert text.count(f"</b> {shown}<p ") == text.count(f'"note">{shown}<') == len(VERDICTS)
 
 
 def test_the_same_bytes_twice(results):

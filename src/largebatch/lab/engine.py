@@ -115,22 +115,19 @@ class Lanes:
                 *(arm.proximal, arm.adversarial),
             )
         )
-        self.schedule_options = arm.schedule.model_dump(exclude={"name"})
+        self.schedule_options = arm.schedule_options()
         self.epoch = 0
         self.updates = 0
 
     def rate(self, epoch: float) -> float:
         """Learning rate at a point of the run, in epochs."""
         arm, options = self.arm, self.schedule_options
-        at = epoch
         if arm.schedule.name == "batch_growth":
             options = options | {"batch_size": arm.batch_size, "most": arm.data.train}
-            at = math.floor(epoch)  # the batch changes between epochs, and the rate with it
-        t = at / arm.epochs
-        rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](t, **options)
+        rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](epoch / arm.epochs, **options)
         if arm.warmup:
             start = arm.warmup.start if arm.warmup.start is not None else min(1.0, arm.lr / arm.peak_lr)
-            rate *= schedules.warmup(epoch, arm.warmup.kind, arm.warmup.epochs, start)
+            rate *= schedules.warmup(epoch, arm.warmup.kind, arm.warmup_ends_at_epoch(), start)
         return rate
 
     def batch_size(self, epoch: int) -> int:
@@ -143,9 +140,8 @@ class Lanes:
         )
 
     def batches_in(self, epoch: int) -> int:
-        """Batches in this epoch; a short last one is dropped or weighed as the arm says."""
-        whole = self.arm.data.train / self.batch_size(epoch)
-        return math.floor(whole) if self.arm.last_batch == "drop" else math.ceil(whole)
+        """Batches in this epoch."""
+        return self.arm.batches_of(self.batch_size(epoch))
 
     @torch.no_grad()
     def train_epoch(self) -> None:

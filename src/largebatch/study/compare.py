@@ -10,7 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from largebatch import files
-from largebatch.metrics import TRAIN_SECONDS
+from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS, TRAIN_SECONDS
 from largebatch.provenance import provenance
 from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
 from largebatch.study.drawn import COST
@@ -24,7 +24,7 @@ VERDICTS_PAGE = "verdicts.md"
 PROVENANCE = "provenance.json"
 # Metrics that no two runs share: the files that show them are not compared byte by byte.
 TIMES = (
-    *(TRAIN_SECONDS, COST, "regression_seconds", "epoch_seconds", "update_seconds", "examples_per_second"),
+    *(TRAIN_SECONDS, COST, *sorted(TIMED_IN_ROUNDS), TIME_SPREAD),
     *("saturating_batch_size", "peak_memory_mib", "memory_growth"),
 )
 DETECTABLE = (
