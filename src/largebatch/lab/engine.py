@@ -72,10 +72,12 @@ class Lanes:
         self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
         require_stackable(arm, plain)
         self.model: Stacked = stack(plain).to(splits.dataset.device, splits.dataset.dtype)
+        # A module of the user's draws from the processor's generator first (see one_by_one.py).
+        device_drawn_on = "cpu" if isinstance(self.model, OneByOne) else splits.dataset.device
+        # One stream for all layers: from streams of their own, begun alike, they would draw the same masks.
+        self.masks = [generator(s, "dropout", device_drawn_on) for s in seeds]
         for layer in drawing(self.model):
-            # A module of the user's draws from the processor's generator first (see one_by_one.py).
-            device_drawn_on = "cpu" if isinstance(layer, OneByOne) else splits.dataset.device
-            layer.generators = [generator(s, "dropout", device_drawn_on) for s in seeds]
+            layer.generators = list(self.masks)
         for layer in self.model.modules():
             if isinstance(layer, StackedBatchNorm):
                 layer.ghost = arm.ghost_batch_size
@@ -187,9 +189,9 @@ class Lanes:
             return
         shape = (*images.shape, size)
         if shape not in self.replayed:
-            streams = [stream for layer in drawing(self.model) for stream in layer.generators]
             self.replayed[shape] = Replayed(
-                lambda images, labels, rate: self._learn(images, labels, size, rate), images, labels, streams
+                lambda images, labels, rate: self._learn(images, labels, size, rate),
+                *(images, labels, self.masks),
             )
         self.replayed[shape](images, labels, rate)
 
@@ -313,8 +315,7 @@ class Lanes:
 
     def streams(self) -> list[torch.Generator]:
         """Every generator whose state the rest of the run depends on."""
-        drawn = [stream for layer in drawing(self.model) for stream in layer.generators]
-        return self.order + self.augment + drawn
+        return self.order + self.augment + self.masks
 
     def keep(self, lanes: list[int]) -> None:
         """Go on with these lanes only."""
@@ -326,8 +327,8 @@ class Lanes:
         self.start = [s[index] for s in self.start]
         self.splits.keep(index)
         self.seeds = [self.seeds[lane] for lane in lanes]
-        self.order, self.augment = (
-            [streams[lane] for lane in lanes] for streams in (self.order, self.augment)
+        self.order, self.augment, self.masks = (
+            [streams[lane] for lane in lanes] for streams in (self.order, self.augment, self.masks)
         )
 
 
