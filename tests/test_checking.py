@@ -73,7 +73,7 @@ def test_a_key_from_elsewhere_is_named_where_it_stands():
 )
 def test_a_hint_says_what_yaml_reads_as_the_number_that_was_meant(tmp_path, text, written):
     assert hint_at_number(text, "float_type") == f" (text to YAML: write {written})"
-    (tmp_path / "x.yaml").write_text(f"meant: {text}\nwritten: {written}\n")
+    (tmp_path / "x.yaml").write_text(f"meant: {text}\nwritten: {written}\n", encoding="utf-8")
     read = read_yaml(tmp_path / "x.yaml")
     assert read["meant"] == text and read["written"] == float(text)
 
@@ -90,9 +90,11 @@ def test_values_are_cut_where_they_are_long():
 
 def test_keys_are_looked_at_before_they_are_merged(tmp_path):
     """<<: with a key of one's own is no repetition."""
-    (tmp_path / "x.yaml").write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n")
+    (tmp_path / "x.yaml").write_text(
+        "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n", encoding="utf-8"
+    )
     read = read_yaml(tmp_path / "x.yaml")
     assert (read["b"], read["c"]) == ({"x": 3, "y": 2}, {"x": 3, "y": 4})
-    (tmp_path / "x.yaml").write_text("a: {x: 1, b: {y: 1, x: 2, y: 3}}\n")
+    (tmp_path / "x.yaml").write_text("a: {x: 1, b: {y: 1, x: 2, y: 3}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"x\.yaml: line 1: wanted valid YAML; got: the key 'y' twice"):
         read_yaml(tmp_path / "x.yaml")

@@ -261,7 +261,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(smoke, ask, message):
 
 
 def write_scale(folder, name, text):
-    (folder / f"{name}.yaml").write_text(text)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def test_a_scale_extends_another_key_by_key(folder):

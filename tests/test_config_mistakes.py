@@ -671,7 +671,7 @@ def mappings(content, place=()):
 @pytest.mark.parametrize("file", [SMOKE, KESKAR, GOYAL, "experiments/schedules.yaml"])
 def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
     config = REPOSITORY / "config"
-    parsed = {path: yaml.safe_load(path.read_text()) for path in config.rglob("*.yaml")}
+    parsed = {path: yaml.safe_load(path.read_text(encoding="utf-8")) for path in config.rglob("*.yaml")}
     monkeypatch.setattr("largebatch.config.read_yaml", parsed.__getitem__)
     every = ",".join(sorted(path.stem for path in (config / "experiments").glob("*.yaml")))
     asked = every if file == SMOKE else Path(file).stem
@@ -713,7 +713,7 @@ def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
 )
 @pytest.mark.parametrize("file", [SMOKE, KESKAR])
 def test_a_file_that_is_no_mapping(folder, file, text, wanted):
-    (folder / file).write_text(text)
+    (folder / file).write_text(text, encoding="utf-8")
     assert complaint(folder).startswith(f"{file}: {wanted}")
 
 
@@ -731,8 +731,8 @@ def test_a_file_that_is_not_there(folder):
 
 def test_a_rate_written_as_people_write_it(folder):
     """PyYAML reads 1e-3 as text."""
-    text = (folder / SMOKE).read_text()
-    (folder / SMOKE).write_text(text.replace("base: {lr: 0.05,", "base: {lr: 1e-3,"))
+    text = (folder / SMOKE).read_text(encoding="utf-8")
+    (folder / SMOKE).write_text(text.replace("base: {lr: 0.05,", "base: {lr: 1e-3,"), encoding="utf-8")
     assert complaint(folder) == (
         "smoke.yaml: numbers.keskar.base.lr: wanted a valid number; got '1e-3' (text to YAML: write 1.0e-03)"
     )

@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 
-LOCK = (REPOSITORY / "requirements.lock").read_text()
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def locked():
@@ -38,13 +38,13 @@ def test_build_backend_is_locked_too():
 def test_every_pin_has_hashes_and_no_host_is_named():
     pins = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
     assert all("--hash=sha256:" in pin for pin in pins if "==" in pin)
-    for text in (LOCK, (REPOSITORY / "environment.yml").read_text()):
+    for text in (LOCK, (REPOSITORY / "environment.yml").read_text(encoding="utf-8")):
         assert "://" not in text and "index-url" not in text
 
 
 def test_environment_yml_follows_the_lock():
     make = runpy.run_path(str(REPOSITORY / "tools" / "environment.py"))["environment"]
-    text = (REPOSITORY / "environment.yml").read_text()
+    text = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
     assert text == make(LOCK), "environment.yml is not what `make lock` writes"
     pip = next(d["pip"] for d in yaml.safe_load(text)["dependencies"] if isinstance(d, dict))
     assert pip[-1] == "-e ."

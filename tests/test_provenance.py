@@ -34,16 +34,19 @@ def test_a_folder_within_a_room_belongs_to_it(monkeypatch, tmp_path):
         "study/draw.py": "",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text(text)
+        (package / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(provenance, "PACKAGE", package)
     assert {path.stem for path in reached(package / "lab/primer/show.py", set())} == {"show", "part", "noise"}
 
 
 def test_comments_docstrings_and_layout_are_not_code(tmp_path):
     one, two, three = tmp_path / "1.py", tmp_path / "2.py", tmp_path / "3.py"
-    one.write_text("def f(x):\n    return x + 1\n")
-    two.write_text('"""About."""\n\n\ndef f(x):\n    """Adds."""\n    # why\n    return (x +\n        1)\n')
-    three.write_text("def f(x):\n    return x + 2\n")
+    one.write_text("def f(x):\n    return x + 1\n", encoding="utf-8")
+    two.write_text(
+        '"""About."""\n\n\ndef f(x):\n    """Adds."""\n    # why\n    return (x +\n        1)\n',
+        encoding="utf-8",
+    )
+    three.write_text("def f(x):\n    return x + 2\n", encoding="utf-8")
     assert bare(one) == bare(two) != bare(three)
 
 

@@ -74,7 +74,7 @@ def servers(folder: Path) -> list[int]:
 def alive(pid: int) -> bool:
     """Whether a process runs; one that only waits to be reaped does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -122,9 +122,9 @@ class Caller:
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / "src" / "largebatch" / name
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1
-        path.write_text(text.replace(old, new))
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def start(self, do="return", folder=None, **environment) -> subprocess.Popen:
         """The console command, from a shell that ignores Ctrl-C as background jobs of scripts do."""
@@ -187,7 +187,7 @@ def test_edited_code_is_read_afresh(caller):
     assert caller.call()[1]["message"] == "first"
     (server,) = servers(caller.room)
     caller.edit("cli.py", '"message": "first"', '"message": "second one"')
-    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n")
+    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n", encoding="utf-8")
     caller.edit("cli.py", '"second one"', "__import__('largebatch.added').added.NAME")
     assert caller.call()[1]["message"] == "added"
     assert servers(caller.room) == [server]
@@ -308,7 +308,7 @@ def spoil_by_length(caller):
 def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, spoil):
     spoil(caller)
     start = time.monotonic()
-    code, said, err, forked = caller.call(text="asked")
+    code, said, err, forked = caller.call(text="asked", encoding="utf-8")
     assert (code, said["read"], err, forked) == (7, "asked", "größer\n", False)
     assert time.monotonic() - start < warm.START_SECONDS / 2
     assert not servers(caller.room)
@@ -361,6 +361,7 @@ def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):
             env=kept(room) | environment,
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         return process.returncode, re.sub(r"[\d.]+ s$", "", process.stdout), process.stderr
 

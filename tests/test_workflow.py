@@ -49,7 +49,7 @@ class Workspace:
             )
         guard = root / "no_network"
         guard.mkdir()
-        (guard / "sitecustomize.py").write_text(NO_NETWORK)
+        (guard / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": f"{guard}{os.pathsep}{root / 'src'}",
@@ -65,6 +65,7 @@ class Workspace:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            encoding="utf-8",
         )
 
     def snakemake(self, *words: str, configfile: str = "config/smoke.yaml") -> tuple[int, str]:
@@ -88,13 +89,13 @@ class Workspace:
     def edited(self, name: str, old: str, new: str):
         """A file with one text replaced, and put back with its time of change."""
         path = self.root / name
-        text, times = path.read_text(), path.stat()
+        text, times = path.read_text(encoding="utf-8"), path.stat()
         assert old in text, f"{old!r} is not in {name}"
-        path.write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
         try:
             yield
         finally:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def one_arm(self) -> str:
@@ -146,7 +147,7 @@ def workspace(tmp_path_factory):
 def test_everything_promised_is_there(workspace):
     results = workspace.root / "results/smoke"
     for path in (REPOSITORY / "config/experiments").glob("*.yaml"):
-        experiment, question = path.stem, yaml.safe_load(path.read_text())
+        experiment, question = path.stem, yaml.safe_load(path.read_text(encoding="utf-8"))
         for figure in question["figures"]:
             for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
                 assert (results / f"figures/{experiment}_{figure['name']}.{kind}").stat().st_size > 0
@@ -164,12 +165,12 @@ def test_everything_promised_is_there(workspace):
 
 
 def test_every_claim_has_a_verdict(workspace):
-    with (workspace.root / "results/smoke/claims.csv").open() as file:
+    with (workspace.root / "results/smoke/claims.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     wanted = {
         claim["id"]
         for path in (REPOSITORY / "config/experiments").glob("*.yaml")
-        for claim in yaml.safe_load(path.read_text())["claims"]
+        for claim in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"]
     }
     assert {row["id"] for row in rows} == wanted
     judged = {"supported", "contradicted", "inconclusive"}
@@ -300,15 +301,17 @@ def test_the_same_run_twice_is_the_same_to_the_byte(workspace):
     assert len(files) > 10
     for path, content in before.items():
         assert path.read_bytes() == content, path
-    with (results / "keskar/claims.csv").open() as file:  # corrected over what was asked for
+    with (results / "keskar/claims.csv").open(encoding="utf-8") as file:  # corrected over what was asked for
         assert {row["experiment"] for row in csv.DictReader(file) if row["p_adjusted"]} == {"keskar"}
     assert workspace.snakemake()[0] == 0
 
 
 def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     broken = workspace.root / "config/broken.yaml"
-    text = (workspace.root / "config/smoke.yaml").read_text()
-    broken.write_text(text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1e-3,", 1))
+    text = (workspace.root / "config/smoke.yaml").read_text(encoding="utf-8")
+    broken.write_text(
+        text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1e-3,", 1), encoding="utf-8"
+    )
     before = {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts}
     code, output = workspace.snakemake(configfile="config/broken.yaml")
     broken.unlink()

@@ -51,7 +51,7 @@ def processor() -> str:
     """The processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -62,7 +62,9 @@ def commit() -> str:
     """The commit of the checkout this package runs from, with +changes if it was edited; else unknown."""
 
     def git(*words: str) -> str:
-        call = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True)
+        call = subprocess.run(
+            ["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, encoding="utf-8"
+        )
         return call.stdout.strip() if call.returncode == 0 else ""
 
     try:
@@ -129,7 +131,7 @@ def room(path: Path) -> str:
 def imports(path: Path) -> set[Path]:
     """Files of this package that a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -142,7 +144,7 @@ def imports(path: Path) -> set[Path]:
 
 def bare(path: Path) -> str:
     """The syntax tree of a file as text, without docstrings; comments never get into it."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)

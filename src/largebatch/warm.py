@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -38,23 +39,34 @@ LIBRARIES = {
         "pydantic",
         "safetensors.numpy",
         "scipy.optimize",
+        "sklearn.datasets",
         "torch",
         "torch._dynamo",  # which a second derivative, or vmap, would import at its first use
         "torch.func",
         "yaml",
     ),
     "study": (
+        "fontTools.subset",  # which a font in a PDF file needs
+        "jinja2",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
+        "matplotlib.backends.backend_pdf",
+        "matplotlib.backends.backend_svg",
         "pandas",
         "pyarrow.parquet",
         "pydantic",
+        "safetensors.numpy",
         "scipy.stats",
+        "yaml",
     ),
 }
 IDLE_SECONDS = 60.0
 START_SECONDS = 30.0
 STARTED, FINISHED = b"s", b"f"
+# Variables that say where in which shell a command was typed.
+OF_A_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
+# Of standard streams: logs are UTF-8 everywhere, and a letter that a terminal lacks stops no job.
+TEXT: dict = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
 def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> int:
@@ -85,20 +97,38 @@ def ask_server(room: str, arguments: list[str]) -> int | None:
 
 
 def address(room: str) -> Path:
-    """Where the server of this room, interpreter and library environment listens."""
+    """Where the server of this room, interpreter and surroundings listens."""
     folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()  # a link is anyone's
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
-    library = {
-        k: v
-        for k, v in os.environ.items()
-        if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL", "SLURM_JOB_ID"))
-    }
     installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
-    key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library, installed], sort_keys=True)
-    return folder / sha256(key.encode()).hexdigest()[:16]
+    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
+    return folder / sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def inherited() -> dict:
+    """What a process has from its parent and may not change later, ready for JSON.
+
+    All of the environment: which variables libraries read as they start (encoding, threads, caches, devices)
+    is for them to say.
+    """
+    umask = os.umask(0o077)
+    os.umask(umask)
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    proc = Path("/proc/self")
+    return {
+        "environment": {name: value for name, value in os.environ.items() if name not in OF_A_SHELL},
+        "umask": umask,
+        "groups": sorted({os.getgid(), *os.getgroups()}),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+        "processors": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        # Containers may share a folder for temporary files with the machine they run on.
+        "namespaces": sorted(str(link.readlink()) for link in proc.glob("ns/*")),
+        "cgroup": [path.read_text(**TEXT) for path in proc.glob("cgroup")],
+    }
 
 
 def connect(path: Path, room: str) -> socket.socket:
@@ -121,7 +151,7 @@ def connect(path: Path, room: str) -> socket.socket:
 
 def start_server(path: Path, room: str) -> subprocess.Popen | None:
     """Start the server unless another process holds its lock, which it keeps as long as it lives."""
-    with path.with_suffix(".lock").open("w") as lock:
+    with path.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -184,7 +214,7 @@ def serve_job(connection: socket.socket) -> None:
             os.close(descriptor)
         # The standard streams were /dev/null: buffers and encodings anew.
         sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, buffering, closefd=False)  # noqa: SIM115 they stay open
+            open(number, mode, buffering, closefd=False, **TEXT)  # noqa: SIM115 they stay open
             for number, mode, buffering in ((0, "r", -1), (1, "w", -1), (2, "w", 1))
         )
         os.environ.clear()

@@ -191,7 +191,10 @@ def deep(path: Path) -> None:
 
 BROKEN = {
     "truncated": (cut, r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "),
-    "a text": (lambda path: path.write_text("hello"), r"^mine/test/ant/1\.png: wanted a whole image"),
+    "a text": (
+        lambda path: path.write_text("hello", encoding="utf-8"),
+        r"^mine/test/ant/1\.png: wanted a whole image",
+    ),
     "empty": (lambda path: path.write_bytes(b""), r"^mine/test/ant/1\.png: wanted a whole image"),
     "a broken link": (
         lambda path: (path.unlink(), path.symlink_to("nowhere")),
