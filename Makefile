@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 .PHONY: results test lint publish benchmark lock clean
 
 results: $(BIN)/.ready
-	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
+	$(RUN) snakemake --cores all --config scale=$(SCALE)
 	@$(RUN) largebatch verdicts results/$(SCALE)/claims.csv
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
 	@echo "Figures: results/$(SCALE)/figures/  Tables: results/$(SCALE)/tables/  Report: results/$(SCALE)/report.html"

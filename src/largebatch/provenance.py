@@ -63,7 +63,7 @@ def commit() -> str:
 
     def git(*words: str) -> str:
         call = subprocess.run(
-            ["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, encoding="utf-8"
+            ["git", "-C", str(PACKAGE), *words], capture_output=True, encoding="utf-8", errors="replace"
         )
         return call.stdout.strip() if call.returncode == 0 else ""
 
