@@ -4,6 +4,10 @@ SCALE ?= digits
 BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Snakemake and matplotlib want to write below the home folder; without one they write here.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" && echo yes),yes)
+RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
+endif
 
 .PHONY: results test lint publish benchmark lock clean
 

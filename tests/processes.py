@@ -17,12 +17,12 @@ from pathlib import Path
 MARK = "LARGEBATCH_TESTS"
 
 
-def started_with(entry: str) -> list[int]:
-    """The living processes but this one whose environment had the entry (NAME=value); none without /proc."""
-    found = []
+def started_with(*entries: str) -> list[int]:
+    """The living processes but this one whose environment had an entry (NAME=value); none without /proc."""
+    found, wanted = [], set(map(os.fsencode, entries))
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone meanwhile, or someone else's
-            if os.fsencode(entry) in (folder / "environ").read_bytes().split(b"\0"):
+            if wanted.intersection((folder / "environ").read_bytes().split(b"\0")):
                 found.append(int(folder.name))
     return [pid for pid in found if pid != os.getpid() and alive(pid)]
 
@@ -42,9 +42,9 @@ def until(condition) -> None:
         time.sleep(0.02)
 
 
-def end(entry: str) -> None:
-    """Kill all processes whose environment had the entry."""
-    while pids := started_with(entry):
+def end(*entries: str) -> None:
+    """Kill all processes whose environment had one of the entries."""
+    while pids := started_with(*entries):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -1,9 +1,13 @@
 """pyproject.toml is the one source: lock and environment.yml agree with it."""
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
 import tomllib
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -57,3 +61,18 @@ def test_the_installed_environment_is_the_locked_one():
     versions = locked()
     for name in ("torch", "numpy", "pandas", "snakemake", "matplotlib", "pydantic"):
         assert version(name).split("+")[0] in versions[name], f"{name} {version(name)} is not the locked one"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="runs make")
+def test_make_needs_no_home_folder(tmp_path):
+    """Snakemake ends in a traceback where it cannot make its cache folder."""
+    (tmp_path / "home").mkdir()
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAKE"))}
+
+    def said(home):
+        words = ["make", "-n", "-C", str(REPOSITORY), "lint"]
+        call = subprocess.run(words, env=outside | {"HOME": str(home)}, capture_output=True, check=True)
+        return call.stdout.decode(errors="surrogateescape")
+
+    assert "XDG_CACHE_HOME=" in said("/dev/null/nowhere")
+    assert "XDG_CACHE_HOME=" not in said(tmp_path / "home")

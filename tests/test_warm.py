@@ -83,9 +83,8 @@ def private():
         return folders[-1]
 
     yield folder
+    end(*(f"TMPDIR={made / name}" for made in folders for name in ("", "tmp")))
     for made in folders:
-        end(f"TMPDIR={made}")
-        end(f"TMPDIR={made / 'tmp'}")
         shutil.rmtree(made)
 
 
@@ -359,7 +358,7 @@ POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 @pytest.mark.parametrize("locale", [POOREST, {"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "C.UTF-8"}])
 @pytest.mark.parametrize("patience", ["0", "1"], ids=["cold", "warm"])
 def test_a_job_speaks_utf_8_in_every_locale(caller, locale, patience):
-    code, said, err, forked = caller.call(LARGEBATCH_WARM=patience, **locale)
+    code, _, err, forked = caller.call(LARGEBATCH_WARM=patience, **locale)
     assert (code, err, forked) == (7, "größer\n", patience == "1")
 
 

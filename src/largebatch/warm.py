@@ -29,35 +29,40 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
-# Third-party libraries only, see above.
+# Third-party libraries only, see above; and by name what they would import at their first use.
+BOTH = (
+    "numpy",
+    "pandas",
+    "pandas.io.formats.csvs",
+    "pyarrow.dataset",
+    "pyarrow.pandas_compat",
+    "pyarrow.parquet",
+    "pydantic.fields",
+    "pydantic.type_adapter",
+    "yaml",
+)
 LIBRARIES = {
-    # pyarrow imports pandas at its first array.
     "lab": (
-        "numpy",
-        "pandas",
-        "pyarrow.parquet",
-        "pydantic",
-        "safetensors.numpy",
+        *BOTH,
+        "safetensors.torch",
         "scipy.optimize",
         "sklearn.datasets",
         "torch",
-        "torch._dynamo",  # which a second derivative, or vmap, would import at its first use
+        "torch._dynamo",  # a second derivative, or vmap
         "torch.func",
-        "yaml",
     ),
     "study": (
-        "fontTools.subset",  # which a font in a PDF file needs
+        *BOTH,
+        "PIL.JpegImagePlugin",  # whatever is written
+        "fontTools.subset",  # a font in a PDF file
         "jinja2",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
         "matplotlib.backends.backend_pdf",
         "matplotlib.backends.backend_svg",
-        "pandas",
-        "pyarrow.parquet",
-        "pydantic",
+        "matplotlib.style",
         "safetensors.numpy",
         "scipy.stats",
-        "yaml",
     ),
 }
 IDLE_SECONDS = 60.0
