@@ -7,6 +7,10 @@ from largebatch import progress
 from largebatch.config import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.question import MEASURES
+from largebatch.warm import speak_utf_8
+
+# Snakemake prints names of files, which a terminal may lack letters for.
+speak_utf_8()
 
 try:
     STUDY = called_study(workflow.config_settings.configfiles, workflow.config_settings.config)

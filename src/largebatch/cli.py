@@ -387,8 +387,7 @@ def main(arguments: list[str]) -> int:
 
 def entry() -> int:
     """The console command: heavy work in a warm process where there is one."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(**warm.TEXT)
+    warm.speak_utf_8()
     arguments = sys.argv[1:]
     room = COMMANDS[arguments[0]][2] if arguments and arguments[0] in COMMANDS else None
     return warm.run(room, arguments, main) if room else main(arguments)

@@ -12,6 +12,7 @@ Snakemake's benchmark files do not see the memory of a fork; provenance.json has
 import array
 import contextlib
 import fcntl
+import io
 import json
 import os
 import resource
@@ -81,6 +82,13 @@ def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> in
         if code is not None:
             return code
     return main(arguments)
+
+
+def speak_utf_8() -> None:
+    """Give this process's standard output and error the encoding of TEXT."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(**TEXT)
 
 
 def ask_server(room: str, arguments: list[str]) -> int | None:
