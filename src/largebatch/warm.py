@@ -12,6 +12,7 @@ Snakemake's benchmark files do not see the memory of a fork; provenance.json has
 import array
 import contextlib
 import fcntl
+import gc
 import io
 import json
 import os
@@ -191,6 +192,7 @@ def serve(path: Path, room: str, lock: int) -> None:
         listener.listen(128)
         for library in LIBRARIES[room]:
             import_module(library)
+        gc.freeze()  # else each job would go through all their objects, and copy the memory they lie in
         selector.register(listener, selectors.EVENT_READ)
         children: set[int] = set()
         last = time.monotonic()
