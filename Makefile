@@ -4,11 +4,15 @@ SCALE ?= digits
 BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Snakemake and matplotlib want to write below the home folder; without one they write here.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" && echo yes),yes)
+RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
+endif
 
 .PHONY: results test lint publish benchmark lock clean
 
 results: $(BIN)/.ready
-	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
+	$(RUN) snakemake --cores all --config scale=$(SCALE)
 	@$(RUN) largebatch verdicts results/$(SCALE)/claims.csv
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
 	@echo "Figures: results/$(SCALE)/figures/  Tables: results/$(SCALE)/tables/  Report: results/$(SCALE)/report.html"

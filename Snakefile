@@ -4,18 +4,16 @@ import sys
 from pathlib import Path
 
 from largebatch import progress
-from largebatch.config import ConfigError, load_study
+from largebatch.config import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.question import MEASURES
+from largebatch.warm import speak_utf_8
 
-# Without --configfile: the default scale, also when --config replaces some of its keys.
-if "scale" not in config:
-
-    configfile: "config/digits.yaml"
-
+# Snakemake prints names of files, which a terminal may lack letters for.
+speak_utf_8()
 
 try:
-    STUDY = load_study(Path(workflow.configfiles[-1]), config)
+    STUDY = called_study(workflow.config_settings.configfiles, workflow.config_settings.config)
 except ConfigError as error:
     sys.exit(f"{error}")
 

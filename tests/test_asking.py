@@ -14,7 +14,7 @@ LEFT_OUT = ["sweep_adam", "sweep_sgd", "sgd.small", "sgd.large", "sgd.full", "wa
 
 
 def question(name="keskar") -> Question:
-    return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text()))
+    return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8")))
 
 
 def without(left_out, name="keskar", **more):

@@ -43,7 +43,7 @@ CURVATURE = Curvature(examples=16, probes=2).model_dump()
 def bad(tmp_path) -> Path:
     """A scale file with one seed."""
     path = tmp_path / "bad.yaml"
-    path.write_text(GOOD.read_text().replace("seeds: 3", "seeds: 1"))
+    path.write_text(GOOD.read_text(encoding="utf-8").replace("seeds: 3", "seeds: 1"), encoding="utf-8")
     return path
 
 
@@ -57,7 +57,7 @@ def processor():
 
 def test_check_says_how_much_there_is_to_do(capsys):
     assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 136 arms, 3 seeds each\n"
+    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 126 arms, 3 seeds each\n"
 
 
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
@@ -73,7 +73,7 @@ def test_the_installed_command(bad, tmp_path):
     def largebatch(*words):
         environment = os.environ | {"LARGEBATCH_WARM": "0"}
         return subprocess.run(
-            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path
+            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path, encoding="utf-8"
         )
 
     good, wrong = largebatch("check", GOOD), largebatch("check", "bad.yaml")

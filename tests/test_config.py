@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import TypeAdapter
 
-from largebatch.config import Study, load_study
+from largebatch.checking import ConfigError
+from largebatch.config import Study, called_study, load_study
 from largebatch.question import SETTINGS, Claim, Figure, Table
 from largebatch.spec import Arm
 from tests.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
@@ -261,15 +261,15 @@ def test_an_unknown_name_is_answered_with_the_known_ones(smoke, ask, message):
 
 
 def write_scale(folder, name, text):
-    (folder / f"{name}.yaml").write_text(text)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def test_a_scale_extends_another_key_by_key(folder):
-    """At every depth; Snakemake hands over the file's own content with the command line's changes."""
+    """At every depth."""
     text = "extends: smoke\nscale: more\nnumbers: {keskar: {base: {epochs: 5}}}\n"
     write_scale(folder, "more", text)
-    own, below = yaml.safe_load(text), load_study(folder / "smoke.yaml")
-    study = load_study(folder / "more.yaml", own | {"seeds": 4, "experiments": "keskar"})
+    below = load_study(folder / "smoke.yaml")
+    study = load_study(folder / "more.yaml", {"seeds": 4, "experiments": "keskar"})
     assert (study.scale, study.seeds, below.seeds) == ("more", 4, 3)
     assert [e.name for e in study.experiments] == ["keskar"]
     arm, before = (s.experiment("keskar").groups["sb_adam_epochs"].members[0].arm for s in (study, below))
@@ -289,3 +289,54 @@ def test_a_scale_extends_one_that_is_there_and_whole(text, message, folder):
     write_scale(folder, "other", "extends: smoke\n")
     write_scale(folder, "more", text)
     assert re.fullmatch(message, complaint(folder, "more.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "scale", "seeds"),
+    [
+        ([], {}, "digits", 14),
+        ([], {"seeds": 5}, "digits", 5),
+        ([], {"scale": "smoke"}, "smoke", 3),
+        (["config/smoke.yaml"], {"seeds": 5}, "smoke", 5),
+        (["config/smoke.yaml"], {"scale": "other"}, "other", 3),
+    ],
+)
+def test_a_call_chooses_its_scale(folder, monkeypatch, files, settings, scale, seeds):
+    """By --configfile, whose paths Snakemake makes absolute, or by --config scale=<name>."""
+    monkeypatch.chdir(folder.parent)
+    study = called_study([Path(file).absolute() for file in files], settings | {"experiments": "goyal"})
+    assert (study.scale, study.seeds) == (scale, seeds)
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "said"),
+    [
+        (
+            [],
+            {"scale": "smok"},
+            r"--config: scale: wanted one of \[.*'smoke'.*\], or --configfile .*; got 'smok'",
+        ),
+        ([], {"scale": 3}, r"--config: scale: wanted one of \[.*; got 3"),
+        (
+            ["config/smoke.yaml", "more.yaml"],
+            {},
+            "--configfile: wanted one file, maybe with `extends: <scale>`; got config/smoke.yaml more.yaml",
+        ),
+        (["config/smoke.yaml"], {"seed": 3}, "config/smoke.yaml: seed: wanted a key among .*"),
+    ],
+)
+def test_a_call_that_cannot_be_meant(folder, monkeypatch, files, settings, said):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ConfigError) as caught:
+        called_study([Path(file).absolute() for file in files], settings)
+    assert re.fullmatch(said, str(caught.value))
+
+
+def test_a_scale_file_may_lie_anywhere(folder, monkeypatch, tmp_path):
+    """Without experiments beside it, it takes those of config/, and extends the scales there."""
+    monkeypatch.chdir(folder.parent)
+    write_scale(tmp_path, "mine", "extends: smoke\nscale: mine\nseeds: 5\nexperiments: [goyal]\n")
+    assert load_study(tmp_path / "mine.yaml").seeds == 5
+    (tmp_path / "experiments").mkdir()
+    with pytest.raises(ConfigError, match=r"mine\.yaml: extends: wanted one of \[\]; got 'smoke'"):
+        load_study(tmp_path / "mine.yaml")

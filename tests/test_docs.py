@@ -11,12 +11,12 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def published():
-    with (REPOSITORY / "results/published/digits/claims.csv").open() as file:
+    with (REPOSITORY / "results/published/digits/claims.csv").open(encoding="utf-8") as file:
         return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
 
 
 def test_verdicts_in_the_text_are_the_published_ones():
-    text = (REPOSITORY / "docs/results.md").read_text()
+    text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
     said = dict(
         re.findall(r"\b([A-Z]\d*(?:\.[a-z0-9_]+)?)\s+\((supported|contradicted|inconclusive)\b", text)
     )
@@ -25,12 +25,12 @@ def test_verdicts_in_the_text_are_the_published_ones():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
 def test_every_bibtex_figure_of_the_readme_is_shown_there():
-    text = (REPOSITORY / "README.md").read_text()
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     cited = [name.replace("\\_", "_") for name in re.findall(r"Figure \\texttt\{([^}]+)\}", text)]
     assert len(cited) == 3
     assert all(f"figures/{name}.png" in text for name in cited)
@@ -38,4 +38,4 @@ def test_every_bibtex_figure_of_the_readme_is_shown_there():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_is_left_to_fill_in(page):
-    assert "<!--" not in page.read_text()
+    assert "<!--" not in page.read_text(encoding="utf-8")

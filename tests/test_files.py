@@ -115,9 +115,9 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
     with pytest.raises(KeyboardInterrupt), atomic(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
-    assert path.read_text() == '{\n  "old": 1\n}\n'
+    assert path.read_text(encoding="utf-8") == '{\n  "old": 1\n}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
@@ -159,7 +159,11 @@ def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
 
 
 def resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    return (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+        * os.sysconf("SC_PAGE_SIZE")
+        / (1 << 20)
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

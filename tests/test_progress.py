@@ -10,7 +10,7 @@ from largebatch.progress import EpochLines, arm_line, begin, duration, finished,
 def finish(scale, run, at=1000.0):
     folder = scale / "runs" / run
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "provenance.json").write_text("{}")
+    (folder / "provenance.json").write_text("{}", encoding="utf-8")
     os.utime(folder / "provenance.json", (at, at))
     return folder
 

@@ -23,7 +23,10 @@ MEASURES = Measures.model_validate(
         "path": {},
     }
 )
-TEXT = {name: (CONFIG / "experiments" / f"{name}.yaml").read_text() for name in ("keskar", "goyal")}
+TEXT = {
+    name: (CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
+    for name in ("keskar", "goyal")
+}
 PARSED = {name: yaml.safe_load(text) for name, text in TEXT.items()}
 # Of keskar what needs neither paths nor more than curvature: the tests put in what they are about.
 WHOLE = dict(PARSED["keskar"])
@@ -72,7 +75,7 @@ def table(**parts):
 
 @pytest.mark.parametrize("name", [experiment.name for experiment in STUDY.experiments])
 def test_the_questions_of_this_repository_have_no_mistake(name):
-    question = yaml.safe_load((CONFIG / "experiments" / f"{name}.yaml").read_text())
+    question = yaml.safe_load((CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
     groups = STUDY.experiment(name).groups
     exhibits = Exhibits(**STUDY.experiment(name).exhibits)
     parsed = Question.model_validate(question)

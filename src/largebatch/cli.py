@@ -382,7 +382,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run one command here; its exit code. What a person can mend is said in one line."""
-    from largebatch.config import ConfigError
+    from largebatch.checking import ConfigError  # and not from config, which builds every model of a study
 
     a = parser().parse_args(arguments)
     is_job = COMMANDS[a.command][2] is not None
@@ -402,6 +402,7 @@ def main(arguments: list[str]) -> int:
 
 def entry() -> int:
     """The console command: heavy work in a warm process where there is one."""
+    warm.speak_utf_8()
     arguments = sys.argv[1:]
     room = COMMANDS[arguments[0]][2] if arguments and arguments[0] in COMMANDS else None
     return warm.run(room, arguments, main) if room else main(arguments)

@@ -7,7 +7,7 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +25,9 @@ from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings
 from largebatch.spec import Arm
+
+CONFIG = Path("config")
+DEFAULT_SCALE = "digits"
 
 
 class Crossed(Settings):
@@ -221,12 +224,41 @@ class Study:
         }
 
 
-def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Study:
-    """The study a scale file describes; `overrides` replace its top-level keys."""
-    own = read_yaml(scale_path)
-    # Snakemake hands over the whole file with the command line's changes in it
-    changed = {key: value for key, value in (overrides or {}).items() if own.get(key, ABSENT) != value}
-    raw = {**extended(own, scale_path), **changed}
+def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
+    """The study of a call of Snakemake: `files` of --configfile and `settings` of --config.
+
+    Without a file, scale=<name> among the settings names config/<name>.yaml. Snakemake's own reading of the
+    files is not used: it follows YAML 1.1.
+    """
+    if len(files) > 1:
+        names = " ".join(map(str, map(shown, files)))
+        raise ConfigError(f"--configfile: wanted one file, maybe with `extends: <scale>`; got {names}")
+    if files:
+        return load_study(shown(files[0]), settings)
+    name = settings.get("scale", DEFAULT_SCALE)
+    if name not in (known := scales(CONFIG)):
+        raise ConfigError(f"--config: scale: wanted one of {known}, or --configfile <file>; got {name!r}")
+    return load_study(CONFIG / f"{name}.yaml", {key: settings[key] for key in settings if key != "scale"})
+
+
+def shown(path: Path) -> Path:
+    """A path as people write it: from the current folder if it lies there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def scales(folder: Path) -> list[str]:
+    """The names of the scale files in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def home(scale_path: Path) -> Path:
+    """The folder of what a scale file names: its own if that holds experiments, else config/."""
+    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
+
+
+def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """The study a scale file describes, with `overrides` on top of it."""
+    raw = merged(extended(read_yaml(scale_path), scale_path), dict(overrides or {}))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)
@@ -251,17 +283,14 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
     )
 
 
-ABSENT = object()
-
-
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
     """A scale file's content on top of that of the scale it extends, key by key at every depth."""
     if "extends" not in own:
         return own
-    of_same_folder = sorted(other.stem for other in path.parent.glob("*.yaml") if other != path)
-    if own["extends"] not in of_same_folder:
-        raise ConfigError(f"{path}: extends: wanted one of {of_same_folder}; got {own['extends']!r}")
-    parent = path.parent / f"{own['extends']}.yaml"
+    parent = home(path) / f"{own['extends']}.yaml"
+    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
+    if own["extends"] not in known:
+        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
     below = read_yaml(parent)
     if "extends" in below:
         raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
@@ -279,7 +308,7 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     """One experiment's question with this scale's numbers, cross-checked."""
     numbers = scale.numbers.get(name)
     asks = numbers.question if numbers and numbers.question else name
-    folder = scale_path.parent / "experiments"
+    folder = home(scale_path) / "experiments"
     path = folder / f"{asks}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))

@@ -14,7 +14,7 @@ LONG_SECONDS = 10.0
 def begin(scale_folder: Path, runs: list[str]) -> None:
     """Note at the start of a workflow which runs it will train."""
     scale_folder.mkdir(parents=True, exist_ok=True)
-    (scale_folder / NOTE).write_text(json.dumps({"runs": runs, "since": time.time()}))
+    (scale_folder / NOTE).write_text(json.dumps({"runs": runs, "since": time.time()}), encoding="utf-8")
 
 
 def hush_scheduler() -> None:
@@ -35,7 +35,7 @@ def arm_line(run_folder: Path, seconds: float) -> str:
     note_path = run_folder.parent.parent / NOTE
     if not note_path.exists():
         return text
-    note = json.loads(note_path.read_text())
+    note = json.loads(note_path.read_text(encoding="utf-8"))
     done, total = finished(note_path.parent, note["runs"], note["since"]), len(note["runs"])
     if not 0 < done < total:
         return f"[{done}/{total} arms] {text}"

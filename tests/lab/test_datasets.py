@@ -212,7 +212,7 @@ def test_transparent_images_are_told(grey, capfd):
 
 
 def test_files_that_are_left_out_are_told(grey, capfd):
-    (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?")
+    (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?", encoding="utf-8")
     prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures", size=2))
     assert capfd.readouterr().out == "mine: 1 files have no ending of an image: left out\n"
     assert read_json(grey / "mine.json")["source"]["files_left_out"] == 1

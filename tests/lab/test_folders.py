@@ -375,7 +375,7 @@ def test_files_written_by_hand_are_read_where_they_have_8_bits(tmp_path):
 HERE = r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "
 BROKEN = {
     "truncated": (cut, HERE),
-    "a text": (lambda path: path.write_text("hello"), HERE),
+    "a text": (lambda path: path.write_text("hello", encoding="utf-8"), HERE),
     "empty": (lambda path: path.write_bytes(b""), HERE),
     "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), f"{HERE}.*No such file"),
     "grey PNG of 16 bits": (lambda path: deep_png(path, 0, 1), f"{HERE}16 bits"),

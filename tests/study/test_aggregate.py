@@ -260,7 +260,7 @@ def test_writing_twice_gives_the_same_bytes(write_run, written, tmp_path):
 
 def timed(runs, **seconds):
     for run, taken in seconds.items():
-        (runs / run / "provenance.json").write_text(json.dumps({"seconds": taken}))
+        (runs / run / "provenance.json").write_text(json.dumps({"seconds": taken}), encoding="utf-8")
 
 
 def test_training_time_is_shared_out_among_the_seeds(write_run, written):
@@ -297,7 +297,7 @@ def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):
 def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
     if text is not None:
-        (runs / "r" / "provenance.json").write_text(text)
+        (runs / "r" / "provenance.json").write_text(text, encoding="utf-8")
     groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
     with pytest.raises(ValueError, match=r"r.provenance.json: wanted a run's provenance with its seconds"):
         written(groups, runs, timed=True)
@@ -316,7 +316,7 @@ def test_a_measure_may_have_found_nothing(write_run, written):
 def test_bad_runs_are_named(write_run, written, tmp_path):
     runs = write_run("empty", {})
     (runs / "broken").mkdir()
-    (runs / "broken" / "history.parquet").write_text("no parquet")
+    (runs / "broken" / "history.parquet").write_text("no parquet", encoding="utf-8")
     for run in ("empty", "broken", "absent"):
         with pytest.raises(ValueError, match=f"{run}.history.parquet: wanted"):
             written({"g": {"tuned_on": None, "members": [member("g", run)]}}, runs)

@@ -24,7 +24,7 @@ def test_numbers_come_back_as_written_and_absent_texts_are_empty(path):
 
 
 def test_an_unknown_verdict_is_an_error(path):
-    path.write_text(path.read_text().replace("supported", "perhaps"))
+    path.write_text(path.read_text(encoding="utf-8").replace("supported", "perhaps"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"claims.csv: wanted verdicts among .*; got \['perhaps'\]"):
         claims.read_claims(path)
 

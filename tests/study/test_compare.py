@@ -28,15 +28,15 @@ def results(folder, rows=ROWS, figure="ink"):
     ]
     for path in (folder / "claims.csv", folder / "e" / "claims.csv"):
         pd.DataFrame(table, columns=list(COLUMNS)).to_csv(path, index=False)
-    (folder / "e" / "summary.csv").write_text("group\n")
-    (folder / "e" / "observations.parquet").write_text("large")
-    (folder / "figures" / "e_f.svg").write_text(figure)
-    (folder / "figures" / "e_f.json").write_text(str(folder))
-    (folder / "tables" / "e_t.md").write_text("t")
-    (folder / "report.html").write_text("page")
-    (folder / "runs" / "r" / "history.parquet").write_text("large")
+    (folder / "e" / "summary.csv").write_text("group\n", encoding="utf-8")
+    (folder / "e" / "observations.parquet").write_text("large", encoding="utf-8")
+    (folder / "figures" / "e_f.svg").write_text(figure, encoding="utf-8")
+    (folder / "figures" / "e_f.json").write_text(str(folder), encoding="utf-8")
+    (folder / "tables" / "e_t.md").write_text("t", encoding="utf-8")
+    (folder / "report.html").write_text("page", encoding="utf-8")
+    (folder / "runs" / "r" / "history.parquet").write_text("large", encoding="utf-8")
     record = {"device": "cpu", "commit": "c", "code": "d", "seconds": 1.5}
-    (folder / "runs" / "r" / "provenance.json").write_text(json.dumps(record))
+    (folder / "runs" / "r" / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
 
 
@@ -69,8 +69,10 @@ def test_files_with_training_times_are_not_compared(both, metric):
     ours, theirs = both
     results(theirs, figure="other")
     for folder, seconds in ((ours, 1), (theirs, 2)):
-        (folder / "figures" / "e_f.csv").write_text(f"line,metric,mean\na,updates,1\nb,{metric},{seconds}\n")
-        (folder / "figures" / "e_g.csv").write_text("x,y,mean\n1,2,3\n")
+        (folder / "figures" / "e_f.csv").write_text(
+            f"line,metric,mean\na,updates,1\nb,{metric},{seconds}\n", encoding="utf-8"
+        )
+        (folder / "figures" / "e_g.csv").write_text("x,y,mean\n1,2,3\n", encoding="utf-8")
     text = str(compare(ours, theirs))
     assert "3 of 3 common files of claims, figures and tables are byte-identical." in text
     assert "2 more show training times, which no two runs share." in text
@@ -87,10 +89,10 @@ def test_claims_of_one_side_are_named(both):
 def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
     ours, theirs = both
     (theirs / "figures").mkdir(parents=True)
-    (theirs / "figures" / "old.svg").write_text("stale")
+    (theirs / "figures" / "old.svg").write_text("stale", encoding="utf-8")
     (theirs / "e").mkdir()
-    (theirs / "e" / "claims.csv").write_text("an experiment's own ledger, once published")
-    (theirs / "README.md").write_text("mine")
+    (theirs / "e" / "claims.csv").write_text("an experiment's own ledger, once published", encoding="utf-8")
+    (theirs / "README.md").write_text("mine", encoding="utf-8")
     publish(ours, theirs)
     found = {path.relative_to(theirs).as_posix() for path in theirs.rglob("*") if path.is_file()}
     assert found == {
@@ -105,7 +107,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
         "verdicts.md",
     }
     assert compare(ours, theirs).same_verdicts
-    record = json.loads((theirs / "provenance.json").read_text())
+    record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
     assert record["counts"] == {
         "files": 6,
         "claims": 3,
@@ -121,7 +123,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both):
         "commits": ["c"],
         "codes": ["d"],
     }
-    page = (theirs / "verdicts.md").read_text()
+    page = (theirs / "verdicts.md").read_text(encoding="utf-8")
     assert all(f"| {name} " in page for name in ROWS) and "1 supported" in page
     assert "| detectable " in page and "| × 1.12 " in page
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
@@ -131,19 +133,19 @@ def test_a_published_report_links_to_its_figures_instead_of_holding_copies(both)
     ours, theirs = both
     copy = base64.b64encode((ours / "figures" / "e_f.svg").read_bytes()).decode()
     page = '<img src="data:image/svg+xml;base64,{}"><img src="data:image/svg+xml;base64,AAAA">'
-    (ours / "report.html").write_text(page.format(copy))
+    (ours / "report.html").write_text(page.format(copy), encoding="utf-8")
     publish(ours, theirs)
-    found = (theirs / "report.html").read_text()
+    found = (theirs / "report.html").read_text(encoding="utf-8")
     assert found == '<img src="figures/e_f.svg"><img src="data:image/svg+xml;base64,AAAA">'
 
 
 def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both):
     ours, theirs = both
     publish(ours, theirs)
-    trained = json.loads((theirs / "provenance.json").read_text())["runs"]
+    trained = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"]
     shutil.rmtree(ours / "runs")
     publish(ours, theirs)
-    assert json.loads((theirs / "provenance.json").read_text())["runs"] == trained != {}
+    assert json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"] == trained != {}
 
 
 @pytest.mark.parametrize("name", ["claims.csv", "report.html"])

@@ -283,7 +283,7 @@ def test_a_profile_says_its_ends_and_where_it_is_best(helpers, write_table, tmp_
     loss, accuracy = "path_loss_nats", "path_accuracy_percent"
     rows = helpers.arm("p", {loss: profile, accuracy: profile})
     draw(asked("profile", lines={"one": "p"}), write_table(rows), tmp_path / "f")
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     ends = "one from 4 [−8.706, 16.71] at −1 to 6 [6, 6] at 2"
     assert f"Training loss on the line (nats): {ends}, lowest at 0: 1 [1, 1]." in text
     assert f"Training accuracy on the line (%): {ends}, highest at 2." in text
@@ -336,7 +336,7 @@ def test_a_plane_shows_the_mean_and_says_middle_and_rim(rows, write_table, tmp_p
     found = drawn(rows, write_table, tmp_path, asked("surface"))
     assert len(found) == 18
     assert found["mean"].tolist() == pytest.approx(1 + (found["x"] ** 2 + found["y"] ** 2) / 3)
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert "one: 1 [1, 1] in the middle, 1.333 to 1.667 at the rim." in text
 
 
@@ -362,7 +362,7 @@ def test_walks_show_the_paths_of_the_first_seeds(helpers, write_table, tmp_path)
     assert found["at"].tolist() == [0, 4, 8] * 3
     assert found["x"].tolist() == [-2, 0, 0, -2, 0, 1, -2, 0, 2]
     assert found["y"].tolist() == [1, 1, 0] * 3
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert text == (
         "What is drawn. Lines are paths from the dot to a marker, one a seed, over 3 seeds. "
         "Darker is higher. Loss at the ends on the bowl: one 0 to 2.\n"
@@ -407,7 +407,7 @@ def test_walks_are_inside_their_panel_unless_they_run_away(helpers, write_table,
     low, high = axes.get_xlim()
     assert (found["x"].min() >= low and found["x"].max() <= high) is not cut
     assert low <= SURFACES[surface].bounds[0] and high >= SURFACES[surface].bounds[1]
-    said = f"Paths leave the panel: {surface}." in (tmp_path / "f.txt").read_text()
+    said = f"Paths leave the panel: {surface}." in (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert said is cut
 
 
@@ -450,7 +450,7 @@ def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tm
     assert (single["n"] == 1).all() and single["mean"].tolist() == [3, 2, 1]
     assert single[["low", "high"]].isna().all(axis=None)
     assert found.loc["several", ["low", "high"]].notna().all(axis=None)
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert " over 1 to 2 seeds." in text and "single from 3 at 0 to 1 at 2," in text
     assert text.endswith(" Of one seed, without a band: single.\n")
     (axes,) = canvas_of("profile", rows, **both).axes
@@ -459,7 +459,7 @@ def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tm
     assert [line.get_ydata().tolist() for line in axes.lines] == [[3, 2, 1], [4, 3, 1.5]]
     alone = both | {"lines": {"single": "p"}}
     drawn(rows, write_table, tmp_path, asked("profile", **alone))
-    assert " over 1 seed. " in (tmp_path / "f.txt").read_text()
+    assert " over 1 seed. " in (tmp_path / "f.txt").read_text(encoding="utf-8")
     (axes,) = canvas_of("profile", rows, **alone).axes
     low, high = axes.get_ylim()
     assert low < 1 and 3 < high < 5
@@ -495,13 +495,13 @@ def test_a_heat_map_says_its_ends_and_what_is_blank(helpers, write_table, tmp_pa
     lines = {"cells": "g"}
     found = drawn(rows, write_table, tmp_path, asked("heat_map", y=[ERROR], lines=lines))
     assert len(found) == 3
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     ends = "lowest: batch size 8 at rate 0.2, 1 [1, 1]; highest: batch size 8 at rate 0.1, 3 [3, 3]."
     assert f"Test error (%): {ends} Blank places were not run. Diagonal lines: equal learning rate" in text
     whole = pd.concat([cells_of(helpers, size, (0.08 / size, 0.16 / size), rng) for size in (8, 16)])
     lines = {"one": "cells_8", "two": "cells_16"}
     drawn(whole, write_table, tmp_path, asked("heat_map", lines=lines, diagonals=False))
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert "Blank" not in text and "Diagonal" not in text
 
 
@@ -535,7 +535,7 @@ def test_a_cell_that_never_gets_there_shows_a_dash(helpers, write_table, tmp_pat
     ask = {"y": [ERROR], "at": {"train_loss_nats": 0.01}, "lines": {"cells": "g"}}
     found = drawn(rows, write_table, tmp_path, asked("heat_map", **ask))
     assert found["n"].tolist() == [2, 0]
-    assert (tmp_path / "f.txt").read_text().endswith("No seed gets there of g[0.2].\n")
+    assert (tmp_path / "f.txt").read_text(encoding="utf-8").endswith("No seed gets there of g[0.2].\n")
     assert [text.get_text() for text in canvas_of("heat_map", rows, **ask).axes[0].texts][1:] == ["–"]
 
 
@@ -581,7 +581,7 @@ def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, write_table, t
         same_interval(found.loc[row], differences)
     costs = found[found["metric"] == "cost"]
     assert costs["mean"].tolist() == [2, 8] and costs[["low", "high"]].isna().all(axis=None)
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     wanted = "SAM closes most: 2 [−0.4841, 4.484] of a gap of 2.667 [1.232, 4.101], test error (points), "
     assert wanted + "at 2 times the training time of the large batch." in text
 
@@ -634,7 +634,7 @@ def test_snapshots_have_a_place_between_evaluations(snapshots, write_table, tmp_
     assert along[x].tolist() == places and along["mean"].tolist() == [2, 6, 9]
     (level,) = [row for _, row in found[found["metric"] == "stability_threshold"].iterrows()]
     assert np.isnan(level[x]) and level["mean"] == 15
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert "Top Hessian eigenvalue at the end: one 9 [9, 9]." in text
     assert "Dashed horizontal lines: stability threshold (2 + 2β)/η, 15 of one." in text
 
@@ -695,7 +695,7 @@ def test_arms_that_never_get_to_a_training_loss_leave_a_gap(
     ask = asked("against_setting", y=[ERROR], at=at, lines={"one": "g"}, baseline="late")
     found = drawn(rows, write_table, tmp_path, ask)
     assert found["n"].tolist() == n
-    text = (tmp_path / "f.txt").read_text()
+    text = (tmp_path / "f.txt").read_text(encoding="utf-8")
     assert text.endswith(f" No seed gets there of {', '.join(without)}.\n") == bool(without)
 
 
@@ -708,7 +708,7 @@ def test_finals_say_who_never_gets_to_a_training_loss(helpers, write_table, tmp_
     at, lines = {"train_loss_nats": floor}, {"one": "early", "two": "late"}
     found = drawn(rows, write_table, tmp_path, asked("finals", y=ERROR, at=at, lines=lines))
     assert found["n"].tolist() == n
-    assert (tmp_path / "f.txt").read_text().endswith(f" No seed gets there of {without}.\n")
+    assert (tmp_path / "f.txt").read_text(encoding="utf-8").endswith(f" No seed gets there of {without}.\n")
 
 
 @pytest.mark.parametrize(("sizes", "scale"), [((0.0, 2.0, 5.0), "linear"), ((1.0, 2.0, 5.0), "log")])
@@ -823,7 +823,7 @@ def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path)
     ask = asked("against_setting", y=[ERROR], lines={"one": "sweep"}, exponent=-1.0, marks={"eight": mark})
     found = drawn(rows, write_table, tmp_path, ask)
     assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates an epoch, a quarter of 4 epochs
-    assert "Upright: eight, 8" in (tmp_path / "f.txt").read_text()
+    assert "Upright: eight, 8" in (tmp_path / "f.txt").read_text(encoding="utf-8")
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
     (axes,) = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure).axes
     lines = {line.get_label(): line for line in axes.lines}

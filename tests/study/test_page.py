@@ -57,7 +57,7 @@ def shown(open_browser, file):
     open_browser.resize(1280)
     open_browser.complaints.clear()
     open_browser.requests.clear()
-    open_browser.open(file)
+    open_browser.open(file, encoding="utf-8")
     yield open_browser
     assert open_browser.complaints == []
 
@@ -78,14 +78,14 @@ def state(shown):
 
 
 def test_the_file_needs_no_network(file):
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     assert not re.search(r"https?:|//[a-z]|@import|url\(|<link|\ssrc=", text)
     assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', text))
     assert "default-src 'none'" in text
 
 
 def test_the_page_is_told_the_surfaces_of_python(file):
-    told = re.search(r'id="definitions">(.*?)</script>', file.read_text(), re.DOTALL)[1]
+    told = re.search(r'id="definitions">(.*?)</script>', file.read_text(encoding="utf-8"), re.DOTALL)[1]
     definitions = json.loads(told)
     exported = {
         name: Surface(

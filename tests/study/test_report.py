@@ -60,13 +60,15 @@ def results(tmp_path):
     ]
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(tmp_path / "claims.csv", index=False)
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "e_f.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
-    (tmp_path / "figures" / "e_f.txt").write_text("The caption of f.\n")
+    (tmp_path / "figures" / "e_f.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8"
+    )
+    (tmp_path / "figures" / "e_f.txt").write_text("The caption of f.\n", encoding="utf-8")
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "e_t.csv").write_text(
-        "row,metric,n,mean,low,high,paper\nlabel,updates,5,7.5,7.0,8.0,9.9\n"
+        "row,metric,n,mean,low,high,paper\nlabel,updates,5,7.5,7.0,8.0,9.9\n", encoding="utf-8"
     )
-    (tmp_path / "tables" / "e_t.md").write_text("The caption of t.\n\n| |\n")
+    (tmp_path / "tables" / "e_t.md").write_text("The caption of t.\n\n| |\n", encoding="utf-8")
     return tmp_path
 
 
@@ -81,7 +83,7 @@ def write(results, **changes):
     ask = {"scale": "digits", "seeds": 5, "experiments": [experiment]}
     figures, tables = [results / "figures" / "e_f.svg"], [results / "tables" / "e_t.csv"]
     report(ask, results / "claims.csv", figures, tables, results / "report.html")
-    return (results / "report.html").read_text()
+    return (results / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_needs_no_network_and_its_links_lead_somewhere(results):
@@ -159,6 +161,6 @@ def test_bad_inputs(results):
 @pytest.mark.parametrize("content", ["", "id,verdict\n", None])
 def test_claims_that_cannot_be_read(results, content):
     path = results / "claims.csv"
-    path.unlink() if content is None else path.write_text(content)
+    path.unlink() if content is None else path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"claims.csv: wanted"):
         write(results)

@@ -52,7 +52,7 @@ def test_csv_holds_scipys_intervals_and_the_papers_numbers(written):
 def test_markdown_rounds_the_same_numbers(written):
     _, stem, _ = written
     cells = tables.read_cells(stem.with_suffix(".csv"))
-    text = stem.with_suffix(".md").read_text()
+    text = stem.with_suffix(".md").read_text(encoding="utf-8")
     mean, half = map(float, re.search(r"\| (\d+\.\d+) ± (0\.\d+) \|", text).groups())
     assert half == pytest.approx((cells.loc[0, "high"] - cells.loc[0, "low"]) / 2, rel=0.05)
     assert mean == pytest.approx(cells.loc[0, "mean"], abs=half / 10)
@@ -69,7 +69,7 @@ def test_markdown_rounds_the_same_numbers(written):
 
 def test_tex_escapes_what_latex_would_read(written):
     _, stem, _ = written
-    text = stem.with_suffix(".tex").read_text()
+    text = stem.with_suffix(".tex").read_text(encoding="utf-8")
     assert r"\caption{Errors in \%, a \& b. Mean" in text
     assert r"1/$\surd$t & 2.5 $\pm$ 0 & 23.60 $\pm$ 0.12 & -- \\" in text
     assert r"test error (\%) & paper: test error (\%) & Hessian trace \\" in text
@@ -160,7 +160,7 @@ def test_one_seed_says_so(helpers, write_table, tmp_path):
     tabulate(
         {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
     )
-    assert "3 (n = 1)" in (tmp_path / "t.md").read_text()
+    assert "3 (n = 1)" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
@@ -168,7 +168,7 @@ def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
     ask = {"name": "t", "caption": "c", "rows": {"a": "a"}, "metrics": ["train_seconds"]}
     rows = helpers.arm("a", {"train_seconds": [1.5, 1.5]})
     tabulate({"experiment": "e", "table": ask}, write_table(rows), tmp_path / "t")
-    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text()
+    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, write_table, tmp_path):
@@ -204,7 +204,7 @@ def test_bad_inputs(written, tmp_path):
     absent = ask["table"] | {"rows": {"r": "absent"}, "paper": {}}
     with pytest.raises(ValueError, match="table t: wanted arm absent; got none"):
         tabulate(ask | {"table": absent}, tmp_path / "observations.parquet", tmp_path / "t")
-    (tmp_path / "bad.csv").write_text("row,n\n")
+    (tmp_path / "bad.csv").write_text("row,n\n", encoding="utf-8")
     (tmp_path / "empty.csv").touch()
     for name in ("bad.csv", "empty.csv", "none.csv"):
         with pytest.raises(ValueError, match=f"{name}: wanted"):
@@ -232,7 +232,7 @@ def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, write_table, t
         "paper": {"update 1": {"worked_value": ".960"}},
     }
     tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
-    said = (tmp_path / "t.md").read_text().splitlines()
+    said = (tmp_path / "t.md").read_text(encoding="utf-8").splitlines()
     assert said[-3:] == [
         "| update 1 | 0.96 ± 0 | .960 | 0 ± 0 |",
         "| update 2 | 0.98 ± 0 | – | 0 ± 0 |",

@@ -150,7 +150,9 @@ def publish(results: Path, published: Path) -> None:
     for name in sorted(names - {REPORT}):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
-    files.write_text(published / REPORT, linked((results / REPORT).read_text(), published / "figures"))
+    files.write_text(
+        published / REPORT, linked((results / REPORT).read_text(encoding="utf-8"), published / "figures")
+    )
     # What was judged and drawn from published observations was trained as they say.
     runs = runs_of(results) or read_runs(published)
     counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
