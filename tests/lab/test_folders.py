@@ -95,7 +95,7 @@ def test_what_lies_in_a_hidden_folder_is_no_image_at_any_depth(name, place, part
     before = listing(parted, parted)
     for i, copy in enumerate(("ant-checkpoint.png", "deeper/x.png", "notes.txt")):
         paint(parted / place / name / copy, i) if copy != "notes.txt" else None
-    (parted / place / name / "notes.txt").write_text("?")
+    (parted / place / name / "notes.txt").write_text("?", encoding="utf-8")
     found = listing(parted, parted)
     assert found.files == before.files and found.held_out == before.held_out and found.ignored == 0
     assert hidden_in(parted) == {name: 3}

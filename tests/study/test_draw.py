@@ -186,7 +186,7 @@ def test_labels_are_shown_as_they_are_written(rows, write_table, texts_of, tmp_p
         assert shown.count(labels[0]) == 1 + 2 + 2
     table = pd.read_csv(tmp_path / "f.csv", keep_default_na=False, dtype=str)
     assert set(labels) <= set(table["line"])  # without what matplotlib needs
-    assert "\u200b" not in (tmp_path / "f.txt").read_text()
+    assert "\u200b" not in (tmp_path / "f.txt").read_text(encoding="utf-8")
 
 
 def test_a_mark_on_a_setting_is_shown_as_it_is_written(rows, write_table, texts_of):

@@ -135,7 +135,7 @@ def test_labels_and_captions_are_shown_as_they_are_written(label, results):
         results / "tables" / "e_t.csv", index=False
     )
     (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]))
-    (results / "figures" / "e_f.txt").write_text(f"{label}\n")
+    (results / "figures" / "e_f.txt").write_text(f"{label}\n", encoding="utf-8")
     claims = pd.read_csv(results / "claims.csv").assign(says=label, note=label)
     claims.to_csv(results / "claims.csv", index=False)
     text = write(results)

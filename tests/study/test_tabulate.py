@@ -117,11 +117,13 @@ def test_labels_are_shown_as_they_are_written(helpers, write_table, tmp_path):
         {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
     )
     assert tables.read_cells(tmp_path / "t.csv")["row"].tolist() == list(ODD)
-    said = (tmp_path / "t.md").read_text()
+    said = (tmp_path / "t.md").read_text(encoding="utf-8")
     assert tables.caption_of(said).startswith(f"{caption} Mean ")
     rows = [line for line in said.splitlines() if "(n = 1)" in line]
     assert rows == [f"| {shown} | 3 (n = 1) |" for _, shown in ODD.values()]
-    rows = [line for line in (tmp_path / "t.tex").read_text().splitlines() if "(n = 1)" in line]
+    rows = [
+        line for line in (tmp_path / "t.tex").read_text(encoding="utf-8").splitlines() if "(n = 1)" in line
+    ]
     assert rows == [rf"    {shown} & 3 (n = 1) \\" for shown, _ in ODD.values()]
 
 
