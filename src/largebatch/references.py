@@ -383,15 +383,19 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
         yield from uses_of_gap(figure, key)
     if figure.kind == "curves":
         yield from uses_of_curves(figure, key)
+    if figure.kind == "rates" and figure.images_per_update:
+        yield from (
+            Use(f"{key}.{place}", arm, "updates", read="along") for place, arm in figure.shown.items()
+        )
     yield from uses_of_at(at, f"{key}.at")
 
 
 def uses_of_curves(figure: Curves, key: str) -> Iterator[Use]:
     """The level of each line, and what tells its places on the axis where that is not the epoch."""
     places = {"update": "updates", "train_loss_nats": "train_loss_nats"}.get(figure.x)
+    if places:
+        yield from (Use(f"{key}.{place}", arm, places, read="along") for place, arm in figure.shown.items())
     for label, arm in figure.lines.items():
-        if places:
-            yield Use(f"{key}.lines.{label}", arm, places, read="along")
         if figure.level:
             yield Use(f"{key}.lines.{label}", arm, figure.level)
 
