@@ -388,8 +388,8 @@ class Profile(LinesBase):
     x_label: one, or one a panel. y_label: in place of the metrics' own. least: where a logarithmic y axis
     begins. marks: label -> position, drawn as vertical lines. above: drawn is by how much each seed's value
     exceeds its value at this position. theory: labels of lines that are formulas, drawn thin below the
-    others, which are then dots. nested: lines that lie on each other are drawn from wide to narrow. joined: connect
-    the positions; without, each stands for itself, with its interval.
+    others, which are then dots. nested: lines that lie on each other are drawn from wide to narrow.
+    joined: connect the positions; without, each stands for itself, with its interval.
     """
 
     kind: Literal["profile"]

@@ -15,7 +15,7 @@ from largebatch.study.drawn import MEASURED, on_axes, summary, summary_along
 from largebatch.study.looks import BLUE, Look, colours_of, looks
 from largebatch.study.reading import carried, final, within_runs
 
-MOST_IN_ONE_PANEL, MOST_IN_A_ROW = 6, 5
+MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
 WIDEST_INTERVAL, LEAST_RANGE = 3.0, 10.0  # see log_limits()
 LINE_PT = 1.2  # the width of a line
 PANEL_IN, WIDE_PANEL_IN = 1.35, 1.9  # heights of small multiples, by how many stand in a row
@@ -153,7 +153,7 @@ def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, heights: dict[str, fl
     if log_x(rows, figure):
         style.log_axis(axes, "x", places)
     else:
-        style.whole_numbers(axes)
+        style.whole_numbers(axes, MOST_TICKS if len(figure.lines) > MOST_IN_ONE_PANEL else "auto")
     # training goes from left to right: to later epochs, to lower losses
     axes.set_xlim(*sorted((places.min(), places.max()), reverse=figure.x == LOSS))
 
@@ -191,7 +191,7 @@ def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series) -> Canvas:
             panel(axes, of_metric, figure, label)
             draw_level(axes, of_block, label, BLUE)
             finish(axes, of_metric, figure, of_block.to_dict())
-        for axes in panels[-columns:]:
+        for axes in panels[(rows_each - 1) * columns :]:
             axes.set_xlabel(AXIS_LABELS[figure.x])
     canvas.supylabel(" / ".join(METRICS[m] for m in figure.y), fontsize=8)
     style.legend_below(canvas, blocks[0][0])

@@ -172,9 +172,9 @@ def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) ->
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Ticks of x at whole numbers: there is no half of an epoch or update."""
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+def whole_numbers(axes: Axes, most: int | str = "auto") -> None:
+    """Ticks of x, at most so many, at whole numbers: there is no half of an epoch or update."""
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
     axes.xaxis.set_major_formatter(PLAIN)
 
 
