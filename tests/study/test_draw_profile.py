@@ -100,7 +100,7 @@ def test_a_rise_is_each_seeds_own(helpers, write_table, tmp_path):
         assert row["mean"] == np.mean(rises)
     (axes,) = canvas_of("profile", rows, **changes).axes
     assert axes.get_ylabel().startswith("rise of the loss")
-    with pytest.raises(ValueError, match="figure f: wanted surface_loss_nats of arm p at 0.5; got none"):
+    with pytest.raises(ValueError, match=r"wanted surface_loss_nats of arm p at 0\.5; got none"):
         draw(asked("profile", **changes | {"above": 0.5}), write_table(rows), tmp_path / "f")
 
 

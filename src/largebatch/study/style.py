@@ -231,10 +231,9 @@ def nested(lines: int) -> np.ndarray:
 
 
 def columns_of(panels: int, most: int) -> int:
-    """How many panels stand in a row: the number, up to `most`, that leaves the fewest places empty."""
-    return min(
-        range(min(panels, 2), min(panels, most) + 1), key=lambda columns: (-panels % columns, -columns)
-    )
+    """How many panels stand in a row: near `most`, the number that leaves the fewest places empty."""
+    few, many = min(panels, max(2, most - 2)), min(panels, most)
+    return min(range(few, many + 1), key=lambda columns: (-panels % columns, -columns))
 
 
 def panels(figure: Figure, count: int, columns: int, blocks: int = 1, **shared) -> list[list[Axes]]:
