@@ -194,6 +194,12 @@ def draw(a: argparse.Namespace) -> None:
     draw(json.loads(a.ask), a.observations, a.stem)
 
 
+def animate(a: argparse.Namespace) -> None:
+    from largebatch.study.animate import animate
+
+    animate(json.loads(a.ask), a.observations, a.out)
+
+
 def tabulate(a: argparse.Namespace) -> None:
     from largebatch.study.tabulate import tabulate
 
@@ -329,6 +335,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         {"--judged": PATHS, "--out": PATH},
     ),
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "animate": (
+        animate,
+        "draw one figure of paths as a GIF",
+        "study",
+        {"--ask": TEXT, "--observations": PATH, "--out": PATH},
+    ),
     "tabulate": (
         tabulate,
         "write one table",

@@ -452,11 +452,13 @@ class GapClosed(LinesBase):
 class Walks(FigureBase):
     """The paths of gradient descent on surfaces of two weights, one panel a surface.
 
-    panels: surface -> label -> arm; a label looks the same in every panel.
+    panels: surface -> label -> arm; a label looks the same in every panel. animated: draw it as a GIF too, in
+    which the paths grow.
     """
 
     kind: Literal["walks"]
     panels: Annotated[dict[Literal[tuple(SURFACES)], Lines], Field(min_length=1)]
+    animated: bool = False
 
     @property
     def labels(self) -> list[str]:

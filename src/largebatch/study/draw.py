@@ -66,12 +66,7 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
     ask: {"experiment": name, "figure": a Figure as JSON}. The same observations give the same bytes.
     """
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
-    kind = KINDS[figure.kind]
-    rows = read(observations, arms_of(figure), metrics_of(figure))
-    try:
-        drawn = kind.table(rows, figure)
-    except Missing as missing:
-        raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
+    kind, drawn = KINDS[figure.kind], table_of(figure, observations)
     with files.atomic(named(stem, "csv")) as temporary:
         drawn.to_csv(temporary, index=False)
     files.write_text(named(stem, "txt"), caption(figure, drawn))
@@ -79,6 +74,15 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
         style.save(kind.picture(drawn, figure), stem)
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
+
+
+def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
+    """The data that a figure draws."""
+    rows = read(observations, arms_of(figure), metrics_of(figure))
+    try:
+        return KINDS[figure.kind].table(rows, figure)
+    except Missing as missing:
+        raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
 
 
 def named(stem: Path, ending: str) -> Path:
