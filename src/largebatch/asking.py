@@ -113,6 +113,8 @@ def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
     if absent >= {*figure.shown.values()}:
         return None
     less: dict = {}
+    if figure.kind == "descent":  # of one path, which is there
+        return figure
     if figure.kind == "walks":
         panels = {surface: lines_without(lines, absent) for surface, lines in figure.panels.items()}
         less["panels"] = {surface: lines for surface, lines in panels.items() if lines}

@@ -85,7 +85,7 @@ def measure(a: argparse.Namespace) -> None:
 
 
 def path(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays
+    from largebatch.files import read_arrays, read_snapshots
     from largebatch.lab.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
@@ -93,8 +93,9 @@ def path(a: argparse.Namespace) -> None:
     if seeds != others:
         raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
     weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
+    snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in (a.start, a.end))
     dataset = dataset_for(arm, a.data, a.threads)
-    rows = measure_path((arm, other), seeds, weights, dataset, **options)
+    rows = measure_path((arm, other), seeds, weights, dataset, snapshots, **options)
     write_measured(a, rows, {"path": [end.id for end, _ in ends], **options}, start)
 
 

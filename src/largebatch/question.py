@@ -482,13 +482,31 @@ class Walks(FigureBase):
         return self
 
 
+class Descent(FigureBase):
+    """The ways of the two runs of a path, on the plane through their common start and their ends.
+
+    start, end: what the runs at the path's two ends are called. animated: draw it as a GIF too.
+    """
+
+    kind: Literal["descent"]
+    path: ArmName
+    start: str
+    end: str
+    animated: bool = False
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the path that is drawn for it."""
+        return {"path": self.path}
+
+
 def surface_of(arm: str) -> str:
     """surfaces.ravine_thrash -> ravine; empty where an arm is not named like that."""
     return arm.rpartition(".")[2].rpartition("_")[0]
 
 
 Figure = Annotated[
-    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks,
+    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks | Descent,
     Field(discriminator="kind"),
 ]
 

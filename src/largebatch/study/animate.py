@@ -11,11 +11,14 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.question import Figure
-from largebatch.study import draw_walks, style
+from largebatch.study import draw_descent, draw_walks, style
 from largebatch.study.draw import table_of
 from largebatch.study.looks import COLOURS
 
-SCENES = {"walks": draw_walks.scene}  # kind -> (drawn, figure) -> its canvas, and what shows a share of it
+SCENES = {
+    "walks": draw_walks.scene,
+    "descent": draw_descent.scene,
+}  # kind -> (drawn, figure) -> its canvas, and what shows a share of it
 FRAMES, FRAME_MS, LAST_MS = 60, 80, 2500
 DPI, PALETTE = 160, 64
 
@@ -45,7 +48,8 @@ def frames_of(canvas: Canvas, show: Callable[[float], None]) -> list[Image.Image
     canvas.set_dpi(DPI)
     painter = FigureCanvasAgg(canvas)
     show(1.0)
-    painter.draw()
+    for _ in range(2):  # the layout of panels whose units are equally long comes to rest at the second time
+        painter.draw()
     canvas.set_layout_engine("none")  # else the panels move from frame to frame
     frames = []
     for share in np.linspace(0, 1, FRAMES):

@@ -14,6 +14,7 @@ from largebatch.provenance import provenance
 from largebatch.question import Figure, Operand
 from largebatch.study import (
     draw_curves,
+    draw_descent,
     draw_finals,
     draw_gap,
     draw_heat_map,
@@ -47,6 +48,9 @@ KINDS = {
     "surface": Kind(draw_surface.table, draw_surface.picture, "Colours and contours are means"),
     "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, "Numbers and colours are means"),
     "gap_closed": Kind(draw_gap.table, draw_gap.picture, BARS),
+    "descent": Kind(
+        draw_descent.table, draw_descent.picture, "Shades are means and lines the ways of single seeds,"
+    ),
     "walks": Kind(
         draw_walks.table, draw_walks.picture, "Lines are paths from the dot to a marker, one a seed,"
     ),
@@ -57,6 +61,7 @@ OWN = {
     "rates": ["learning_rate"],
     "surface": draw_surface.METRICS_READ,
     "walks": draw_walks.METRICS_READ,
+    "descent": draw_descent.METRICS_READ,
 }
 
 
