@@ -32,7 +32,7 @@ def test_nothing_but_claims_names_what_is_left_out():
     found = without(LEFT_OUT)
     absent = {*LEFT_OUT, "between_sgd"}
     assert {use.arm for use in uses(found.model_copy(update={"claims": []}))}.isdisjoint(absent)
-    assert found.paths.keys() == {"between_adam"}
+    assert found.paths.keys() == {"between_adam", "descent"}
 
 
 def test_claims_stay_and_say_why_they_are_not_run():

@@ -338,7 +338,7 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
     "animate": (
         animate,
-        "draw one figure of paths as a GIF",
+        "draw one figure as a GIF",
         "study",
         {"--ask": TEXT, "--observations": PATH, "--out": PATH},
     ),

@@ -452,13 +452,11 @@ class GapClosed(LinesBase):
 class Walks(FigureBase):
     """The paths of gradient descent on surfaces of two weights, one panel a surface.
 
-    panels: surface -> label -> arm; a label looks the same in every panel. animated: draw it as a GIF too, in
-    which the paths grow.
+    panels: surface -> label -> arm; a label looks the same in every panel.
     """
 
     kind: Literal["walks"]
     panels: Annotated[dict[Literal[tuple(SURFACES)], Lines], Field(min_length=1)]
-    animated: bool = False
 
     @property
     def labels(self) -> list[str]:

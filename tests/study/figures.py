@@ -38,7 +38,8 @@ def made_up(helpers):
     gap = [helpers.arm(arm, {ERROR: e, "train_seconds": [s] * 3}) for arm, (e, s) in ends.items()]
     cells = [cells_of(helpers, size, (0.0025, 0.005, 0.01, 0.02), rng) for size in (8, 16, 32, 64)]
     walks = [walk(helpers, way, far) for way, far in (("bowl_full", 0), ("bowl_mini", 0.5), ("trap_full", 1))]
-    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane, *gap, *cells, *walks])
+    ways = helpers.arm("ways", ways_metrics())
+    return pd.concat([arm("a", 8, 2), arm("b", 256, 4), sweep, path, plane, ways, *gap, *cells, *walks])
 
 
 def walk(helpers, way, far, seeds=3):
@@ -75,6 +76,25 @@ def plane_metrics(loss, side=(-1.0, 0.0, 1.0)):
     }
 
 
+def ways_metrics(side=(-0.5, 0.0, 0.5, 1.0, 1.5), seeds=3):
+    """Two ways from (0, 0), to (1, 0) and (0, 1), on a bowl around (1, 1)."""
+    points = list(enumerate(product(side, side)))
+    bowl = {
+        "descent_x": {float(i): [x] * seeds for i, (x, _) in points},
+        "descent_y": {float(i): [y] * seeds for i, (_, y) in points},
+        "descent_loss_nats": {float(i): [(x - 1) ** 2 + (y - 1) ** 2] * seeds for i, (x, y) in points},
+    }
+    ways = {"start": ((0, 0), (0.5, 0.2), (1, 0)), "end": ((0, 0), (0.1, 0.5), (0, 1))}
+    along = {
+        f"descent_{run}_{axis}": {
+            float(2 * i): [place["xy".index(axis)]] * seeds for i, place in enumerate(way)
+        }
+        for run, way in ways.items()
+        for axis in "xy"
+    }
+    return bowl | along
+
+
 FIGURES = {
     "against_setting": {
         "x": "batch_size",
@@ -98,6 +118,7 @@ FIGURES = {
         "diagonals": True,
     },
     "gap_closed": {"y": ERROR, "small": "small", "large": "large", "lines": {"long": "longer", "SAM": "sam"}},
+    "descent": {"path": "ways", "start": "small batch", "end": "large batch"},
     "walks": {
         "panels": {
             "trap": {"full batch": "surfaces.trap_full"},

@@ -24,7 +24,9 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     caption = contents[0]["e_f.txt"].decode()
     assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
     assert caption.count(". ") == 1 and caption.count("\n") == 1, "two sentences"
-    assert ("95 % intervals (Student t)" in caption) == (kind not in ("surface", "heat_map", "walks"))
+    assert ("95 % intervals (Student t)" in caption) == (
+        kind not in ("surface", "heat_map", "descent", "walks")
+    )
     on_logarithms = b",log" in contents[0]["e_f.csv"]
     assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
     record = json.loads(contents[0]["e_f.json"])

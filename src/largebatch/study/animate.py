@@ -1,4 +1,4 @@
-"""Animates a figure of paths: they grow update by update, on the surfaces that the figure shows them on."""
+"""Animates a figure of ways through the weights: they grow from their start to their ends."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,12 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.question import Figure
-from largebatch.study import draw_descent, draw_walks, style
+from largebatch.study import draw_descent, style
 from largebatch.study.draw import table_of
 from largebatch.study.looks import COLOURS
 
 SCENES = {
-    "walks": draw_walks.scene,
-    "descent": draw_descent.scene,
+    "descent": draw_descent.scene
 }  # kind -> (drawn, figure) -> its canvas, and what shows a share of it
 FRAMES, FRAME_MS, LAST_MS = 60, 80, 2500
 DPI, PALETTE = 160, 64

@@ -1,7 +1,5 @@
 """Paths of gradient descent on surfaces of two weights, one panel a surface."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -54,38 +52,6 @@ def paths_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 def picture(drawn: pd.DataFrame, figure: Walks) -> Canvas:
     """One panel a surface, all equally large."""
-    canvas, grid = surfaces(drawn, figure)
-    for axes, (_, of_surface) in zip(grid, drawn.groupby("surface", sort=False), strict=True):
-        paint(axes, of_surface, looks(figure.labels))
-    return canvas
-
-
-def scene(drawn: pd.DataFrame, figure: Walks) -> tuple[Canvas, Callable[[float], None]]:
-    """The same, to be animated: what shows the paths up to a share of the longest one's updates."""
-    canvas, grid = surfaces(drawn, figure)
-    looked, last = looks(figure.labels), drawn["at"].max()
-    moving = []
-    for axes, (_, of_surface) in zip(grid, drawn.groupby("surface", sort=False), strict=True):
-        for (label, _), path in of_surface.groupby(["line", "seed"], sort=False):
-            look = looked[label]
-            (trail,) = axes.plot([], [], color=look.color, linewidth=0.6, alpha=0.8, zorder=2)
-            (head,) = axes.plot([], [], color=look.color, marker=look.marker, **END)
-            moving.append((path, trail, head))
-        start_dots(axes, of_surface)
-
-    def show(share: float) -> None:
-        for path, trail, head in moving:
-            so_far = path[path["at"] <= share * last]
-            trail.set_data(so_far["x"], so_far["y"])
-            head.set_data(so_far["x"].iloc[-1:], so_far["y"].iloc[-1:])
-        for axes, surface in zip(grid, figure.panels, strict=True):
-            axes.set_title(f"{surface}, update {share * last:.0f}", loc="left", pad=2)
-
-    return canvas, show
-
-
-def surfaces(drawn: pd.DataFrame, figure: Walks) -> tuple[Canvas, list[Axes]]:
-    """The panels without the paths."""
     panels = len(figure.panels)
     columns = style.columns_of(panels, 2)
     rows = -(-panels // columns)
@@ -96,12 +62,13 @@ def surfaces(drawn: pd.DataFrame, figure: Walks) -> tuple[Canvas, list[Axes]]:
     looked = looks(figure.labels)
     for axes, (surface, of_surface) in zip(grid, drawn.groupby("surface", sort=False), strict=True):
         shade(axes, SURFACES[surface], view_of(SURFACES[surface], of_surface))
+        paint(axes, of_surface, looked)
         axes.set_title(surface, loc="left", pad=2)
         axes.set(xlabel=METRICS[X], ylabel=METRICS[Y])
     for label, look in looked.items():  # a way may be missing in the panel that the legend is read from
         grid[0].plot([], [], color=look.color, marker=look.marker, label=label)
     style.legend_below(canvas, grid[0])
-    return canvas, grid
+    return canvas
 
 
 def view_of(surface: Surface, paths: pd.DataFrame) -> tuple[float, float, float, float]:
@@ -141,12 +108,7 @@ def paint(axes: Axes, rows: pd.DataFrame, looked: dict[str, Look]) -> None:
         look = looked[path["line"].iloc[0]]
         axes.plot(path["x"], path["y"], color=look.color, linewidth=0.6, alpha=0.8, zorder=2)
         axes.plot(*path[["x", "y"]].iloc[-1], color=look.color, marker=look.marker, **END)
-    start_dots(axes, rows)
-
-
-def start_dots(axes: Axes, rows: pd.DataFrame) -> None:
-    """A dot where paths begin."""
-    for start in sorted({tuple(path[["x", "y"]].iloc[0]) for _, path in rows.groupby(["line", "seed"])}):
+    for start in {tuple(path[["x", "y"]].iloc[0]) for path in paths}:
         axes.plot(*start, color="black", marker=".", markersize=7, zorder=3)
 
 
