@@ -1,9 +1,12 @@
 import json
+import re
 
 import matplotlib as mpl
 import pytest
+import yaml
 
 from largebatch.study.draw import KINDS, draw
+from tests.conftest import REPOSITORY
 from tests.study.figures import asked
 
 ENDINGS = ("csv", "json", "pdf", "png", "svg", "txt")
@@ -41,3 +44,12 @@ def test_bad_inputs(rows, write_table, tmp_path):
     with pytest.raises(ValueError, match="kind"):
         draw({"experiment": "e", "figure": {"kind": "pie"}}, write_table(rows), tmp_path / "f")
     assert not list(tmp_path.glob("f.*"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "config/experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_caption_is_one_sentence_to_which_the_marks_add_a_second(path):
+    for figure in yaml.safe_load(path.read_text())["figures"]:
+        text = figure["caption"].strip()
+        assert text.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", text), figure["name"]
