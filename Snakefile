@@ -63,7 +63,11 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
-        [file for experiment in STUDY.experiments for file in page_files(experiment)],
+        [
+            file
+            for experiment in STUDY.experiments
+            for file in page_files(experiment) + animation_files(experiment)
+        ],
 
 
 # `snakemake --cores all keskar` makes one experiment.
@@ -75,5 +79,6 @@ for experiment in STUDY.experiments:
         input:
             f"{RESULTS}/{experiment.name}/claims.csv",
             figure_files(experiment),
+            animation_files(experiment),
             table_files(experiment),
             page_files(experiment),

@@ -30,7 +30,7 @@ from largebatch.files import (
 from largebatch.lab.data import PARTS, Splits, load
 from largebatch.measures import Curvature
 from largebatch.measures import Path as PathSettings
-from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, TRAINING
+from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, TRAINING
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
@@ -323,7 +323,7 @@ def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
     ]
     assert main(words) == 0
     rows = read_observations(out).to_pylist()
-    assert {row["metric"] for row in rows} == set(BETWEEN.labels)
+    assert {row["metric"] for row in rows} == set(BETWEEN.labels) - PLANE.keys()
     assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
 
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from largebatch.checking import ConfigError
 from largebatch.config import Study, called_study, load_study
+from largebatch.papers import with_paper
 from largebatch.question import SETTINGS, Claim, Figure, Table
 from largebatch.spec import Arm
 from tests.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
@@ -185,7 +186,7 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
         assert TypeAdapter(list[Claim]).validate_python(claims) == question.claims
         for figure in question.figures:
             asked = again(experiment.to_draw(figure.name))["figure"]
-            assert TypeAdapter(Figure).validate_python(asked) == figure
+            assert TypeAdapter(Figure).validate_python(asked) == with_paper(figure, question.claims)
         for table in question.tables:
             assert Table.model_validate(again(experiment.to_tabulate(table.name))["table"]) == table
         asked = again(experiment.to_aggregate())

@@ -40,7 +40,7 @@ PARSED["keskar"] = {key: value for key, value in WHOLE.items() if key != "paths"
 CLAIM = {"id": "X1", "says": "s", "source": "p"}
 TEST_ERROR = {"metric": "test_error_percent", "expect": {"below": 0.0}}
 SHARP = {"metric": "hessian_top_eigenvalue", "expect": {"above": 1.0}}
-END = "hessian_top_eigenvalue"
+END, ERROR = "hessian_top_eigenvalue", "test_error_percent"
 BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
 LINE = {"paths": {"line": {"start": "adam.small", "end": "adam.large"}}}
 SIDES = {"a": {"arm": "adam.small"}, "b": {"arm": "adam.large"}}
@@ -671,6 +671,19 @@ def test_walks_read_both_weights_of_the_arms_of_all_panels():
     assert {use.metric for use in found} == {"path_x", "path_y"}
     assert {use.read for use in found} == {"profile"}
     assert len(found) == 4
+
+
+def test_lines_behind_and_images_per_update_are_looked_up():
+    curves = {"kind": "curves", "x": "epoch", "y": [ERROR], "lines": {"a": "one"}, "behind": {"b": "two"}}
+    rates = {"kind": "rates", "lines": {"a": "one"}, "images_per_update": True}
+    figures = [{"name": f, "caption": "c", **made} for f, made in (("f", curves), ("g", rates))]
+    found = list(uses(Question.model_validate(PARSED["keskar"] | {"figures": figures})))
+    assert {(u.key, u.arm, u.metric, u.read) for u in found if u.key.startswith("figures")} == {
+        ("figures[f].lines.a", "one", ERROR, "along"),
+        ("figures[f].behind.b", "two", ERROR, "along"),
+        ("figures[g].lines.a", "one", "learning_rate", "along"),
+        ("figures[g].lines.a", "one", "updates", "along"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_a_changed_line_of_the_schedules_retrains(workspace):
 def test_changed_drawing_code_only_draws(workspace):
     with workspace.edited("src/largebatch/study/draw_rates.py", "def ", "UNUSED = 1\n\n\ndef "):
         jobs = workspace.would_run()
-    assert jobs.keys() == {"draw", "report", "all"}
+    assert jobs.keys() == {"draw", "animate", "report", "all"}
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def measure(a: argparse.Namespace) -> None:
 
 
 def path(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays
+    from largebatch.files import read_arrays, read_snapshots
     from largebatch.lab.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
@@ -98,8 +98,9 @@ def path(a: argparse.Namespace) -> None:
     if seeds != others:
         raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
     weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
+    snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in (a.start, a.end))
     dataset = dataset_for(arm, a.data, a.threads)
-    rows = measure_path((arm, other), seeds, weights, dataset, **options)
+    rows = measure_path((arm, other), seeds, weights, dataset, snapshots, **options)
     write_measured(a, rows, {"path": [end.id for end, _ in ends], **options}, start)
 
 
@@ -197,6 +198,12 @@ def draw(a: argparse.Namespace) -> None:
     from largebatch.study.draw import draw
 
     draw(json.loads(a.ask), a.observations, a.stem)
+
+
+def animate(a: argparse.Namespace) -> None:
+    from largebatch.study.animate import animate
+
+    animate(json.loads(a.ask), a.observations, a.out)
 
 
 def tabulate(a: argparse.Namespace) -> None:
@@ -344,6 +351,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         {"--judged": PATHS, "--out": PATH},
     ),
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "animate": (
+        animate,
+        "draw one figure as a GIF",
+        "study",
+        {"--ask": TEXT, "--observations": PATH, "--out": PATH},
+    ),
     "tabulate": (
         tabulate,
         "write one table",

@@ -21,6 +21,7 @@ from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
+from largebatch.papers import with_paper
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings
@@ -145,7 +146,8 @@ class Experiment:
 
     def to_draw(self, figure: str) -> dict:
         """What the draw stage is asked for one figure."""
-        return {"experiment": self.name, "figure": named("figure", self.question.figures, figure).chosen()}
+        found = named("figure", self.question.figures, figure)
+        return {"experiment": self.name, "figure": with_paper(found, self.question.claims).chosen()}
 
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""

@@ -172,6 +172,16 @@ MEASURED = {
     "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
     "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
 }
+# Of two runs from one start, on the plane through it and both ends; there are none without snapshots.
+PLANE = {
+    "descent_loss_nats": "training loss on the plane (nats)",  # at: index of the grid point
+    "descent_x": "share of the way to the first end",
+    "descent_y": "share of the way to the second end",
+    "descent_start_x": "first run: share of the way to its own end",  # at: epoch
+    "descent_start_y": "first run: share of the way to the other's end",
+    "descent_end_x": "second run: share of the way to the other's end",
+    "descent_end_y": "second run: share of the way to its own end",
+}
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
 BETWEEN = Written(
     end={
@@ -190,6 +200,7 @@ BETWEEN = Written(
         "arc_accuracy_percent": "training accuracy on the arc (%)",
         "arc_test_loss_nats": "test loss on the arc (nats)",
         "arc_test_accuracy_percent": "test accuracy on the arc (%)",
+        **PLANE,
     },
 )
 

@@ -87,6 +87,7 @@ STAGES = {
     "judge": ("study/judge.py",),
     "ledger": ("study/ledger.py",),
     "draw": ("study/draw.py",),
+    "animate": ("study/animate.py",),
     "tabulate": ("study/tabulate.py",),
     "report": ("study/report.py",),
     "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway

@@ -296,24 +296,36 @@ class LinesBase(FigureBase):
 class AgainstSetting(LinesBase):
     """A final metric against a swept setting, one line a group.
 
-    exponent: a dotted guide of this slope in log-log through the first line's first point, in the first
-    panel. marks: label -> a metric of one arm in units of x, drawn upright with its interval.
+    baseline: an arm drawn as a horizontal band, called baseline_label. exponent: a dotted guide of this slope
+    in log-log through the first line's first point, in the first panel. hyperbola: draw the first metric's
+    fit of S = S_min (1 + B_crit / B), one a seed, geometric mean (McCandlish et al. 2018, equation 2.11).
+    marks: label -> a metric of one arm in units of x, drawn upright with its interval.
     """
 
     kind: Literal["against_setting"]
     x: Setting
     y: Annotated[list[Metric], Field(min_length=1, max_length=2)]  # one panel a metric
     at: At | None = None
-    baseline: ArmName | None = None  # an arm drawn as a horizontal band
+    baseline: ArmName | None = None
+    baseline_label: str = "baseline"
     exponent: float | None = None
+    hyperbola: bool = False
     marks: dict[Label, Operand] = {}
+
+    @model_validator(mode="after")
+    def hyperbola_over_batches(self):
+        if self.hyperbola and self.x != "batch_size":
+            raise ValueError(f"hyperbola only of x: batch_size; got x: {self.x}")
+        return self
 
 
 class Curves(LinesBase):
     """A metric along training, one line an arm.
 
-    level: a metric with one value a run, drawn as a dashed line in the first panel. log_x: also where no run
-    has many more updates than another.
+    behind: label -> arm, drawn in every panel, for comparison; each of the lines then has a panel of its own.
+    level: a metric with one value a run, drawn as a dashed line in the first panel. heights: label -> a
+    number that the theory gives, drawn across the first panel. log_x: also where no run has many more
+    updates than another. nested: lines that lie on each other are drawn from wide to narrow.
     """
 
     kind: Literal["curves"]
@@ -322,28 +334,75 @@ class Curves(LinesBase):
     log_x: bool = False
     log_y: bool = False
     level: Metric | None = None
+    heights: dict[str, float] = {}
+    nested: bool = False
+    behind: dict[str, ArmName] = {}
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the arm that is drawn for it."""
+        return super().shown | {f"behind.{label}": arm for label, arm in self.behind.items()}
+
+    @model_validator(mode="after")
+    def each_label_once(self):
+        if repeated := sorted(self.lines.keys() & self.behind.keys()):
+            raise ValueError(f"behind of other labels than lines; got {repeated}")
+        return self
 
 
 class Rates(LinesBase):
-    """Learning rate along training, one line an arm; small multiples if there are many."""
+    """Learning rate along training, one line an arm; small multiples if there are many.
+
+    first_share: this share of the run once more, on an axis that is linear, for ramps. images_per_update: the
+    batch size beside the rate, as the updates and the training images tell it.
+    """
 
     kind: Literal["rates"]
+    first_share: Share | None = None
+    images_per_update: bool = False
 
 
 class Finals(LinesBase):
-    """A final metric, one dot with its interval an arm; best on top, or as written where steps add up."""
+    """A final metric, one dot with its interval an arm; best on top, or as written where steps add up.
+
+    against: the label that every other line is compared with, or label -> label: differences paired by seed
+    (with `ratios` ratios, on logarithmic axes) are drawn beside. paper: label -> the paper's number for the
+    difference or ratio, which is filled in from the claims.
+    """
 
     kind: Literal["finals"]
     y: Metric
     at: At | None = None
     as_written: bool = False
+    against: str | dict[str, str] = {}
+    ratios: bool = False
+    paper: dict[str, float] = {}
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """Label -> the label it is compared with."""
+        if isinstance(self.against, dict):
+            return self.against
+        return {label: self.against for label in self.lines if label != self.against}
+
+    @model_validator(mode="after")
+    def compares_its_lines(self):
+        named = {self.against} if isinstance(self.against, str) else {*self.pairs, *self.pairs.values()}
+        if unknown := sorted(named - self.lines.keys()):
+            raise ValueError(f"against of labels of lines, {list(self.lines)}; got {unknown}")
+        if unknown := sorted(self.paper.keys() - self.pairs.keys()):
+            raise ValueError(f"paper of lines that are compared, {list(self.pairs)}; got {unknown}")
+        return self
 
 
 class Profile(LinesBase):
     """Metrics against their own position, one line an arm or path.
 
-    x_label: one, or one a panel. least: where a logarithmic y axis begins. marks: label -> position, drawn
-    as vertical lines.
+    x_label: one, or one a panel. y_label: in place of the metrics' own. least: where a logarithmic y axis
+    begins. marks: label -> position, drawn as vertical lines. above: drawn is by how much each seed's value
+    exceeds its value at this position. theory: labels of lines that are formulas, drawn thin below the
+    others, which are then dots. nested: lines that lie on each other are drawn from wide to narrow.
+    joined: connect the positions; without, each stands for itself, with its interval.
     """
 
     kind: Literal["profile"]
@@ -353,6 +412,17 @@ class Profile(LinesBase):
     log_x: bool = False
     log_y: bool = False
     marks: dict[Label, float] = {}
+    y_label: str = ""
+    above: float | None = None
+    theory: list[Label] = []
+    nested: bool = False
+    joined: bool = True
+
+    @model_validator(mode="after")
+    def theory_of_the_lines(self):
+        if unknown := sorted(set(self.theory) - self.lines.keys()):
+            raise ValueError(f"theory of labels of lines, {list(self.lines)}; got {unknown}")
+        return self
 
     @model_validator(mode="after")
     def one_label_a_panel(self):
@@ -362,7 +432,7 @@ class Profile(LinesBase):
 
 
 class Surface(LinesBase):
-    """The loss on a plane through each arm's weights, one panel an arm."""
+    """By how much the loss on a plane through each arm's weights rises above theirs, one panel an arm."""
 
     kind: Literal["surface"]
 
@@ -423,13 +493,31 @@ class Walks(FigureBase):
         return self
 
 
+class Descent(FigureBase):
+    """The ways of the two runs of a path, on the plane through their common start and their ends.
+
+    start, end: what the runs at the path's two ends are called. animated: draw it as a GIF too.
+    """
+
+    kind: Literal["descent"]
+    path: ArmName
+    start: str
+    end: str
+    animated: bool = False
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the path that is drawn for it."""
+        return {"path": self.path}
+
+
 def surface_of(arm: str) -> str:
     """surfaces.ravine_thrash -> ravine; empty where an arm is not named like that."""
     return arm.rpartition(".")[2].rpartition("_")[0]
 
 
 Figure = Annotated[
-    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks,
+    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks | Descent,
     Field(discriminator="kind"),
 ]
 

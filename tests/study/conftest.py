@@ -11,6 +11,7 @@ import pytest
 from largebatch import files
 from largebatch.files import Observation
 from largebatch.question import SETTINGS
+from tests.study.figures import made_up
 
 COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]
 
@@ -65,6 +66,12 @@ def write_run(tmp_path):
         return tmp_path / "runs"
 
     return write
+
+
+@pytest.fixture
+def rows(helpers):
+    """Observations for each kind of figure."""
+    return made_up(helpers)
 
 
 @pytest.fixture

@@ -59,6 +59,12 @@ def figure_files(experiment):
     return [f"{stem}.{kind}" for stem in stems for kind in FIGURE_KINDS]
 
 
+def animation_files(experiment):
+    """The figures that move as well."""
+    animated = [figure.name for figure in experiment.question.figures if getattr(figure, "animated", False)]
+    return [f"{RESULTS}/figures/{experiment.name}_{name}.gif" for name in animated]
+
+
 def table_files(experiment):
     stems = [f"{RESULTS}/tables/{experiment.name}_{table.name}" for table in experiment.question.tables]
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]

@@ -1,4 +1,4 @@
-# Figures and tables, one job each.
+# Figures, animations and tables, one job each.
 
 
 rule draw:
@@ -17,6 +17,23 @@ rule draw:
         code=code_digest("draw"),
     shell:
         "largebatch draw --ask {params.ask:q} --observations {input} --stem {params.stem} 2> {log}"
+
+
+rule animate:
+    input:
+        f"{RESULTS}/{{experiment}}/observations.parquet",
+    output:
+        f"{RESULTS}/figures/{{experiment}}_{{figure}}.gif",
+    log:
+        f"{LOGS}/animate/{{experiment}}_{{figure}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/animate/{{experiment}}_{{figure}}.tsv"
+    priority: STUDY_FIRST
+    params:
+        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
+        code=code_digest("animate"),
+    shell:
+        "largebatch animate --ask {params.ask:q} --observations {input} --out {output} 2> {log}"
 
 
 rule tabulate:

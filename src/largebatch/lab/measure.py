@@ -10,6 +10,7 @@ from largebatch.files import Observation
 from largebatch.lab import curvature, equivalence, models, noise, paths, reference, sharpness, surface
 from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.descents import Snapshots, descents, way_of
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
 from largebatch.lab.rescaling import rescaled
@@ -444,17 +445,25 @@ def measure_path(
     seeds: list[int],
     weights: tuple[Weights, Weights],
     dataset: Dataset,
+    snapshots: tuple[Snapshots, Snapshots] = ({}, {}),
+    plane_points: int | None = None,
     **settings,
 ) -> list[Observation]:
-    """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc."""
+    """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc.
+
+    With plane_points, also the loss on the plane through their start and ends, and their ways on it.
+    """
     found = []
     for lanes in groups_of(seeds, weights[0], dataset):
         of_group = [seeds[lane] for lane in lanes]
-        ends = (
+        ends = [
             Nets(arm, of_group, {n: w[lanes] for n, w in of_end.items()}, dataset)
             for arm, of_end in zip(arms, weights, strict=True)
-        )
+        ]
         found += path_between(*ends, **settings)
+        ways = [way_of(nets, kept) for nets, kept in zip(ends, snapshots, strict=True)]
+        if plane_points and all(0 in way for way in ways):
+            found += descents(*ends, *ways, settings["examples"], plane_points, settings["renormalise"])
     return found
 
 

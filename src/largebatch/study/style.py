@@ -1,12 +1,12 @@
 """How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
 
+import string
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,10 +20,6 @@ COLUMN_WIDTH_IN = 3.4
 PAGE_WIDTH_IN = 7.0
 GREY = "#8c8c8c"
 FAINT = "#d4d4d4"
-# Okabe and Ito 2008, without its yellow, which white paper swallows.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # A range wider than this share of its largest value is drawn on a logarithmic axis.
 LOG_FROM = 10.0
 # Room that a legend needs for a line's sample and for each letter at 7 points.
@@ -57,22 +53,21 @@ RC = {
     "ytick.labelsize": 7,
 }
 UNPRINTED = "\u200b"  # a letter without width
+# Where a panel's letter stands: left of its upper left corner.
+LETTER = {
+    "xycoords": "axes fraction",
+    "xytext": (-4, 3),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "bottom",
+    "fontsize": 8,
+    "fontweight": "bold",
+    "gid": "letter",
+}
+WIDEST, THINNEST = 3.6, 1.0  # lines that lie on each other, in points
+ACROSS_DASHES = (0, (6, 4))
 # No dates: the same numbers give the same bytes.
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-
-
-class Look(NamedTuple):
-    """How one line is told from the others, also without colour."""
-
-    color: str
-    linestyle: object
-    marker: str
-
-
-def looks(labels: list[str]) -> dict[str, Look]:
-    """A look for each line, by position, so that figures with the same lines agree."""
-    triples = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
-    return {label: Look(*look) for label, look in zip(labels, islice(triples, len(labels)), strict=True)}
 
 
 @contextmanager
@@ -187,8 +182,8 @@ def wrapped(label: str) -> str:
     return textwrap.fill(label, LABEL_LETTERS)
 
 
-def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
-    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room.
+def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) -> None:
+    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room in its inches.
 
     A setting of 0, such as the epoch of an event at the start, leaves x linear.
     """
@@ -197,14 +192,14 @@ def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(PLAIN)
         return
     axes.set_xscale("log", base=2)
-    axes.set_xticks(thinned(settings))
+    axes.set_xticks(thinned(settings, axis_in))
     axes.xaxis.set_major_formatter(PLAIN)
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Ticks of x at whole numbers: there is no half of an epoch or update."""
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+def whole_numbers(axes: Axes, most: int | str = "auto") -> None:
+    """Ticks of x, at most so many, at whole numbers: there is no half of an epoch or update."""
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
     axes.xaxis.set_major_formatter(PLAIN)
 
 
@@ -241,10 +236,61 @@ def letters_of(tick: str) -> int:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend under the panels, where it covers no data, in as many columns as its labels allow."""
+    """One legend under the panels, where it covers no data, in as many columns as its labels allow.
+
+    None for a single line: the figure is about nothing else.
+    """
     handles, names = axes.get_legend_handles_labels()
+    if len(names) < 2:
+        return
     entry_in = HANDLE_IN + LETTER_IN * max(len(name) for name in names)
     columns = max(1, min(len(names), 4, int(figure.get_figwidth() / entry_in)))
     figure.legend(handles, names, loc="outside lower center", ncols=columns)
     rows = -(-len(names) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)  # the panels keep their height
+
+
+def nested(lines: int) -> np.ndarray:
+    """Widths in points for lines that lie on each other, from wide to narrow: (lines,)."""
+    return np.linspace(WIDEST, THINNEST, lines) if lines > 1 else np.array([THINNEST])
+
+
+def columns_of(panels: int, most: int) -> int:
+    """How many panels stand in a row: near `most`, the number that leaves the fewest places empty."""
+    few, many = min(panels, max(2, most - 2)), min(panels, most)
+    return min(range(few, many + 1), key=lambda columns: (-panels % columns, -columns))
+
+
+def panels(figure: Figure, count: int, columns: int, blocks: int = 1, **shared) -> list[list[Axes]]:
+    """In each of the blocks, one above the other, so many axes in rows, lettered; empty places stay empty.
+
+    What stands above an empty place has the labels of its ticks.
+    """
+    rows = -(-count // columns)
+    grid = figure.subplots(rows * blocks, columns, squeeze=False, **shared)
+    places = [grid[block * rows : (block + 1) * rows].ravel() for block in range(blocks)]
+    for block in places:
+        for axes in block[count:]:
+            axes.set_axis_off()
+    for axes in places[-1][max(count - columns, 0) : count]:
+        axes.tick_params(labelbottom=True)
+    kept = [list(block[:count]) for block in places]
+    letters(axes for block in kept for axes in block)
+    return kept
+
+
+def letters(all_axes: Iterable[Axes]) -> None:
+    """a, b, c, ... at the upper left of the panels, to be cited by; a single panel has none."""
+    all_axes = list(all_axes)
+    if len(all_axes) < 2:
+        return
+    for letter, axes in zip(string.ascii_lowercase, all_axes, strict=False):
+        axes.annotate(letter, (0, 1), **LETTER)
+
+
+def across(axes: Axes, height: float, color: str = GREY, label: str | None = None, number: str = "") -> None:
+    """A thin dashed line across at a height, named in the legend or with a number behind its right end."""
+    axes.axhline(height, color=color, linestyle=ACROSS_DASHES, linewidth=0.9, zorder=1.5, label=label)
+    if number:
+        place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (2, 0)}
+        axes.annotate(number, (1, height), **place, va="center", fontsize=6, color=color)
