@@ -167,7 +167,7 @@ def test_what_a_figure_compares_goes_with_its_lines_and_the_figure_with_the_last
     assert figure_without(finals, {"d"}) == finals
     assert figure_without(finals, {"c"}).against == {"two": "one"}
     assert figure_without(finals, {"b"}) is None
-    to_one = parsed(kind="finals", y="test_error_percent", lines=lines, against="one")
+    to_one = parsed(kind="finals", y="test_error_percent", lines=lines, against_all="one")
     assert figure_without(to_one, {"b"}).pairs == {"three": "one"}
     assert figure_without(to_one, {"a"}) is None
     assert figure_without(to_one, {"b", "c"}) is None

@@ -11,7 +11,7 @@ LINES = {"small": "a", "large": "b", "other": "c"}
 
 def figure(**changes):
     asked = {"name": "f", "caption": "c", "kind": "finals", "y": "test_error_percent", "lines": LINES}
-    return TypeAdapter(Figure).validate_python({**asked, "against": "small", **changes})
+    return TypeAdapter(Figure).validate_python({**asked, "against_all": "small", **changes})
 
 
 def claim(kind, a, b, number, metric="test_error_percent", **at):

@@ -673,6 +673,25 @@ def test_walks_read_both_weights_of_the_arms_of_all_panels():
     assert len(found) == 4
 
 
+def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
+    descent = {"name": "f", "caption": "c", "kind": "descent", "path": "ways", "start": "a", "end": "b"}
+
+    def complaints(plane_points, start):
+        paths = {"ways": {"start": start, "end": "along_large"}}
+        asked = Question.model_validate(PARSED["keskar"] | {"paths": paths, "figures": [descent]})
+        measures = MEASURES.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
+        found = mistakes(asked, STUDY.experiment("keskar").groups, measures)
+        return [line for line in found if line.startswith("figures[f]")]
+
+    assert complaints({}, "along_small") == []
+    assert complaints({"plane_points": None}, "along_small") == [
+        "figures[f].path: wanted plane_points under measures.path of the scale; got none"
+    ]
+    assert complaints({}, "adam.small") == [
+        "figures[f].path: wanted runs with snapshots_at_epochs from 0 on; got ['adam.small']"
+    ]
+
+
 def test_lines_behind_and_images_per_update_are_looked_up():
     curves = {"kind": "curves", "x": "epoch", "y": [ERROR], "lines": {"a": "one"}, "behind": {"b": "two"}}
     rates = {"kind": "rates", "lines": {"a": "one"}, "images_per_update": True}

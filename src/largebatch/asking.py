@@ -123,7 +123,7 @@ def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
         if not less["lines"]:
             return None
         less |= {key: without(figure, less["lines"]) for key, without in OF_LINES[figure.kind].items()}
-        if figure.kind == "finals" and figure.pairs and not less["against"]:
+        if figure.kind == "finals" and figure.pairs and not figure.model_copy(update=less).pairs:
             return None
     if figure.kind == "curves":
         less["behind"] = lines_without(figure.behind, absent)
@@ -134,10 +134,13 @@ def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
     return None if needs_any(uses_of_figure(kept, ""), absent) else kept
 
 
-def pairs_of(figure: Finals, lines: dict[str, str]) -> str | dict[str, str]:
-    """What a figure compares, of these lines only; empty where nothing is left to compare."""
-    if isinstance(figure.against, str):
-        return figure.against if figure.against in lines and len(lines) > 1 else {}
+def other_of(figure: Finals, lines: dict[str, str]) -> str:
+    """The line that all others are compared with, if it is among these; else none."""
+    return figure.against_all if figure.against_all in lines else ""
+
+
+def pairs_of(figure: Finals, lines: dict[str, str]) -> dict[str, str]:
+    """What a figure compares, of these lines only."""
     return {label: other for label, other in figure.against.items() if label in lines and other in lines}
 
 
@@ -147,7 +150,9 @@ def theory_of(figure: Profile, lines: dict[str, str]) -> list[str]:
 
 
 # What else a kind of figure says by labels of its lines: key -> what is left of it with these lines.
-OF_LINES: dict[str, dict] = defaultdict(dict, finals={"against": pairs_of}, profile={"theory": theory_of})
+OF_LINES: dict[str, dict] = defaultdict(
+    dict, finals={"against": pairs_of, "against_all": other_of}, profile={"theory": theory_of}
+)
 
 
 def lines_without(lines: dict[str, str], absent: set[str]) -> dict[str, str]:

@@ -365,30 +365,32 @@ class Rates(LinesBase):
 class Finals(LinesBase):
     """A final metric, one dot with its interval an arm; best on top, or as written where steps add up.
 
-    against: the label that every other line is compared with, or label -> label: differences paired by seed
-    (with `ratios` ratios, on logarithmic axes) are drawn beside. paper: label -> the paper's number for the
-    difference or ratio, which is filled in from the claims.
+    against: label -> the label it is compared with; against_all: the label that all others are compared
+    with. Differences paired by seed (with `ratios` ratios, on logarithmic axes) are drawn beside. paper:
+    label -> the paper's number for the difference or ratio, which is filled in from the claims.
     """
 
     kind: Literal["finals"]
     y: Metric
     at: At | None = None
     as_written: bool = False
-    against: str | dict[str, str] = {}
+    against: dict[str, str] = {}
+    against_all: str = ""
     ratios: bool = False
     paper: dict[str, float] = {}
 
     @property
     def pairs(self) -> dict[str, str]:
         """Label -> the label it is compared with."""
-        if isinstance(self.against, dict):
+        if not self.against_all:
             return self.against
-        return {label: self.against for label in self.lines if label != self.against}
+        return {label: self.against_all for label in self.lines if label != self.against_all}
 
     @model_validator(mode="after")
     def compares_its_lines(self):
-        named = {self.against} if isinstance(self.against, str) else {*self.pairs, *self.pairs.values()}
-        if unknown := sorted(named - self.lines.keys()):
+        if self.against and self.against_all:
+            raise ValueError(f"against or against_all, not both; got {self.against} and {self.against_all!r}")
+        if unknown := sorted({*self.pairs, *self.pairs.values()} - self.lines.keys()):
             raise ValueError(f"against of labels of lines, {list(self.lines)}; got {unknown}")
         if unknown := sorted(self.paper.keys() - self.pairs.keys()):
             raise ValueError(f"paper of lines that are compared, {list(self.pairs)}; got {unknown}")

@@ -89,10 +89,10 @@ def pairs(helpers):
     return pd.concat(helpers.arm(arm, {ERROR: values}) for arm, values in PAIRS.items())
 
 
-@pytest.mark.parametrize("against", ["one", {"two": "one"}])
+@pytest.mark.parametrize("against", [{"against_all": "one"}, {"against": {"two": "one"}}], ids=str)
 @pytest.mark.parametrize("ratios", [False, True])
 def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, against, ratios):
-    changes = {"y": ERROR, "at": None, "lines": {"one": "small", "two": "large"}, "against": against}
+    changes = {"y": ERROR, "at": None, "lines": {"one": "small", "two": "large"}, **against}
     ask = asked("finals", **changes, ratios=ratios, paper={"two": 0.25})
     found = drawn(pairs(helpers), write_table, tmp_path, ask)
     assert found["against"].fillna("").tolist() == ["", "", "one"]
@@ -118,7 +118,7 @@ def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, agai
 
 def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, write_table, tmp_path):
     rows = pd.concat([helpers.arm("small", {ERROR: [1, 2, 3, 9]}), helpers.arm("large", {ERROR: [2, 4, 4]})])
-    ask = asked("finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against="one")
+    ask = asked("finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one")
     found = drawn(rows, write_table, tmp_path, ask).iloc[2]
     assert found["n"] == 3 and found["mean"] == pytest.approx(4 / 3)
 
@@ -126,7 +126,7 @@ def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, write_table, tm
 def test_a_ratio_to_nought_has_no_place(helpers, write_table, tmp_path):
     rows = pd.concat([helpers.arm("small", {ERROR: [0, 2]}), helpers.arm("large", {ERROR: [2, 4]})])
     ask = asked(
-        "finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against="one", ratios=True
+        "finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one", ratios=True
     )
     found = drawn(rows, write_table, tmp_path, ask).iloc[2]
     assert found["n"] == 0 and np.isnan(found["mean"])
@@ -135,7 +135,8 @@ def test_a_ratio_to_nought_has_no_place(helpers, write_table, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"against": "three"}, "against of labels of lines"),
+        ({"against_all": "three"}, "against of labels of lines"),
+        ({"against_all": "one", "against": {"two": "one"}}, "not both"),
         ({"against": {"two": "three"}}, "against of labels of lines"),
         ({"paper": {"two": 1.0}}, "paper of lines that are compared"),
     ],

@@ -93,9 +93,9 @@ def compared(axes: Axes, pairs: pd.DataFrame, figure: Finals) -> None:
     if figure.ratios:
         numbers = np.append(pairs[["mean", "paper"]].to_numpy().ravel(), 1.0)
         style.log_axis(axes, "x", numbers[np.isfinite(numbers)])
-    if isinstance(figure.against, str):
+    if figure.against_all:
         what = "ratio to" if figure.ratios else "difference from"
-        axes.set_xlabel(style.wrapped(f"{what} {figure.against}, paired"))
+        axes.set_xlabel(style.wrapped(f"{what} {figure.against_all}, paired"))
         return
     axes.set_xlabel(f"{'ratio' if figure.ratios else 'difference'}, paired by seed")
     for place, row in pairs.iterrows():
