@@ -411,6 +411,6 @@ def test_a_call_that_cannot_be_meant_is_one_line(workspace, words, configfile, s
 def test_a_scale_can_be_named_and_a_file_lie_anywhere(workspace):
     elsewhere = workspace.root.parent / "mine.yaml"
     elsewhere.write_text("extends: smoke\nseeds: 010\n", encoding="utf-8")
-    assert workspace.would_run("--config", "scale=smoke", "experiments=convex", configfile=None) == {}
+    assert workspace.would_run("--config", "scale=smoke", configfile=None) == {}
     jobs = workspace.would_run("--config", "experiments=convex", configfile=str(elsewhere))
     assert jobs["train"] == 4
