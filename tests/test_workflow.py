@@ -321,7 +321,7 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
     patterns = ("runs/*/history.parquet", "runs/*/weights.safetensors", "*/judged.csv", "*/summary.csv")
     patterns += ("figures/*.*[fvgt]", "tables/*")
     files = [path.relative_to(twice) for pattern in patterns for path in twice.glob(pattern)]
-    assert len(files) > 40
+    assert len(files) > 30
     for path in files:
         assert (once / path).read_bytes() == (twice / path).read_bytes(), path
 
@@ -336,7 +336,7 @@ def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     broken = workspace.root / "config/broken.yaml"
     text = (workspace.root / "config/smoke.yaml").read_text(encoding="utf-8")
     broken.write_text(
-        text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1e-3,", 1), encoding="utf-8"
+        text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1_0,", 1), encoding="utf-8"
     )
     before = {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts}
     code, output = workspace.snakemake(configfile="config/broken.yaml")
@@ -344,7 +344,7 @@ def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     said = [line for line in output.splitlines() if "profile" not in line]
     assert code == 1
     assert len(said) == 1, output
-    for part in ("config/broken.yaml", "lr", "wanted", "got '1e-3'", "1.0e-03"):
+    for part in ("config/broken.yaml", "lr", "wanted", "got '1_0'", "1e-3"):
         assert part in said[0]
     assert {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts} == before - {broken}
 
@@ -411,6 +411,6 @@ def test_a_call_that_cannot_be_meant_is_one_line(workspace, words, configfile, s
 def test_a_scale_can_be_named_and_a_file_lie_anywhere(workspace):
     elsewhere = workspace.root.parent / "mine.yaml"
     elsewhere.write_text("extends: smoke\nseeds: 010\n", encoding="utf-8")
-    assert workspace.would_run("--config", "scale=smoke", "experiments=convex", configfile=None) == {}
+    assert workspace.would_run("--config", "scale=smoke", configfile=None) == {}
     jobs = workspace.would_run("--config", "experiments=convex", configfile=str(elsewhere))
     assert jobs["train"] == 4
