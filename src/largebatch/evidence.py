@@ -1,4 +1,4 @@
-"""What the report is told of a study: the arms, figures, lines of configuration and command behind each claim."""
+"""What the report is told of a study: behind each claim its arms, figures, configuration and command."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Line
 
 
 def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
-    """Where an arm, path or exhibit is configured, its runs (what sets each apart, its name), what they share."""
+    """Where an arm, path or exhibit is configured, its runs (what sets each apart, name), what they share."""
     if name in e.question.paths:
         path = e.question.paths[name]
         return {"lines": [], "runs": [[f"from {path.start} to {path.end}", ""]], "common": ""}
@@ -57,7 +57,9 @@ def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> d
     keys = [f"crossed.arms.{arm}", f"crossed.variants.{variant}"] if variant else [f"arms.{name}"]
     runs = [(m.name.removeprefix(name) or name, m.arm) for m in e.groups[name].members]
     first = runs[0][1].chosen()
-    shared = {key: value for key, value in first.items() if all(run.chosen().get(key) == value for _, run in runs)}
+    shared = {
+        key: value for key, value in first.items() if all(run.chosen().get(key) == value for _, run in runs)
+    }
     return {
         "lines": places(where, *(f"numbers.{e.name}.{key}" for key in keys)),
         "runs": [[label, run.id] for label, run in runs],
@@ -109,13 +111,15 @@ def listed(arm: str, e: Experiment) -> str:
 
 
 def figures_of(claim: Claim, e: Experiment) -> list[str]:
-    """The figures that show the claim's metric of its runs; else its runs; else the exhibit that it is about."""
+    """The figures that show the claim's metric of its runs; else its runs; else its exhibits."""
     own = shown_by(uses_of_claim(claim, ""), e)
     shown = {f.name: shown_by(uses_of_figure(f, ""), e) for f in e.question.figures}
     looks = (lambda run, metric: (run, metric), lambda run, metric: run, lambda run, metric: listed(run, e))
     for look in looks:
         wanted = {look(*pair) for pair in own}
-        score = {name: sum(look(*pair) in wanted for pair in pairs) / len(pairs) for name, pairs in shown.items()}
+        score = {
+            name: sum(look(*pair) in wanted for pair in pairs) / len(pairs) for name, pairs in shown.items()
+        }
         if any(score.values()):
             return [n for n in sorted(score, key=score.get, reverse=True) if score[n]][:MOST_FIGURES]
     return []
@@ -127,7 +131,8 @@ def tables_of(claim: Claim, e: Experiment) -> list[str]:
     return [
         table.name
         for table in e.question.tables
-        if own & {(run, kin(m)) for arm in table.rows.values() for run in runs_of(arm, e) for m in table.metrics}
+        if own
+        & {(run, kin(m)) for arm in table.rows.values() for run in runs_of(arm, e) for m in table.metrics}
     ]
 
 
@@ -179,9 +184,14 @@ def lines_of(path: Path) -> dict[str, tuple[Path, Lines]]:
                 visit(value, inner)
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                named = {n.value: v.value for n, v in item.value} if isinstance(item, yaml.MappingNode) else {}
+                named = (
+                    {n.value: v.value for n, v in item.value} if isinstance(item, yaml.MappingNode) else {}
+                )
                 if "id" in named:
-                    found[f"{key}[{named['id']}]"] = (path, (item.start_mark.line + 1, last_line(item, lines)))
+                    found[f"{key}[{named['id']}]"] = (
+                        path,
+                        (item.start_mark.line + 1, last_line(item, lines)),
+                    )
 
     lines = text.splitlines()
     visit(yaml.compose(text, yaml.SafeLoader), "")

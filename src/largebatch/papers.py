@@ -1,4 +1,4 @@
-"""The papers put to the test, config/report/papers.yaml: of each the question, the claims that answer it, a figure."""
+"""The papers put to the test: of each the question, the claims that answer it, a figure."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +15,9 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Paper(Settings):
-    """One answer card. headlines: claim id -> what the paper found, to follow 'Yes: ' or 'No: it is not so that'.
+    """One answer card.
 
+    headlines: claim id -> what the paper found, as a clause that can follow 'Yes:' or 'it does not hold that'.
     figures: the first of them that a scale has is shown.
     """
 
@@ -39,7 +40,7 @@ def read_papers(path: Path) -> list[Paper]:
 
 
 def mistakes_in_papers(papers: Iterable[Paper], questions: dict[str, Question]) -> Iterable[str]:
-    """'key: wanted ...; got ...' for what a paper names and its experiment lacks; other experiments are not seen."""
+    """'key: wanted ...; got ...' for what a paper names and its experiment, if it is among these, lacks."""
     for paper in papers:
         if paper.experiment not in questions:
             continue

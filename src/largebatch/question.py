@@ -97,8 +97,8 @@ class Expect(Settings):
 class ClaimBase(Settings):
     """A published statement: where it stands, what it says, what effect would bear it out.
 
-    not_run: why it is not judged at this scale, if it is not. statement: what claims have in common that say one
-    thing under several conditions; the id up to its first dot where none is given.
+    not_run: why it is not judged at this scale, if it is not. statement: a name that claims share which say
+    one thing under several conditions; the id up to its first dot where none is given.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]

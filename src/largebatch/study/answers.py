@@ -8,7 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from largebatch.papers import Paper, read_papers
-from largebatch.study.claims import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED, VERDICTS, brief, read_claims
+from largebatch.study.claims import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    SUPPORTED,
+    VERDICTS,
+    brief,
+    read_claims,
+)
 
 MIXED = "mixed"
 WORDS = {
@@ -19,7 +27,13 @@ WORDS = {
     MIXED: "in part",
 }
 ICONS = {SUPPORTED: "✓", CONTRADICTED: "✗", INCONCLUSIVE: "?", NOT_RUN: "–", MIXED: "◐"}
-LEADS = {SUPPORTED: "Yes", CONTRADICTED: "No", INCONCLUSIVE: "Undecided", NOT_RUN: "Not run here", MIXED: "In part"}
+LEADS = {
+    SUPPORTED: "Yes",
+    CONTRADICTED: "No",
+    INCONCLUSIVE: "Undecided",
+    NOT_RUN: "Not run here",
+    MIXED: "In part",
+}
 # How a finding goes on after the lead, by the verdict on it.
 CLAUSES = {
     SUPPORTED: "{}",
@@ -34,8 +48,9 @@ WIDTH = 100  # of a terminal
 def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:
     """A card for each paper and experiment of this scale that asks its question, in the papers' order.
 
-    claims: scale -> judged claims. A card: {"paper", "question", "experiment", "figures", "verdict",
-    "sentence", "agreement", "rows"}; a row: {"id", "finding", "paper", "cells": [a cell for each scale]}.
+    claims: scale -> judged claims. A card: {"paper", "question", "experiment", "figures", "figure": None,
+    "verdict", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being this scale
+    and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
     """
     cards = []
     for paper in papers:
@@ -60,39 +75,36 @@ def headlines(paper: Paper, claims: pd.DataFrame) -> dict[str, dict[str, pd.Seri
 def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
     """One card; the other scales stand beside this one, each with its own experiments."""
     own = of_scale[scale][experiment]
-    columns = {scale: own}
+    columns = {scale: (scale, own)}
     for other, experiments in of_scale.items():
-        for name, rows in experiments.items():
-            if other != scale:
-                columns[other + name.removeprefix(paper.experiment)] = rows
+        for name, rows in experiments.items() if other != scale else ():
+            columns[other + name.removeprefix(paper.experiment)] = (other, rows)
+    rows = {column: found for column, (_, found) in columns.items()}
     return {
         "paper": paper.paper,
         "question": paper.question,
         "experiment": experiment,
         "figures": paper.figures,
+        "figure": None,
         "verdict": overall([row["verdict"] for row in own.values()]),
-        "sentence": sentence({paper.headlines[id]: row for id, row in own.items()}),
-        "agreement": agreement(columns),
+        "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
+        "agreement": agreement(rows),
         "columns": list(columns),
-        "rows": [row_of(id, paper, columns) for id in own],
+        "rows": [row_of(id, columns) for id in own],
     }
 
 
-def row_of(headline: str, paper: Paper, columns: dict[str, dict]) -> dict:
-    """One headline at every scale."""
-    cells = [cell(rows.get(headline)) for rows in columns.values()]
-    values = [rows[headline] for rows in columns.values() if headline in rows]
-    return {
-        "id": next(iter(values))["id"],
-        "finding": paper.headlines[headline],
-        "paper": next((brief(r["paper_value"]) for r in values if pd.notna(r["paper_value"])), ""),
-        "cells": cells,
-    }
+def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
+    """One headline at every scale; no cell where a scale does not ask."""
+    cells = [cell(scale, rows[headline]) if headline in rows else None for scale, rows in columns.values()]
+    found = [rows[headline] for _, rows in columns.values() if headline in rows]
+    papers = [brief(row["paper_value"]) for row in found if pd.notna(row["paper_value"])]
+    return {"id": found[0]["id"], "paper": next(iter(papers), ""), "cells": cells}
 
 
-def cell(row: pd.Series | None) -> dict[str, str]:
-    """Verdict and effect; empty where a scale does not ask."""
-    return {"verdict": "", "effect": ""} if row is None else {"verdict": row["verdict"], "effect": effect(row)}
+def cell(scale: str, row: pd.Series) -> dict[str, str]:
+    """What a scale has to say on one headline."""
+    return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -100,13 +112,13 @@ def overall(verdicts: Sequence[str]) -> str:
     return verdicts[0] if len(set(verdicts)) == 1 else MIXED
 
 
-def sentence(found: dict[str, pd.Series]) -> str:
-    """'Yes: <finding> (<effect>; paper <number>).' found: finding -> the claim's row."""
+def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
+    """'Yes: <finding> (<effect>; paper <number>).' headlines: id -> finding; found: id -> the claim's row."""
     verdict = overall([row["verdict"] for row in found.values()])
     clauses = []
     by_verdict = sorted(found.items(), key=lambda item: VERDICTS.index(item[1]["verdict"]))
     for each, group in groupby(by_verdict, key=lambda item: item[1]["verdict"]):
-        parts = [f"{finding}{evidence(row)}" for finding, row in group]
+        parts = [f"{headlines[id]}{evidence(row)}" for id, row in group]
         clauses.append(CLAUSES[each].format(", and ".join(parts)))
     return f"{LEADS[verdict]}: {'; '.join(clauses)}."
 
@@ -150,7 +162,9 @@ def agreement(columns: dict[str, dict]) -> str:
             (against if len(decided) > 1 else partly).append(f"{id} {said}")
     if against:
         return f"Scales disagree: {'; '.join(against + partly)}."
-    return f"Not the same everywhere: {'; '.join(partly)}." if partly else f"The same at {', '.join(columns)}."
+    return (
+        f"Not the same everywhere: {'; '.join(partly)}." if partly else f"The same at {', '.join(columns)}."
+    )
 
 
 def say(results: Path, papers: Path) -> str:
@@ -159,5 +173,6 @@ def say(results: Path, papers: Path) -> str:
     lines = []
     for found in answers(read_papers(papers), {results.name: claims}, results.name):
         head = f"{ICONS[found['verdict']]} {found['paper']}: {found['question']}"
-        lines += [head, textwrap.fill(found["sentence"], WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+        said = found["sentences"][results.name]
+        lines += [head, textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
     return "\n".join([*lines, f"Open {results / 'report.html'}"])

@@ -65,7 +65,9 @@ def axis_of(claims: pd.DataFrame) -> Axis:
 
 def span(row: pd.Series, log: bool) -> tuple[float, float]:
     """The least and the largest number of a claim: interval, bounds and the paper's."""
-    values = np.array([*row[["estimate", "low", "high", "paper_value"]].astype(float), *bounds(row["expect"])])
+    values = np.array(
+        [*row[["estimate", "low", "high", "paper_value"]].astype(float), *bounds(row["expect"])]
+    )
     if log:
         values = np.log10(values[values > 0])
     values = values[np.isfinite(values)]

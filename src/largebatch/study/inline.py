@@ -135,7 +135,7 @@ def relative(path: str, places: int = 1) -> str:
 
 
 def segments(path: str, scale: int) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """(letter, points in units of 1 / scale), lines that follow one another as one, without what is not seen."""
+    """(letter, points in units of 1 / scale), lines that follow one another as one, thinned."""
     lines, at = [], (0, 0)
     for letter, numbers in SEGMENT.findall(path):
         values = [round(float(number) * scale) for number in numbers.split()]
@@ -153,7 +153,7 @@ def segments(path: str, scale: int) -> Iterator[tuple[str, list[tuple[int, int]]
 
 
 def thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The points of a broken line behind its first, without those nearer to it than SEEN (Douglas and Peucker)."""
+    """The points of a broken line behind its first that lie farther from it than SEEN (Douglas and Peucker)."""
     xy = np.array(points, float)
     kept, todo = {len(points) - 1}, [(0, len(points) - 1)]
     while todo:

@@ -11,15 +11,21 @@ from largebatch.metrics import METRICS
 from largebatch.question import SETTINGS
 
 MEASURED = ("n", "mean", "low", "high")
-NAMES = {"epoch": "epoch", "update": "update", "at": "position", "train_loss_nats": METRICS["train_loss_nats"], **SETTINGS}
+NAMES = {
+    "epoch": "epoch",
+    "update": "update",
+    "at": "position",
+    "train_loss_nats": METRICS["train_loss_nats"],
+    **SETTINGS,
+}
 DIGITS = 4
 MOST_POINTS = 250  # of one line: a page has about as many pixels for it
 
 
-def plot_of(path: Path, pace: dict[str, list[int]]) -> str:
+def plot_of(path: Path, pace: dict[str, list[int]], seconds: dict[str, float]) -> str:
     """{"x", "label", "panels": [{"label", "x", "lines": [a line]}]} as JSON that can stand in a page.
 
-    A line: {"name", "pace", "mean"}, with "low" and "high" where they differ from the mean, and with an "x" of
+    A line: {"name", "mean"}, with "pace" where it is known, "low" and "high" where they differ from the mean, and with an "x" of
     its own where the panel has none. Empty for a figure without lines over an axis. pace: arm -> [updates per
     epoch, epochs], where it is even.
     """
@@ -29,12 +35,23 @@ def plot_of(path: Path, pace: dict[str, list[int]]) -> str:
         return ""
     (x,) = axes
     rows = rows.dropna(subset=[x, "mean"]).sort_values(x, kind="stable")
-    panels = [panel_of(metric, of, x, pace) for metric, of in rows.groupby("metric", sort=False)]
+    own = paces(rows, pace, seconds) if x in ("epoch", "update") else {}
+    panels = [panel_of(metric, of, x, own) for metric, of in rows.groupby("metric", sort=False)]
     told = {"x": x, "label": NAMES[x], "panels": panels}
     return Markup(json.dumps(told, separators=(",", ":")).replace("<", "\\u003c")) if panels else ""
 
 
-def panel_of(metric: str, rows: pd.DataFrame, x: str, pace: dict[str, list[int]]) -> dict:
+def paces(rows: pd.DataFrame, pace: dict[str, list[int]], seconds: dict[str, float]) -> dict[str, list]:
+    """Line -> [updates, seconds] per epoch."""
+    arms = rows.drop_duplicates("line").set_index("line")["arm"]
+    known = {line: pace[arm] for line, arm in arms.items() if arm in pace}
+    return {
+        line: [updates, shortened(seconds.get(line, np.nan) / epochs)]
+        for line, (updates, epochs) in known.items()
+    }
+
+
+def panel_of(metric: str, rows: pd.DataFrame, x: str, pace: dict[str, list]) -> dict:
     """The lines of one metric."""
     lines = [line_of(name, line, x, pace) for name, line in rows.groupby("line", sort=False)]
     panel = {"label": METRICS.get(metric, metric), "lines": lines}
@@ -45,12 +62,12 @@ def panel_of(metric: str, rows: pd.DataFrame, x: str, pace: dict[str, list[int]]
     return panel
 
 
-def line_of(name: str, rows: pd.DataFrame, x: str, pace: dict[str, list[int]]) -> dict:
+def line_of(name: str, rows: pd.DataFrame, x: str, pace: dict[str, list]) -> dict:
     """One line, thinned where it has more points than can be seen."""
     rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_POINTS)).astype(int))]
     found = {key: [shortened(v) for v in rows[key]] for key in ("mean", "low", "high")}
-    own = pace.get(rows["arm"].iloc[0]) if x in ("epoch", "update") else None
-    line = {"name": str(name), "pace": own and own[0], "x": [shortened(v) for v in rows[x]], "mean": found["mean"]}
+    line = {"name": str(name), "x": [shortened(v) for v in rows[x]], "mean": found["mean"]}
+    line |= {"pace": pace[name]} if name in pace else {}
     return line if found["low"] == found["mean"] == found["high"] else line | found
 
 

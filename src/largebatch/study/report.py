@@ -1,11 +1,13 @@
-"""One self-contained page: answers first, then the evidence for each claim. Opens from disk, needs no network."""
+"""One self-contained page: answers first, then the evidence for each claim. Needs no network."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from largebatch import files
+from largebatch.metrics import TRAIN_SECONDS
 from largebatch.papers import Paper
 from largebatch.study.answers import ICONS, WORDS, answers
 from largebatch.study.claims import VERDICTS, brief, counts, detectable, number, paper_of, read_claims
@@ -30,7 +32,9 @@ def report(
     asked = files.read_json(ask)
     judged = {asked["scale"]: read_claims(claims)}
     judged |= {path.parent.name: read_claims(path) for path in beside}
-    stems = [{path.with_suffix("").name: path.with_suffix("") for path in paths} for paths in (figures, tables)]
+    stems = [
+        {path.with_suffix("").name: path.with_suffix("") for path in paths} for paths in (figures, tables)
+    ]
     drawings = Drawings()
     experiments = [experiment_of(e, judged[asked["scale"]], *stems, drawings) for e in asked["experiments"]]
     papers = [Paper.model_validate(paper) for paper in asked["papers"]]
@@ -61,23 +65,44 @@ def experiment_of(
     """One experiment as the page shows it."""
     name = asked["experiment"]
     claims = judged[judged["experiment"] == name]
+    shown = {
+        stem.name: read_cells(stem.with_suffix(".csv")) for stem in stems_of(tables, name, asked["tables"])
+    }
+    seconds = seconds_in(shown.values())
     return {
         **asked,
         "counts": counts(claims),
         "units": [unit_of(unit, some, asked["claims"]) for unit, some in claims.groupby("unit", sort=False)],
         "figures": [
-            figure(stem_of(figures, f"{name}_{shown}"), asked["pace"], drawings) | {"short": shown}
-            for shown in asked["figures"]
+            figure(stem, asked["pace"], seconds, drawings) | {"short": short}
+            for stem, short in zip(stems_of(figures, name, asked["figures"]), asked["figures"], strict=True)
         ],
-        "tables": [table(stem_of(tables, f"{name}_{shown}")) for shown in asked["tables"]],
+        "tables": [table(tables[stem], cells) for stem, cells in shown.items()],
     }
+
+
+def stems_of(stems: dict[str, Path], experiment: str, names: list[str]) -> list[Path]:
+    """The stems of an experiment's figures or tables among those given."""
+    wanted = [f"{experiment}_{name}" for name in names]
+    if missing := [name for name in wanted if name not in stems]:
+        raise ValueError(f"report: wanted files of {missing[0]}; got {sorted(stems)}")
+    return [stems[name] for name in wanted]
+
+
+def seconds_in(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
+    """Row -> training time, from the tables that show it."""
+    timed = [cells[cells["metric"] == TRAIN_SECONDS] for cells in tables]
+    return {row["row"]: row["mean"] for cells in timed for _, row in cells.iterrows()}
 
 
 def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict]) -> dict:
     """The claims of one unit on their common axis, those of one statement together."""
     axis = axis_of(claims)
     order = claims.groupby("statement", sort=False).ngroup().sort_values(kind="stable").index
-    rows = [claim_texts(row) | {"marks": marks(row, axis)} | behind[row["id"]] for _, row in claims.loc[order].iterrows()]
+    rows = [
+        claim_texts(row) | {"marks": marks(row, axis)} | behind[row["id"]]
+        for _, row in claims.loc[order].iterrows()
+    ]
     for before, row in zip([None, *rows], rows, strict=False):
         row["goes_on"] = before is not None and before["statement"] == row["statement"]
     return {"unit": unit, "axis": axis, "claims": rows}
@@ -85,7 +110,10 @@ def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict]) -> dict:
 
 def claim_texts(row: pd.Series) -> dict:
     """A claim as the page shows it."""
-    texts = {name: row[name] for name in ("id", "says", "source", "statement", "unit", "kind", "expect", "verdict", "note")}
+    texts = {
+        name: row[name]
+        for name in ("id", "says", "source", "statement", "unit", "kind", "expect", "verdict", "note")
+    }
     return texts | {
         "paper_of": paper_of(row["source"]),
         "n": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
@@ -121,38 +149,29 @@ def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
 
 def with_figure(card: dict, experiments: list[dict]) -> dict:
     """A card with the first of its figures that there is, and where its evidence stands."""
-    shown = {f["short"]: f for e in experiments if e["experiment"] == card["experiment"] for f in e["figures"]}
+    shown = {
+        f["short"]: f for e in experiments if e["experiment"] == card["experiment"] for f in e["figures"]
+    }
     return card | {"figure": next((shown[name] for name in card["figures"] if name in shown), None)}
 
 
-def stem_of(stems: dict[str, Path], name: str) -> Path:
-    """The stem of that name among those given."""
-    if name not in stems:
-        raise ValueError(f"report: wanted files of {name}; got {sorted(stems)}")
-    return stems[name]
-
-
-def figure(stem: Path, pace: dict[str, list[int]], drawings: Drawings) -> dict:
+def figure(stem: Path, pace: dict, seconds: dict[str, float], drawings: Drawings) -> dict:
     """The drawing, what it says in its first sentence and in those that follow, its numbers."""
     title, *more = SENTENCE.split(text_of(stem.with_suffix(".txt")), maxsplit=1)
     return {
         "name": stem.name,
         "title": title,
         "more": "".join(more),
-        "plot": plot_of(stem.with_suffix(".csv"), pace),
+        "plot": plot_of(stem.with_suffix(".csv"), pace, seconds),
         **drawings.inline(stem.with_suffix(".svg")),
     }
 
 
-def table(stem: Path) -> dict:
+def table(stem: Path, cells: pd.DataFrame) -> dict:
     """Header, rows, caption and name of a table."""
-    header, body = layout(read_cells(stem.with_suffix(".csv")))
-    return {
-        "name": stem.name,
-        "caption": caption_of(text_of(stem.with_suffix(".md"))),
-        "header": header,
-        "body": body,
-    }
+    header, body = layout(cells)
+    caption = caption_of(text_of(stem.with_suffix(".md")))
+    return {"name": stem.name, "caption": caption, "header": header, "body": body}
 
 
 def text_of(path: Path) -> str:
