@@ -272,7 +272,9 @@ Metric = Annotated[str, AfterValidator(known)]
 # What a metric is counted in, by what its name ends in, "_by_epoch" aside; all others are plain numbers.
 UNITS = {
     "_percent": "%",
+    "shuffling_accuracy": "%",
     "_nats": "nats",
+    "_nats_se": "nats",
     "_seconds": "seconds",
     "_mib": "MiB",
     "noise_scale": "examples",

@@ -17,7 +17,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Paper(Settings):
     """One answer card.
 
-    headlines: claim id -> what the paper found, as a clause that can follow 'Yes:' or 'it does not hold that'.
+    headlines: claim id -> what the paper found, as a clause that can follow 'it does not hold that'.
     figures: the first of them that a scale has is shown.
     """
 

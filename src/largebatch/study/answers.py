@@ -15,6 +15,7 @@ from largebatch.study.claims import (
     SUPPORTED,
     VERDICTS,
     brief,
+    estimate,
     read_claims,
 )
 
@@ -131,21 +132,23 @@ def evidence(row: pd.Series) -> str:
 
 
 def effect(row: pd.Series) -> str:
-    """'0.24 points [0.06, 0.43]'"""
-    if pd.isna(row["estimate"]):
-        return ""
-    return f"{amount(row['estimate'], row['unit'])} [{brief(row['low'])}, {brief(row['high'])}]"
+    """'0.243 points [0.055, 0.431]'"""
+    value, _, interval = estimate(row).partition(" ")
+    return " ".join(text for text in (in_unit(value, row["unit"]), interval) if text)
 
 
-def amount(value: float, unit: str) -> str:
+def in_unit(value: str, unit: str) -> str:
     """A number with its unit, in words."""
-    if pd.isna(value):
-        return ""
-    if unit == "ratio":
-        return f"{brief(value)} times"
-    if unit in ("number", "correlation", "exponent", "R²"):
-        return f"{'' if unit == 'number' else unit + ' '}{brief(value)}"
-    return f"{brief(value)}{' ' * (unit != '%')}{'points' if unit == 'percentage points' else unit}"
+    match unit if value else "":
+        case "ratio":
+            return f"{value} times"
+        case "percentage points":
+            return f"{value} points"
+        case "correlation" | "exponent" | "R²":
+            return f"{unit} {value}"
+        case "" | "number":
+            return value
+    return f"{value} {unit}"
 
 
 def agreement(columns: dict[str, dict]) -> str:

@@ -85,6 +85,14 @@ def brief(value: float) -> str:
     return "" if pd.isna(value) else f"{value + 0.0:.3g}".replace("-", "−").replace("inf", "∞")
 
 
+def estimate(row: Mapping) -> str:
+    """'0.243 [0.055, 0.431]'; empty without an estimate, and 0 for rounding beside its interval."""
+    if pd.isna(row["estimate"]):
+        return ""
+    value = 0.0 if abs(row["estimate"]) < 1e-9 * min(abs(row["low"]), abs(row["high"])) else row["estimate"]
+    return f"{brief(value)} [{brief(row['low'])}, {brief(row['high'])}]"
+
+
 def interval(low: float, high: float) -> str:
     """An interval as texts show it; empty for NaN."""
     return "" if pd.isna(low) else f"[{number(low)}, {number(high)}]"

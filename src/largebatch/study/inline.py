@@ -153,7 +153,7 @@ def segments(path: str, scale: int) -> Iterator[tuple[str, list[tuple[int, int]]
 
 
 def thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The points of a broken line behind its first that lie farther from it than SEEN (Douglas and Peucker)."""
+    """A broken line behind its first point without those nearer to it than SEEN (Douglas, Peucker 1973)."""
     xy = np.array(points, float)
     kept, todo = {len(points) - 1}, [(0, len(points) - 1)]
     while todo:

@@ -25,9 +25,10 @@ MOST_POINTS = 250  # of one line: a page has about as many pixels for it
 def plot_of(path: Path, pace: dict[str, list[int]], seconds: dict[str, float]) -> str:
     """{"x", "label", "panels": [{"label", "x", "lines": [a line]}]} as JSON that can stand in a page.
 
-    A line: {"name", "mean"}, with "pace" where it is known, "low" and "high" where they differ from the mean, and with an "x" of
-    its own where the panel has none. Empty for a figure without lines over an axis. pace: arm -> [updates per
-    epoch, epochs], where it is even.
+    A line: {"name", "mean"}, with "low" and "high" where they differ from the mean, an "x" of its own where
+    the panel has none, and "pace" where that is known: [updates, seconds or null] per epoch. Empty for a
+    figure without lines over an axis. pace: arm -> [updates per epoch, epochs]. seconds: line -> training
+    time.
     """
     rows = pd.read_csv(path)
     axes = [name for name in rows.columns if name in NAMES]

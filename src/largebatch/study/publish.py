@@ -71,7 +71,7 @@ def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
     lines = [
         f"# Verdicts: {scale}",
         "",
-        f"{len(claims)} claims: {tally}. The arms, figures and command behind each: [report.html](report.html).",
+        f"{len(claims)} claims: {tally}. What stands behind each: [report.html](report.html).",
     ]
     for paper, of_paper in claims.groupby(claims["source"].map(paper_of), sort=False):
         lines += ["", f"## {paper}", "", *paper_table(of_paper, paper), *notes(of_paper)]
@@ -104,7 +104,7 @@ def notes(claims: pd.DataFrame) -> list[str]:
 
 
 def index(folder: Path, papers: Sequence[Paper]) -> None:
-    """Write the page that joins the scales published in a folder: a card for each paper, all scales beside."""
+    """Write the page that joins the scales published in a folder: a card for each paper."""
     claims = {path.parent.name: read_claims(path) for path in sorted(folder.glob("*/claims.csv"))}
     cards = {card["paper"]: card for scale in reversed(claims) for card in answers(papers, claims, scale)}
     page = template("index.html.jinja").render(

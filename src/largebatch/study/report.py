@@ -10,7 +10,7 @@ from largebatch import files
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.papers import Paper
 from largebatch.study.answers import ICONS, WORDS, answers
-from largebatch.study.claims import VERDICTS, brief, counts, detectable, number, paper_of, read_claims
+from largebatch.study.claims import VERDICTS, counts, detectable, estimate, number, paper_of, read_claims
 from largebatch.study.forest import axis_of, marks
 from largebatch.study.inline import Drawings
 from largebatch.study.plots import plot_of
@@ -117,8 +117,7 @@ def claim_texts(row: pd.Series) -> dict:
     return texts | {
         "paper_of": paper_of(row["source"]),
         "n": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
-        "estimate": brief(row["estimate"]),
-        "interval": "" if pd.isna(row["low"]) else f"[{brief(row['low'])}, {brief(row['high'])}]",
+        "estimate": estimate(row),
         "p_adjusted": p_words(row["p_adjusted"]),
         "detectable": detectable(row),
         "paper": number(row["paper_value"]),
