@@ -15,8 +15,8 @@ NOTE = ".progress.json"
 LONG_SECONDS = 10.0
 
 
-# Seconds of one seed on one processor core: of an update whatever its batch, of a multiplication in a forward and
-# a backward pass, of an arm whatever it trains. Rough: only ratios count, the first arms tell the rest.
+# Seconds of one seed on one core: of an update whatever its batch, of a multiplication in a forward and
+# a backward pass, of an arm whatever it trains. Rough: only ratios count.
 UPDATE_SECONDS, MULTIPLICATION_SECONDS, ARM_SECONDS = 3e-5, 1.2e-10, 0.03
 BATCH_NORM = 1.7  # times the cost of a net without
 EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
