@@ -1,7 +1,9 @@
+import itertools
 import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from largebatch.study.claims import VERDICTS
@@ -148,6 +150,40 @@ def test_verdicts_are_told_by_icon_and_word(results):
     ):
         icon, word = words.split(" ", 1)
         assert f'<span class="verdict {verdict}"><span aria-hidden="true">{icon}</span> {word}</span>' in text
+
+
+# How colours look without the long or the middle cones: Machado et al. 2009, of linear RGB.
+SIGHT = {
+    "whole": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour, sight):
+    """CIE 1976 L*a*b* of '#rrggbb' as it is seen."""
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(XYZ @ np.clip(np.array(sight) @ linear, 0, 1) / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHT.values(), ids=SIGHT)
+def test_colours_of_verdicts_stay_apart_for_every_eye(results, sight):
+    names = ("supported", "contradicted", "inconclusive")
+    found = [re.findall(rf"--{name}: (#\w{{6}})", write(results)) for name in names]
+    for theme in zip(*found, strict=True):
+        seen = [lab(colour, sight) for colour in theme]
+        assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
 
 
 def test_a_figure_is_named_by_its_first_sentence_and_its_caption_stands_once(results):
