@@ -9,7 +9,7 @@ rule ask:
         f"{RESULTS}/report.json",
     localrule: True
     params:
-        ask=json.dumps(to_report(STUDY)),
+        ask=lambda wildcards: json.dumps(to_report(STUDY)),
     run:
         write_text(Path(output[0]), params.ask)
 
