@@ -7,6 +7,8 @@ from largebatch.files import write_text
 rule ask:
     output:
         f"{RESULTS}/report.json",
+    log:
+        f"{LOGS}/ask.log",
     localrule: True
     params:
         ask=lambda wildcards: json.dumps(to_report(STUDY)),
