@@ -348,6 +348,22 @@ MISTAKES = {
         "test of at most the 10000 images held out by mnist",
         "10001",
     ),
+    # paths
+    "a variable in sources": (
+        SMOKE,
+        {"sources": "$HOME/data"},
+        "sources",
+        "a path without .*",
+        r"'\$HOME/data'",
+    ),
+    "sources that are nothing": (SMOKE, {"sources": None}, "sources", "a valid string", "None"),
+    "a variable in a folder's path": (
+        SMOKE,
+        {"folders": {"mine": {"path": "${DATA}/mine"}}},
+        "folders.mine.path",
+        "a path without variables .*",
+        r"'\$\{DATA\}/mine'",
+    ),
     # folders of images
     "a folder with the name of a data set": (
         SMOKE,
@@ -611,6 +627,31 @@ MISTAKES = {
         "figures[batch_sweep].kind",
         "one of 'against_setting', .*",
         "'bars'",
+    ),
+    **{
+        f"a label {what}": (
+            KESKAR,
+            {"figures/0/lines": {label: "small"}},
+            f"figures[batch_sweep].lines.{shown or label}",
+            "a label of one line, its words with single spaces between",
+            re.escape(repr(label)),
+        )
+        for what, label, shown in (
+            ("of nothing", "", "''"),
+            ("of a space", " ", "' '"),
+            ("that ends in a space", "linear ", ""),
+            ("of two lines", "a\nb", r"'a\nb'"),
+            ("with a tab", "a\tb", r"'a\tb'"),
+            ("with two spaces", "a  b", ""),
+            ("with a bell", "a\x07", r"'a\x07'"),
+        )
+    },
+    "a label of spaces in a table": (
+        KESKAR,
+        {"tables/0/rows": {"  ": "small"}},
+        "tables[sharpness].rows.'  '",
+        "a label of one line, .*",
+        "'  '",
     ),
     "a figure of no lines": (
         KESKAR,

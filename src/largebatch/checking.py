@@ -71,7 +71,8 @@ def dotted(mistake: dict, raw: Any) -> str:
             key += f"[{name or part}]"
         elif isinstance(raw, dict) and part in raw:
             raw = raw[part]
-            key += f".{part}"
+            seen = str(part).isprintable() and str(part).strip()
+            key += f".{part if seen else repr(part)}"
     if mistake["type"] == "missing":
         key += f".{mistake['loc'][-1]}"
     if mistake["type"].startswith("union_tag"):

@@ -32,16 +32,20 @@ def train(a: argparse.Namespace) -> None:
         write_observations,
         write_snapshots,
     )
-    from largebatch.lab import device, train
+    from largebatch.lab import data, device, train
     from largebatch.provenance import provenance
     from largebatch.spec import Arm
 
     start = time.monotonic()
     arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
+    dataset = dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32")
+    absent = data.absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
+    if absent:
+        progress.say(f"{a.out.name}: {data.told(absent, seeds)}")
     trained = train.train(
         arm,
         seeds,
-        dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32"),
+        dataset,
         a.out / "checkpoint.pt",
         progress.EpochLines(a.out.name),
     )
@@ -62,6 +66,7 @@ def train(a: argparse.Namespace) -> None:
             device=device.current(),
             seconds=seconds,
             peak_memory_mib=peak_mib(),
+            absent_labels=absent,
         ),
     )
     progress.say(progress.arm_line(a.out, seconds))
@@ -254,10 +259,20 @@ def plan(a: argparse.Namespace) -> None:
     print("\n".join(commands(load_study(a.scale, {"experiments": a.experiments} if a.experiments else None))))
 
 
-PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
+def place(text: str) -> Path:
+    """A path among the arguments; a rule quotes it, so that no shell replaces its ~."""
+    from largebatch.settings import located
+
+    try:
+        return located(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
-HERE: dict = {"type": Path}
-PAPERS = {"type": Path, "default": Path("config/report/papers.yaml")}
+HERE: dict = {"type": place}
+PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {

@@ -24,7 +24,7 @@ from largebatch.metrics import MEASURES, TRAIN_SECONDS
 from largebatch.papers import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
-from largebatch.settings import Count, Settings
+from largebatch.settings import Count, PathText, Settings
 from largebatch.spec import Arm
 
 
@@ -51,14 +51,15 @@ class Numbers(Asking):
 class ScaleFile(Settings):
     """config/<scale>.yaml; with `extends: <scale>` on top of another one.
 
-    sources: the folder in which data sets lie or are downloaded to. observations: published ones are those of
-    results/published/<scale>, to be judged and drawn without any training.
+    sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
+    absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
+    to be judged and drawn without any training.
     """
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     seeds: Annotated[int, Field(ge=2)]
     threads: Count = 1
-    sources: str = "data"
+    sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]

@@ -3,6 +3,7 @@
 Numbers (batch sizes, rates, epochs) are the scale's; see config.py.
 """
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -26,6 +27,18 @@ SETTINGS = {
     "width": "width of the hidden layers",
 }
 Setting = Literal[tuple(SETTINGS)]
+
+
+def one_line(label: str) -> str:
+    """Text that every figure, table and page can show as it is written."""
+    if "" in label.split(" ") or any(unicodedata.category(letter) in UNSEEN for letter in label):
+        raise ValueError(f"a label of one line, its words with single spaces between; got {label!r}")
+    return label
+
+
+# Control characters, line and paragraph separators, halves of pairs: Unicode's general categories.
+UNSEEN = ("Cc", "Zl", "Zp", "Cs")
+Label = Annotated[str, AfterValidator(one_line)]
 
 
 def ascending(bounds: list[float]) -> list[float]:
@@ -308,7 +321,7 @@ Claim = Annotated[
 ]
 
 
-Lines = Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
+Lines = Annotated[dict[Label, ArmName], Field(min_length=1)]  # label shown -> arm or path
 
 
 class FigureBase(Settings):
@@ -338,7 +351,7 @@ class AgainstSetting(LinesBase):
     at: At | None = None
     baseline: ArmName | None = None  # an arm drawn as a horizontal band
     exponent: float | None = None
-    marks: dict[str, Operand] = {}
+    marks: dict[Label, Operand] = {}
 
 
 class Curves(LinesBase):
@@ -380,11 +393,11 @@ class Profile(LinesBase):
 
     kind: Literal["profile"]
     y: Annotated[list[Metric], Field(min_length=1, max_length=4)]  # one panel a metric
-    x_label: str | list[str]
+    x_label: Label | list[Label]
     least: Positive | None = None
     log_x: bool = False
     log_y: bool = False
-    marks: dict[str, float] = {}
+    marks: dict[Label, float] = {}
 
     @model_validator(mode="after")
     def one_label_a_panel(self):
@@ -476,7 +489,7 @@ class Table(Settings):
 
     name: Name
     caption: str
-    rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
+    rows: Lines  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None
     positions: dict[str, float] = {}

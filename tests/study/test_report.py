@@ -1,12 +1,15 @@
+import html
 import itertools
 import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from largebatch.study.claims import VERDICTS
+from largebatch.study import tabulate as tables
+from largebatch.study.claims import VERDICTS, read_claims, write_claims
 from largebatch.study.report import report
 
 VOID = {"meta", "img", "link", "br", "input"}
@@ -201,6 +204,38 @@ def test_claims_of_one_unit_share_an_axis_and_those_of_one_statement_stand_toget
     assert re.findall(r'<details class="claim[^>]* id="([^"]+)"', text) == ["A", "A.x", "C", "B"]
     assert re.findall(r'<details class="claim goes-on" id="([^"]+)"', text) == ["A.x"]
     assert text.count('<div class="unit">') == 2
+
+
+@pytest.mark.parametrize(
+    "label", ["$5 & $6", "<b>1 < 2</b>", "a|b", "*x* _y_", "{{ x }}", "NA", "None", "nan"]
+)
+def test_labels_and_captions_are_shown_as_they_are_written(label, results):
+    pd.DataFrame([[label, "updates", 5, 7.5, 7.0, 8.0, label]], columns=tables.COLUMNS).to_csv(
+        results / "tables" / "e_t.csv", index=False
+    )
+    (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]))
+    (results / "figures" / "e_f.txt").write_text(f"{label}\n")
+    row = {
+        "metric": "updates",
+        "line": label,
+        "arm": "arm",
+        "epoch": 1,
+        "n": 5,
+        "mean": 1,
+        "low": 0,
+        "high": 2,
+    }
+    pd.DataFrame([row]).to_csv(results / "figures" / "e_f.csv", index=False)
+    claims = read_claims(results / "claims.csv").assign(says=label, note=label)
+    write_claims(results / "claims.csv", claims)
+    text = write(results)
+    Checked(text)
+    shown = html.escape(label, quote=False)
+    assert f'<th scope="row">{shown}</th><td>7.50 ± 0.50</td><td>{shown}</td>' in text
+    assert f"<caption>{shown} " in text and f"<summary>f: {shown}</summary>" in text
+    assert text.count(f"</span>{shown}</span>") == text.count(f"<p>{shown}</p>") == len(VERDICTS)
+    told = json.loads(re.search(r'id="data-e_f">(.*?)</script>', text)[1])
+    assert told["panels"][0]["lines"][0]["name"] == label
 
 
 def test_the_same_bytes_twice(results):

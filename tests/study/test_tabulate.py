@@ -3,6 +3,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 from scipy import stats
 
 from largebatch.metrics import METRICS
@@ -56,7 +58,7 @@ def test_markdown_rounds_the_same_numbers(written):
     assert mean == pytest.approx(cells.loc[0, "mean"], abs=half / 10)
     assert "|  | test error (%) | paper: test error (%) | Hessian trace |" in text
     assert "| 1/√t | 2.5 ± 0 | 23.60 ± 0.12 | – |" in text
-    assert r"arm_a \| 10 %" in text
+    assert r"arm\_a \| 10 %" in text
     assert (
         tables.caption_of(text)
         == "Errors in %, a & b. Mean ± half of the 95 % interval (Student t) over 5 seeds."
@@ -83,6 +85,51 @@ def test_tex_escapes_what_latex_would_read(written):
 )
 def test_escape_tex(letter, escaped):
     assert tables.escape_tex(letter) == escaped
+
+
+# label -> in LaTeX, in Markdown
+ODD = {
+    "$5 & $6": (r"\$5 \& \$6", r"\$5 \& \$6"),
+    "cost $_$": (r"cost \$\_\$", r"cost \$\_\$"),
+    "a|b": (r"a\textbar{}b", r"a\|b"),
+    r"\|": (r"\textbackslash{}\textbar{}", r"\\\|"),
+    "*best*": (r"{}*best*", r"\*best\*"),
+    "[4pt] x": (r"{}[4pt] x", r"\[4pt\] x"),
+    "<b>#1</b>": (r"$<$b$>$\#1$<$/b$>$", r"\<b\>\#1\</b\>"),
+    "&amp; 100 %": (r"\&amp; 100 \%", r"\&amp; 100 %"),
+    "a--b---c": (r"a-{}-b-{}-{}-c", "a--b---c"),
+    "''x'' `y`": (r"'{}'x'{}' \textasciigrave{}y\textasciigrave{}", r"''x'' \`y\`"),
+    "~x^{2}~": (
+        r"\textasciitilde{}x\textasciicircum{}\{2\}\textasciitilde{}",
+        r"\~x^{2}\~",
+    ),
+    "NA": ("NA", "NA"),
+    "None": ("None", "None"),
+    "nan": ("nan", "nan"),
+}
+
+
+def test_labels_are_shown_as_they_are_written(helpers, write_table, tmp_path):
+    """In the csv that pages read, in Markdown and in LaTeX; so are captions."""
+    caption = " ".join(ODD)
+    table = {"name": "t", "caption": caption, "rows": dict.fromkeys(ODD, "a"), "metrics": [ERROR]}
+    tabulate(
+        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
+    )
+    assert tables.read_cells(tmp_path / "t.csv")["row"].tolist() == list(ODD)
+    said = (tmp_path / "t.md").read_text()
+    assert tables.caption_of(said).startswith(f"{caption} Mean ")
+    rows = [line for line in said.splitlines() if "(n = 1)" in line]
+    assert rows == [f"| {shown} | 3 (n = 1) |" for _, shown in ODD.values()]
+    rows = [line for line in (tmp_path / "t.tex").read_text().splitlines() if "(n = 1)" in line]
+    assert rows == [rf"    {shown} & 3 (n = 1) \\" for shown, _ in ODD.values()]
+
+
+@given(text())
+def test_a_caption_is_read_as_it_was_written(caption):
+    caption = tables.one_line(caption)
+    said = tables.markdown(caption, ["", "x"], [["r", "1"]])
+    assert tables.caption_of(said) == caption
 
 
 @pytest.mark.parametrize("label", METRICS.values())

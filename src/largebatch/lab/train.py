@@ -14,13 +14,13 @@ from torch import nn
 from largebatch import progress
 from largebatch.files import Observation, read_sealed, write_sealed
 from largebatch.lab import device, models
-from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.data import PARTS, Dataset, Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
 from largebatch.lab.optimise import Optimiser
+from largebatch.lab.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.spec import Arm
 
-PARTS = ("train", "validation", "test")
 GOAL_PARTS = ("validation", "test")
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
@@ -111,7 +111,7 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]
     plain = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
     most = lanes_at_once(
         models.widest_activation(plain, dataset.shape),
-        any(isinstance(m, nn.Conv2d) for m in plain.modules()),
+        any(isinstance(m, nn.Conv2d) for m in plain.modules()) or obstacle([plain]) is not None,
         arm.micro_batch_size or arm.batch_size,
         dataset.dtype.itemsize,
         dataset.device,

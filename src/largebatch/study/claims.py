@@ -47,15 +47,22 @@ DISTANCE, FACTOR = "distance", "factor"
 
 def read_claims(path: Path) -> pd.DataFrame:
     """Judged claims, columns COLUMNS; an absent number is NaN, an absent text is empty."""
-    try:
-        claims = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
-    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path}: wanted a csv file of claims; got {error}") from error
-    if tuple(claims.columns) != COLUMNS:
-        raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {list(claims.columns)}")
-    if wrong := sorted(set(claims["verdict"].fillna("")) - set(VERDICTS)):
+    claims = read_columns(path, "claims", COLUMNS, TEXTS)
+    if wrong := sorted(set(claims["verdict"]) - set(VERDICTS)):
         raise ValueError(f"{path}: wanted verdicts among {list(VERDICTS)}; got {wrong}")
-    return claims.fillna(dict.fromkeys(TEXTS, ""))
+    return claims
+
+
+def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
+    """A csv file of these columns. Of texts, NA or None is a word, and what is absent is empty."""
+    numbers = {name: [""] for name in set(columns) - set(texts)}
+    try:
+        rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=numbers)
+    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path}: wanted a csv file of {what}; got {error}") from error
+    if tuple(rows.columns) != columns:
+        raise ValueError(f"{path}: wanted columns {list(columns)}; got {list(rows.columns)}")
+    return rows.fillna(dict.fromkeys(texts, ""))
 
 
 def write_claims(path: Path, claims: pd.DataFrame) -> None:

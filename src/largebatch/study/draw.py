@@ -77,9 +77,15 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
         drawn.to_csv(temporary, index=False)
     files.write_text(named(stem, "txt"), caption(figure, drawn))
     with style.paper_style():
-        style.save(kind.picture(drawn, figure), stem)
+        style.save(kind.picture(*as_drawn(drawn, ask["figure"])), stem)
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
+
+
+def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
+    """The data and the figure with labels that matplotlib shows as they are written."""
+    labelled = drawn.assign(line=drawn["line"].map(style.literal)) if "line" in drawn else drawn
+    return labelled, TypeAdapter(Figure).validate_python(style.literal(figure))
 
 
 def named(stem: Path, ending: str) -> Path:

@@ -1,11 +1,12 @@
 """How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
 
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -55,6 +56,7 @@ RC = {
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
+UNPRINTED = "\u200b"  # a letter without width
 # No dates: the same numbers give the same bytes.
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
@@ -88,10 +90,32 @@ def canvas(width_in: float, height_in: float) -> Figure:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write stem.pdf, stem.png and stem.svg."""
-    for ending, metadata in METADATA.items():
-        with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+    """Write stem.pdf, stem.png and stem.svg; a letter that the font lacks is an error, not a box."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Glyph .* missing", UserWarning)
+            for ending, metadata in METADATA.items():
+                with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
+                    figure.savefig(temporary, metadata=metadata)
+    except UserWarning as lack:
+        raise ValueError(
+            f"{stem}: wanted labels of letters that {RC['font.family']} has; got: {lack}"
+        ) from lack
+
+
+def literal(shown: Any) -> Any:
+    """What matplotlib draws as text in place of `shown`, which may be text within lists and mappings.
+
+    Two $ are no mathematics, and a label that begins with _ is not left out of the legend.
+    """
+    match shown:
+        case str():
+            return UNPRINTED * shown.startswith("_") + shown.replace("$", r"\$")
+        case list():
+            return [literal(each) for each in shown]
+        case dict():
+            return {literal(key): literal(value) for key, value in shown.items()}
+    return shown
 
 
 def plain(value: float, _position: int | None = None) -> str:
