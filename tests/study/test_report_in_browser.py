@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from largebatch.cards import PAPERS, read_papers
 from largebatch.config import load_study
 from largebatch.evidence import to_report
-from largebatch.papers import PAPERS, read_papers
 from largebatch.study.claims import read_claims
 from largebatch.study.draw import draw
 from largebatch.study.judge import judge

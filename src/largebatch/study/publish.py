@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from largebatch import files
-from largebatch.papers import Paper, read_papers
+from largebatch.cards import Paper, read_papers
 from largebatch.provenance import provenance
 from largebatch.study.answers import ICONS, WORDS, answers, effect
 from largebatch.study.claims import brief, counts, paper_of, read_claims
@@ -23,7 +23,7 @@ VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json
 def publish(results: Path, published: Path, papers: Path) -> None:
     """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
 
-    The page beside `published` that joins the scales is written anew; papers: see papers.py.
+    The page beside `published` that joins the scales is written anew; papers: see cards.py.
     """
     for name in ("claims.csv", "report.html"):
         if not (results / name).is_file():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from largebatch import files
+from largebatch.cards import Paper
 from largebatch.metrics import TRAIN_SECONDS
-from largebatch.papers import Paper
 from largebatch.study.answers import ICONS, WORDS, answers
 from largebatch.study.claims import VERDICTS, counts, detectable, estimate, number, paper_of, read_claims
 from largebatch.study.forest import axis_of, marks
