@@ -215,7 +215,7 @@ def tabulate(a: argparse.Namespace) -> None:
 def report(a: argparse.Namespace) -> None:
     from largebatch.study.report import report
 
-    report(json.loads(a.ask), a.claims, a.figures, a.tables, a.out)
+    report(a.ask, a.claims, a.figures, a.tables, a.beside, a.out)
 
 
 def page(a: argparse.Namespace) -> None:
@@ -230,6 +230,12 @@ def verdicts(a: argparse.Namespace) -> None:
     print(verdicts(a.claims))
 
 
+def answers(a: argparse.Namespace) -> None:
+    from largebatch.study.answers import say
+
+    print(say(a.results, a.papers))
+
+
 def compare(a: argparse.Namespace) -> int:
     from largebatch.study.compare import compare
 
@@ -239,9 +245,9 @@ def compare(a: argparse.Namespace) -> int:
 
 
 def publish(a: argparse.Namespace) -> None:
-    from largebatch.study.compare import publish
+    from largebatch.study.publish import publish
 
-    publish(a.results, a.published)
+    publish(a.results, a.published, a.papers)
 
 
 def check(a: argparse.Namespace) -> None:
@@ -273,6 +279,7 @@ def place(text: str) -> Path:
 PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": place}
+PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
@@ -367,12 +374,30 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         report,
         "write the one-page report",
         "study",
-        {"--ask": TEXT, "--claims": PATH, "--figures": PATHS, "--tables": PATHS, "--out": PATH},
+        {
+            "--ask": PATH,
+            "--claims": PATH,
+            "--figures": PATHS,
+            "--tables": PATHS,
+            "--beside": PATHS,
+            "--out": PATH,
+        },
     ),
     "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
-    "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
+    "answers": (
+        answers,
+        "say what a run answers, paper by paper",
+        None,
+        {"results": HERE, "--papers": PAPERS},
+    ),
+    "publish": (
+        publish,
+        "make the committed snapshot of a run",
+        None,
+        {"results": HERE, "published": HERE, "--papers": PAPERS},
+    ),
     "plan": (
         plan,
         "print the commands that train and measure, for a machine without Snakemake",

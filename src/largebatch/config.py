@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
+from largebatch.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.checking import ConfigError, checked, read_yaml
 from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
@@ -78,6 +79,8 @@ class Experiment:
     question: Question
     groups: dict[str, Group]
     exhibits: dict[str, Settings]  # name -> options
+    written: Question  # as its file has it, before the scale leaves anything out
+    path: Path
 
     @property
     def name(self) -> str:
@@ -190,6 +193,9 @@ class Study:
     observations: str
     measures: Measures
     experiments: tuple[Experiment, ...]
+    papers: list[Paper]
+    path: Path
+    below: Path | None  # the scale that this one extends
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -207,23 +213,6 @@ class Study:
 
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)
-
-    def to_report(self) -> dict:
-        """What the report is asked to show."""
-        return {
-            "scale": self.scale,
-            "seeds": self.seeds,
-            "experiments": [
-                {
-                    "experiment": e.name,
-                    "title": e.question.title,
-                    "question": e.question.question,
-                    "figures": [figure.name for figure in e.question.figures],
-                    "tables": [table.name for table in e.question.tables],
-                }
-                for e in self.experiments
-            ],
-        }
 
 
 def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
@@ -260,7 +249,8 @@ def home(scale_path: Path) -> Path:
 
 def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study a scale file describes, with `overrides` on top of it."""
-    raw = merged(extended(read_yaml(scale_path), scale_path), dict(overrides or {}))
+    own = read_yaml(scale_path)
+    raw = merged(extended(own, scale_path), dict(overrides or {}))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)
@@ -282,7 +272,21 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale.observations,
         scale.measures,
         experiments,
+        papers_of(scale_path, experiments),
+        scale_path,
+        home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
+
+
+def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
+    """The papers beside the scale files; none without the file."""
+    path = home(scale_path) / PAPERS
+    if not path.is_file():
+        return []
+    papers = read_papers(path)
+    for mistake in mistakes_in_papers(papers, {e.written.experiment: e.written for e in experiments}):
+        raise ConfigError(f"{path}: {mistake}")
+    return papers
 
 
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -317,21 +321,19 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
     if numbers is None:
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
-    question = checked(Question, read_yaml(path), path)
-    if question.experiment != asks:
-        raise ConfigError(
-            f"{path}: experiment: wanted {asks!r}, the file's name; got {question.experiment!r}"
-        )
+    written = checked(Question, read_yaml(path), path)
+    if written.experiment != asks:
+        raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
     groups = resolve_groups(scale, scale_path, name)
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
-    for mistake in mistakes_in_asking(question, numbers, set(groups), crossings, name):
+    for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
-    absent = absent_from(question, numbers)
-    question = asked(question, numbers, name)
+    absent = absent_from(written, numbers)
+    question = asked(written, numbers, name)
     for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    return Experiment(question, groups, exhibits)
+    return Experiment(question, groups, exhibits, written, path)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

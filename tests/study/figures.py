@@ -168,4 +168,4 @@ def texts_of(axes):
 def text_of(kind, rows, write_table, tmp_path, **changes):
     """The caption that is written."""
     draw(asked(kind, **changes), write_table(rows), tmp_path / "f")
-    return (tmp_path / "f.txt").read_text()
+    return (tmp_path / "f.txt").read_text(encoding="utf-8")

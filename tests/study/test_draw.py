@@ -50,6 +50,6 @@ def test_bad_inputs(rows, write_table, tmp_path):
     "path", sorted((REPOSITORY / "config/experiments").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_a_caption_is_one_sentence_to_which_the_marks_add_a_second(path):
-    for figure in yaml.safe_load(path.read_text())["figures"]:
+    for figure in yaml.safe_load(path.read_text(encoding="utf-8"))["figures"]:
         text = figure["caption"].strip()
         assert text.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", text), figure["name"]

@@ -79,14 +79,14 @@ def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tm
     assert (single["n"] == 1).all() and single["mean"].tolist() == [3, 2, 1]
     assert single[["low", "high"]].isna().all(axis=None)
     assert found.loc["several", ["low", "high"]].notna().all(axis=None)
-    assert " over 1 to 2 seeds." in (tmp_path / "f.txt").read_text()
+    assert " over 1 to 2 seeds." in (tmp_path / "f.txt").read_text(encoding="utf-8")
     (axes,) = canvas_of("profile", rows, **both).axes
     bands = [len(band.get_paths()) for band in axes.collections]
     assert bands == [0, 1]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[3, 2, 1], [4, 3, 1.5]]
     alone = both | {"lines": {"single": "p"}}
     drawn(rows, write_table, tmp_path, asked("profile", **alone))
-    assert " over 1 seed." in (tmp_path / "f.txt").read_text()
+    assert " over 1 seed." in (tmp_path / "f.txt").read_text(encoding="utf-8")
     (axes,) = canvas_of("profile", rows, **alone).axes
     low, high = axes.get_ylim()
     assert (0.2 < low < 1 and 3 < high < 12) if log_y else (low < 1 and 3 < high < 5)
