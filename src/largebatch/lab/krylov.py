@@ -47,7 +47,7 @@ class Space:
         self.room = room
         self.vectors = start.new_empty(min(room, len(start) + 1), len(start))
         self.projected = np.zeros((len(self.vectors),) * 2)
-        self.outside = start.new_zeros(0, len(start))
+        self._remember(start.new_zeros(0, len(start)))
         self.locked = self.size = 0
         self.largest = 0.0  # length of the longest product so far
         self.begin(start)
@@ -72,28 +72,28 @@ class Space:
         self.size = self.locked
         self.discarded: list[float] = []
         self.log_couplings = 0.0
-        start, _ = self._split(start)
-        length = start.norm()
+        start, _ = self._split(start, self.size)
+        length = length_of(start)
         if not length > 0:
-            raise ValueError(f"lanczos: a start of positive length for each seed; got {length.item()}")
+            raise ValueError(f"lanczos: a start of positive length for each seed; got {length}")
         self.vectors[self.size] = start / length
 
     def grow(self, product: torch.Tensor) -> None:
         """Take in A times `following`."""
-        self.largest = max(self.largest, product.norm().item())
+        self.largest = max(self.largest, length_of(product))
         product, inside = self._split(product, self.size + 1)
         self.size += 1
         self.projected[: self.size, self.size - 1] = self.projected[self.size - 1, : self.size] = inside
-        length = product.norm().item()
+        length = length_of(product)
         rounding = ROUNDINGS * torch.finfo(product.dtype).eps * self.largest
         self.coupling = 0.0 if self.whole or length <= rounding else length
         if self.coupling:
             self.vectors[self.size] = product / length
             self.log_couplings += math.log(length)
 
-    def _split(self, vector: torch.Tensor, size: int | None = None) -> tuple[torch.Tensor, np.ndarray]:
+    def _split(self, vector: torch.Tensor, size: int) -> tuple[torch.Tensor, np.ndarray]:
         """What of a vector lies outside the first vectors, and its coefficients inside; twice is enough."""
-        vectors = self.vectors[: self.size if size is None else size]
+        vectors = self.vectors[:size]
         inside = vector.new_zeros(len(vectors))
         for _ in range(2):  # Kahan's rule, in Parlett 1998, section 6.9
             found = vectors @ vector
@@ -110,16 +110,15 @@ class Space:
         inside = slice(self.locked, self.size)
         return descending(self.projected[inside, inside])
 
-    def residuals(self, coordinates: np.ndarray) -> np.ndarray:
-        """Bounds of the residual norms of the Ritz pairs with these coordinates, from what is known of A."""
+    def residuals(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residual norms of the Ritz pairs with these coordinates: their parts along V's images, and along W's.
+
+        The chain can make only the second ones small.
+        """
         of_locked, of_last = coordinates[: self.locked], coordinates[-1]
         across = self.projected[: self.locked, self.locked : self.size]
-        squares = np.einsum("ij,ik,kj->j", of_locked, self.gram() - across @ across.T, of_locked)
-        return np.sqrt(np.maximum(squares, 0.0)) + self.coupling * np.abs(of_last)
-
-    def gram(self) -> np.ndarray:
-        """Inner products of the images of V outside V."""
-        return (self.outside @ self.outside.T).double().cpu().numpy()
+        squares = np.einsum("ij,ik,kj->j", of_locked, self.gram - across @ across.T, of_locked)
+        return np.sqrt(squares.clip(min=0.0)), self.coupling * np.abs(of_last)
 
     def lock(self, keep: int) -> None:
         """Make the `keep` largest Ritz vectors the new V; the chain ends."""
@@ -131,10 +130,15 @@ class Space:
         if self.coupling:
             outside += self.coupling * torch.outer(self._like(coordinates[-1]), self.following)
         self.vectors[: len(values)] = self._like(coordinates.T) @ self.vectors[: self.size]
-        self.outside = outside
+        self._remember(outside)
         self.projected[:] = 0.0
         self.projected[range(len(values)), range(len(values))] = values
         self.locked = self.size = len(values)
+
+    def _remember(self, outside: torch.Tensor) -> None:
+        """The images of V outside V, and their inner products."""
+        self.outside = outside
+        self.gram = (outside.double() @ outside.double().T).cpu().numpy()
 
     def restart(self, keep: int) -> None:
         """Keep of the chain its `keep` largest Ritz vectors and what follows."""
@@ -191,11 +195,16 @@ class Space:
         A <= [[diag(θ), Rᵀ], [R, outside I]] in the order of symmetric matrices, with R the images of V
         outside V, and eigenvalues are monotone in that order.
         """
-        squares, directions = np.linalg.eigh(self.gram())
+        squares, directions = np.linalg.eigh(self.gram)
         images = directions * np.sqrt(squares.clip(min=0.0))
         theta = self.projected[: self.locked, : self.locked]
         above = np.block([[theta, images], [images.T, outside * np.eye(self.locked)]])
         return np.sort([*np.linalg.eigvalsh(above), *[outside] * count])[::-1][:count]
+
+
+def length_of(vector: torch.Tensor) -> float:
+    """Euclidean length; in double precision, as in single the squares of small numbers vanish."""
+    return vector.norm(dtype=torch.float64).item()
 
 
 def descending(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ CHANCE = 1e-3
 LEAST_TOLERANCE = 100
 # The eigenvalue found is locked, and bounded from outside, once its estimated error is this share of the
 # tolerance.
-READY = 1.0
+READY = 0.1
+STUCK = 0.1
 
 
 @dataclass
@@ -105,21 +106,14 @@ class Search:
             if not self.finite:
                 return
             self.space.grow(product)
-            self._bound()
+            values, coordinates = self.space.ritz()
+            self._bound(values)
             if self.known.all() or self.products >= self.most_products:
                 return
-            if not self.space.coupling or (self._is_hopeless() and self._is_ready()):
-                self._begin_random()
-            elif self.space.full:
-                chain = self.space.size - self.space.locked
-                self.space.restart(max(1, min(chain - 1, self._chain_kept(chain))))
+            self._go_on(values, *self.space.residuals(coordinates))
 
-    def _chain_kept(self, chain: int) -> int:
-        return self.count + (chain - self.count) // 2
-
-    def _bound(self) -> None:
-        """Sharpen the bounds on either side by what the last product has told."""
-        values, _ = self.space.ritz()
+    def _bound(self, values: np.ndarray) -> None:
+        """Sharpen the bounds on either side by what the last product has told; values: all Ritz values."""
         self.scale = max(self.scale, np.abs(values).max())
         found = values[: self.count]
         self.lower[: len(found)] = np.maximum(self.lower[: len(found)], found)
@@ -128,6 +122,19 @@ class Search:
         elif self.share is not None:
             outside = self.space.largest_outside(self.share)
             self.upper = np.minimum(self.upper, self.space.upper_bounds(outside, self.count))
+
+    def _go_on(self, values: np.ndarray, along_locked: np.ndarray, along_chain: np.ndarray) -> None:
+        """Keep to the chain, or begin another where it leads no further; residual norms by Ritz value."""
+        space, hopeless = self.space, self._is_hopeless()
+        if not space.coupling or (hopeless and self._is_ready(values, along_locked + along_chain)):
+            self._begin(gaussian(space.following[None], [self.generator])[0])
+            self.share = space.log_inverse_share(CHANCE)
+        elif hopeless and along_locked[: self.count].max() > along_chain[: self.count].max():
+            self._begin(None)
+            self.share = None
+        elif space.full:
+            chain = space.size - space.locked
+            space.restart(max(1, min(chain - 1, self.count + (chain - self.count) // 2)))
 
     @property
     def errors(self) -> np.ndarray:
@@ -158,14 +165,12 @@ class Search:
         least = self.space.upper_bounds(self.space.chain()[0][0], self.count)
         return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, values: np.ndarray, residuals: np.ndarray) -> bool:
         """Whether some of the largest Ritz values, at least `count`, seem to be converged.
 
         The error is the residual norm r or less; r² / gap where the others are the gap away (Parlett 1998,
         theorem 11.7.1), for which the next Ritz value is taken here.
         """
-        values, coordinates = self.space.ritz()
-        residuals = self.space.residuals(coordinates)
         for locked in range(self.count, min(self.most_locked, len(values)) + 1):
             errors = residuals[:locked]
             if locked < len(values):
@@ -175,12 +180,10 @@ class Search:
                 return True
         return False
 
-    def _begin_random(self) -> None:
-        """Lock what is found, and go on from a random start outside."""
+    def _begin(self, start: torch.Tensor | None) -> None:
+        """Lock what is found, and go on from a start outside it: this one, or along what the wanted lack."""
         self.space.lock(self.most_locked)
-        self.space.begin(gaussian(self.space.following[None], [self.generator])[0])
-        self.share = self.space.log_inverse_share(CHANCE)
-
+        self.space.begin(self.space.outside[: self.count].sum(0) if start is None else start)
 
 def gaussian(like: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
     """Standard normal numbers (s, p), each seed's from its own stream, so that company changes nothing."""
