@@ -125,12 +125,17 @@ class Search:
 
     def _go_on(self, values: np.ndarray, along_locked: np.ndarray, along_chain: np.ndarray) -> None:
         """Keep to the chain, or begin another where it leads no further; residual norms by Ritz value."""
-        space, hopeless = self.space, self._is_hopeless()
-        if not space.coupling or (hopeless and self._is_ready(values, along_locked + along_chain)):
-            self._begin(gaussian(space.following[None], [self.generator])[0])
+        space = self.space
+        hopeless = self._is_hopeless()
+        ready = self._ready(values, along_locked + along_chain) if hopeless else 0
+        lacking = along_locked[: self.count].max() > along_chain[: self.count].max()
+        if hopeless and (ready or not (lacking or space.coupling)):
+            space.lock(ready or self.most_locked)
+            space.begin(gaussian(space.following[None], [self.generator])[0])
             self.share = space.log_inverse_share(CHANCE)
-        elif hopeless and along_locked[: self.count].max() > along_chain[: self.count].max():
-            self._begin(None)
+        elif hopeless and lacking:
+            space.lock(self.most_locked)
+            space.begin(space.outside[: self.count].sum(0))
             self.share = None
         elif space.full:
             chain = space.size - space.locked
@@ -165,25 +170,20 @@ class Search:
         least = self.space.upper_bounds(self.space.chain()[0][0], self.count)
         return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
-    def _is_ready(self, values: np.ndarray, residuals: np.ndarray) -> bool:
-        """Whether some of the largest Ritz values, at least `count`, seem to be converged.
+    def _ready(self, values: np.ndarray, residuals: np.ndarray) -> int:
+        """How many of the largest Ritz vectors may be locked; 0 where the wanted are not converged.
 
-        The error is the residual norm r or less; r² / gap where the others are the gap away (Parlett 1998,
-        theorem 11.7.1), for which the next Ritz value is taken here.
+        So many that the bounds will do, if the rest lies below the next Ritz value, and at worst all
+        residuals along one vector.
         """
-        for locked in range(self.count, min(self.most_locked, len(values)) + 1):
-            errors = residuals[:locked]
-            if locked < len(values):
-                gaps = values[:locked] - values[locked]
-                errors = errors * np.minimum(1.0, errors / np.maximum(gaps, 1e-300))
-            if (errors <= READY * self.tolerance * self.scale).all():
-                return True
-        return False
-
-    def _begin(self, start: torch.Tensor | None) -> None:
-        """Lock what is found, and go on from a start outside it: this one, or along what the wanted lack."""
-        self.space.lock(self.most_locked)
-        self.space.begin(self.space.outside[: self.count].sum(0) if start is None else start)
+        for locked in range(min(self.most_locked, len(values)), self.count - 1, -1):
+            rest = values[min(locked, len(values) - 1)]
+            arrow = np.diag([*values[:locked], rest])
+            arrow[-1, :-1] = arrow[:-1, -1] = residuals[:locked]
+            excess = np.linalg.eigvalsh(arrow)[::-1][: self.count] - values[: self.count]
+            if (excess <= READY * self.tolerance * self.scale).all():
+                return locked
+        return 0
 
 def gaussian(like: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
     """Standard normal numbers (s, p), each seed's from its own stream, so that company changes nothing."""
