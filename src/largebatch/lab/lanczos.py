@@ -13,7 +13,7 @@ import torch
 from largebatch.lab.krylov import Asking, Operator, Space, answer
 
 # A certificate fails with at most this probability, whatever the operator.
-CHANCE = 1e-3
+CHANCE = 1e-4
 # A tolerance is at least so many roundings.
 LEAST_TOLERANCE = 100
 # The eigenvalue found is locked, and bounded from outside, once its estimated error is this share of the
@@ -92,7 +92,7 @@ class Search:
     def __init__(self, start, generator, count, tolerance, most_products, room):
         self.generator, self.count = generator, count
         self.tolerance, self.most_products = tolerance, most_products
-        self.space, self.most_locked = Space(start, room), max(count, (room - 3) // 4)
+        self.space, self.most_locked = Space(start, room), max(count, min(count + 5, (room - 3) // 4))
         self.share: float | None = None  # of the random start; the guess has none to rely on
         self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
         self.scale, self.products, self.finite = 0.0, 0, True
