@@ -120,10 +120,10 @@ class Space:
         squares = np.einsum("ij,ik,kj->j", of_locked, self.gram - across @ across.T, of_locked)
         return np.sqrt(squares.clip(min=0.0)), self.coupling * np.abs(of_last)
 
-    def lock(self, keep: int) -> None:
-        """Make the `keep` largest Ritz vectors the new V; the chain ends."""
+    def lock(self, kept: np.ndarray) -> None:
+        """Make the Ritz vectors of these places the new V; the chain ends."""
         values, coordinates = self.ritz()
-        values, coordinates = values[:keep], coordinates[:, :keep]
+        values, coordinates = values[kept], coordinates[:, kept]
         chain = self.vectors[self.locked : self.size]
         outside = self.outside - self.outside @ chain.T @ chain
         outside = self._like(coordinates[: self.locked].T) @ outside

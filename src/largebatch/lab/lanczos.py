@@ -12,14 +12,12 @@ import torch
 
 from largebatch.lab.krylov import Asking, Operator, Space, answer
 
-# A certificate fails with at most this probability, whatever the operator.
+# A bound from a random start fails with at most this probability, whatever the operator.
 CHANCE = 1e-4
 # A tolerance is at least so many roundings.
 LEAST_TOLERANCE = 100
-# The eigenvalue found is locked, and bounded from outside, once its estimated error is this share of the
-# tolerance.
-READY = 0.1
-STUCK = 0.1
+# What residuals may take of the tolerance; the rest is left for what lies outside the locked vectors.
+SHARE = 0.2
 
 
 @dataclass
@@ -43,15 +41,16 @@ def top_eigenvalues(
     count: int = 1,
     tolerance: float = 1e-4,
     most_products: int = 200,
-    room: int = 32,
+    room: int = 64,
+    guessed: bool = False,
 ) -> Eigenvalues:
     """The algebraically largest eigenvalues of each seed's operator, multiple ones as often as they occur.
 
-    start: (s, p), a guess; of it only what lies in the wanted directions helps. generators: one for each
-    seed. room: vectors held at most, at least 2 count + 4. A value is at most the eigenvalue of its rank,
-    and less by at most `tolerance` times the largest magnitude, except with a probability of CHANCE for
-    each random start (seldom more than two); what is not known so well after `most_products` is NaN. To
-    rounding, of some units in the last place of the largest magnitude.
+    start: (s, p), at random, or with `guessed` anything; of a guess only what lies in the wanted directions
+    helps. generators: one for each seed. room: vectors held at most, at least 2 count + 4. A value is at
+    most the eigenvalue of its rank, and less by at most `tolerance` times the largest magnitude, except with
+    a probability of CHANCE for each random start (most searches make one or two); what is not known so well
+    after `most_products` is NaN. To rounding, of some units in the last place of the largest magnitude.
     """
     parameters = start.shape[1]
     if not 1 <= count <= parameters:
@@ -62,7 +61,7 @@ def top_eigenvalues(
     if tolerance < least:
         raise ValueError(f"lanczos: tolerance from {least:.2g} with {start.dtype}; got {tolerance:g}")
     searches = [
-        Search(first, generator, count, tolerance, most_products, room)
+        Search(first, generator, count, tolerance, most_products, room, guessed)
         for first, generator in zip(start, generators, strict=True)
     ]
     answer(operator, [search.ask() for search in searches])
@@ -84,16 +83,19 @@ def bottom_eigenvalues(operator: Operator, *arguments, **options) -> Eigenvalues
 class Search:
     """One seed's search for the `count` largest eigenvalues.
 
-    A first chain grows from the guess until its Ritz values seem to be converged. That shows neither that
-    they are the largest, nor how often each occurs. So their vectors are locked, and a chain from a random
-    start outside them bounds what is left; what it finds there, it locks too.
+    A chain from a random start bounds what is left outside the locked vectors, at first none. Where it
+    cannot bound the wanted values, as more than one lies there, the vectors it finds are locked and another
+    chain begins. From a guess a chain makes few products but bounds nothing: its vectors are locked once its
+    Ritz values seem to be converged, which shows neither that they are the largest, nor how often each
+    occurs.
     """
 
-    def __init__(self, start, generator, count, tolerance, most_products, room):
+    def __init__(self, start, generator, count, tolerance, most_products, room, guessed):
         self.generator, self.count = generator, count
         self.tolerance, self.most_products = tolerance, most_products
-        self.space, self.most_locked = Space(start, room), max(count, min(count + 5, (room - 3) // 4))
-        self.share: float | None = None  # of the random start; the guess has none to rely on
+        self.space, self.most_locked = Space(start, room), max(count, (room - 3) // 4)
+        # -log δ of the chain's start, None of a guess.
+        self.share = None if guessed else self.space.log_inverse_share(CHANCE)
         self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
         self.scale, self.products, self.finite = 0.0, 0, True
 
@@ -125,21 +127,25 @@ class Search:
 
     def _go_on(self, values: np.ndarray, along_locked: np.ndarray, along_chain: np.ndarray) -> None:
         """Keep to the chain, or begin another where it leads no further; residual norms by Ritz value."""
-        space = self.space
-        hopeless = self._is_hopeless()
-        ready = self._ready(values, along_locked + along_chain) if hopeless else 0
-        lacking = along_locked[: self.count].max() > along_chain[: self.count].max()
-        if hopeless and (ready or not (lacking or space.coupling)):
-            space.lock(ready or self.most_locked)
-            space.begin(gaussian(space.following[None], [self.generator])[0])
-            self.share = space.log_inverse_share(CHANCE)
-        elif hopeless and lacking:
-            space.lock(self.most_locked)
-            space.begin(space.outside[: self.count].sum(0))
-            self.share = None
-        elif space.full:
+        space, residuals = self.space, along_locked + along_chain
+        if self.share is None:
+            ready = self._ready(values, residuals)
+            if ready or not space.coupling:
+                self._begin(np.arange(min(ready or self.most_locked, len(values))))
+        elif self._is_hopeless():
+            converged = residuals <= SHARE * self.tolerance * self.scale
+            loose = np.sqrt(space.gram.diagonal()) > SHARE * self.tolerance * self.scale
+            if converged[: self.count].all() or loose.any() or not space.coupling:
+                self._begin(np.flatnonzero(converged)[: self.most_locked])
+        if space.full:
             chain = space.size - space.locked
             space.restart(max(1, min(chain - 1, self.count + (chain - self.count) // 2)))
+
+    def _begin(self, kept: np.ndarray) -> None:
+        """Lock these Ritz vectors, and go on from a random start outside."""
+        self.space.lock(kept)
+        self.space.begin(gaussian(self.space.vectors[:1], [self.generator])[0])
+        self.share = self.space.log_inverse_share(CHANCE)
 
     @property
     def errors(self) -> np.ndarray:
@@ -165,8 +171,6 @@ class Search:
 
     def _is_hopeless(self) -> bool:
         """Whether the chain cannot bound the values closely enough, however long it grows."""
-        if self.share is None:
-            return True
         least = self.space.upper_bounds(self.space.chain()[0][0], self.count)
         return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
@@ -181,7 +185,7 @@ class Search:
             arrow = np.diag([*values[:locked], rest])
             arrow[-1, :-1] = arrow[:-1, -1] = residuals[:locked]
             excess = np.linalg.eigvalsh(arrow)[::-1][: self.count] - values[: self.count]
-            if (excess <= READY * self.tolerance * self.scale).all():
+            if (excess <= SHARE * self.tolerance * self.scale).all():
                 return locked
         return 0
 
