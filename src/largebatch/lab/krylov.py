@@ -110,15 +110,12 @@ class Space:
         inside = slice(self.locked, self.size)
         return descending(self.projected[inside, inside])
 
-    def residuals(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Residual norms of the Ritz pairs with these coordinates: their parts along V's images, and along W's.
-
-        The chain can make only the second ones small.
-        """
-        of_locked, of_last = coordinates[: self.locked], coordinates[-1]
+    def residuals(self, coordinates: np.ndarray) -> np.ndarray:
+        """Bounds of the residual norms of the Ritz pairs with these coordinates."""
+        of_locked = coordinates[: self.locked]
         across = self.projected[: self.locked, self.locked : self.size]
         squares = np.einsum("ij,ik,kj->j", of_locked, self.gram - across @ across.T, of_locked)
-        return np.sqrt(squares.clip(min=0.0)), self.coupling * np.abs(of_last)
+        return np.sqrt(squares.clip(min=0.0)) + self.coupling * np.abs(coordinates[-1])
 
     def lock(self, kept: np.ndarray) -> None:
         """Make the Ritz vectors of these places the new V; the chain ends."""

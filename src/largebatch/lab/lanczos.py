@@ -36,36 +36,35 @@ class Eigenvalues:
 
 def top_eigenvalues(
     operator: Operator,
-    start: torch.Tensor,
+    like: torch.Tensor,
     generators: list[torch.Generator],
     count: int = 1,
     tolerance: float = 1e-4,
     most_products: int = 200,
     room: int = 64,
-    guessed: bool = False,
 ) -> Eigenvalues:
     """The algebraically largest eigenvalues of each seed's operator, multiple ones as often as they occur.
 
-    start: (s, p), at random, or with `guessed` anything; of a guess only what lies in the wanted directions
-    helps. generators: one for each seed. room: vectors held at most, at least 2 count + 4. A value is at
-    most the eigenvalue of its rank, and less by at most `tolerance` times the largest magnitude, except with
-    a probability of CHANCE for each random start (most searches make one or two); what is not known so well
-    after `most_products` is NaN. To rounding, of some units in the last place of the largest magnitude.
+    like: (s, p), what the operator takes. generators: one for each seed. room: vectors held at most, at
+    least 2 count + 4. A value is at most the eigenvalue of its rank, and less by at most `tolerance` times
+    the largest magnitude, but for rounding (some units in the last place of that magnitude) and for a
+    probability of CHANCE for each random start (one where count is 1, else few). What is not known so well
+    after `most_products` is NaN.
     """
-    parameters = start.shape[1]
+    parameters = like.shape[1]
     if not 1 <= count <= parameters:
         raise ValueError(f"lanczos: count between 1 and the {parameters} weights; got {count}")
     if room < 2 * count + 4:
         raise ValueError(f"lanczos: room for at least 2 count + 4 = {2 * count + 4} vectors; got {room}")
-    least = LEAST_TOLERANCE * torch.finfo(start.dtype).eps
+    least = LEAST_TOLERANCE * torch.finfo(like.dtype).eps
     if tolerance < least:
-        raise ValueError(f"lanczos: tolerance from {least:.2g} with {start.dtype}; got {tolerance:g}")
+        raise ValueError(f"lanczos: tolerance from {least:.2g} with {like.dtype}; got {tolerance:g}")
     searches = [
-        Search(first, generator, count, tolerance, most_products, room, guessed)
-        for first, generator in zip(start, generators, strict=True)
+        Search(one, generator, count, tolerance, most_products, room)
+        for one, generator in zip(like, generators, strict=True)
     ]
     answer(operator, [search.ask() for search in searches])
-    numbers = {"dtype": torch.float64, "device": start.device}
+    numbers = {"dtype": torch.float64, "device": like.device}
     return Eigenvalues(
         torch.tensor(np.stack([search.values() for search in searches]), **numbers),
         torch.tensor(np.stack([search.errors for search in searches]), **numbers),
@@ -84,20 +83,20 @@ class Search:
     """One seed's search for the `count` largest eigenvalues.
 
     A chain from a random start bounds what is left outside the locked vectors, at first none. Where it
-    cannot bound the wanted values, as more than one lies there, the vectors it finds are locked and another
-    chain begins. From a guess a chain makes few products but bounds nothing: its vectors are locked once its
-    Ritz values seem to be converged, which shows neither that they are the largest, nor how often each
-    occurs.
+    cannot bound the wanted values, as more than one of them lies outside, the vectors it has found are
+    locked and another chain begins.
     """
 
-    def __init__(self, start, generator, count, tolerance, most_products, room, guessed):
+    def __init__(self, like, generator, count, tolerance, most_products, room):
         self.generator, self.count = generator, count
         self.tolerance, self.most_products = tolerance, most_products
-        self.space, self.most_locked = Space(start, room), max(count, (room - 3) // 4)
-        # -log δ of the chain's start, None of a guess.
-        self.share = None if guessed else self.space.log_inverse_share(CHANCE)
+        self.space, self.most_locked = Space(self._random(like), room), max(count, (room - 3) // 4)
+        self.log_inverse_share = self.space.log_inverse_share(CHANCE)
         self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
         self.scale, self.products, self.finite = 0.0, 0, True
+
+    def _random(self, like: torch.Tensor) -> torch.Tensor:
+        return gaussian(like[None], [self.generator])[0]
 
     def ask(self) -> Asking:
         """Ask for products until every value is known, or there were enough."""
@@ -112,7 +111,7 @@ class Search:
             self._bound(values)
             if self.known.all() or self.products >= self.most_products:
                 return
-            self._go_on(values, *self.space.residuals(coordinates))
+            self._go_on(values, coordinates)
 
     def _bound(self, values: np.ndarray) -> None:
         """Sharpen the bounds on either side by what the last product has told; values: all Ritz values."""
@@ -121,31 +120,22 @@ class Search:
         self.lower[: len(found)] = np.maximum(self.lower[: len(found)], found)
         if self.space.whole:
             self.upper = self.lower.copy()
-        elif self.share is not None:
-            outside = self.space.largest_outside(self.share)
+        else:
+            outside = self.space.largest_outside(self.log_inverse_share)
             self.upper = np.minimum(self.upper, self.space.upper_bounds(outside, self.count))
 
-    def _go_on(self, values: np.ndarray, along_locked: np.ndarray, along_chain: np.ndarray) -> None:
-        """Keep to the chain, or begin another where it leads no further; residual norms by Ritz value."""
-        space, residuals = self.space, along_locked + along_chain
-        if self.share is None:
-            ready = self._ready(values, residuals)
-            if ready or not space.coupling:
-                self._begin(np.arange(min(ready or self.most_locked, len(values))))
-        elif self._is_hopeless():
-            converged = residuals <= SHARE * self.tolerance * self.scale
-            loose = np.sqrt(space.gram.diagonal()) > SHARE * self.tolerance * self.scale
-            if converged[: self.count].all() or loose.any() or not space.coupling:
-                self._begin(np.flatnonzero(converged)[: self.most_locked])
+    def _go_on(self, values: np.ndarray, coordinates: np.ndarray) -> None:
+        """Keep to the chain, or lock what it has found and begin another where it leads no further."""
+        space = self.space
+        if self._is_hopeless():
+            converged = space.residuals(coordinates) <= SHARE * self.tolerance * self.scale
+            if not space.coupling or (len(values) >= self.count and converged[: self.count].all()):
+                space.lock(np.flatnonzero(converged)[: self.most_locked])
+                space.begin(self._random(space.vectors[0]))
+                self.log_inverse_share = space.log_inverse_share(CHANCE)
         if space.full:
             chain = space.size - space.locked
             space.restart(max(1, min(chain - 1, self.count + (chain - self.count) // 2)))
-
-    def _begin(self, kept: np.ndarray) -> None:
-        """Lock these Ritz vectors, and go on from a random start outside."""
-        self.space.lock(kept)
-        self.space.begin(gaussian(self.space.vectors[:1], [self.generator])[0])
-        self.share = self.space.log_inverse_share(CHANCE)
 
     @property
     def errors(self) -> np.ndarray:
@@ -174,20 +164,6 @@ class Search:
         least = self.space.upper_bounds(self.space.chain()[0][0], self.count)
         return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
-    def _ready(self, values: np.ndarray, residuals: np.ndarray) -> int:
-        """How many of the largest Ritz vectors may be locked; 0 where the wanted are not converged.
-
-        So many that the bounds will do, if the rest lies below the next Ritz value, and at worst all
-        residuals along one vector.
-        """
-        for locked in range(min(self.most_locked, len(values)), self.count - 1, -1):
-            rest = values[min(locked, len(values) - 1)]
-            arrow = np.diag([*values[:locked], rest])
-            arrow[-1, :-1] = arrow[:-1, -1] = residuals[:locked]
-            excess = np.linalg.eigvalsh(arrow)[::-1][: self.count] - values[: self.count]
-            if (excess <= SHARE * self.tolerance * self.scale).all():
-                return locked
-        return 0
 
 def gaussian(like: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
     """Standard normal numbers (s, p), each seed's from its own stream, so that company changes nothing."""
