@@ -79,7 +79,11 @@ class Space:
         self.vectors[self.size] = start / length
 
     def grow(self, product: torch.Tensor) -> None:
-        """Take in A times `following`."""
+        """Take in A times `following`.
+
+        Then `ritz` are the Ritz values of A in V and W, the largest first, and their coordinates in columns;
+        `chain` the same of C in W alone.
+        """
         self.largest = max(self.largest, length_of(product))
         product, inside = self._split(product, self.size + 1)
         self.size += 1
@@ -90,6 +94,9 @@ class Space:
         if self.coupling:
             self.vectors[self.size] = product / length
             self.log_couplings += math.log(length)
+        inside = slice(self.locked, self.size)
+        self.ritz = descending(self.projected[: self.size, : self.size])
+        self.chain = descending(self.projected[inside, inside]) if self.locked else self.ritz
 
     def _split(self, vector: torch.Tensor, size: int) -> tuple[torch.Tensor, np.ndarray]:
         """What of a vector lies outside the first vectors, and its coefficients inside; twice is enough."""
@@ -101,17 +108,9 @@ class Space:
             inside += found
         return vector, inside.double().cpu().numpy()
 
-    def ritz(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ritz values of A in V and W, the largest first, and their coordinates in columns."""
-        return descending(self.projected[: self.size, : self.size])
-
-    def chain(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same of C in W alone."""
-        inside = slice(self.locked, self.size)
-        return descending(self.projected[inside, inside])
-
-    def residuals(self, coordinates: np.ndarray) -> np.ndarray:
-        """Bounds of the residual norms of the Ritz pairs with these coordinates."""
+    def residuals(self) -> np.ndarray:
+        """Bounds of the residual norms of the Ritz pairs."""
+        coordinates = self.ritz[1]
         of_locked = coordinates[: self.locked]
         across = self.projected[: self.locked, self.locked : self.size]
         squares = np.einsum("ij,ik,kj->j", of_locked, self.gram - across @ across.T, of_locked)
@@ -119,7 +118,7 @@ class Space:
 
     def lock(self, kept: np.ndarray) -> None:
         """Make the Ritz vectors of these places the new V; the chain ends."""
-        values, coordinates = self.ritz()
+        values, coordinates = self.ritz
         values, coordinates = values[kept], coordinates[:, kept]
         chain = self.vectors[self.locked : self.size]
         outside = self.outside - self.outside @ chain.T @ chain
@@ -139,7 +138,7 @@ class Space:
 
     def restart(self, keep: int) -> None:
         """Keep of the chain its `keep` largest Ritz vectors and what follows."""
-        values, coordinates = self.chain()
+        values, coordinates = self.chain
         self.discarded += values[keep:].tolist()
         kept, following = coordinates[:, :keep], self.following.clone()
         inside, end = slice(self.locked, self.size), self.locked + keep
@@ -169,7 +168,7 @@ class Space:
         values θ, those that restarts have discarded included. It has length 1, so δ |p(λ)| <= 1 at every
         eigenvalue λ. Hochstenbach 2013, J. Sci. Comput. 57, section 3.
         """
-        roots = self.chain()[0]
+        roots = self.chain[0]
         top = roots[0]
         if not self.coupling:
             return top  # the start has no part outside, and so has no eigenvector
@@ -192,6 +191,8 @@ class Space:
         A <= [[diag(θ), Rᵀ], [R, outside I]] in the order of symmetric matrices, with R the images of V
         outside V, and eigenvalues are monotone in that order.
         """
+        if not self.locked:
+            return np.full(count, outside)
         squares, directions = np.linalg.eigh(self.gram)
         images = directions * np.sqrt(squares.clip(min=0.0))
         theta = self.projected[: self.locked, : self.locked]

@@ -87,10 +87,19 @@ class Search:
     locked and another chain begins.
     """
 
-    def __init__(self, like, generator, count, tolerance, most_products, room):
+    def __init__(
+        self,
+        like: torch.Tensor,
+        generator: torch.Generator,
+        count: int,
+        tolerance: float,
+        most_products: int,
+        room: int,
+    ):
         self.generator, self.count = generator, count
         self.tolerance, self.most_products = tolerance, most_products
-        self.space, self.most_locked = Space(self._random(like), room), max(count, (room - 3) // 4)
+        self.space = Space(self._random(like), room)
+        self.most_locked = max(count, (room - 3) // 4)
         self.log_inverse_share = self.space.log_inverse_share(CHANCE)
         self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
         self.scale, self.products, self.finite = 0.0, 0, True
@@ -107,35 +116,51 @@ class Search:
             if not self.finite:
                 return
             self.space.grow(product)
-            values, coordinates = self.space.ritz()
-            self._bound(values)
+            self._bound()
             if self.known.all() or self.products >= self.most_products:
                 return
-            self._go_on(values, coordinates)
+            if self._is_refuted():
+                self.upper[:] = math.inf
+                self._begin(np.arange(0))
+            else:
+                self._go_on()
 
-    def _bound(self, values: np.ndarray) -> None:
-        """Sharpen the bounds on either side by what the last product has told; values: all Ritz values."""
+    def _is_refuted(self) -> bool:
+        """Whether a value is above its bound, which shows that the start was one of the unlucky ones."""
+        return bool((self.lower - self.upper > self._small).any())
+
+    def _bound(self) -> None:
+        """Sharpen the bounds on either side by what the last product has told."""
+        values, _ = self.space.ritz
         self.scale = max(self.scale, np.abs(values).max())
         found = values[: self.count]
         self.lower[: len(found)] = np.maximum(self.lower[: len(found)], found)
         if self.space.whole:
             self.upper = self.lower.copy()
-        else:
-            outside = self.space.largest_outside(self.log_inverse_share)
-            self.upper = np.minimum(self.upper, self.space.upper_bounds(outside, self.count))
+            return
+        outside = self.space.largest_outside(self.log_inverse_share)
+        self.upper = np.minimum(self.upper, self.space.upper_bounds(outside, self.count))
 
-    def _go_on(self, values: np.ndarray, coordinates: np.ndarray) -> None:
+    def _go_on(self) -> None:
         """Keep to the chain, or lock what it has found and begin another where it leads no further."""
         space = self.space
         if self._is_hopeless():
-            converged = space.residuals(coordinates) <= SHARE * self.tolerance * self.scale
-            if not space.coupling or (len(values) >= self.count and converged[: self.count].all()):
-                space.lock(np.flatnonzero(converged)[: self.most_locked])
-                space.begin(self._random(space.vectors[0]))
-                self.log_inverse_share = space.log_inverse_share(CHANCE)
+            converged = space.residuals() <= self._small
+            if not space.coupling or (space.size >= self.count and converged[: self.count].all()):
+                self._begin(np.flatnonzero(converged)[: self.most_locked])
         if space.full:
             chain = space.size - space.locked
             space.restart(max(1, min(chain - 1, self.count + (chain - self.count) // 2)))
+
+    def _begin(self, kept: np.ndarray) -> None:
+        """Lock the Ritz vectors of these places, and go on from a random start outside."""
+        self.space.lock(kept)
+        self.space.begin(self._random(self.space.vectors[0]))
+        self.log_inverse_share = self.space.log_inverse_share(CHANCE)
+
+    @property
+    def _small(self) -> float:
+        return SHARE * self.tolerance * self.scale
 
     @property
     def errors(self) -> np.ndarray:
@@ -144,7 +169,8 @@ class Search:
     @property
     def known(self) -> np.ndarray:
         """Which of the eigenvalues are known well enough; (count,)."""
-        return self.finite & (self.errors <= self.tolerance * self.scale)
+        near = self.errors <= self.tolerance * self.scale
+        return near & (self.finite and not self._is_refuted())
 
     def values(self) -> np.ndarray:
         return np.where(self.known, self.lower, math.nan)
@@ -152,7 +178,7 @@ class Search:
     def reason(self) -> str:
         """Why a value is not known."""
         if not self.finite:
-            return f"product {self.products} with the Hessian is not finite"
+            return f"product {self.products} is not finite"
         rank = int(np.argmin(self.known))
         return (
             f"eigenvalue {rank + 1} lies between {self.lower[rank]:.6g} and {self.upper[rank]:.6g} after "
@@ -161,7 +187,7 @@ class Search:
 
     def _is_hopeless(self) -> bool:
         """Whether the chain cannot bound the values closely enough, however long it grows."""
-        least = self.space.upper_bounds(self.space.chain()[0][0], self.count)
+        least = self.space.upper_bounds(self.space.chain[0][0], self.count)
         return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
 
@@ -198,11 +224,11 @@ def spectral_density(
 
 
 def quadrature(start: torch.Tensor, steps: int) -> Asking:
-    """Nodes and weights (j,) of the eigenvalues that `start` has a part of; j: steps, or less if it has fewer."""
+    """Nodes and weights (j,) of one random vector; j: steps, or as many eigenvalues as it has a part of."""
     space = Space(start, steps + 1)
     while True:
         product = yield space.following
         space.grow(product)
         if space.full or not space.coupling:
-            nodes, coordinates = space.ritz()
+            nodes, coordinates = space.ritz
             return nodes, np.square(coordinates[0])

@@ -1,5 +1,6 @@
 """Measure trained weights: each measure gives observations for every seed of an arm."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from largebatch.files import Observation
 from largebatch.lab import curvature, equivalence, models, noise, paths, reference, sharpness, surface
 from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.lanczos import Eigenvalues
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
 from largebatch.lab.rescaling import rescaled
@@ -88,6 +90,12 @@ class Nets:
         for seed, value in zip(self.seeds, values.tolist(), strict=True):
             yield Observation(seed, metric, at, value)
 
+    def known(self, metric: str, found: Eigenvalues) -> torch.Tensor:
+        """The eigenvalues (s, k), NaN where one is not known well enough; the job's log then says why."""
+        for place, reason in found.reasons.items():
+            print(f"{metric} of seed {self.seeds[place]} is left out: {reason}", file=sys.stderr)
+        return found.values
+
 
 def measure_curvature(nets: Nets, backend: str, **options) -> Iterator[Observation]:
     """Eigenvalues, trace and Frobenius norm of the Hessian."""
@@ -106,14 +114,16 @@ def by_lanczos(
 ) -> Iterator[Observation]:
     landscape, streams = nets.landscape(examples), nets.streams("curvature")
     found = curvature.top(landscape, streams, top, tolerance, most_products)
-    yield from nets.rows("hessian_top_eigenvalue", None, found.values[:, 0])
+    values = nets.known("hessian_top_eigenvalue", found)
+    yield from nets.rows("hessian_top_eigenvalue", None, values[:, 0])
     yield from nets.rows("hessian_top_eigenvalue_products", None, found.products)
     if top > 1:
-        for rank, values in enumerate(found.values.T, start=1):
-            yield from nets.rows("hessian_eigenvalue", rank, values)
+        for rank, of_rank in enumerate(values.T, start=1):
+            yield from nets.rows("hessian_eigenvalue", rank, of_rank)
     if bottom:
-        lowest = curvature.bottom(landscape, streams, tolerance, most_products)
-        yield from nets.rows("hessian_bottom_eigenvalue", None, lowest.values[:, 0])
+        metric = "hessian_bottom_eigenvalue"
+        lowest = nets.known(metric, curvature.bottom(landscape, streams, tolerance, most_products))
+        yield from nets.rows(metric, None, lowest[:, 0])
     trace, norm = curvature.trace_and_norm(landscape, streams, probes)
     for metric, estimate in (("hessian_trace", trace), ("hessian_frobenius_norm", norm)):
         if estimate is not None:
@@ -126,8 +136,9 @@ def by_lanczos(
             yield from nets.rows("layer_trace", number, trace.value)
             yield from nets.rows("layer_trace_se", number, trace.error)
         tops = curvature.layer_top_eigenvalues(landscape, streams, tolerance, most_products)
-        for number, values in enumerate(tops):
-            yield from nets.rows("layer_top_eigenvalue", number, values)
+        for number, found in enumerate(tops):
+            values = nets.known(f"layer_top_eigenvalue {number}", found)
+            yield from nets.rows("layer_top_eigenvalue", number, values[:, 0])
 
 
 def by_pyhessian(
@@ -324,7 +335,8 @@ def measure_rescaling(
         landscape = Landscape(twin, images, labels, nets.arm.loss)
         with torch.no_grad():
             change = (twin(images) - logits).abs().amax((1, 2))
-        top = curvature.top(landscape, nets.streams("curvature")).values[:, 0]
+        found = curvature.top(landscape, nets.streams("curvature"))
+        top = nets.known(f"rescaled_top_eigenvalue at {factor:g}", found)[:, 0]
         box = sharpness.keskar(landscape, epsilon, nets.streams("sharpness"))
         ball = sharpness.adaptive(landscape, rho, RESCALED_STEPS, nets.streams("sharpness"))
         yield from nets.rows("rescaled_logit_change", factor, change)
