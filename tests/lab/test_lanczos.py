@@ -46,6 +46,7 @@ SMALL_NEGATIVE_TAIL = [3.65, 1.97, 1.4, 1, 0.6, 0.3, *np.linspace(0.05, 0, 590) 
 
 def kinds_of_spectra(kind, size, draw):
     """(size,) eigenvalues of a kind, from a NumPy generator."""
+    size, wanted = max(size, 9), size
     bulk = draw.uniform(-0.2, 0.5, size)
     if kind == "clustered top":
         top = [1.0, *1 - 10.0 ** -draw.uniform(2, 6, draw.integers(1, 5))]
@@ -70,7 +71,7 @@ def kinds_of_spectra(kind, size, draw):
         top, bulk = [], 1.3 ** -np.arange(size) * draw.choice([-1, 1], size)
     else:
         top, bulk = [], draw.normal(size=size)
-    values = np.concatenate([top, bulk[::-1]])[::-1][-size:]
+    values = np.concatenate([top, bulk[::-1]])[::-1][-wanted:]
     return draw.permutation(values) * 10.0 ** draw.uniform(-6, 6)
 
 
@@ -78,6 +79,8 @@ KINDS = (
     *("clustered top", "multiple", "small negative tail", "pairs", "low rank", "zero", "identity"),
     *("two values", "negative definite", "decaying", "random"),
 )
+# Kinds that even chains of a few vectors resolve.
+EASY = ("low rank", "zero", "identity", "two values")
 
 
 def check(spectra, function, count, result, tolerance, rounding):
@@ -110,7 +113,7 @@ def test_whatever_the_spectrum_a_value_meets_its_tolerance(kind, size, count, fu
     room = 2 * count + 4 if tight else 64
     result = on_diagonals(spectra, function, dtype, seed % 1000, count=count, room=room, most_products=150)
     known = check(spectra, function, count, result, 1e-4, 30 * torch.finfo(dtype).eps)
-    assert tight or known.all()
+    assert known.all() or (tight and kind not in EASY)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -167,16 +170,24 @@ def test_a_bound_from_a_random_start_holds_as_often_as_it_says():
     assert failed <= 0.05 * 2000 + 4 * math.sqrt(0.05 * 2000)
 
 
-# With room for six vectors, a cluster at one end is found slowly.
-@pytest.mark.parametrize("room", [6, 64])
 @pytest.mark.parametrize("name", SPECTRA)
-def test_top_and_bottom_eigenvalues_of_dense_matrices(name, room):
+def test_top_and_bottom_eigenvalues_of_dense_matrices(name):
     values = SPECTRA[name]
     scale = max(map(abs, values)) or 1.0
-    top = found(values, tolerance=1e-8, room=room, most_products=1000)
+    top = found(values, tolerance=1e-8)
     assert top.values[0, 0].item() == pytest.approx(max(values), abs=1e-8 * scale)
-    bottom = found(values, bottom_eigenvalues, tolerance=1e-8, room=room, most_products=1000)
+    bottom = found(values, bottom_eigenvalues, tolerance=1e-8)
     assert bottom.values[0, 0].item() == pytest.approx(min(values), abs=1e-8 * scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("count", "room", "most"), [(1, 8, 30), (3, 10, 100)])
+def test_with_room_for_few_vectors_outliers_are_found(count, room, most, dtype):
+    """As of a net that is too large for its basis: 300 weights stand for millions."""
+    spectra = np.tile([1.0, 0.7, 0.54, 0.4, 0.29, 0.24, *np.linspace(0, 0.1, 300)], (20, 1))
+    result = on_diagonals(spectra, dtype=dtype, count=count, room=room)
+    assert check(spectra, top_eigenvalues, count, result, 1e-4, 30 * torch.finfo(dtype).eps).all()
+    assert result.products.max() <= most
 
 
 def test_the_largest_few_in_order():
