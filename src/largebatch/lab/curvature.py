@@ -90,7 +90,7 @@ def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Es
 def layer_top_eigenvalues(
     landscape: Landscape, streams: Streams, tolerance: float = 1e-4, most_products: int = 200
 ) -> list[Eigenvalues]:
-    """Largest eigenvalue of each weight tensor's own block of the Hessian, to `tolerance` of its magnitude."""
+    """Largest eigenvalue of each weight tensor's own block of the Hessian, as in `top`."""
     found = []
     for where, block in blocks(landscape):
         like = landscape.weights[:, where]
