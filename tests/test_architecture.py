@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PLAIN = {
     *("models", "schedules", "layers", "stack", "optimise", "augment", "mitigations", "losses"),
     *("landscape", "lanczos", "trace", "curvature", "sharpness", "surface", "paths", "noise", "rescaling"),
-    *("gradient_norms", "convex", "equivalence"),
+    *("gradient_norms", "convex", "equivalence", "krylov"),
     "reference",
 }
 

@@ -150,6 +150,28 @@ def test_the_agreement_is_within_its_tolerance(arm, trained, dataset):
         assert all(difference[seed] <= tolerance[seed] for seed in (3, 5))
 
 
+def test_an_eigenvalue_that_is_not_known_is_left_out_and_the_log_says_why(arm, trained, dataset, capsys):
+    settings = options("curvature") | {"most_products": 3}
+    found = by_metric(measure("curvature", settings, arm, [3, 5], trained.weights, dataset))
+    unknown = {metric for (metric, _), values in found.items() if np.isnan(list(values.values())).any()}
+    assert {"hessian_top_eigenvalue", "hessian_eigenvalue", "hessian_bottom_eigenvalue"} <= unknown
+    assert not any("trace" in metric or "products" in metric for metric in unknown)
+    told = capsys.readouterr().err.splitlines()
+    for metric in ("hessian_top_eigenvalue", "hessian_bottom_eigenvalue", "layer_top_eigenvalue 0"):
+        for seed in (3, 5):
+            assert any(f"{metric} of seed {seed} is left out" in line for line in told)
+
+
+def test_without_our_own_eigenvalue_no_agreement_is_claimed(arm, trained, dataset, monkeypatch, capsys):
+    top = module.curvature.top
+    monkeypatch.setattr(
+        module.curvature, "top", lambda *a, **options: top(*a, **options | {"most_products": 1})
+    )
+    found = by_metric(measure("agreement", options("agreement"), arm, [3, 5], trained.weights, dataset))
+    assert np.isnan(list(found["agreement_missed", None].values())).all()
+    assert "agreement of seed 5 is left out" in capsys.readouterr().err
+
+
 def test_snapshots_are_measured_by_epoch(arm, trained, dataset):
     rows = measure_by_epoch("curvature", options("curvature"), arm, trained.snapshots, dataset)
     found = by_metric(rows)

@@ -3,14 +3,8 @@
 import torch
 
 from largebatch.lab import trace as traces
-from largebatch.lab.lanczos import (
-    Eigenvalues,
-    Operator,
-    bottom_eigenvalues,
-    gaussian,
-    spectral_density,
-    top_eigenvalues,
-)
+from largebatch.lab.krylov import Operator
+from largebatch.lab.lanczos import Eigenvalues, bottom_eigenvalues, spectral_density, top_eigenvalues
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.trace import Estimate
 
@@ -19,58 +13,31 @@ Streams = list[torch.Generator]
 # What the Lanczos vectors, and what the blocks of a sketch, may take of one seed: by seed, so that how a
 # number is found does not depend on its company.
 BASIS_BYTES, SKETCH_BYTES = 256 << 20, 512 << 20
-FEWEST_VECTORS, MOST_VECTORS = 6, 32
-# Share of a random direction in the start: at an exact minimum the gradient alone would be nothing.
-RANDOM_SHARE = 0.1
-
-
-def start(landscape: Landscape, streams: Streams) -> torch.Tensor:
-    """A first guess of the top eigenvector, (s, p): the gradient, and a little of a random direction.
-
-    Gradients of trained nets lie mostly in the space of the top eigenvectors (Gur-Ari et al. 2018), so
-    this saves products.
-    """
-    random = gaussian(landscape.weights, streams)
-    gradient = landscape.gradient(landscape.weights)[1]
-    length = gradient.norm(dim=1, keepdim=True)
-    unit = torch.where(length > 0, gradient / length.clamp_min(torch.finfo(length.dtype).tiny), 0.0)
-    return unit + RANDOM_SHARE * random / random.norm(dim=1, keepdim=True)
+FEWEST_VECTORS, MOST_VECTORS = 8, 64
 
 
 def room(like: torch.Tensor, count: int) -> int:
-    """How many Lanczos vectors to keep: as many as BASIS_BYTES hold, within limits."""
+    """How many vectors to hold: as many as BASIS_BYTES hold, within limits."""
     fitting = BASIS_BYTES // (like.shape[1] * like.element_size())
-    return max(count + 3, min(MOST_VECTORS, max(FEWEST_VECTORS, fitting)))
+    return max(2 * count + 4, min(MOST_VECTORS, max(FEWEST_VECTORS, fitting)))
 
 
 def top(
     landscape: Landscape, streams: Streams, count: int = 1, tolerance: float = 1e-4, most_products: int = 200
 ) -> Eigenvalues:
-    """The `count` algebraically largest eigenvalues, to a relative error of about `tolerance`."""
-    return top_eigenvalues(
-        landscape.hessian_vector_product,
-        start(landscape, streams),
-        streams,
-        count,
-        tolerance,
-        most_products,
-        room(landscape.weights, count),
-    )
+    """The `count` algebraically largest eigenvalues, to `tolerance` of the largest magnitude, or NaN."""
+    like = landscape.weights
+    settings = (count, tolerance, most_products, room(like, count))
+    return top_eigenvalues(landscape.hessian_vector_product, like, streams, *settings)
 
 
 def bottom(
     landscape: Landscape, streams: Streams, tolerance: float = 1e-4, most_products: int = 200
 ) -> Eigenvalues:
-    """The algebraically smallest eigenvalue; its error is at most about `tolerance` of the largest one."""
-    return bottom_eigenvalues(
-        landscape.hessian_vector_product,
-        gaussian(landscape.weights, streams),
-        streams,
-        1,
-        tolerance,
-        most_products,
-        room(landscape.weights, 1),
-    )
+    """The algebraically smallest eigenvalue, to `tolerance` of the largest magnitude, or NaN."""
+    like = landscape.weights
+    settings = (1, tolerance, most_products, room(like, 1))
+    return bottom_eigenvalues(landscape.hessian_vector_product, like, streams, *settings)
 
 
 def trace_and_norm(
@@ -122,15 +89,13 @@ def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Es
 
 def layer_top_eigenvalues(
     landscape: Landscape, streams: Streams, tolerance: float = 1e-4, most_products: int = 200
-) -> torch.Tensor:
-    """Largest eigenvalue of each weight tensor's own block of the Hessian; (tensors, s)."""
-    first = start(landscape, streams)
+) -> list[Eigenvalues]:
+    """Largest eigenvalue of each weight tensor's own block of the Hessian, as in `top`."""
     found = []
     for where, block in blocks(landscape):
-        guess = first[:, where]
-        keep = room(guess, 1)
-        found.append(top_eigenvalues(block, guess, streams, 1, tolerance, most_products, keep).values[:, 0])
-    return torch.stack(found)
+        like = landscape.weights[:, where]
+        found.append(top_eigenvalues(block, like, streams, 1, tolerance, most_products, room(like, 1)))
+    return found
 
 
 def blocks(landscape: Landscape) -> list[tuple[slice, Operator]]:

@@ -1,163 +1,194 @@
 """Eigenvalues and spectral density of symmetric operators known by their products, of all seeds at once.
 
-An operator takes (s, p) to (s, p), seed by seed. Lanczos's method with full reorthogonalisation; the
-basis is bounded by thick restarts (Wu and Simon 2000), so memory is too.
+An operator takes (s, p) to (s, p), seed by seed; each seed asks for products as it needs them, and one
+product answers all.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
-Operator = Callable[[torch.Tensor], torch.Tensor]
+from largebatch.lab.krylov import Asking, Operator, Space, answer
 
-# A new direction shorter than this share of the product is rounding: the space found is invariant.
-INVARIANT = {torch.float32: 1e-5, torch.float64: 1e-12}
+# A bound from a random start fails with at most this probability, whatever the operator.
+CHANCE = 1e-4
+# A tolerance is at least so many roundings.
+LEAST_TOLERANCE = 100
+# What residuals may take of the tolerance; the rest is left for what lies outside the locked vectors.
+SHARE = 0.2
 
 
 @dataclass
 class Eigenvalues:
     """values, errors: (s, k), from the largest down (bottom: from the smallest up); products: (s,).
 
-    errors are estimates of |value - eigenvalue|; products: what each seed needed, whatever its company.
+    errors bound what the eigenvalue may lie above (bottom: below) the value. Where that is more than the
+    tolerance the value is NaN, and reasons says why, by the seed's place: one line.
     """
 
     values: torch.Tensor
     errors: torch.Tensor
     products: torch.Tensor
-
-
-class Krylov:
-    """An orthonormal basis V (s, j, p), and the operator in it, T = V A Vᵀ (s, j, j)."""
-
-    def __init__(self, operator: Operator, start: torch.Tensor, room: int, generators: list[torch.Generator]):
-        seeds, parameters = start.shape
-        self.operator, self.generators, self.room = operator, generators, min(room, parameters)
-        self.basis = start.new_empty(seeds, self.room + 1, parameters)
-        self.projected = torch.zeros(seeds, self.room, self.room, dtype=torch.float64, device=start.device)
-        self.size = self.products = 0
-        length = start.norm(dim=1, keepdim=True)
-        if not (length > 0).all():
-            raise ValueError(f"lanczos: a start of positive length for each seed; got {length.min().item()}")
-        self.basis[:, 0] = start / length
-
-    def grow(self) -> None:
-        """One product more. `residual` (s,) is then the coupling to what lies outside the basis."""
-        new = self.operator(self.basis[:, self.size])
-        scale = new.norm(dim=1)
-        self.products += 1
-        self.size += 1
-        new, inside = self._outside(new)
-        self.projected[:, : self.size, self.size - 1] = inside.double()
-        self.projected[:, self.size - 1, : self.size] = inside.double()
-        self.residual = new.norm(dim=1)
-        self._append(new, self.residual <= INVARIANT[new.dtype] * scale)
-
-    def _append(self, new: torch.Tensor, invariant: torch.Tensor) -> None:
-        """The next direction; where the space is invariant, a random one, to which nothing couples."""
-        self.residual = self.residual.double().masked_fill(invariant, 0.0)
-        for lane in invariant.nonzero().flatten().tolist():
-            new[lane] = gaussian(new[lane : lane + 1], self.generators[lane : lane + 1])[0]
-        if invariant.any():
-            new, _ = self._outside(new)
-        # In a basis as large as the space nothing is left: then zeros, which no product can leave.
-        length = new.norm(dim=1, keepdim=True)
-        self.basis[:, self.size] = torch.where(length > 0, new / length.clamp_min(1e-300), 0.0)
-
-    def _outside(self, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What of (s, p) lies outside the basis, and the coefficients inside; twice is enough (Kahan)."""
-        basis = self.basis[:, : self.size]
-        inside = new.new_zeros(len(new), self.size)
-        for _ in range(2):
-            found = torch.bmm(basis, new[:, :, None])
-            new = torch.baddbmm(new[:, :, None], basis.transpose(1, 2), found, alpha=-1)[:, :, 0]
-            inside += found[:, :, 0]
-        return new, inside
-
-    def ritz(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ritz values (s, j), ascending, and their coordinates in the basis: columns of (s, j, j)."""
-        return torch.linalg.eigh(self.projected[:, : self.size, : self.size])
-
-    def vectors(self, coordinates: torch.Tensor) -> torch.Tensor:
-        """Coordinates (s, j, k) -> vectors (s, k, p)."""
-        return torch.bmm(coordinates.transpose(1, 2).to(self.basis.dtype), self.basis[:, : self.size])
-
-    def restart(self, keep: int) -> None:
-        """Keep the `keep` largest Ritz pairs and the direction that comes next."""
-        values, coordinates = self.ritz()
-        following = self.basis[:, self.size].clone()
-        self.basis[:, :keep] = self.vectors(coordinates[:, :, -keep:])
-        self.basis[:, keep] = following
-        self.projected.zero_()
-        self.projected[:, :keep, :keep] = torch.diag_embed(values[:, -keep:])
-        self.size = keep
+    reasons: dict[int, str] = field(default_factory=dict)
 
 
 def top_eigenvalues(
     operator: Operator,
-    start: torch.Tensor,
+    like: torch.Tensor,
     generators: list[torch.Generator],
     count: int = 1,
     tolerance: float = 1e-4,
     most_products: int = 200,
-    room: int = 32,
+    room: int = 64,
 ) -> Eigenvalues:
-    """The algebraically largest eigenvalues of each seed's operator, to a relative error of `tolerance`.
+    """The algebraically largest eigenvalues of each seed's operator, multiple ones as often as they occur.
 
-    start: (s, p), a guess; of it only what lies in the wanted directions helps. generators: one a seed.
-    room: vectors kept at most, at least count + 3. Stops when the error estimate of every wanted value
-    of every seed is below tolerance times the largest magnitude, or after `most_products`.
+    like: (s, p), what the operator takes. generators: one for each seed. room: vectors held at most, at
+    least 2 count + 4. A value is at most the eigenvalue of its rank, and less by at most `tolerance` times
+    the largest magnitude, but for rounding (some units in the last place of that magnitude) and for a
+    probability of CHANCE for each random start (one where count is 1, else few). What is not known so well
+    after `most_products` is NaN.
     """
-    parameters = start.shape[1]
+    parameters = like.shape[1]
     if not 1 <= count <= parameters:
         raise ValueError(f"lanczos: count between 1 and the {parameters} weights; got {count}")
-    if room < count + 3:
-        raise ValueError(f"lanczos: room for at least count + 3 = {count + 3} vectors; got {room}")
-    krylov = Krylov(operator, start, room, generators)
-    numbers = {"dtype": torch.float64, "device": start.device}
-    values, errors = (torch.zeros(len(start), count, **numbers) for _ in range(2))
-    products = torch.zeros(len(start), **numbers)
-    running = torch.ones(len(start), dtype=torch.bool, device=start.device)
-    while running.any():
-        krylov.grow()
-        if krylov.size >= count:
-            ritz, coordinates = krylov.ritz()
-            estimates = error_estimates(ritz, coordinates, krylov.residual, count)
-            # A seed keeps what it had when it was done, so that its company does not change it.
-            values[running], errors[running] = ritz[running, -count:].flip(1), estimates[running]
-            products[running] = krylov.products
-            running &= (estimates > tolerance * ritz.abs().amax(1, keepdim=True)).any(1)
-            if krylov.products >= most_products or krylov.size == parameters:
-                break
-        if krylov.size == krylov.room:
-            krylov.restart(count + (krylov.room - count) // 2)
-    return Eigenvalues(values, errors, products)
+    if room < 2 * count + 4:
+        raise ValueError(f"lanczos: room for at least 2 count + 4 = {2 * count + 4} vectors; got {room}")
+    least = LEAST_TOLERANCE * torch.finfo(like.dtype).eps
+    if tolerance < least:
+        raise ValueError(f"lanczos: tolerance from {least:.2g} with {like.dtype}; got {tolerance:g}")
+    searches = [
+        Search(one, generator, count, tolerance, most_products, room)
+        for one, generator in zip(like, generators, strict=True)
+    ]
+    answer(operator, [search.ask() for search in searches])
+    numbers = {"dtype": torch.float64, "device": like.device}
+    return Eigenvalues(
+        torch.tensor(np.stack([search.values() for search in searches]), **numbers),
+        torch.tensor(np.stack([search.errors for search in searches]), **numbers),
+        torch.tensor([search.products for search in searches], **numbers),
+        {seed: search.reason() for seed, search in enumerate(searches) if not search.known.all()},
+    )
 
 
 def bottom_eigenvalues(operator: Operator, *arguments, **options) -> Eigenvalues:
     """The algebraically smallest eigenvalues; arguments as of top_eigenvalues."""
     found = top_eigenvalues(lambda v: -operator(v), *arguments, **options)
-    return Eigenvalues(-found.values, found.errors, found.products)
+    return Eigenvalues(-found.values, found.errors, found.products, found.reasons)
 
 
-def error_estimates(
-    values: torch.Tensor, coordinates: torch.Tensor, residual: torch.Tensor, count: int
-) -> torch.Tensor:
-    """Estimates of |Ritz value - eigenvalue| of the `count` largest; (s, count), the largest first.
+class Search:
+    """One seed's search for the `count` largest eigenvalues.
 
-    The residual norm r bounds the error; r² / gap is the sharper bound (Parlett 1998, theorem 11.7.1),
-    with the gap to the neighbouring Ritz values for the unknown one to the other eigenvalues.
+    A chain from a random start bounds what is left outside the locked vectors, at first none. Where it
+    cannot bound the wanted values, as more than one of them lies outside, the vectors it has found are
+    locked and another chain begins.
     """
-    norms = (residual[:, None] * coordinates[:, -1]).abs()  # (s, j)
-    infinite = torch.full_like(values[:, :1], math.inf)
-    below = torch.cat([infinite, values.diff(dim=1)], 1)
-    above = torch.cat([values.diff(dim=1), infinite], 1)
-    gap = torch.minimum(below, above)
-    if values.shape[1] == 1:
-        gap = torch.zeros_like(values)  # one value knows no neighbour
-    sharp = torch.where(gap > 0, norms.square() / gap.clamp_min(1e-300), math.inf)
-    return torch.minimum(norms, sharp)[:, -count:].flip(1)
+
+    def __init__(
+        self,
+        like: torch.Tensor,
+        generator: torch.Generator,
+        count: int,
+        tolerance: float,
+        most_products: int,
+        room: int,
+    ):
+        self.generator, self.count = generator, count
+        self.tolerance, self.most_products = tolerance, most_products
+        self.space = Space(self._random(like), room)
+        self.most_locked = max(count, (room - 3) // 4)
+        self.log_inverse_share = self.space.log_inverse_share(CHANCE)
+        self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
+        self.scale, self.products, self.finite = 0.0, 0, True
+
+    def _random(self, like: torch.Tensor) -> torch.Tensor:
+        return gaussian(like[None], [self.generator])[0]
+
+    def ask(self) -> Asking:
+        """Ask for products until every value is known, or there were enough."""
+        while True:
+            product = yield self.space.following
+            self.products += 1
+            self.finite = bool(product.isfinite().all())
+            if not self.finite:
+                return
+            self.space.grow(product)
+            self._bound()
+            if self.known.all() or self.products >= self.most_products:
+                return
+            if self._is_refuted():
+                self.upper[:] = math.inf
+                self._begin(np.arange(0))
+            else:
+                self._go_on()
+
+    def _is_refuted(self) -> bool:
+        """Whether a value is above its bound, which shows that the start was one of the unlucky ones."""
+        return bool((self.lower - self.upper > self._small).any())
+
+    def _bound(self) -> None:
+        """Sharpen the bounds on either side by what the last product has told."""
+        values, _ = self.space.ritz
+        self.scale = max(self.scale, np.abs(values).max())
+        found = values[: self.count]
+        self.lower[: len(found)] = np.maximum(self.lower[: len(found)], found)
+        if self.space.whole:
+            self.upper = self.lower.copy()
+            return
+        outside = self.space.largest_outside(self.log_inverse_share)
+        self.upper = np.minimum(self.upper, self.space.upper_bounds(outside, self.count))
+
+    def _go_on(self) -> None:
+        """Keep to the chain, or lock what it has found and begin another where it leads no further."""
+        space = self.space
+        if self._is_hopeless():
+            converged = space.residuals() <= self._small
+            if not space.coupling or (space.size >= self.count and converged[: self.count].all()):
+                self._begin(np.flatnonzero(converged)[: self.most_locked])
+        if space.full:
+            chain = space.size - space.locked
+            space.restart(max(1, min(chain - 1, self.count + (chain - self.count) // 2)))
+
+    def _begin(self, kept: np.ndarray) -> None:
+        """Lock the Ritz vectors of these places, and go on from a random start outside."""
+        self.space.lock(kept)
+        self.space.begin(self._random(self.space.vectors[0]))
+        self.log_inverse_share = self.space.log_inverse_share(CHANCE)
+
+    @property
+    def _small(self) -> float:
+        return SHARE * self.tolerance * self.scale
+
+    @property
+    def errors(self) -> np.ndarray:
+        return np.maximum(self.upper - self.lower, 0.0)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which of the eigenvalues are known well enough; (count,)."""
+        near = self.errors <= self.tolerance * self.scale
+        return near & (self.finite and not self._is_refuted())
+
+    def values(self) -> np.ndarray:
+        return np.where(self.known, self.lower, math.nan)
+
+    def reason(self) -> str:
+        """Why a value is not known."""
+        if not self.finite:
+            return f"product {self.products} is not finite"
+        rank = int(np.argmin(self.known))
+        return (
+            f"eigenvalue {rank + 1} lies between {self.lower[rank]:.6g} and {self.upper[rank]:.6g} after "
+            f"{self.products} products; wanted within {self.tolerance * self.scale:.2g}"
+        )
+
+    def _is_hopeless(self) -> bool:
+        """Whether the chain cannot bound the values closely enough, however long it grows."""
+        least = self.space.upper_bounds(self.space.chain[0][0], self.count)
+        return bool((np.minimum(self.upper, least) - self.lower > self.tolerance * self.scale).any())
 
 
 def gaussian(like: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
@@ -178,19 +209,26 @@ def spectral_density(
     """Density of the eigenvalues at the points of `grid` (m,), integrating to 1; (s, m).
 
     Stochastic Lanczos quadrature (Lin, Saad and Yang 2016; Ghorbani et al. 2019): each of `probes` random
-    vectors gives `steps` nodes and weights, blurred by a Gaussian of standard deviation `width`.
+    vectors gives up to `steps` nodes and weights, blurred by a Gaussian of standard deviation `width`.
     """
     if width <= 0:
         raise ValueError(f"density: width above 0; got {width}")
-    grid = grid.to(like.device)
-    total = torch.zeros(len(like), len(grid), dtype=torch.float64, device=like.device)
+    total = torch.zeros(len(like), len(grid), dtype=torch.float64)
     for _ in range(probes):
-        krylov = Krylov(operator, gaussian(like, generators), steps, generators)
-        while krylov.size < krylov.room:
-            krylov.grow()
-        nodes, coordinates = krylov.ritz()
-        weights = coordinates[:, 0].square()  # (s, steps)
-        distance = (grid[None, None] - nodes[:, :, None]) / width
-        bells = torch.exp(-0.5 * distance.square()) / (width * math.sqrt(2 * math.pi))
-        total += (weights[:, :, None] * bells).sum(1)
-    return total / probes
+        rules = answer(operator, [quadrature(start, steps) for start in gaussian(like, generators)])
+        for seed, (nodes, weights) in enumerate(rules):
+            distance = (grid.cpu()[:, None] - torch.from_numpy(nodes)) / width
+            bells = torch.exp(-0.5 * distance.square()) / (width * math.sqrt(2 * math.pi))
+            total[seed] += bells @ torch.from_numpy(weights)
+    return total.to(like.device) / probes
+
+
+def quadrature(start: torch.Tensor, steps: int) -> Asking:
+    """Nodes and weights (j,) of one random vector; j: steps, or as many eigenvalues as it has a part of."""
+    space = Space(start, steps + 1)
+    while True:
+        product = yield space.following
+        space.grow(product)
+        if space.full or not space.coupling:
+            nodes, coordinates = space.ritz
+            return nodes, np.square(coordinates[0])

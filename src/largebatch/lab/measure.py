@@ -1,5 +1,7 @@
 """Measure trained weights: each measure gives observations for every seed of an arm."""
 
+import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from largebatch.lab import curvature, equivalence, models, noise, paths, referen
 from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
 from largebatch.lab.descents import Snapshots, descents, way_of
+from largebatch.lab.lanczos import Eigenvalues
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
 from largebatch.lab.rescaling import rescaled
@@ -23,6 +26,8 @@ Weights = dict[str, np.ndarray]  # plain name -> (s, ...)
 
 # Weights of so many seeds are measured together: of small nets all, of large ones one after another.
 TOGETHER_BYTES = 16 << 20
+# Relative error of the top eigenvalue that others are compared with.
+TOLERANCE = 1e-4
 # Gradients of each ascent to a rescaled net's adaptive sharpness.
 RESCALED_STEPS = 20
 
@@ -92,6 +97,12 @@ class Nets:
         for seed, value in zip(self.seeds, values.tolist(), strict=True):
             yield Observation(seed, metric, at, value)
 
+    def known(self, metric: str, found: Eigenvalues) -> torch.Tensor:
+        """The eigenvalues (s, k), NaN where one is not known well enough; the job's log then says why."""
+        for place, reason in found.reasons.items():
+            print(f"{metric} of seed {self.seeds[place]} is left out: {reason}", file=sys.stderr)
+        return found.values
+
 
 def measure_curvature(nets: Nets, backend: str, **options) -> Iterator[Observation]:
     """Eigenvalues, trace and Frobenius norm of the Hessian."""
@@ -110,14 +121,16 @@ def by_lanczos(
 ) -> Iterator[Observation]:
     landscape, streams = nets.landscape(examples), nets.streams("curvature")
     found = curvature.top(landscape, streams, top, tolerance, most_products)
-    yield from nets.rows("hessian_top_eigenvalue", None, found.values[:, 0])
+    values = nets.known("hessian_top_eigenvalue", found)
+    yield from nets.rows("hessian_top_eigenvalue", None, values[:, 0])
     yield from nets.rows("hessian_top_eigenvalue_products", None, found.products)
     if top > 1:
-        for rank, values in enumerate(found.values.T, start=1):
-            yield from nets.rows("hessian_eigenvalue", rank, values)
+        for rank, of_rank in enumerate(values.T, start=1):
+            yield from nets.rows("hessian_eigenvalue", rank, of_rank)
     if bottom:
-        lowest = curvature.bottom(landscape, streams, tolerance, most_products)
-        yield from nets.rows("hessian_bottom_eigenvalue", None, lowest.values[:, 0])
+        metric = "hessian_bottom_eigenvalue"
+        lowest = nets.known(metric, curvature.bottom(landscape, streams, tolerance, most_products))
+        yield from nets.rows(metric, None, lowest[:, 0])
     trace, norm = curvature.trace_and_norm(landscape, streams, probes)
     for metric, estimate in (("hessian_trace", trace), ("hessian_frobenius_norm", norm)):
         if estimate is not None:
@@ -130,8 +143,9 @@ def by_lanczos(
             yield from nets.rows("layer_trace", number, trace.value)
             yield from nets.rows("layer_trace_se", number, trace.error)
         tops = curvature.layer_top_eigenvalues(landscape, streams, tolerance, most_products)
-        for number, values in enumerate(tops):
-            yield from nets.rows("layer_top_eigenvalue", number, values)
+        for number, found in enumerate(tops):
+            values = nets.known(f"layer_top_eigenvalue {number}", found)
+            yield from nets.rows("layer_top_eigenvalue", number, values[:, 0])
 
 
 def by_pyhessian(
@@ -171,21 +185,24 @@ def measure_agreement(
 ) -> Iterator[Observation]:
     """PyHessian's eigenvalue and trace, how far they lie from ours, and how far they may.
 
-    Power iteration stops when two steps differ by less than its tolerance, which bounds no error; ten
-    times that is allowed. Of the trace, four standard errors of PyHessian's mean.
+    Power iteration stops when two steps differ by less than its tolerance, which bounds no error: where the
+    two largest eigenvalues are 0.5 % apart, a hundred times that is left. So much is allowed, and our own
+    tolerance. Of the trace, four standard errors of the difference.
     """
     landscape, streams = nets.landscape(examples), nets.streams("curvature")
-    ours = curvature.top(landscape, streams).values[:, 0].tolist()
+    tops = nets.known("agreement", curvature.top(landscape, streams, tolerance=TOLERANCE))[:, 0].tolist()
     exact, _ = curvature.trace_and_norm(landscape, streams, 0)
-    trace = (exact or curvature.trace_and_norm(landscape, streams, trace_probes)[0]).value.tolist()
+    traces = exact or curvature.trace_and_norm(landscape, streams, trace_probes)[0]
     for lane, seed in enumerate(nets.seeds):
         problem, stream = nets.plain_problem(lane, examples), stream_seed(seed, "curvature")
         settings = (eigenvalue_iterations, eigenvalue_tolerance, stream, nets.arm.loss)
         top = reference.top_eigenvalue(*problem, *settings)
         value, error = reference.trace(*problem, trace_probes, stream, nets.arm.loss)
-        differences = (abs(top - ours[lane]) / abs(ours[lane]), abs(value - trace[lane]) / abs(trace[lane]))
-        tolerances = (10 * eigenvalue_tolerance, 4 * error / abs(trace[lane]))
+        trace, own_error = traces.value[lane].item(), traces.error[lane].item()
+        differences = (abs(top - tops[lane]) / abs(tops[lane]), abs(value - trace) / abs(trace))
+        tolerances = (100 * eigenvalue_tolerance + TOLERANCE, 4 * math.hypot(error, own_error) / abs(trace))
         outside = any(d > t for d, t in zip(differences, tolerances, strict=True))
+        missed = math.nan if math.isnan(tops[lane]) else float(outside)
         for metric, number in (
             ("pyhessian_top_eigenvalue", top),
             ("eigenvalue_difference_percent", 100 * differences[0]),
@@ -193,7 +210,7 @@ def measure_agreement(
             ("pyhessian_trace", value),
             ("trace_difference_percent", 100 * differences[1]),
             ("trace_tolerance_percent", 100 * tolerances[1]),
-            ("agreement_missed", float(outside)),
+            ("agreement_missed", missed),
         ):
             yield Observation(seed, metric, None, number)
 
@@ -329,7 +346,8 @@ def measure_rescaling(
         landscape = Landscape(twin, images, labels, nets.arm.loss)
         with torch.no_grad():
             change = (twin(images) - logits).abs().amax((1, 2))
-        top = curvature.top(landscape, nets.streams("curvature")).values[:, 0]
+        found = curvature.top(landscape, nets.streams("curvature"))
+        top = nets.known(f"rescaled_top_eigenvalue at {factor:g}", found)[:, 0]
         box = sharpness.keskar(landscape, epsilon, nets.streams("sharpness"))
         ball = sharpness.adaptive(landscape, rho, RESCALED_STEPS, nets.streams("sharpness"))
         yield from nets.rows("rescaled_logit_change", factor, change)

@@ -58,8 +58,9 @@ def top_eigenvalue(
 ) -> float:
     """Eigenvalue of the Hessian of the mean loss that is largest in magnitude, by power iteration.
 
-    Stops when two iterations differ by less than `tolerance` of the value; the error that is left is
-    of that order, more where the two largest eigenvalues are close.
+    Stops when two iterations differ by less than `tolerance` of the value, which bounds no error: where the
+    two largest eigenvalues are close many times that is left, and where the start has little of the first
+    eigenvector it may stop at the second eigenvalue. What it gives exceeds no largest magnitude.
     """
     require_finite(model)
     with borrowed(model, seed):

@@ -15,7 +15,8 @@ import torch
 
 from largebatch.lab import weightless
 from largebatch.lab.gradient_norms import NORMS, has_norms, leaves, summed_squares
-from largebatch.lab.lanczos import Operator, gaussian
+from largebatch.lab.krylov import Operator
+from largebatch.lab.lanczos import gaussian
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.layers import Stacked
 from largebatch.lab.losses import LOSSES
