@@ -65,7 +65,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
-        [file for experiment in STUDY.experiments for file in page_files(experiment)],
+        page_files(),
 
 
 # `snakemake --cores all keskar` makes one experiment.
@@ -78,4 +78,3 @@ for experiment in STUDY.experiments:
             f"{RESULTS}/{experiment.name}/claims.csv",
             figure_files(experiment),
             table_files(experiment),
-            page_files(experiment),

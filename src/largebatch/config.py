@@ -20,8 +20,8 @@ from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
-from largebatch.metrics import MEASURES, TRAIN_SECONDS
-from largebatch.question import SETTINGS, Name, Question
+from largebatch.metrics import LINE_LOSSES, MEASURES, TRAIN_SECONDS
+from largebatch.question import SETTINGS, Name, Profile, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings
 from largebatch.spec import Arm
@@ -202,6 +202,28 @@ class Study:
 
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)
+
+    @property
+    def line(self) -> tuple[str, dict[str, str]] | None:
+        """(experiment, label -> path) of the first figure of the loss between minima, if there is any."""
+        for e in self.experiments:
+            for figure in e.question.figures:
+                if isinstance(figure, Profile) and LINE_LOSSES["train"] in figure.y:
+                    return e.name, figure.lines
+        return None
+
+    def to_page(self) -> dict:
+        """What the primer's page is asked: what each claim says, and whose minima the measured lines join."""
+        asked = {"claims": {c.id: c.says for e in self.experiments for c in e.question.claims}, "line": None}
+        if self.line:
+            name, lines = self.line
+            ends = self.experiment(name).ends_of_paths()
+            asked["line"] = [
+                {"label": label, "path": path, "small": start.batch_size, "large": end.batch_size}
+                for label, path in lines.items()
+                for start, end in [ends[path]]
+            ]
+        return asked
 
     def to_report(self) -> dict:
         """What the report is asked to show."""
