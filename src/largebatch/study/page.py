@@ -54,7 +54,7 @@ TRIES = {
         "momentum": 0.7,
     },
     "Too large a rate climbs out of the bowl, whatever the batch.": {"surface": "bowl", "rate": 2.2},
-    "The noise of a batch of 16 is a quarter of that of a batch of one.": {"surface": "bowl", "against": 16},
+    "A batch of 16 comes closer to the minimum than a batch of one.": {"surface": "bowl", "against": 16},
 }
 
 # The claims that a section is about, by id; those that the study does not judge are left out.

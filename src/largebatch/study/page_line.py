@@ -1,6 +1,6 @@
 """The measured loss on the line through a small- and a large-batch minimum, as the primer's page shifts it.
 
-Keskar et al. 2017, figures 1 (a sketch) and 3 (the line): the small-batch minimum is at 0, the large-batch one at 1.
+Keskar et al. 2017, figures 1 (a sketch) and 3 (the line). The small-batch minimum lies at 0, the other at 1.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ FIRST_SHIFT = -0.5  # the page begins at the stop closest to it
 def measured_line(paths: list[dict], observations: Path) -> dict:
     """What the page's script is told, ready for JSON.
 
-    paths: {"label", "path", "small", "large"} of each, small and large being batch sizes; see Study.to_page().
-    Returns {"at": positions, "shifts": stops of the slider, "shift": its first one, "paths": [{"label", "small",
-    "large", "losses": as losses() gives them}]}.
+    paths: {"label", "path", "small": batch size, "large": batch size} of each; see Study.to_page().
+    Returns {"at": positions, "shifts": stops of the slider, "shift": its first one, "paths": [{"label",
+    "small", "large", "losses": as losses() gives them}]}.
     ValueError where no seed was measured at every position.
     """
     table = read(observations, [path["path"] for path in paths], [*LINE_LOSSES.values(), DISTANCE])
@@ -53,16 +53,15 @@ def shifts(at: np.ndarray) -> list[float]:
 
 
 def losses(table: pd.DataFrame, path: str, at: list[float]) -> list[dict]:
-    """{"whose", "distance": between the minima, "train": nats at each position, "test"}, the mean first, then seeds."""
+    """{"whose", "distance": between minima, "train", "test": nats by position}: of the mean, of each seed."""
     distances = final(table, path, DISTANCE)
     rows = {name: rows_of(table, path, metric) for name, metric in LINE_LOSSES.items()}
-    by_seed = {
-        name: of_all.pivot(index="seed", columns="at", values="value") for name, of_all in rows.items()
-    }
+    by_seed = {name: found.pivot(index="seed", columns="at", values="value") for name, found in rows.items()}
     whole = pd.concat({name: found.reindex(columns=at) for name, found in by_seed.items()}, axis=1).dropna()
     if whole.empty:
         raise ValueError(f"page: wanted a seed of {path} measured at all {len(at)} positions; got none")
-    found = [(f"the mean of {len(whole)} seeds", distances[whole.index].mean(), whole.mean())]
+    mean = f"the mean of {len(whole)} seed{'s' * (len(whole) > 1)}"
+    found = [(mean, distances[whole.index].mean(), whole.mean())]
     found += [(f"seed {seed}", distances[seed], row) for seed, row in whole.iterrows()]
     return [
         {"whose": whose, "distance": rounded(distance)}
