@@ -8,6 +8,7 @@ import pytest
 
 from largebatch.study.page import RUNS, SLIDERS, TRIES, defaults, page
 from largebatch.surfaces import EXAMPLES, SURFACES
+from tests.conftest import REPOSITORY
 from tests.study.browser import browser, chromium
 from tests.study.paged import AT, LOSSES, NOTHING, TEST_LOSS, weights_by_update, written
 
@@ -280,6 +281,20 @@ def test_a_phone_need_not_scroll_sideways_and_a_wide_window_has_two_columns(show
     assert box(shown, "rate")[1] > box(shown, "drawing-against")[3]
 
 
+AXE = REPOSITORY / "tests/vendor/axe.min.js"  # axe-core, which the report's tests bring along
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core here: the page's accessibility is not checked")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+def test_axe_finds_nothing(shown, scheme, width):
+    shown.prefer(prefers_color_scheme=scheme)
+    shown.resize(width)
+    shown.call("Runtime.evaluate", expression=AXE.read_text())
+    found = "axe.run().then((found) => found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))"
+    assert shown.run(found) == []
+
+
 def test_the_words_are_those_of_the_surface_that_is_shown(shown):
     for surface in SURFACES:
         choose(shown, "surface", surface)
@@ -340,7 +355,7 @@ def test_the_line_is_shifted_by_keys_said_and_drawn_anew(shown):
 def test_a_study_without_the_line_says_so_and_shows_the_rest(shown, tmp_path):
     page(NOTHING, None, tmp_path / "primer.html")
     shown.open(tmp_path / "primer.html")
-    assert "has not measured" in shown.run("document.getElementById('minima').textContent")
+    assert "no loss measured" in shown.run("document.getElementById('minima').textContent")
     assert shown.run("['line', 'shift', 'path', 'whose'].every((id) => !document.getElementById(id))")
     assert shown.run("document.links.length") == 2 + len(TRIES)
     press(shown, "step")

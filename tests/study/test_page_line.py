@@ -31,19 +31,19 @@ def test_a_seed_that_lacks_a_position_is_left_out_of_the_mean_too(write_table):
     assert one["losses"][0]["train"] == [1.0] * len(AT) and one["losses"][0]["distance"] == 3.0
 
 
-def test_no_whole_seed_is_an_error(write_table):
-    train = {at: [1.0, 1.0] for at in AT}
-    train[0.5], train[1.5] = [np.inf, 1.0], [1.0, np.inf]
-    with pytest.raises(ValueError, match="wanted a seed of between measured at all 7 positions; got none"):
-        measured_line(PATHS, write_table(line_rows(train)))
-
-
-def test_the_positions_are_those_of_the_first_path_for_all(write_table):
+def test_a_path_without_a_whole_seed_is_left_out_and_no_path_is_no_line(write_table):
     two = [*PATHS, {"label": "SGD", "path": "other", "small": 4, "large": 102}]
     whole = line_rows({at: [1.0, 1.0] for at in AT})
-    short = line_rows({at: [1.0, 1.0] for at in AT[1:]}, name="other")
-    with pytest.raises(ValueError, match="wanted a seed of other"):
-        measured_line(two, write_table(whole, short))
+    train = {at: [1.0, 1.0] for at in AT}
+    train[0.5], train[1.5] = [np.inf, 1.0], [1.0, np.inf]
+    holes = line_rows(train, name="other")
+    diverged = line_rows({at: [np.nan, np.nan] for at in AT}, name="other")
+    shorter = line_rows({at: [1.0, 1.0] for at in AT[1:]}, name="other")
+    for other in (holes, diverged, shorter):
+        assert [path["label"] for path in measured_line(two, write_table(whole, other))["paths"]] == ["Adam"]
+    for other in (holes, diverged):
+        assert measured_line(two[1:], write_table(other)) is None
+        assert measured_line(PATHS, write_table(other)) is None
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def page(ask: dict, observations: Path | None, out: Path) -> None:
     """Write the page.
 
     ask: {"claims": {id: what it says}, "line": paths for measured_line(), or None}; see Study.to_page().
-    observations: of the experiment that measured the paths. Without either the page says that there are none.
+    observations: of the experiment that measured the paths. Where there is no line the page says so.
     """
     line = measured_line(ask["line"], observations) if ask["line"] and observations else None
     text = template("page.html.jinja").render(

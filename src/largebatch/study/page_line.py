@@ -9,34 +9,32 @@ import numpy as np
 import pandas as pd
 
 from largebatch.metrics import LINE_LOSSES
-from largebatch.study.reading import final, read, rows_of
+from largebatch.study.reading import read
 
 DISTANCE = "distance_between_minima"
 DIGITS = 5  # significant ones of each number on the page
 FIRST_SHIFT = -0.5  # the page begins at the stop closest to it
 
 
-def measured_line(paths: list[dict], observations: Path) -> dict:
-    """What the page's script is told, ready for JSON.
+def measured_line(paths: list[dict], observations: Path) -> dict | None:
+    """What the page's script is told, ready for JSON; None where no path has a seed with all its losses.
 
     paths: {"label", "path", "small": batch size, "large": batch size} of each; see Study.to_page().
     Returns {"at": positions, "shifts": stops of the slider, "shift": its first one, "paths": [{"label",
     "small", "large", "losses": as losses() gives them}]}.
-    ValueError where no seed was measured at every position.
     """
     table = read(observations, [path["path"] for path in paths], [*LINE_LOSSES.values(), DISTANCE])
-    at = sorted(rows_of(table, paths[0]["path"], LINE_LOSSES["train"])["at"].unique())
+    at = sorted(table.loc[table["metric"] == LINE_LOSSES["train"], "at"].unique())
+    shown = [
+        {name: path[name] for name in ("label", "small", "large")} | {"losses": found}
+        for path in paths
+        if (found := losses(table[table["arm"] == path["path"]], at))
+    ]
+    if not shown:
+        return None
     stops = shifts(np.array(at))
-    return {
-        "at": at,
-        "shifts": stops,
-        "shift": min(stops, key=lambda stop: abs(stop - FIRST_SHIFT)),
-        "paths": [
-            {name: path[name] for name in ("label", "small", "large")}
-            | {"losses": losses(table, path["path"], at)}
-            for path in paths
-        ],
-    }
+    first = min(stops, key=lambda stop: abs(stop - FIRST_SHIFT))
+    return {"at": at, "shifts": stops, "shift": first, "paths": shown}
 
 
 def shifts(at: np.ndarray) -> list[float]:
@@ -52,17 +50,25 @@ def shifts(at: np.ndarray) -> list[float]:
     return [s for s in at.tolist() if all(measured(end + sign * s) for end in ends for sign in (-1, 1))]
 
 
-def losses(table: pd.DataFrame, path: str, at: list[float]) -> list[dict]:
-    """{"whose", "distance": between minima, "train", "test": nats by position}: of the mean, of each seed."""
-    distances = final(table, path, DISTANCE)
-    rows = {name: rows_of(table, path, metric) for name, metric in LINE_LOSSES.items()}
-    by_seed = {name: found.pivot(index="seed", columns="at", values="value") for name, found in rows.items()}
-    whole = pd.concat({name: found.reindex(columns=at) for name, found in by_seed.items()}, axis=1).dropna()
+def losses(rows: pd.DataFrame, at: list[float]) -> list[dict]:
+    """{"whose", "distance": between minima, "train", "test": nats by position}: of the mean, of each seed.
+
+    rows: of one path. A seed that lacks a loss is left out, for instance one that diverged.
+    """
+    by_metric = dict(list(rows.groupby("metric", observed=True)))
+    if not by_metric.keys() >= {DISTANCE, *LINE_LOSSES.values()}:
+        return []
+    distances = by_metric[DISTANCE].set_index("seed")["value"]
+    by_seed = {
+        name: by_metric[metric].pivot(index="seed", columns="at", values="value").reindex(columns=at)
+        for name, metric in LINE_LOSSES.items()
+    }
+    whole = pd.concat(by_seed, axis=1).dropna()
     if whole.empty:
-        raise ValueError(f"page: wanted a seed of {path} measured at all {len(at)} positions; got none")
+        return []
     mean = f"the mean of {len(whole)} seed{'s' * (len(whole) > 1)}"
     found = [(mean, distances[whole.index].mean(), whole.mean())]
-    found += [(f"seed {seed}", distances[seed], row) for seed, row in whole.iterrows()]
+    found += [(f"seed {seed}", distances[seed], nats) for seed, nats in whole.iterrows()]
     return [
         {"whose": whose, "distance": rounded(distance)}
         | {name: [rounded(loss) for loss in of_whom[name]] for name in LINE_LOSSES}
