@@ -212,6 +212,29 @@ def test_keys_and_fields_choose_the_start_and_it_stays_on_the_drawing(shown):
         assert -6 <= state(shown)["x"] <= 6
 
 
+def test_play_goes_on_from_a_new_start(shown):
+    press(shown, "play")
+    shown.wait_for("document.getElementById('state-batch').dataset.update > 3")
+    near, top, far, bottom = box(shown, "drawing-batch")
+    shown.click((near + far) / 2, top + 0.9 * (bottom - top))
+    shown.wait_for("document.getElementById('state-batch').dataset.update > 3")
+    press(shown, "play")
+    start = tuple(shown.run(f"Number(document.getElementById('{axis}').value)") for axis in "xy")
+    assert start != SURFACES["bowl"].start
+    for name in RUNS:
+        now = state(shown, name)
+        wanted = weights_by_update(int(now["update"]), start, batch=defaults()[name])[-1]
+        assert (now["x"], now["y"]) == pytest.approx(tuple(wanted), abs=1e-6)
+
+
+def test_a_link_to_a_place_on_the_page_leaves_the_runs_alone(shown):
+    press(shown, "step")
+    for link in ("#words", "#minima"):
+        shown.run(f"document.querySelector('a[href=\"{link}\"]').click()")
+        shown.wait_for("scrollY > 0")
+        assert state(shown)["update"] == 1
+
+
 def test_divergence_is_said_and_ends_the_run(shown):
     ask(shown, surface="bowl", batch=64, against=64, rate=2.2, updates=1000)
     assert state(shown)["update"] < 20
