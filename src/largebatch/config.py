@@ -196,14 +196,6 @@ class Study:
         return unique_paths(ends for e in self.experiments for ends in e.paths())
 
     @property
-    def exhibits(self) -> dict[str, tuple[str, Settings]]:
-        """Stem -> (exhibit name, options), each once however many experiments share it."""
-        return {exhibit_stem(*shown): shown for e in self.experiments for shown in e.exhibits.items()}
-
-    def experiment(self, name: str) -> Experiment:
-        return named("experiment", self.experiments, name)
-
-    @property
     def line(self) -> tuple[str, dict[str, str]] | None:
         """(experiment, label -> path) of the first figure of the loss between minima, if there is any."""
         for e in self.experiments:
@@ -224,6 +216,14 @@ class Study:
                 for start, end in [ends[path]]
             ]
         return asked
+
+    @property
+    def exhibits(self) -> dict[str, tuple[str, Settings]]:
+        """Stem -> (exhibit name, options), each once however many experiments share it."""
+        return {exhibit_stem(*shown): shown for e in self.experiments for shown in e.exhibits.items()}
+
+    def experiment(self, name: str) -> Experiment:
+        return named("experiment", self.experiments, name)
 
     def to_report(self) -> dict:
         """What the report is asked to show."""
