@@ -67,11 +67,8 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
-        [
-            file
-            for experiment in STUDY.experiments
-            for file in page_files(experiment) + animation_files(experiment)
-        ],
+        page_files(),
+        [file for experiment in STUDY.experiments for file in animation_files(experiment)],
 
 
 # `snakemake --cores all keskar` makes one experiment.
@@ -85,4 +82,3 @@ for experiment in STUDY.experiments:
             figure_files(experiment),
             animation_files(experiment),
             table_files(experiment),
-            page_files(experiment),

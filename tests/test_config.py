@@ -150,6 +150,19 @@ def test_paths_are_measured_once_and_named_by_their_ends(folder):
     assert again(keskar.to_aggregate())["paths"] == {"between_adam": line, "between_sgd": line, "back": back}
 
 
+def test_the_page_is_asked_for_the_line_between_minima_where_a_figure_draws_it(digits):
+    asked = again(digits.to_page())
+    assert asked["claims"]["K7"].startswith("On the line through both minima")
+    assert digits.line[0] == "keskar"
+    assert asked["line"] == [
+        {"label": "Adam", "path": "between_adam", "small": 4, "large": 102},
+        {"label": "plain SGD", "path": "between_sgd", "small": 4, "large": 102},
+    ]
+    primer = load_study(REPOSITORY / "config" / "digits.yaml", {"experiments": "primer"})
+    assert primer.line is None and primer.to_page()["line"] is None
+    assert "P8" in primer.to_page()["claims"] and "K7" not in primer.to_page()["claims"]
+
+
 def test_exhibits_are_made_once_with_their_options(smoke):
     primer = smoke.experiment("primer")
     assert primer.arms == [] and primer.exhibits.keys() == set(primer.question.exhibits)

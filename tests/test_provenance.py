@@ -21,7 +21,8 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     assert "curvature" in names("measure") and "curvature" not in names("train")
     assert {"exhibits", "worked", "descent", "surfaces"} <= names("exhibit")
     assert not {"worked", "descent"} & names("measure") and "files" not in names("exhibit")
-    assert names("page") == {"page", "templates", "surfaces"}
+    assert {"page", "page_line", "page_formula", "templates", "surfaces", "reading"} <= names("page")
+    assert not {"report", "draw", "judge"} & names("page")
 
 
 def test_a_folder_within_a_room_belongs_to_it(monkeypatch, tmp_path):

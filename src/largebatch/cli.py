@@ -221,7 +221,7 @@ def report(a: argparse.Namespace) -> None:
 def page(a: argparse.Namespace) -> None:
     from largebatch.study.page import page
 
-    page(a.out)
+    page(json.loads(a.ask), a.observations, a.out)
 
 
 def verdicts(a: argparse.Namespace) -> None:
@@ -383,7 +383,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
             "--out": PATH,
         },
     ),
-    "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
+    "page": (
+        page,
+        "write the primer's interactive page",
+        "study",
+        {"--ask": TEXT, "--observations": HERE, "--out": PATH},
+    ),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
     "answers": (

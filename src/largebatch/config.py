@@ -21,9 +21,9 @@ from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
-from largebatch.metrics import MEASURES, TRAIN_SECONDS
+from largebatch.metrics import LINE_LOSSES, MEASURES, TRAIN_SECONDS
 from largebatch.papers import with_paper
-from largebatch.question import SETTINGS, Name, Question
+from largebatch.question import SETTINGS, Name, Profile, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings
 from largebatch.spec import Arm
@@ -205,6 +205,28 @@ class Study:
     def paths(self) -> list[tuple[Arm, Arm]]:
         """(start arm, end arm) of every path, each once however many experiments share it."""
         return unique_paths(ends for e in self.experiments for ends in e.paths())
+
+    @property
+    def line(self) -> tuple[str, dict[str, str]] | None:
+        """(experiment, label -> path) of the first figure of the loss between minima, if there is any."""
+        for e in self.experiments:
+            for figure in e.question.figures:
+                if isinstance(figure, Profile) and LINE_LOSSES["train"] in figure.y:
+                    return e.name, figure.lines
+        return None
+
+    def to_page(self) -> dict:
+        """What the primer's page is asked: what each claim says, and whose minima the measured lines join."""
+        asked = {"claims": {c.id: c.says for e in self.experiments for c in e.question.claims}, "line": None}
+        if self.line:
+            name, lines = self.line
+            ends = self.experiment(name).ends_of_paths()
+            asked["line"] = [
+                {"label": label, "path": path, "small": start.batch_size, "large": end.batch_size}
+                for label, path in lines.items()
+                for start, end in [ends[path]]
+            ]
+        return asked
 
     @property
     def exhibits(self) -> dict[str, tuple[str, Settings]]:

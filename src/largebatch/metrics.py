@@ -39,6 +39,8 @@ TRAIN_SECONDS = "train_seconds"
 # How far the rounds lie apart in which these were timed: a difference within that is no evidence.
 TIME_SPREAD = "time_spread"
 TIMED_IN_ROUNDS = frozenset({"epoch_seconds", "update_seconds", "examples_per_second", "regression_seconds"})
+# On the straight line through two minima.
+LINE_LOSSES = {"train": "path_loss_nats", "test": "path_test_loss_nats"}
 
 TRAINING = Written(
     history={

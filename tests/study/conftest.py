@@ -32,6 +32,13 @@ def arm_rows(arm, metrics, *, group=None, run=None, **settings):
     return frame.assign(group=group or arm, arm=arm, run=run or f"run-{arm}", **settings)
 
 
+def line_rows(train, test=None, name="between"):
+    """The line between two minima, of two seeds. train, test: {position: (seeds,) losses}."""
+    test = test or {at: [1.0, 1.0] for at in train}
+    metrics = {"path_loss_nats": train, "path_test_loss_nats": test, "distance_between_minima": [3.0, 5.0]}
+    return arm_rows(name, metrics)
+
+
 def group_rows(group, setting, metrics_at):
     """One arm for each value of a setting. metrics_at: {value: metrics as in arm_rows}."""
     return pd.concat(
@@ -40,17 +47,17 @@ def group_rows(group, setting, metrics_at):
     )
 
 
+def write_rows(path, *frames) -> Path:
+    """Write rows as aggregate() does."""
+    table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True)[COLUMNS], preserve_index=False)
+    pq.write_table(table, path)
+    return path
+
+
 @pytest.fixture
 def write_table(tmp_path):
     """Writes rows as aggregate() does, and returns the path."""
-
-    def write(*frames) -> Path:
-        path = tmp_path / "observations.parquet"
-        table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True)[COLUMNS], preserve_index=False)
-        pq.write_table(table, path)
-        return path
-
-    return write
+    return lambda *frames: write_rows(tmp_path / "observations.parquet", *frames)
 
 
 @pytest.fixture

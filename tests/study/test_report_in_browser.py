@@ -67,7 +67,7 @@ def shown(open_browser, file):
     open_browser.resize(1440, 900)
     open_browser.complaints.clear()
     open_browser.requests.clear()
-    open_browser.open(file, encoding="utf-8")
+    open_browser.visit(file)
     open_browser.run("history.replaceState(null, '', location.pathname)")
     yield open_browser
     assert open_browser.complaints == []
@@ -273,14 +273,14 @@ def test_it_prints_on_a_few_sheets(shown):
 
 def test_the_index_joins_the_scales_without_a_complaint(shown, file):
     path = file.parents[1] / "index.html"
-    shown.open(path, encoding="utf-8")
+    shown.visit(path)
     assert violations(shown) == []
     links = shown.run("[...document.querySelectorAll('a')].map((a) => a.getAttribute('href').split('#')[0])")
     assert all((path.parent / link).is_file() for link in links)
     shown.resize(360, 740)
     assert shown.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     shown.requests.clear()
-    shown.open(file, encoding="utf-8")
+    shown.visit(file)
 
 
 def pages():
@@ -292,9 +292,9 @@ def test_published_pages_are_small_and_print_on_few_sheets(open_browser, page):
     if 'id="answers"' not in page.read_text(encoding="utf-8"):
         pytest.skip("published before the page had answers: publish it anew")
     assert page.stat().st_size <= MOST_BYTES
-    open_browser.open(page, encoding="utf-8")
+    open_browser.visit(page)
     open_browser.complaints.clear()
     open_browser.run("for (const button of document.querySelectorAll('[data-plot]')) button.click()")
     assert open_browser.complaints == []
-    open_browser.open(page, encoding="utf-8")
+    open_browser.visit(page)
     assert sheets(open_browser) < MOST_SHEETS

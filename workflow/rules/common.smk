@@ -76,6 +76,12 @@ def table_files(experiment):
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
 
 
-def page_files(experiment):
-    """The interactive page, which belongs to the primer."""
-    return [f"{RESULTS}/primer.html"] if experiment.name == "primer" else []
+def page_files():
+    """The interactive page, of a study with the primer or a line between minima. It may show both, so `all` has it."""
+    shown = STUDY.line or any(e.name == "primer" for e in STUDY.experiments)
+    return [f"{RESULTS}/primer.html"] if shown else []
+
+
+def line_observations():
+    """The observations that the page draws the loss between two minima from, if the study has them."""
+    return [f"{RESULTS}/{STUDY.line[0]}/observations.parquet"] if STUDY.line else []
