@@ -65,6 +65,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
+        f"{RESULTS}/numbers.tex",
         [file for experiment in STUDY.experiments for file in page_files(experiment)],
 
 

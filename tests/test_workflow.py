@@ -4,6 +4,7 @@ One copy of the repository is run once; the tests then edit it and ask Snakemake
 """
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -39,7 +40,7 @@ class Workspace:
 
     def __init__(self, root: Path, temporary: Path):
         self.root = root
-        for name in ("Snakefile", "workflow", "profiles", "config", "src"):
+        for name in ("Snakefile", "CITATION.cff", "workflow", "profiles", "config", "src"):
             source = REPOSITORY / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(
@@ -151,11 +152,13 @@ def test_everything_promised_is_there(workspace):
             for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
                 assert (results / f"figures/{experiment}_{figure['name']}.{kind}").stat().st_size > 0
         for table in question["tables"]:
-            for kind in ("csv", "md", "tex"):
+            for kind in ("csv", "md", "tex", "json"):
                 assert (results / f"tables/{experiment}_{table['name']}.{kind}").stat().st_size > 0
         assert (results / experiment / "observations.parquet").exists()
         assert (results / experiment / "summary.csv").exists()
     assert (results / "primer.html").stat().st_size > 10_000
+    assert "\\lb@set{K1}{estimate}" in (results / "numbers.tex").read_text()
+    assert json.loads((results / "claims.json").read_text())["stage"] == "ledger"
     assert (results / "report.html").stat().st_size > 100_000
     run = results / "runs" / workspace.one_arm()
     assert {"spec.json", "weights.safetensors", "history.parquet", "provenance.json"} <= {
@@ -238,7 +241,7 @@ def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()
-    assert jobs == {"judge": 1, "ledger": 1, "report": 1, "all": 1}
+    assert jobs == {"judge": 1, "ledger": 1, "numbers": 1, "report": 1, "all": 1}
 
 
 def test_a_changed_caption_redraws_one_figure(workspace):

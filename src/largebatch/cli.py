@@ -205,6 +205,12 @@ def tabulate(a: argparse.Namespace) -> None:
     tabulate(json.loads(a.ask), a.observations, a.stem)
 
 
+def numbers(a: argparse.Namespace) -> None:
+    from largebatch.study.numbers import numbers
+
+    numbers(a.claims, a.scale, a.out)
+
+
 def report(a: argparse.Namespace) -> None:
     from largebatch.study.report import report
 
@@ -237,6 +243,12 @@ def publish(a: argparse.Namespace) -> None:
     publish(a.results, a.published)
 
 
+def cite(a: argparse.Namespace) -> None:
+    from largebatch.study.cite import cite
+
+    print(cite(a.name, a.results))
+
+
 def check(a: argparse.Namespace) -> None:
     from largebatch.config import load_study
 
@@ -266,6 +278,7 @@ def place(text: str) -> Path:
 PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": place}
+RESULTS = {"type": place, "default": Path("results/published/digits"), "help": "the results folder"}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
@@ -350,6 +363,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         "study",
         {"--ask": TEXT, "--observations": PATH, "--stem": PATH},
     ),
+    "numbers": (
+        numbers,
+        "write every claim's numbers as LaTeX macros",
+        "study",
+        {"--claims": PATH, "--scale": TEXT, "--out": PATH},
+    ),
     "report": (
         report,
         "write the one-page report",
@@ -359,6 +378,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
+    "cite": (
+        cite,
+        "print how to cite a figure, a table or a claim, and where it is from",
+        None,
+        {"name": {"help": "such as keskar_batch_sweep or K1"}, "--results": RESULTS},
+    ),
     "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
     "plan": (
         plan,

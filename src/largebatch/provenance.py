@@ -86,6 +86,7 @@ STAGES = {
     "ledger": ("study/ledger.py",),
     "draw": ("study/draw.py",),
     "tabulate": ("study/tabulate.py",),
+    "numbers": ("study/numbers.py",),
     "report": ("study/report.py",),
     "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway
 }

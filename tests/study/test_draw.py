@@ -11,7 +11,9 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from largebatch.question import Figure
+from largebatch.study import draw as drawing
 from largebatch.study import draw_curves, draw_heat_map, draw_settings, draw_surface, draw_walks, style
+from largebatch.study.citation import metadata
 from largebatch.study.draw import KINDS, draw
 from largebatch.surfaces import SURFACES
 
@@ -167,7 +169,7 @@ def relabelled(kind: str, labels: list[str]) -> dict:
 def texts_of(monkeypatch, tmp_path):
     """Draws a figure, as SVG alone; gives its texts as a reader sees them."""
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")
-    monkeypatch.setattr(style, "METADATA", {"svg": style.METADATA["svg"]})
+    monkeypatch.setattr(drawing, "metadata", lambda citation: {"svg": metadata(citation)["svg"]})
 
     def draw_and_read(ask: dict, table: Path) -> list[str]:
         draw(ask, table, tmp_path / "f")

@@ -6,7 +6,7 @@ from largebatch.config import path_stem
 MEASURE_FIRST, STUDY_FIRST = 1, 2
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
-TABLE_KINDS = ("csv", "md", "tex")
+TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
 def data_of(arm):

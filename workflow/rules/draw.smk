@@ -12,7 +12,7 @@ rule draw:
         f"{LOGS}/benchmarks/draw/{{experiment}}_{{figure}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
+        ask=lambda wildcards: json.dumps(STUDY.to_draw(wildcards.experiment, wildcards.figure)),
         stem=f"{RESULTS}/figures/{{experiment}}_{{figure}}",
         code=code_digest("draw"),
     shell:

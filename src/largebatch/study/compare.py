@@ -17,7 +17,16 @@ from largebatch.study.drawn import COST
 
 REPORT = "report.html"
 # What is published of a results folder: all else can be made again from the observations, without training.
-PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", REPORT, "primer.html")
+PUBLISHED = (
+    "claims.csv",
+    "claims.json",
+    "numbers.tex",
+    "*/observations.parquet",
+    "figures/*",
+    "tables/*",
+    REPORT,
+    "primer.html",
+)
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
 NOT_PUBLISHED = ("*/claims.csv",)
 VERDICTS_PAGE = "verdicts.md"

@@ -57,8 +57,6 @@ RC = {
     "ytick.labelsize": 7,
 }
 UNPRINTED = "\u200b"  # a letter without width
-# No dates: the same numbers give the same bytes.
-METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
 
 class Look(NamedTuple):
@@ -89,14 +87,14 @@ def canvas(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write stem.pdf, stem.png and stem.svg; a letter that the font lacks is an error, not a box."""
+def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
+    """Write a file per format, with its metadata; a letter that the font lacks is an error, not a box."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Glyph .* missing", UserWarning)
-            for ending, metadata in METADATA.items():
+            for ending, own in metadata.items():
                 with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
-                    figure.savefig(temporary, metadata=metadata)
+                    figure.savefig(temporary, metadata=own)
     except UserWarning as lack:
         raise ValueError(
             f"{stem}: wanted labels of letters that {RC['font.family']} has; got: {lack}"
