@@ -9,9 +9,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 results: $(BIN)/.ready
 	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
-	@$(RUN) largebatch verdicts results/$(SCALE)/claims.csv
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
-	@echo "Figures: results/$(SCALE)/figures/  Tables: results/$(SCALE)/tables/  Report: results/$(SCALE)/report.html"
+	@$(RUN) largebatch answers results/$(SCALE)
 
 test: $(BIN)/.ready
 	$(RUN) python -m pytest

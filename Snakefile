@@ -53,7 +53,11 @@ onstart:
     progress.hush_scheduler()
     progress.begin(
         Path(RESULTS),
-        [job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"],
+        {
+            job.wildcards.arm: ARMS[job.wildcards.arm]
+            for job in workflow.dag.needrun_jobs()
+            if job.rule.name == "train"
+        },
     )
 
 

@@ -194,9 +194,6 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
         assert {member["run"] for member in members} == {arm.id for arm in experiment.arms}
         for arm in experiment.arms:
             assert Arm.model_validate(again(arm.chosen())) == arm
-    assert [e["experiment"] for e in again(study.to_report())["experiments"]] == [
-        e.name for e in study.experiments
-    ]
 
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):

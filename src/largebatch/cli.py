@@ -214,7 +214,7 @@ def numbers(a: argparse.Namespace) -> None:
 def report(a: argparse.Namespace) -> None:
     from largebatch.study.report import report
 
-    report(json.loads(a.ask), a.claims, a.figures, a.tables, a.out)
+    report(a.ask, a.claims, a.figures, a.tables, a.beside, a.out)
 
 
 def page(a: argparse.Namespace) -> None:
@@ -229,6 +229,12 @@ def verdicts(a: argparse.Namespace) -> None:
     print(verdicts(a.claims))
 
 
+def answers(a: argparse.Namespace) -> None:
+    from largebatch.study.answers import say
+
+    print(say(a.results, a.papers))
+
+
 def compare(a: argparse.Namespace) -> int:
     from largebatch.study.compare import compare
 
@@ -238,9 +244,9 @@ def compare(a: argparse.Namespace) -> int:
 
 
 def publish(a: argparse.Namespace) -> None:
-    from largebatch.study.compare import publish
+    from largebatch.study.publish import publish
 
-    publish(a.results, a.published)
+    publish(a.results, a.published, a.papers)
 
 
 def cite(a: argparse.Namespace) -> None:
@@ -279,6 +285,7 @@ PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": Tru
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": place}
 RESULTS = {"type": place, "default": Path("results/published/digits"), "help": "the results folder"}
+PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
@@ -373,7 +380,14 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         report,
         "write the one-page report",
         "study",
-        {"--ask": TEXT, "--claims": PATH, "--figures": PATHS, "--tables": PATHS, "--out": PATH},
+        {
+            "--ask": PATH,
+            "--claims": PATH,
+            "--figures": PATHS,
+            "--tables": PATHS,
+            "--beside": PATHS,
+            "--out": PATH,
+        },
     ),
     "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
@@ -384,7 +398,18 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         None,
         {"name": {"help": "such as keskar_batch_sweep or K1"}, "--results": RESULTS},
     ),
-    "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
+    "answers": (
+        answers,
+        "say what a run answers, paper by paper",
+        None,
+        {"results": HERE, "--papers": PAPERS},
+    ),
+    "publish": (
+        publish,
+        "make the committed snapshot of a run",
+        None,
+        {"results": HERE, "published": HERE, "--papers": PAPERS},
+    ),
     "plan": (
         plan,
         "print the commands that train and measure, for a machine without Snakemake",

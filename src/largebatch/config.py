@@ -21,6 +21,7 @@ from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
+from largebatch.papers import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings
@@ -74,6 +75,8 @@ class Experiment:
     question: Question
     groups: dict[str, Group]
     exhibits: dict[str, Settings]  # name -> options
+    written: Question  # as its file has it, before the scale leaves anything out
+    path: Path
 
     @property
     def name(self) -> str:
@@ -185,6 +188,9 @@ class Study:
     observations: str
     measures: Measures
     experiments: tuple[Experiment, ...]
+    papers: list[Paper]
+    path: Path
+    below: Path | None  # the scale that this one extends
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -206,23 +212,6 @@ class Study:
     def to_draw(self, experiment: str, figure: str) -> dict:
         """What the draw stage is asked for one figure, which says of itself whose it is."""
         return {"scale": self.scale, **self.experiment(experiment).to_draw(figure)}
-
-    def to_report(self) -> dict:
-        """What the report is asked to show."""
-        return {
-            "scale": self.scale,
-            "seeds": self.seeds,
-            "experiments": [
-                {
-                    "experiment": e.name,
-                    "title": e.question.title,
-                    "question": e.question.question,
-                    "figures": [figure.name for figure in e.question.figures],
-                    "tables": [table.name for table in e.question.tables],
-                }
-                for e in self.experiments
-            ],
-        }
 
 
 def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Study:
@@ -252,7 +241,21 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         scale.observations,
         scale.measures,
         experiments,
+        papers_of(scale_path, experiments),
+        scale_path,
+        scale_path.with_stem(own["extends"]) if "extends" in own else None,
     )
+
+
+def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
+    """The papers beside the scale files; none without the file."""
+    path = scale_path.parent / PAPERS
+    if not path.is_file():
+        return []
+    papers = read_papers(path)
+    for mistake in mistakes_in_papers(papers, {e.written.experiment: e.written for e in experiments}):
+        raise ConfigError(f"{path}: {mistake}")
+    return papers
 
 
 ABSENT = object()
@@ -290,21 +293,19 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
     if numbers is None:
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
-    question = checked(Question, read_yaml(path), path)
-    if question.experiment != asks:
-        raise ConfigError(
-            f"{path}: experiment: wanted {asks!r}, the file's name; got {question.experiment!r}"
-        )
+    written = checked(Question, read_yaml(path), path)
+    if written.experiment != asks:
+        raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
     groups = resolve_groups(scale, scale_path, name)
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
-    for mistake in mistakes_in_asking(question, numbers, set(groups), crossings, name):
+    for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
-    absent = absent_from(question, numbers)
-    question = asked(question, numbers, name)
+    absent = absent_from(written, numbers)
+    question = asked(written, numbers, name)
     for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    return Experiment(question, groups, exhibits)
+    return Experiment(question, groups, exhibits, written, path)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

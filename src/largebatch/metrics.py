@@ -268,3 +268,31 @@ def known(metric: str) -> str:
 
 
 Metric = Annotated[str, AfterValidator(known)]
+
+# What a metric is counted in, by what its name ends in, "_by_epoch" aside; all others are plain numbers.
+UNITS = {
+    "_percent": "%",
+    "shuffling_accuracy": "%",
+    "_nats": "nats",
+    "_nats_se": "nats",
+    "_seconds": "seconds",
+    "_mib": "MiB",
+    "noise_scale": "examples",
+    "noise_scale_two_batch": "examples",
+    "examples_to_test_goal": "examples",
+    "_batch_size": "examples",
+    "r2": "R²",
+    "r2_change": "R²",
+    "epochs_to_goal": "epochs",
+    "updates": "updates",
+    "updates_to_goal": "updates",
+    "updates_to_validation_goal": "updates",
+    "updates_to_test_goal": "updates",
+}
+NUMBER, RATIO = "number", "ratio"
+
+
+def unit_of(metric: str) -> str:
+    """What a metric is counted in."""
+    name = metric.removesuffix("_by_epoch")
+    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), NUMBER)

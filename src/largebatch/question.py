@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from largebatch.exhibits import EXHIBITS
-from largebatch.metrics import MEASURES, PROFILE, Metric
+from largebatch.metrics import MEASURES, PROFILE, RATIO, Metric, unit_of
 from largebatch.settings import Count, Positive, Settings, Share
 from largebatch.surfaces import SURFACES
 
@@ -110,7 +110,8 @@ class Expect(Settings):
 class ClaimBase(Settings):
     """A published statement: where it stands, what it says, what effect would bear it out.
 
-    not_run: why it is not judged at this scale, if it is not.
+    not_run: why it is not judged at this scale, if it is not. statement: a name that claims share which say
+    one thing under several conditions; the id up to its first dot where none is given.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
@@ -121,6 +122,18 @@ class ClaimBase(Settings):
     paper_value: float | None = None
     deviation: str = ""
     not_run: str = ""
+    statement: str = ""
+
+    @property
+    def stated(self) -> str:
+        """The statement that the claim belongs to."""
+        return self.statement or self.id.partition(".")[0]
+
+    @property
+    def unit(self) -> str:
+        """What its effect is counted in: what the metric is, a difference of percentages in points."""
+        unit = unit_of(self.metric)
+        return "percentage points" if unit == "%" else unit
 
 
 class Difference(ClaimBase):
@@ -138,12 +151,20 @@ class Ratio(ClaimBase):
     a: Operand
     b: Operand
 
+    @property
+    def unit(self) -> str:
+        return RATIO
+
 
 class Level(ClaimBase):
     """metric(a), one value a seed."""
 
     kind: Literal["level"]
     a: Operand
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.metric)
 
 
 class Contrast(ClaimBase):
@@ -176,6 +197,10 @@ class Slope(ClaimBase):
             raise ValueError(f"low_at below high_at = {self.high_at:g}; got {self.low_at:g}")
         return self
 
+    @property
+    def unit(self) -> str:
+        return "exponent"
+
 
 class RankCorrelation(ClaimBase):
     """Spearman's correlation of the metric with a swept setting, one value a seed.
@@ -191,6 +216,10 @@ class RankCorrelation(ClaimBase):
     minus: ArmName | None = None
     within: Setting | None = None
 
+    @property
+    def unit(self) -> str:
+        return "correlation"
+
 
 class GrowthLaw(ClaimBase):
     """R² of the metric against log(updates), less that against √updates, one value a seed.
@@ -201,6 +230,10 @@ class GrowthLaw(ClaimBase):
 
     kind: Literal["growth_law"]
     arm: ArmName
+
+    @property
+    def unit(self) -> str:
+        return "R²"
 
 
 class Hyperbola(ClaimBase):
@@ -215,6 +248,10 @@ class Hyperbola(ClaimBase):
     arm: ArmName
     show: Literal["critical_batch", "r_squared_gain"]
     over: Operand | None = None
+
+    @property
+    def unit(self) -> str:
+        return "R²" if self.show == "r_squared_gain" else RATIO if self.over else "examples"
 
 
 class CurveGap(ClaimBase):
@@ -247,6 +284,10 @@ class BestSetting(ClaimBase):
     b: ArmName
     setting: Setting
 
+    @property
+    def unit(self) -> str:
+        return "doublings"
+
 
 class UpdatesToTarget(ClaimBase):
     """Ratio (a / b) of the updates after which the metric first is at or below the target.
@@ -258,6 +299,10 @@ class UpdatesToTarget(ClaimBase):
     a: ArmName
     b: ArmName
     target: float
+
+    @property
+    def unit(self) -> str:
+        return RATIO
 
 
 Claim = Annotated[

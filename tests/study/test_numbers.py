@@ -38,7 +38,7 @@ def test_every_published_estimate_and_interval_has_its_macro(tmp_path):
 def test_what_was_not_run_and_long_numbers(tmp_path):
     rows = {
         "id": ["A_b.c", "Z"],
-        **dict.fromkeys(("experiment", "source", "says", "metric"), "x"),
+        **dict.fromkeys(("experiment", "source", "says", "metric", "unit"), "x"),
         "n": [3, np.nan],
         "estimate": [-1.23456e-7, np.nan],
         "low": [-np.inf, np.nan],

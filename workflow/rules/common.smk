@@ -54,6 +54,12 @@ def published_observations(wildcards):
     return path
 
 
+def published_beside():
+    """The claims of other scales, which the page shows beside ours."""
+    found = sorted(Path("results/published").glob("*/claims.csv"))
+    return [path for path in found if path.parent.name != STUDY.scale]
+
+
 def figure_files(experiment):
     stems = [f"{RESULTS}/figures/{experiment.name}_{figure.name}" for figure in experiment.question.figures]
     return [f"{stem}.{kind}" for stem in stems for kind in FIGURE_KINDS]

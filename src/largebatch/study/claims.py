@@ -1,5 +1,7 @@
 """The file of judged claims: its columns, its words, how it is read and written."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +18,12 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS = (
 COLUMNS = (
     "id",
     "experiment",
+    "statement",
     "source",
     "says",
+    "kind",
     "metric",
+    "unit",
     "n",
     "estimate",
     "low",
@@ -32,7 +37,10 @@ COLUMNS = (
     "verdict",
     "note",
 )
-TEXTS = ("id", "experiment", "source", "says", "metric", "detectable_as", "expect", "verdict", "note")
+TEXTS = (
+    *("id", "experiment", "statement", "source", "says", "kind", "metric", "unit"),
+    *("detectable_as", "expect", "verdict", "note"),
+)
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
 
@@ -63,9 +71,33 @@ def write_claims(path: Path, claims: pd.DataFrame) -> None:
         claims.astype({"n": "Int64"}).to_csv(temporary, index=False)
 
 
+def counts(claims: pd.DataFrame) -> dict[str, int]:
+    """How many claims got each verdict, in the order of VERDICTS."""
+    found = Counter(claims["verdict"])
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def paper_of(source: str) -> str:
+    """The paper in a claim's source: 'Keskar et al. 2017' of 'Keskar et al. 2017, table 2'."""
+    return re.match(r".*?\d{4}|[^,;]+", source)[0]
+
+
 def number(value: float) -> str:
     """A number as texts show it: 4 significant digits; empty for NaN."""
     return "" if pd.isna(value) else f"{value:.4g}".replace("-", "−")
+
+
+def brief(value: float) -> str:
+    """A number as sentences show it: 3 significant digits."""
+    return "" if pd.isna(value) else f"{value + 0.0:.3g}".replace("-", "−").replace("inf", "∞")
+
+
+def estimate(row: Mapping) -> str:
+    """'0.243 [0.055, 0.431]'; empty without an estimate, and 0 for rounding beside its interval."""
+    if pd.isna(row["estimate"]):
+        return ""
+    value = 0.0 if abs(row["estimate"]) < 1e-9 * min(abs(row["low"]), abs(row["high"])) else row["estimate"]
+    return f"{brief(value)} [{brief(row['low'])}, {brief(row['high'])}]"
 
 
 def interval(low: float, high: float) -> str:

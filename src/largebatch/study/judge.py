@@ -99,9 +99,12 @@ def describe(claim: Claim) -> Row:
     """What the claim's row says before any number is known."""
     return {
         "id": claim.id,
+        "statement": claim.stated,
         "source": claim.source,
         "says": claim.says,
+        "kind": claim.kind,
         "metric": claim.metric,
+        "unit": claim.unit,
         "expect": expectation(claim),
         "paper_value": claim.paper_value,
     }

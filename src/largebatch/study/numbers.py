@@ -13,7 +13,7 @@ from largebatch.study.templates import template
 
 NONE = r"\mbox{--}"  # a number that a claim lacks
 NUMBERS = {"estimate": "estimate", "low": "low", "high": "high", "paper": "paper_value"}  # field -> column
-FIELDS = (*NUMBERS, "seeds", "expected", "verdict")
+FIELDS = (*NUMBERS, "unit", "seeds", "expected", "verdict")
 
 
 def numbers(claims: Path, scale: str, out: Path) -> None:
@@ -29,6 +29,7 @@ def fields_of(row: pd.Series) -> dict[str, str]:
     """Field -> what TeX reads, of one claim; <field>-math: a number as it is set, where that differs."""
     fields = {
         **{field: plain_number(row[column]) for field, column in NUMBERS.items()},
+        "unit": escape_tex(row["unit"]),
         "seeds": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
         "expected": escape_tex(row["expect"]),
         "verdict": row["verdict"].replace("_", " "),
