@@ -255,6 +255,23 @@ def cite(a: argparse.Namespace) -> None:
     print(cite(a.name, a.results))
 
 
+def show(a: argparse.Namespace) -> None:
+    from largebatch.study.show import show
+
+    print(show(a.name, scale_of(a), a.results))
+
+
+def diff(a: argparse.Namespace) -> None:
+    from largebatch.study.show import diff
+
+    print(diff(a.a, a.b, scale_of(a), a.results))
+
+
+def scale_of(a: argparse.Namespace) -> Path:
+    """The scale file that was named, or the one that is called as the results folder is."""
+    return a.scale or Path("config") / f"{a.results.resolve().name}.yaml"
+
+
 def check(a: argparse.Namespace) -> None:
     from largebatch.config import load_study
 
@@ -285,6 +302,7 @@ PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": Tru
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": place}
 RESULTS = {"type": place, "default": Path("results/published/digits"), "help": "the results folder"}
+SCALE = {"type": place, "help": "the scale file of the results; by default config/<their folder's name>.yaml"}
 PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
@@ -392,6 +410,18 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
+    "show": (
+        show,
+        "show what stands behind a claim or an arm",
+        None,
+        {"name": {"help": "such as K1, adam.small or a run's id"}, "--results": RESULTS, "--scale": SCALE},
+    ),
+    "diff": (
+        diff,
+        "show what sets two runs apart: settings, and final numbers paired by seed",
+        None,
+        {"a": {}, "b": {}, "--results": RESULTS, "--scale": SCALE},
+    ),
     "cite": (
         cite,
         "print how to cite a figure, a table or a claim, and where it is from",
