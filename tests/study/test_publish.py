@@ -38,7 +38,6 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
         "claims.csv",
         "e/observations.parquet",
         "figures/e_f.json",
-        "figures/e_f.svg",
         "provenance.json",
         "report.html",
         "tables/e_t.md",
@@ -47,7 +46,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text())
     assert record["counts"] == {
-        "files": 6,
+        "files": 5,
         "claims": 3,
         "supported": 1,
         "contradicted": 0,
