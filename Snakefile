@@ -34,6 +34,10 @@ wildcard_constraints:
     exhibit="[^/]+",
 
 
+# `snakemake --report report.zip`: Snakemake's own, beside the page that readers get.
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -207,6 +208,23 @@ def test_a_changed_comment_or_docstring_reruns_nothing(workspace):
         workspace.edited("src/largebatch/study/draw.py", '"""Draws', '# a comment\n"""It draws'),
     ):
         assert workspace.would_run() == {}
+
+
+def test_snakemakes_own_report_holds_every_figure_and_table(workspace):
+    """Made without a network: the workspace has none."""
+    code, output = workspace.snakemake("--report", "report.zip")
+    assert code == 0, output
+    with zipfile.ZipFile(workspace.root / "report.zip") as report:
+        held = {Path(name).name for name in report.namelist()}
+        page = report.read("report/report.html").decode()
+    results = workspace.root / "results/smoke"
+    wanted = [
+        *(results / "figures").glob("*.png"),
+        *(results / "tables").glob("*.csv"),
+        results / "claims.csv",
+    ]
+    assert len(wanted) > 50 and {path.name for path in wanted} <= held
+    assert "largebatch cite keskar_batch_sweep --results results/smoke" in page
 
 
 def test_a_changed_line_of_the_schedules_retrains(workspace):

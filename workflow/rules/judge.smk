@@ -22,7 +22,12 @@ rule ledger:
     input:
         [f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
     output:
-        claims=f"{RESULTS}/claims.csv",
+        claims=report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Verdicts",
+            labels={"claims": "all"},
+        ),
         provenance=f"{RESULTS}/claims.json",
     log:
         f"{LOGS}/ledger.log",
