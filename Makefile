@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: results test lint publish benchmark lock clean
+.PHONY: results test lint publish docs benchmark lock clean
 
 results: $(BIN)/.ready
 	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
@@ -24,6 +24,11 @@ lint: $(BIN)/.ready
 # The committed snapshot, made from a finished run.
 publish: $(BIN)/.ready
 	$(RUN) largebatch publish results/$(SCALE) results/published/$(SCALE)
+
+# The documentation as a site in site/, which opens from disk; a link that leads nowhere is an error.
+docs: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py
