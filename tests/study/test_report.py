@@ -1,9 +1,12 @@
+import html
 import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
+from largebatch.study import tabulate as tables
 from largebatch.study.claims import VERDICTS
 from largebatch.study.report import report
 
@@ -165,6 +168,27 @@ def test_claims_of_one_unit_share_an_axis_and_those_of_one_statement_stand_toget
     assert re.findall(r'<details class="claim[^>]* id="([^"]+)"', text) == ["A", "A.x", "C", "B"]
     assert re.findall(r'<details class="claim goes-on" id="([^"]+)"', text) == ["A.x"]
     assert text.count('<div class="unit">') == 2
+
+
+@pytest.mark.parametrize(
+    "label", ["$5 & $6", "<b>1 < 2</b>", "a|b", "*x* _y_", "{{ x }}", "NA", "None", "nan"]
+)
+def test_labels_and_captions_are_shown_as_they_are_written(label, results):
+    pd.DataFrame([[label, "updates", 5, 7.5, 7.0, 8.0, label]], columns=tables.COLUMNS).to_csv(
+        results / "tables" / "e_t.csv", index=False
+    )
+    (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]))
+    (results / "figures" / "e_f.txt").write_text(f"{label}\n")
+    claims = pd.read_csv(results / "claims.csv").assign(says=label, note=label)
+    claims.to_csv(results / "claims.csv", index=False)
+    text = write(results)
+    Checked(text)
+    shown = html.escape(label, quote=False)
+    assert (
+        f'<th scope="row">{shown}</th>' in text and f"<td>{shown}</td>" in text
+    )  # a row, the paper's number
+    assert f"<caption>{shown} <a" in text and f": {shown}</summary>" in text
+    assert text.count(f"</span>{shown}</span>") == text.count(f"<p>{shown}</p>") == len(VERDICTS)
 
 
 def test_the_same_bytes_twice(results):
