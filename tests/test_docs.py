@@ -19,9 +19,17 @@ def published():
 def test_verdicts_in_the_text_are_the_published_ones():
     text = (REPOSITORY / "docs/results.md").read_text()
     said = dict(
-        re.findall(r"\b([A-Z]\d*(?:\.[a-z0-9_]+)?)\s+\((supported|contradicted|inconclusive)\b", text)
+        re.findall(r"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\((supported|contradicted|inconclusive)\b", text)
     )
     assert said == published()
+
+
+def test_every_verdict_in_the_text_links_to_its_claim():
+    text = (REPOSITORY / "docs/results.md").read_text()
+    links = dict(
+        re.findall(r"^\[([^]]+)\]: \.\./results/published/digits/verdicts\.md#(\S+)$", text, re.MULTILINE)
+    )
+    assert links == {id: id for id in published()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

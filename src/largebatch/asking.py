@@ -90,7 +90,7 @@ def suffix(name: str, asking: Asking) -> str:
 
 def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Claim:
     """The claim with this scale's remark on it and the paper's number for it."""
-    change: dict = {"id": claim.id + ending, "statement": claim.stated + ending}
+    change: dict = {"id": claim.id + ending, "statement": claim.stated + ending} if ending else {}
     if claim.id in asking.deviations:
         change["deviation"] = asking.deviations[claim.id]
     if needs_any(uses_of_claim(claim, ""), absent):

@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
+from largebatch.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.checking import ConfigError, checked, read_yaml
 from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
 from largebatch.metrics import MEASURES, TRAIN_SECONDS
-from largebatch.papers import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.question import SETTINGS, Name, Question
 from largebatch.references import mistakes, uses
 from largebatch.settings import Count, PathText, Settings

@@ -14,6 +14,7 @@ from largebatch.references import Use, uses_of_claim, uses_of_figure
 
 MOST_FIGURES = 3
 MOST_FILES = 12  # named one by one in a command
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same marks, ten times as fast
 Lines = tuple[int, int]
 
 
@@ -194,7 +195,7 @@ def lines_of(path: Path) -> dict[str, tuple[Path, Lines]]:
                     )
 
     lines = text.splitlines()
-    visit(yaml.compose(text, yaml.SafeLoader), "")
+    visit(yaml.compose(text, LOADER), "")
     return found
 
 

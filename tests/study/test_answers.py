@@ -1,6 +1,6 @@
 import pytest
 
-from largebatch.papers import Paper
+from largebatch.cards import Paper
 from largebatch.study.answers import answers, say
 
 PAPER = Paper(

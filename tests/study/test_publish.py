@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from largebatch.papers import Paper
+from largebatch.cards import Paper
 from largebatch.study.compare import compare
 from largebatch.study.publish import index, publish, verdicts_page
 

@@ -1,13 +1,15 @@
 import html
+import itertools
 import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from largebatch.study import tabulate as tables
-from largebatch.study.claims import VERDICTS
+from largebatch.study.claims import VERDICTS, read_claims, write_claims
 from largebatch.study.report import report
 
 VOID = {"meta", "img", "link", "br", "input"}
@@ -153,6 +155,40 @@ def test_verdicts_are_told_by_icon_and_word(results):
         assert f'<span class="verdict {verdict}"><span aria-hidden="true">{icon}</span> {word}</span>' in text
 
 
+# How colours look without the long or the middle cones: Machado et al. 2009, of linear RGB.
+SIGHT = {
+    "whole": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour, sight):
+    """CIE 1976 L*a*b* of '#rrggbb' as it is seen."""
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(XYZ @ np.clip(np.array(sight) @ linear, 0, 1) / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHT.values(), ids=SIGHT)
+def test_colours_of_verdicts_stay_apart_for_every_eye(results, sight):
+    names = ("supported", "contradicted", "inconclusive")
+    found = [re.findall(rf"--{name}: (#\w{{6}})", write(results)) for name in names]
+    for theme in zip(*found, strict=True):
+        seen = [lab(colour, sight) for colour in theme]
+        assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
+
+
 def test_a_figure_is_named_by_its_first_sentence_and_its_caption_stands_once(results):
     text = write(results)
     assert 'role="img" aria-label="What f shows."' in text
@@ -179,16 +215,27 @@ def test_labels_and_captions_are_shown_as_they_are_written(label, results):
     )
     (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]))
     (results / "figures" / "e_f.txt").write_text(f"{label}\n")
-    claims = pd.read_csv(results / "claims.csv").assign(says=label, note=label)
-    claims.to_csv(results / "claims.csv", index=False)
+    row = {
+        "metric": "updates",
+        "line": label,
+        "arm": "arm",
+        "epoch": 1,
+        "n": 5,
+        "mean": 1,
+        "low": 0,
+        "high": 2,
+    }
+    pd.DataFrame([row]).to_csv(results / "figures" / "e_f.csv", index=False)
+    claims = read_claims(results / "claims.csv").assign(says=label, note=label)
+    write_claims(results / "claims.csv", claims)
     text = write(results)
     Checked(text)
     shown = html.escape(label, quote=False)
-    assert (
-        f'<th scope="row">{shown}</th>' in text and f"<td>{shown}</td>" in text
-    )  # a row, the paper's number
-    assert f"<caption>{shown} <a" in text and f": {shown}</summary>" in text
+    assert f'<th scope="row">{shown}</th><td>7.50 ± 0.50</td><td>{shown}</td>' in text
+    assert f"<caption>{shown} " in text and f"<summary>f: {shown}</summary>" in text
     assert text.count(f"</span>{shown}</span>") == text.count(f"<p>{shown}</p>") == len(VERDICTS)
+    told = json.loads(re.search(r'id="data-e_f">(.*?)</script>', text)[1])
+    assert told["panels"][0]["lines"][0]["name"] == label
 
 
 def test_the_same_bytes_twice(results):

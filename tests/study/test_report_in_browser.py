@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from largebatch.cards import PAPERS, read_papers
 from largebatch.config import load_study
 from largebatch.evidence import to_report
-from largebatch.papers import PAPERS, read_papers
 from largebatch.study.claims import read_claims
 from largebatch.study.draw import draw
 from largebatch.study.judge import judge
@@ -241,6 +241,12 @@ def test_a_line_is_switched_off(shown):
     assert f"{first} " not in shown.run(f"{place}.querySelector('[role=status]').textContent")
 
 
+def test_a_logarithmic_axis_ends_somewhere(shown):
+    """Densities fall to 1e-34, and losses to nought."""
+    assert shown.run("lowest([1e-34, 0, 40])") == pytest.approx(40e-12)
+    assert shown.run("lowest([0.5, 0, 40])") == pytest.approx(0.25)
+
+
 def test_without_script_nothing_is_lost(shown, file):
     shown.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
@@ -286,5 +292,9 @@ def test_published_pages_are_small_and_print_on_few_sheets(open_browser, page):
     if 'id="answers"' not in page.read_text(encoding="utf-8"):
         pytest.skip("published before the page had answers: publish it anew")
     assert page.stat().st_size <= MOST_BYTES
+    open_browser.open(page)
+    open_browser.complaints.clear()
+    open_browser.run("for (const button of document.querySelectorAll('[data-plot]')) button.click()")
+    assert open_browser.complaints == []
     open_browser.open(page)
     assert sheets(open_browser) < MOST_SHEETS

@@ -7,9 +7,11 @@ from largebatch.files import write_text
 rule ask:
     output:
         f"{RESULTS}/report.json",
+    log:
+        f"{LOGS}/ask.log",
     localrule: True
     params:
-        ask=json.dumps(to_report(STUDY)),
+        ask=lambda wildcards: json.dumps(to_report(STUDY)),
     run:
         write_text(Path(output[0]), params.ask)
 

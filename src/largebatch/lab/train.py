@@ -17,6 +17,7 @@ from largebatch.lab import device, models
 from largebatch.lab.data import PARTS, Dataset, Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
 from largebatch.lab.optimise import Optimiser
+from largebatch.lab.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.spec import Arm
 
@@ -110,7 +111,7 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]
     plain = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
     most = lanes_at_once(
         models.widest_activation(plain, dataset.shape),
-        any(isinstance(m, nn.Conv2d) for m in plain.modules()),
+        any(isinstance(m, nn.Conv2d) for m in plain.modules()) or obstacle([plain]) is not None,
         arm.micro_batch_size or arm.batch_size,
         dataset.dtype.itemsize,
         dataset.device,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from largebatch.papers import Paper, read_papers
+from largebatch.cards import Paper, read_papers
 from largebatch.study.claims import (
     CONTRADICTED,
     INCONCLUSIVE,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from largebatch.metrics import METRICS
 from largebatch.question import SETTINGS
 
-MEASURED = ("n", "mean", "low", "high")
+MEASURED, TEXTS = ("n", "mean", "low", "high"), ("metric", "line", "arm")
 NAMES = {
     "epoch": "epoch",
     "update": "update",
@@ -18,6 +18,7 @@ NAMES = {
     "train_loss_nats": METRICS["train_loss_nats"],
     **SETTINGS,
 }
+EMPTY = {name: [""] for name in (*MEASURED, *NAMES)}  # of texts, NA is a word
 DIGITS = 4
 MOST_POINTS = 250  # of one line: a page has about as many pixels for it
 
@@ -30,7 +31,7 @@ def plot_of(path: Path, pace: dict[str, list[int]], seconds: dict[str, float]) -
     figure without lines over an axis. pace: arm -> [updates per epoch, epochs]. seconds: line -> training
     time.
     """
-    rows = pd.read_csv(path)
+    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=EMPTY)
     axes = [name for name in rows.columns if name in NAMES]
     if not {"metric", "line", "arm", *MEASURED} <= set(rows.columns) or len(axes) != 1:
         return ""

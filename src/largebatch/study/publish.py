@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from largebatch import files
-from largebatch.papers import Paper, read_papers
+from largebatch.cards import Paper, read_papers
 from largebatch.provenance import provenance
 from largebatch.study.answers import ICONS, WORDS, answers, effect
 from largebatch.study.claims import brief, counts, paper_of, read_claims
 from largebatch.study.compare import PUBLISHED, published_names
+from largebatch.study.tabulate import escape_markdown
 from largebatch.study.templates import template
 
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
@@ -22,7 +23,7 @@ VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json
 def publish(results: Path, published: Path, papers: Path) -> None:
     """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
 
-    The page beside `published` that joins the scales is written anew; papers: see papers.py.
+    The page beside `published` that joins the scales is written anew; papers: see cards.py.
     """
     for name in ("claims.csv", "report.html"):
         if not (results / name).is_file():
@@ -84,7 +85,7 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for _, row in claims.iterrows():
         place = row["source"].removeprefix(paper).lstrip(",; ")
-        says = f"{row['says']} ({place})" if place else row["says"]
+        says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
         verdict = f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}"
         cells = [
             f'<a id="{row["id"]}"></a>{row["id"]}',
@@ -94,12 +95,12 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
             brief(row["paper_value"]),
             verdict,
         ]
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        yield f"| {' | '.join(cells)} |"
 
 
 def notes(claims: pd.DataFrame) -> list[str]:
     """What is said of single claims, below their table."""
-    said = [f"- {row['id']}: {row['note']}" for _, row in claims.iterrows() if row["note"]]
+    said = [f"- {row['id']}: {escape_markdown(row['note'])}" for _, row in claims.iterrows() if row["note"]]
     return ["", *said] if said else []
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from largebatch import files
+from largebatch.cards import Paper
 from largebatch.metrics import TRAIN_SECONDS
-from largebatch.papers import Paper
 from largebatch.study.answers import ICONS, WORDS, answers
 from largebatch.study.claims import VERDICTS, counts, detectable, estimate, number, paper_of, read_claims
 from largebatch.study.forest import axis_of, marks
@@ -121,13 +121,8 @@ def claim_texts(row: pd.Series) -> dict:
         "p_adjusted": p_words(row["p_adjusted"]),
         "detectable": detectable(row),
         "paper": number(row["paper_value"]),
-        "order": effect_size(row),
+        "p": 2.0 if pd.isna(row["p_adjusted"]) else float(f"{row['p_adjusted']:.3g}"),  # to sort by
     }
-
-
-def effect_size(row: pd.Series) -> float:
-    """What claims are sorted by as to effect: p, as estimates of different metrics cannot be compared."""
-    return 2.0 if pd.isna(row["p_adjusted"]) else float(f"{row['p_adjusted']:.3g}")
 
 
 def p_words(p: float) -> str:

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from largebatch.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.checking import ConfigError, checked, read_yaml
 from largebatch.config import load_study
-from largebatch.papers import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.question import Question
 from tests.conftest import REPOSITORY
 
