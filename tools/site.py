@@ -10,13 +10,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from largebatch.study.claims import estimate, read_claims  # noqa: E402
+from largebatch.study.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
 from largebatch.study.tabulate import escape_markdown  # noqa: E402
 
 PUBLISHED = ROOT / "results" / "published"
 QUESTIONS = ROOT / "config" / "experiments"
 HOME = "index.md"
-# What a page of docs/ links to outside of it, and the site therefore holds too.
-OUTSIDE = re.compile(r"(?<=\]\()(?:\.\./)?((?:results|config|docs)/[^)#\s]+|CITATION\.cff|LICENSE)")
+# What a page links to outside of docs/, and the site therefore holds too: within the text, or below it.
+OUTSIDE = re.compile(
+    r"(?:(?<=\]\()|(?<=\]: ))(?:\.\./)?((?:results|config|docs)/[^)#\s]+|CITATION\.cff|LICENSE)"
+)
 
 
 def on_config(config):
@@ -34,26 +37,23 @@ def on_files(files, config):
 
     made = {HOME: (ROOT / "README.md").read_text(encoding="utf-8")}
     made |= {f"experiments/{path.stem}.md": page(path) for path in sorted(QUESTIONS.glob("*.yaml"))}
+    reports = [path.relative_to(ROOT).as_posix() for path in PUBLISHED.glob("*/report.html")]
+    texts = [*made.values(), *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    for target in sorted({*reports, *(found for text in texts for found in OUTSIDE.findall(text))}):
+        if (ROOT / target).is_file() and not target.endswith(".md"):
+            files.append(File.generated(config, target, abs_src_path=str(ROOT / target)))
+    for path in PUBLISHED.glob("*/claims.csv"):
+        scale = path.parent.name
+        made[f"results/published/{scale}/{VERDICTS_PAGE}"] = verdicts_page(read_claims(path), scale)
     for name, text in made.items():
         files.append(File.generated(config, name, content=text))
-    texts = [*made.values(), *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
-    for target in sorted({found for text in texts for found in OUTSIDE.findall(text)}):
-        if (ROOT / target).is_file() and not target.startswith("docs/"):
-            name = target.removesuffix(".md") + ".txt" * target.endswith(".md")
-            files.append(File.generated(config, name, abs_src_path=str(ROOT / target)))
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
     """Turn links to files of the repository into links on the site."""
     up = "../" * page.file.src_uri.count("/")
-
-    def within(found: re.Match) -> str:
-        target = found[1].removeprefix("docs/")
-        outside = target != found[1] or not target.endswith(".md")
-        return up + (target if outside else f"{target.removesuffix('.md')}.txt")
-
-    return OUTSIDE.sub(within, markdown)
+    return OUTSIDE.sub(lambda found: up + found[1].removeprefix("docs/"), markdown)
 
 
 def page(path: Path) -> str:
