@@ -23,7 +23,7 @@ def site():
 
 @pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
 def test_an_experiments_page_holds_its_claims_and_links_to_what_exists(site, path):
-    text, question = site.page(path), yaml.safe_load(path.read_text())
+    text, question = site.page(path), yaml.safe_load(path.read_text(encoding="utf-8"))
     rows = re.findall(r"^\| (\S+) \|.*\|$", text, re.M)
     assert [row.replace("\\", "") for row in rows[2:]] == [claim["id"] for claim in question["claims"]]
     assert text.startswith("# ") and text.count("\n## ") >= 1
@@ -33,9 +33,11 @@ def test_an_experiments_page_holds_its_claims_and_links_to_what_exists(site, pat
 
 def test_the_citation_file_is_valid():
     """By the schema of the Citation File Format 1.2.0 (Druskat et al. 2021)."""
-    schema = json.loads((REPOSITORY / "tests" / "vendor" / "cff-1.2.0.schema.json").read_text())
+    schema = json.loads(
+        (REPOSITORY / "tests" / "vendor" / "cff-1.2.0.schema.json").read_text(encoding="utf-8")
+    )
     # as JSON has no dates
-    cff = yaml.load((REPOSITORY / "CITATION.cff").read_text(), yaml.BaseLoader)
+    cff = yaml.load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"), yaml.BaseLoader)
     jsonschema.validate(cff, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(cff | {"license": "no licence of SPDX"}, schema)

@@ -83,7 +83,7 @@ def test_a_bibtex_entry_escapes_what_latex_reads():
 
 
 def test_the_software_is_what_the_citation_file_says():
-    cff = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    cff = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     found = software()
     assert (found.version, found.licence) == (cff["version"], cff["license"])
     assert re.fullmatch(r"\d{4}", found.year)

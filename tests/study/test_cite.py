@@ -18,8 +18,10 @@ def results(tmp_path):
     folder = tmp_path / "mine"
     for kind in ("figures", "tables"):
         (folder / kind).mkdir(parents=True)
-    (folder / "figures" / "e_x.txt").write_text("A figure. Mail me@home.\n")
-    (folder / "tables" / "e_x.md").write_text("A table of 5 \\< 6.\n\n|  | a |\n|---|---:|\n")
+    (folder / "figures" / "e_x.txt").write_text("A figure. Mail me@home.\n", encoding="utf-8")
+    (folder / "tables" / "e_x.md").write_text(
+        "A table of 5 \\< 6.\n\n|  | a |\n|---|---:|\n", encoding="utf-8"
+    )
     figure = {"name": "x", "kind": "curves", "caption": "A figure."}
     write_json(folder / "figures" / "e_x.json", {"commit": "f" * 40, "settings": {"figure": figure}})
     write_json(folder / "tables" / "e_x.json", {"commit": "a" * 40, "settings": {"table": {"name": "x"}}})

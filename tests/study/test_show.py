@@ -32,7 +32,7 @@ def test_a_claim_leads_to_all_that_stands_behind_it(k1, study):
     runs = [the_one(study, f"keskar/{arm}")[0].arm.id for arm in ("adam.small", "adam.large")]
     assert all(run in text for run in runs)
     file, first, last = re.search(r"written in +(\S+):(\d+)-(\d+)$", text, re.M).groups()
-    lines = (REPOSITORY / file.removeprefix(f"{REPOSITORY}/")).read_text().splitlines()
+    lines = (REPOSITORY / file.removeprefix(f"{REPOSITORY}/")).read_text(encoding="utf-8").splitlines()
     assert lines[int(first) - 1].strip() == "- id: K1" and int(last) > int(first)
     (command,) = re.findall(r"rerun +(snakemake .*)$", text, re.M)
     assert all(f"runs/{run}/history.parquet" in command for run in runs)
