@@ -9,7 +9,7 @@ ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/nul
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
 
-.PHONY: results test lint publish benchmark lock clean
+.PHONY: results test lint publish docs benchmark lock clean
 
 results: $(BIN)/.ready
 	$(RUN) snakemake --cores all --config scale=$(SCALE)
@@ -28,6 +28,11 @@ lint: $(BIN)/.ready
 # The committed snapshot, made from a finished run.
 publish: $(BIN)/.ready
 	$(RUN) largebatch publish results/$(SCALE) results/published/$(SCALE)
+
+# The documentation as a site in site/, which opens from disk; a link that leads nowhere is an error.
+docs: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py

@@ -32,6 +32,10 @@ wildcard_constraints:
     exhibit="[^/]+",
 
 
+# `snakemake --report report.zip`: Snakemake's own, beside the page that readers get.
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
@@ -67,6 +71,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
+        f"{RESULTS}/numbers.tex",
         page_files(),
         [file for experiment in STUDY.experiments for file in animation_files(experiment)],
 

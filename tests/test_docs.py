@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from largebatch.study.cite import cite
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -37,11 +38,12 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_every_bibtex_figure_of_the_readme_is_shown_there():
+def test_what_the_readme_cites_is_published():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    cited = [name.replace("\\_", "_") for name in re.findall(r"Figure \\texttt\{([^}]+)\}", text)]
-    assert len(cited) == 3
-    assert all(f"figures/{name}.png" in text for name in cited)
+    commands = re.findall(r"^largebatch cite (\S+)(?: +--results (\S+))?", text, re.M)
+    assert len(commands) == 2
+    for name, results in commands:
+        assert "@misc{" in cite(name, REPOSITORY / (results or "results/published/digits"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

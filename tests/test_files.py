@@ -25,6 +25,7 @@ from largebatch.files import (
     write_json,
     write_observations,
     write_sealed,
+    write_small,
     write_snapshots,
     write_stream,
 )
@@ -46,6 +47,26 @@ def test_an_exhibit_comes_back_as_written(tmp_path):
     assert read_provenance(tmp_path / "e.parquet") == {"stage": "exhibit"}
     with pytest.raises(ValueError, match=r"e\.parquet: wanted columns .*; got \['arm', 'seed', "):
         read_observations(tmp_path / "e.parquet")
+
+
+def test_a_small_file_holds_the_same_numbers_in_fewer_bytes(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    run = rng.normal(size=5000)
+    values = np.concatenate([run, run, [np.nan, np.inf, -0.0, 5e-324]])
+    at = pa.array([None, *range(len(values) - 1)], pa.float64())
+    table = pa.table({"metric": ["loss"] * len(values), "at": at, "value": values})
+    for name, write in (
+        ("small", lambda path: write_small(path, table)),
+        ("plain", lambda p: pq.write_table(table, p)),
+    ):
+        write(tmp_path / name)
+    found = pq.read_table(tmp_path / "small")
+    assert found.schema == table.schema and found["metric"] == table["metric"] and found["at"] == table["at"]
+    assert found["value"].to_numpy().tobytes() == values.tobytes()
+    assert (tmp_path / "small").stat().st_size < 0.6 * (tmp_path / "plain").stat().st_size
 
 
 def test_no_observations_are_a_table_too(tmp_path):

@@ -4,6 +4,7 @@ One copy of the repository is run once; the tests then edit it and ask Snakemake
 """
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class Workspace:
         self.root, temporary = root / "sp ace ünï", root / "t m"
         self.root.mkdir()
         temporary.mkdir()
-        for name in ("Snakefile", "workflow", "profiles", "config", "src"):
+        for name in ("Snakefile", "CITATION.cff", "workflow", "profiles", "config", "src"):
             source = REPOSITORY / name
             if source.is_dir():
                 shutil.copytree(source, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -181,13 +183,16 @@ def test_everything_promised_is_there(workspace):
             for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
                 assert (results / f"figures/{experiment}_{figure['name']}.{kind}").stat().st_size > 0
         for table in question["tables"]:
-            for kind in ("csv", "md", "tex"):
+            for kind in ("csv", "md", "tex", "json"):
                 assert (results / f"tables/{experiment}_{table['name']}.{kind}").stat().st_size > 0
         assert (results / experiment / "observations.parquet").exists()
         assert (results / experiment / "summary.csv").exists()
     assert 'id="shift"' in (results / "primer.html").read_text(
         encoding="utf-8"
     )  # with the line between minima
+    assert (results / "primer.html").stat().st_size > 10_000
+    assert "\\lb@set{K1}{estimate}" in (results / "numbers.tex").read_text(encoding="utf-8")
+    assert json.loads((results / "claims.json").read_text(encoding="utf-8"))["stage"] == "ledger"
     assert (results / "report.html").stat().st_size > 100_000
     run = results / "runs" / workspace.one_arm()
     assert {"spec.json", "weights.safetensors", "history.parquet", "provenance.json"} <= {
@@ -238,6 +243,19 @@ def test_a_changed_comment_or_docstring_reruns_nothing(workspace):
         assert workspace.would_run() == {}
 
 
+def test_snakemakes_own_report_holds_every_figure_and_table(workspace):
+    """Made without a network: the workspace has none."""
+    code, output = workspace.snakemake("--report", "report.zip")
+    assert code == 0, output
+    with zipfile.ZipFile(workspace.root / "report.zip") as report:
+        held = {Path(name).name for name in report.namelist()}
+        page = report.read("report/report.html").decode()
+    results = workspace.root / "results/smoke"
+    wanted = [path.name for pattern in ("figures/*.png", "tables/*.csv") for path in results.glob(pattern)]
+    assert len(wanted) > 50 and {"claims.csv", *wanted} <= held
+    assert "largebatch cite keskar_batch_sweep" in page and not re.search(r'(src|href)="https?:', page)
+
+
 def test_a_changed_line_of_the_schedules_retrains(workspace):
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
     with workspace.edited("src/largebatch/lab/schedules.py", "return final**t", "return final ** (2 * t)"):
@@ -270,7 +288,7 @@ def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()
-    assert jobs == {"judge": 1, "ledger": 1, "ask": 1, "report": 1, "all": 1}
+    assert jobs == {"judge": 1, "ledger": 1, "numbers": 1, "ask": 1, "report": 1, "all": 1}
 
 
 def test_a_changed_caption_redraws_one_figure(workspace):

@@ -212,6 +212,12 @@ def tabulate(a: argparse.Namespace) -> None:
     tabulate(json.loads(a.ask), a.observations, a.stem)
 
 
+def numbers(a: argparse.Namespace) -> None:
+    from largebatch.study.numbers import numbers
+
+    numbers(a.claims, a.scale, a.out)
+
+
 def report(a: argparse.Namespace) -> None:
     from largebatch.study.report import report
 
@@ -250,6 +256,29 @@ def publish(a: argparse.Namespace) -> None:
     publish(a.results, a.published, a.papers)
 
 
+def cite(a: argparse.Namespace) -> None:
+    from largebatch.study.cite import cite
+
+    print(cite(a.name, a.results))
+
+
+def show(a: argparse.Namespace) -> None:
+    from largebatch.study.show import show
+
+    print(show(a.name, scale_of(a), a.results))
+
+
+def diff(a: argparse.Namespace) -> None:
+    from largebatch.study.show import diff
+
+    print(diff(a.a, a.b, scale_of(a), a.results))
+
+
+def scale_of(a: argparse.Namespace) -> Path:
+    """The scale file that was named, or the one that is called as the results folder is."""
+    return a.scale or Path("config") / f"{a.results.resolve().name}.yaml"
+
+
 def check(a: argparse.Namespace) -> None:
     from largebatch.config import load_study
 
@@ -279,6 +308,8 @@ def place(text: str) -> Path:
 PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
 HERE: dict = {"type": place}
+RESULTS = {"type": place, "default": Path("results/published/digits"), "help": "the results folder"}
+SCALE = {"type": place, "help": "the scale file of the results; by default config/<their folder's name>.yaml"}
 PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
@@ -370,6 +401,12 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         "study",
         {"--ask": TEXT, "--observations": PATH, "--stem": PATH},
     ),
+    "numbers": (
+        numbers,
+        "write every claim's numbers as LaTeX macros",
+        "study",
+        {"--claims": PATH, "--scale": TEXT, "--out": PATH},
+    ),
     "report": (
         report,
         "write the one-page report",
@@ -391,6 +428,24 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
     ),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
+    "show": (
+        show,
+        "show what stands behind a claim or an arm",
+        None,
+        {"name": {"help": "such as K1, adam.small or a run's id"}, "--results": RESULTS, "--scale": SCALE},
+    ),
+    "diff": (
+        diff,
+        "show what sets two runs apart: settings, and final numbers paired by seed",
+        None,
+        {"a": {}, "b": {}, "--results": RESULTS, "--scale": SCALE},
+    ),
+    "cite": (
+        cite,
+        "print how to cite a figure, a table or a claim, and where it is from",
+        None,
+        {"name": {"help": "such as keskar_batch_sweep or K1"}, "--results": RESULTS},
+    ),
     "answers": (
         answers,
         "say what a run answers, paper by paper",

@@ -236,6 +236,10 @@ class Study:
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)
 
+    def to_draw(self, experiment: str, figure: str) -> dict:
+        """What the draw stage is asked for one figure, which says of itself whose it is."""
+        return {"scale": self.scale, **self.experiment(experiment).to_draw(figure)}
+
 
 def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
     """The study of a call of Snakemake: `files` of --configfile and `settings` of --config.

@@ -89,6 +89,27 @@ def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple], provenance:
         pq.write_table(table, temporary, compression="zstd")
 
 
+# Doubles that are hardly ever equal: a dictionary of them is larger than they are.
+UNLIKE = frozenset({"value", "at"})
+WHOLE = 1 << 28  # bytes or rows that no table of an experiment has: all its repetitions are found
+
+
+def write_small(path: Path, table: pa.Table) -> None:
+    """Parquet in as few bytes as it takes; slow to write, as quick to read as any."""
+    with atomic(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=[name for name in table.schema.names if name not in UNLIKE],
+            dictionary_pagesize_limit=WHOLE,
+            data_page_size=WHOLE,
+            row_group_size=WHOLE,
+            write_statistics=False,  # there is but one group of rows to pass over
+        )
+
+
 def read_provenance(path: Path) -> dict:
     """Where the observations at `path` come from; empty if they do not say."""
     return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))

@@ -89,6 +89,7 @@ STAGES = {
     "draw": ("study/draw.py",),
     "animate": ("study/animate.py",),
     "tabulate": ("study/tabulate.py",),
+    "numbers": ("study/numbers.py",),
     "report": ("study/report.py",),
     "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway
 }

@@ -6,7 +6,9 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from largebatch.study import draw as drawing
 from largebatch.study import style
+from largebatch.study.citation import metadata
 from largebatch.study.draw import KINDS, draw
 from tests.study.figures import ERROR, FIGURES, asked
 
@@ -41,7 +43,7 @@ def relabelled(kind: str, labels: list[str]) -> dict:
 def texts_of(monkeypatch, tmp_path):
     """Draws a figure, as SVG alone; gives its texts as a reader sees them."""
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")
-    monkeypatch.setattr(style, "METADATA", {"svg": style.METADATA["svg"]})
+    monkeypatch.setattr(drawing, "metadata", lambda citation: {"svg": metadata(citation)["svg"]})
 
     def draw_and_read(ask: dict, table: Path) -> list[str]:
         draw(ask, table, tmp_path / "f")

@@ -39,7 +39,6 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
         "claims.csv",
         "e/observations.parquet",
         "figures/e_f.json",
-        "figures/e_f.svg",
         "provenance.json",
         "report.html",
         "tables/e_t.md",
@@ -48,7 +47,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
     assert record["counts"] == {
-        "files": 6,
+        "files": 5,
         "claims": 3,
         "supported": 1,
         "contradicted": 0,

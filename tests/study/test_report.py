@@ -114,7 +114,7 @@ def test_the_page_holds_all_that_it_shows_and_its_links_lead_somewhere(results):
     within = {link.removeprefix("#") for link in page.links if link.startswith("#")}
     assert within <= set(page.ids)
     beside = {link for link in page.links if not link.startswith("#")}
-    made = {f"figures/e_f.{kind}" for kind in ("csv", "json", "pdf", "svg")}
+    made = {f"figures/e_f.{kind}" for kind in ("csv", "json", "pdf", "png")}
     assert beside == made | {"tables/e_t.csv", "tables/e_t.tex"}
 
 

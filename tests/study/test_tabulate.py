@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis.strategies import text
 from scipy import stats
 
+from largebatch import files
 from largebatch.metrics import METRICS
 from largebatch.study import tabulate as tables
 from largebatch.study.tabulate import tabulate
@@ -240,3 +241,10 @@ def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, write_table, t
         "| update 2 | 0.98 ± 0 | – | 0 ± 0 |",
         "| update 9 | – | – | 0 ± 0 |",
     ]
+
+
+def test_a_table_says_where_it_comes_from(written):
+    _, stem, _ = written
+    record = files.read_json(stem.with_suffix(".json"))
+    assert record["stage"] == "tabulate" and list(record["inputs"]) == ["observations.parquet"]
+    assert record["settings"]["table"]["name"] == "t" and "commit" in record

@@ -1,4 +1,6 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
+import re
+
 from largebatch.config import path_stem
 
 # What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
@@ -6,7 +8,7 @@ from largebatch.config import path_stem
 MEASURE_FIRST, STUDY_FIRST = 1, 2
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
-TABLE_KINDS = ("csv", "md", "tex")
+TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
 def data_of(arm):
@@ -58,6 +60,11 @@ def published_beside():
     """The claims of other scales, which the page shows beside ours."""
     found = sorted(Path("results/published").glob("*/claims.csv"))
     return [path for path in found if path.parent.name != STUDY.scale]
+
+
+def caption_of(shown):
+    """The caption of a figure or table for Snakemake's own report, in which some letters are markup."""
+    return re.sub(r"([\\*`_|])", r"\\\1", " ".join(shown["caption"].split()))
 
 
 def figure_files(experiment):

@@ -1,4 +1,4 @@
-# One self-contained page.
+# What a person reads: one self-contained page, and the numbers for a text of their own.
 from largebatch.evidence import to_report
 from largebatch.files import write_text
 
@@ -34,3 +34,17 @@ rule report:
     shell:
         "largebatch report --ask {input.ask} --claims {input.claims} --figures {input.figures}"
         " --tables {input.tables} --beside {input.beside} --out {output} 2> {log}"
+
+
+rule numbers:
+    input:
+        f"{RESULTS}/claims.csv",
+    output:
+        f"{RESULTS}/numbers.tex",
+    log:
+        f"{LOGS}/numbers.log",
+    params:
+        scale=STUDY.scale,
+        code=code_digest("numbers"),
+    shell:
+        "largebatch numbers --claims {input} --scale {params.scale} --out {output} 2> {log}"

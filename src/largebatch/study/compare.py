@@ -12,7 +12,12 @@ from largebatch.study.claims import counts, interval, number, read_claims
 from largebatch.study.drawn import COST
 
 # What is published of a results folder: all else can be made again from the observations, without training.
-PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", "report.html", "primer.html")
+# Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
+PUBLISHED = (
+    *("claims.csv", "claims.json", "numbers.tex", "report.html", "primer.html"),
+    *("*/observations.parquet", "tables/*"),
+    *(f"figures/*.{kind}" for kind in ("csv", "json", "pdf", "png", "txt")),
+)
 # Metrics that no two runs share: the files that show them are not compared byte by byte.
 TIMES = (
     *(TRAIN_SECONDS, COST, *sorted(TIMED_IN_ROUNDS), TIME_SPREAD),

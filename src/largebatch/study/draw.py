@@ -25,6 +25,7 @@ from largebatch.study import (
     draw_walks,
     style,
 )
+from largebatch.study.citation import FIGURE, Citation, metadata
 from largebatch.study.drawn import LOG, needed_for, seeds
 from largebatch.study.reading import Missing, read
 
@@ -68,15 +69,18 @@ OWN = {
 def draw(ask: dict, observations: Path, stem: Path) -> None:
     """Write stem.pdf, .png, .svg (the figure), .csv (its data), .txt (caption), .json (provenance).
 
-    ask: {"experiment": name, "figure": a Figure as JSON}. The same observations give the same bytes.
+    ask: {"experiment": name, "figure": a Figure as JSON, "scale": whose it is, if any}. The same observations
+    give the same bytes.
     """
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
     kind, drawn = KINDS[figure.kind], table_of(figure, observations)
     with files.atomic(named(stem, "csv")) as temporary:
         drawn.to_csv(temporary, index=False)
-    files.write_text(named(stem, "txt"), caption(figure, drawn))
+    text = caption(figure, drawn)
+    files.write_text(named(stem, "txt"), text)
+    citation = Citation(FIGURE, f"{ask['experiment']}_{figure.name}", ask.get("scale", ""), text.strip())
     with style.paper_style():
-        style.save(kind.picture(*as_drawn(drawn, ask["figure"])), stem)
+        style.save(kind.picture(*as_drawn(drawn, ask["figure"])), stem, metadata(citation))
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
 

@@ -16,7 +16,7 @@ from largebatch.study.tabulate import escape_markdown
 from largebatch.study.templates import template
 
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
-NOT_PUBLISHED = ("*/claims.csv",)
+NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
 
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.metrics import METRICS
+from largebatch.provenance import provenance
 from largebatch.question import SETTINGS, Table
 from largebatch.study.claims import read_columns
 from largebatch.study.drawn import needed_for, seeds, summary_of
@@ -50,7 +51,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def tabulate(ask: dict, observations: Path, stem: Path) -> None:
-    """Write stem.csv (numbers), stem.md and stem.tex (rounded).
+    """Write stem.csv (numbers), stem.md and stem.tex (rounded), stem.json (provenance).
 
     ask: {"experiment": name, "table": a Table as JSON}.
     """
@@ -67,6 +68,8 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     header, body = layout(cells)
     files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
+    inputs = {observations.name: files.checksum(observations)}
+    files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
