@@ -16,7 +16,7 @@ from largebatch.study.drawn import COST
 PUBLISHED = (
     *("claims.csv", "claims.json", "numbers.tex", "report.html", "primer.html"),
     *("*/observations.parquet", "tables/*"),
-    *(f"figures/*.{kind}" for kind in ("csv", "json", "pdf", "png", "txt")),
+    *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
 )
 # Metrics that no two runs share: the files that show them are not compared byte by byte.
 TIMES = (
