@@ -53,6 +53,7 @@ onstart:
     # those for another: after some hundred jobs that takes a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
+    write_json(Path(ASK), to_report(STUDY))
     progress.begin(
         Path(RESULTS),
         {

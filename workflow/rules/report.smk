@@ -1,24 +1,17 @@
 # What a person reads: one self-contained page, and the numbers for a text of their own.
+from hashlib import sha256
+
 from largebatch.evidence import to_report
-from largebatch.files import write_text
+from largebatch.files import write_json
 
 
-# A file, as a command line is too short for what stands behind every claim.
-rule ask:
-    output:
-        f"{RESULTS}/report.json",
-    log:
-        f"{LOGS}/ask.log",
-    localrule: True
-    params:
-        ask=lambda wildcards: json.dumps(to_report(STUDY)),
-    run:
-        write_text(Path(output[0]), params.ask)
+# Written when a run starts: a command line is too short for what stands behind every claim, and a rule that runs Python
+# starts Snakemake once more.
+ASK = f"{RESULTS}/report.json"
 
 
 rule report:
     input:
-        ask=f"{RESULTS}/report.json",
         claims=f"{RESULTS}/claims.csv",
         figures=[file for experiment in STUDY.experiments for file in figure_files(experiment)],
         tables=[file for experiment in STUDY.experiments for file in table_files(experiment)],
@@ -30,9 +23,11 @@ rule report:
     benchmark:
         f"{LOGS}/benchmarks/report/report.tsv"
     params:
+        ask=ASK,
+        asked=lambda wildcards: sha256(json.dumps(to_report(STUDY)).encode()).hexdigest(),
         code=code_digest("report"),
     shell:
-        "largebatch report --ask {input.ask} --claims {input.claims} --figures {input.figures}"
+        "largebatch report --ask {params.ask} --claims {input.claims} --figures {input.figures}"
         " --tables {input.tables} --beside {input.beside} --out {output} 2> {log}"
 
 
