@@ -4,14 +4,17 @@ SCALE ?= digits
 BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Snakemake and matplotlib want to write below the home folder; without one they write here.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" && echo yes),yes)
+RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
+endif
 
-.PHONY: results test lint publish benchmark lock clean
+.PHONY: results test lint publish docs benchmark lock clean
 
 results: $(BIN)/.ready
-	$(RUN) snakemake --cores all --configfile config/$(SCALE).yaml
-	@$(RUN) largebatch verdicts results/$(SCALE)/claims.csv
+	$(RUN) snakemake --cores all --config scale=$(SCALE)
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
-	@echo "Figures: results/$(SCALE)/figures/  Tables: results/$(SCALE)/tables/  Report: results/$(SCALE)/report.html"
+	@$(RUN) largebatch answers results/$(SCALE)
 
 test: $(BIN)/.ready
 	$(RUN) python -m pytest
@@ -25,6 +28,11 @@ lint: $(BIN)/.ready
 # The committed snapshot, made from a finished run.
 publish: $(BIN)/.ready
 	$(RUN) largebatch publish results/$(SCALE) results/published/$(SCALE)
+
+# The documentation as a site in site/, which opens from disk; a link that leads nowhere is an error.
+docs: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py

@@ -4,18 +4,16 @@ import sys
 from pathlib import Path
 
 from largebatch import progress
-from largebatch.config import ConfigError, load_study
+from largebatch.config import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.question import MEASURES
+from largebatch.warm import speak_utf_8
 
-# Without --configfile: the default scale, also when --config replaces some of its keys.
-if "scale" not in config:
-
-    configfile: "config/digits.yaml"
-
+# Snakemake prints names of files, which a terminal may lack letters for.
+speak_utf_8()
 
 try:
-    STUDY = load_study(Path(workflow.configfiles[-1]), config)
+    STUDY = called_study(workflow.config_settings.configfiles, workflow.config_settings.config)
 except ConfigError as error:
     sys.exit(f"{error}")
 
@@ -32,6 +30,10 @@ wildcard_constraints:
     end="[^/_]+",
     measure="|".join(MEASURES),
     exhibit="[^/]+",
+
+
+# `snakemake --report report.zip`: Snakemake's own, beside the page that readers get.
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -53,7 +55,11 @@ onstart:
     progress.hush_scheduler()
     progress.begin(
         Path(RESULTS),
-        [job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"],
+        {
+            job.wildcards.arm: ARMS[job.wildcards.arm]
+            for job in workflow.dag.needrun_jobs()
+            if job.rule.name == "train"
+        },
     )
 
 
@@ -65,7 +71,9 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
-        [file for experiment in STUDY.experiments for file in page_files(experiment)],
+        f"{RESULTS}/numbers.tex",
+        page_files(),
+        [file for experiment in STUDY.experiments for file in animation_files(experiment)],
 
 
 # `snakemake --cores all keskar` makes one experiment.
@@ -77,5 +85,5 @@ for experiment in STUDY.experiments:
         input:
             f"{RESULTS}/{experiment.name}/claims.csv",
             figure_files(experiment),
+            animation_files(experiment),
             table_files(experiment),
-            page_files(experiment),

@@ -338,7 +338,11 @@ def memory_rows() -> list[dict]:
     found = {}
     for what in ("train", "measure"):
         call = subprocess.run(
-            [sys.executable, __file__, "--memory-of", what], capture_output=True, text=True, check=True
+            [sys.executable, __file__, "--memory-of", what],
+            capture_output=True,
+            text=True,
+            check=True,
+            encoding="utf-8",
         )
         found[what] = float(call.stdout.split()[-1])
     net = Nets(large_arm("sgd"), [0], {}, Dataset(*digits(), torch.float32)).untrained(0)
@@ -362,7 +366,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 def write(path: Path, rows: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -52,7 +52,7 @@ def main() -> None:
     for net in a.nets:
         for batch in BATCHES[net]:
             command = [sys.executable, __file__, "--device", a.device, "--one", net, str(batch)]
-            call = subprocess.run(command, capture_output=True, text=True, check=True)
+            call = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
             mib = round(float(call.stdout.split()[-1]), 1)
             rows.append(
                 {"device": a.device, "net": net, "batch_size": batch, "seeds": SEEDS, "peak_mib": mib}

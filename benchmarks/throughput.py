@@ -264,7 +264,7 @@ def write(path: Path, rows: list[dict]) -> None:
     """Rows of which some lack columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = max(rows, key=len)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -21,10 +21,10 @@ def put(content, key, value):
 
 def spoil(path, edits):
     """Set values in a YAML file by their keys, written with /."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     for key, value in edits.items():
         put(content, key, value)
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def complaint(folder, scale="smoke.yaml", overrides=None) -> str:

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from largebatch.lab.data import Dataset
 from largebatch.spec import Arm
+from tests.processes import watched
 
 REPOSITORY = Path(__file__).parents[1]
 
 torch.set_num_threads(1)  # the nets are small, and the tests of the workflow run beside these
+# No test depends on how fast the machine is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SMALL = {
     "data": {"name": "digits", "train": 48, "validation": 16, "test": 16},
@@ -27,6 +32,12 @@ SMALL = {
 def small_arm(**settings) -> Arm:
     """The arm of SMALL with these settings in place."""
     return Arm.model_validate(SMALL | settings)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_outlives_the_tests():
+    with watched():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ PLAIN = {
 def imported(path):
     """Names of all modules that a file imports."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -68,8 +68,7 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 # Tested through the modules that use them.
 THROUGH_OTHERS = {
     *("__init__", "randomness", "device", "engine", "question", "settings", "parts"),
-    *("drawn", "draw_curves", "draw_finals", "draw_gap", "draw_heat_map", "draw_profile", "draw_rates"),
-    *("draw_settings", "draw_surface", "draw_walks", "effect", "effects", "style", "templates"),
+    *("effect", "effects", "templates"),
 }
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from largebatch.asking import Asking, asked, figure_without, mistakes_in_asking
-from largebatch.question import Question, Walks
+from largebatch.question import Figure, Question, Walks
 from largebatch.references import uses
 
 EXPERIMENTS = Path(__file__).parents[1] / "config" / "experiments"
@@ -14,7 +15,7 @@ LEFT_OUT = ["sweep_adam", "sweep_sgd", "sgd.small", "sgd.large", "sgd.full", "wa
 
 
 def question(name="keskar") -> Question:
-    return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text()))
+    return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8")))
 
 
 def without(left_out, name="keskar", **more):
@@ -31,7 +32,7 @@ def test_nothing_but_claims_names_what_is_left_out():
     found = without(LEFT_OUT)
     absent = {*LEFT_OUT, "between_sgd"}
     assert {use.arm for use in uses(found.model_copy(update={"claims": []}))}.isdisjoint(absent)
-    assert found.paths.keys() == {"between_adam"}
+    assert found.paths.keys() == {"between_adam", "descent"}
 
 
 def test_claims_stay_and_say_why_they_are_not_run():
@@ -153,6 +154,36 @@ def test_walks_lose_lines_and_panels_and_go_when_none_is_left():
     left = figure_without(walks, {"surfaces.bowl_full", "surfaces.trap_mini"})
     assert left.panels == {"trap": {"full": "surfaces.trap_full"}}
     assert figure_without(walks, set(walks.shown.values())) is None
+
+
+def parsed(**parts):
+    return TypeAdapter(Figure).validate_python({"name": "f", "caption": "c", **parts})
+
+
+def test_what_a_figure_compares_goes_with_its_lines_and_the_figure_with_the_last_of_it():
+    lines = {"one": "a", "two": "b", "three": "c"}
+    against = {"two": "one", "three": "two"}
+    finals = parsed(kind="finals", y="test_error_percent", lines=lines, against=against)
+    assert figure_without(finals, {"d"}) == finals
+    assert figure_without(finals, {"c"}).against == {"two": "one"}
+    assert figure_without(finals, {"b"}) is None
+    to_one = parsed(kind="finals", y="test_error_percent", lines=lines, against_all="one")
+    assert figure_without(to_one, {"b"}).pairs == {"three": "one"}
+    assert figure_without(to_one, {"a"}) is None
+    assert figure_without(to_one, {"b", "c"}) is None
+    alone = parsed(kind="finals", y="test_error_percent", lines=lines)
+    assert figure_without(alone, {"b", "c"}).lines == {"one": "a"}
+
+
+def test_formulas_and_lines_behind_go_with_their_arms():
+    lines = {"one": "a", "two": "b"}
+    profile = parsed(kind="profile", y=["path_loss_nats"], x_label="x", lines=lines, theory=["two"])
+    assert figure_without(profile, {"b"}).theory == []
+    curves = parsed(
+        kind="curves", x="epoch", y=["test_error_percent"], lines=lines, behind={"small": "c", "large": "d"}
+    )
+    assert figure_without(curves, {"c"}).behind == {"large": "d"}
+    assert figure_without(curves, {"a", "b"}) is None
 
 
 def test_a_row_that_is_left_out_takes_its_position_with_it():

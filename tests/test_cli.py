@@ -27,9 +27,10 @@ from largebatch.files import (
     record_of,
     write_json,
 )
+from largebatch.lab.data import PARTS, Splits, load
 from largebatch.measures import Curvature
 from largebatch.measures import Path as PathSettings
-from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, TRAINING
+from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, TRAINING
 from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
@@ -42,7 +43,7 @@ CURVATURE = Curvature(examples=16, probes=2).model_dump()
 def bad(tmp_path) -> Path:
     """A scale file with one seed."""
     path = tmp_path / "bad.yaml"
-    path.write_text(GOOD.read_text().replace("seeds: 3", "seeds: 1"))
+    path.write_text(GOOD.read_text(encoding="utf-8").replace("seeds: 3", "seeds: 1"), encoding="utf-8")
     return path
 
 
@@ -56,7 +57,7 @@ def processor():
 
 def test_check_says_how_much_there_is_to_do(capsys):
     assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 136 arms, 3 seeds each\n"
+    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 126 arms, 3 seeds each\n"
 
 
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
@@ -72,7 +73,7 @@ def test_the_installed_command(bad, tmp_path):
     def largebatch(*words):
         environment = os.environ | {"LARGEBATCH_WARM": "0"}
         return subprocess.run(
-            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path
+            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path, encoding="utf-8"
         )
 
     good, wrong = largebatch("check", GOOD), largebatch("check", "bad.yaml")
@@ -149,9 +150,9 @@ def test_data_are_one_file(trained):
 
 
 def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
-    for name in ("ant", "bee"):
+    for shade, name in enumerate(("ant", "bee")):
         (tmp_path / "my pictures" / name).mkdir(parents=True)
-        Image.new("RGB", (4, 3)).save(tmp_path / "my pictures" / name / "1.png")
+        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "my pictures" / name / "1.png")
     out = tmp_path / "out" / "mine.safetensors"
     words = ["data", "--name", "mine", "--sources", str(tmp_path), "--out", str(out), "--folder"]
     assert main([*words, json.dumps({"path": "my pictures", "size": 2})]) == 0
@@ -160,6 +161,33 @@ def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
     assert main([*words, json.dumps({"path": "absent"})]) == 1
     line = capfd.readouterr().err.splitlines()[0]
     assert line.startswith(f"largebatch data: {tmp_path}/absent: wanted a folder, or a whole archive")
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch, capsys):
+    """A rule quotes the words of a configuration, so that no shell replaces it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for shade, name in enumerate(("ant", "bee")):
+        (tmp_path / "data" / "pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "pictures" / name / "1.png")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "pictures")
+    for sources, path in (
+        ("~/data", "pictures"),
+        ("elsewhere", "~/data/pictures"),
+        ("~/data", "~/packed.zip"),
+    ):
+        words = ["data", "--name", "mine", "--sources", sources, "--out", "~/out/mine.safetensors"]
+        assert main([*words, "--folder", json.dumps({"path": path})]) == 0
+        record = read_json(tmp_path / "out" / "mine.json")
+        assert record["images"] == 2 and record["source"]["folder"]["path"] == path
+        shutil.rmtree(tmp_path / "out")
+    assert not (tmp_path / "~").exists()
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    capsys.readouterr()
+    assert main(["check", "~/config/smoke.yaml"]) == 0
+    with pytest.raises(SystemExit):
+        main(["check", "~nobody-of-that-name/smoke.yaml"])
+    assert "wanted ~ with a home folder that is known here" in capsys.readouterr().err
 
 
 def test_train_writes_what_a_run_is(run, trained):
@@ -218,10 +246,45 @@ def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
 
 
 def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):
-    progress.begin(tmp_path, [small_arm(epochs=1).id, "another"])
+    progress.begin(tmp_path, {small_arm(epochs=1).id: small_arm(), "another": small_arm()})
     assert main(train(tmp_path, trained / "data" / "digits.safetensors", epochs=1, seeds=1)) == 0
-    said = r"\[1/2 arms, about \d+ s left\] trained mlp-digits-b8-lr0\.1-constant-\w{8} in \d\.\d s\n"
-    assert re.fullmatch(said, capfd.readouterr().out)
+    said = r"\[1/2 arms, about \d+ s left\] trained mlp-digits-b8-lr0\.1-constant-\w{8} in \d\.\d s"
+    assert re.fullmatch(said, capfd.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"), [((16, 0, 500), ["train"]), ((1000, 9, 12), ["validation", "test"])]
+)
+def test_train_says_which_classes_a_seed_lacks(sizes, parts, trained, tmp_path, capfd):
+    """Counted anew from the rows that each seed draws."""
+    file, data = trained / "data" / "digits.safetensors", dict(zip(PARTS, sizes, strict=True))
+    words = train(tmp_path, file, seeds=14, data={"name": "digits", **data}, epochs=1, batch_size=16)
+    assert main(words) == 0
+    rows = Splits(load(file, torch.float32, torch.device("cpu")), list(range(14)), *sizes).rows
+    labels = read_arrays(file)["labels"]
+    lacking = {
+        part: {
+            str(label): seeds
+            for label in range(10)
+            if (seeds := [s for s in range(14) if label not in labels[rows[part][s]]])
+        }
+        for part in parts
+    }
+    (told,) = (tmp_path / "runs").glob("*/provenance.json")
+    assert read_json(told)["absent_labels"] == lacking
+    line = capfd.readouterr().out.splitlines()[0]
+    for part, use in zip(PARTS, ("train", "validate", "test"), strict=True):
+        without = len({seed for seeds in lacking.get(part, {}).values() for seed in seeds})
+        assert (f"{without} of 14 seeds have no image labelled" in line) == (part in parts) or without == 0
+        assert (f"to {use} on" in line) == (part in parts)
+
+
+def test_train_says_nothing_of_classes_where_every_seed_has_all(trained, tmp_path, capfd):
+    file = trained / "data" / "digits.safetensors"
+    data = {"name": "digits", "train": 500, "validation": 200, "test": 500}
+    assert main(train(tmp_path, file, data=data, epochs=1, batch_size=100)) == 0
+    (told,) = (tmp_path / "runs").glob("*/provenance.json")
+    assert read_json(told)["absent_labels"] == {} and "labelled" not in capfd.readouterr().out
 
 
 def measured(run, trained, out, measure, options=CURVATURE) -> list[str]:
@@ -260,7 +323,7 @@ def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
     ]
     assert main(words) == 0
     rows = read_observations(out).to_pylist()
-    assert {row["metric"] for row in rows} == set(BETWEEN.labels)
+    assert {row["metric"] for row in rows} == set(BETWEEN.labels) - PLANE.keys()
     assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
 
 

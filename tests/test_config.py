@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import TypeAdapter
 
-from largebatch.config import Study, load_study
+from largebatch.checking import ConfigError
+from largebatch.config import Study, called_study, load_study
+from largebatch.papers import with_paper
 from largebatch.question import SETTINGS, Claim, Figure, Table
 from largebatch.spec import Arm
 from tests.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
@@ -134,7 +135,8 @@ def path_folder(folder):
     """A keskar question with two paths that share a run, at a scale that measures them."""
     ends = {"start": "adam.small", "end": "adam.large"}
     paths = {"between_adam": ends, "between_sgd": ends, "back": {"start": "adam.large", "end": "adam.small"}}
-    spoil(folder / KESKAR, {"paths": paths})
+    others = lambda figures: [figure for figure in figures if figure["kind"] != "descent"]  # noqa: E731
+    spoil(folder / KESKAR, {"paths": paths, "figures": others})
     spoil(folder / SMOKE, {"measures/path": {"points": 25}})
     return load_study(folder / SMOKE, {"experiments": "keskar"})
 
@@ -146,6 +148,19 @@ def test_paths_are_measured_once_and_named_by_their_ends(folder):
     assert keskar.paths() == study.paths() == [(small, large), (large, small)]
     line, back = f"{small.id}_to_{large.id}", f"{large.id}_to_{small.id}"
     assert again(keskar.to_aggregate())["paths"] == {"between_adam": line, "between_sgd": line, "back": back}
+
+
+def test_the_page_is_asked_for_the_line_between_minima_where_a_figure_draws_it(digits):
+    asked = again(digits.to_page())
+    assert asked["claims"]["K7"].startswith("On the line through both minima")
+    assert digits.line[0] == "keskar"
+    assert asked["line"] == [
+        {"label": "Adam", "path": "between_adam", "small": 4, "large": 102},
+        {"label": "plain SGD", "path": "between_sgd", "small": 4, "large": 102},
+    ]
+    primer = load_study(REPOSITORY / "config" / "digits.yaml", {"experiments": "primer"})
+    assert primer.line is None and primer.to_page()["line"] is None
+    assert "P8" in primer.to_page()["claims"] and "K7" not in primer.to_page()["claims"]
 
 
 def test_exhibits_are_made_once_with_their_options(smoke):
@@ -168,7 +183,7 @@ def test_a_setting_that_an_arm_lacks_is_null(smoke):
     growing = smoke.experiment("schedules").to_aggregate()["groups"]
     settings = {name: growing[f"{name}.small"]["members"][0] for name in ("step", "batch_growth")}
     assert settings["step"]["growth_epoch"] is None
-    assert settings["batch_growth"]["growth_epoch"] == pytest.approx(2.1)  # 0.3 of 7 epochs
+    assert settings["batch_growth"]["growth_epoch"] == 2
     assert settings["step"]["lr_over_batch"] == pytest.approx(0.01 / 8)
     assert settings["step"].keys() >= SETTINGS.keys()
 
@@ -185,7 +200,7 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
         assert TypeAdapter(list[Claim]).validate_python(claims) == question.claims
         for figure in question.figures:
             asked = again(experiment.to_draw(figure.name))["figure"]
-            assert TypeAdapter(Figure).validate_python(asked) == figure
+            assert TypeAdapter(Figure).validate_python(asked) == with_paper(figure, question.claims)
         for table in question.tables:
             assert Table.model_validate(again(experiment.to_tabulate(table.name))["table"]) == table
         asked = again(experiment.to_aggregate())
@@ -194,9 +209,6 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
         assert {member["run"] for member in members} == {arm.id for arm in experiment.arms}
         for arm in experiment.arms:
             assert Arm.model_validate(again(arm.chosen())) == arm
-    assert [e["experiment"] for e in again(study.to_report())["experiments"]] == [
-        e.name for e in study.experiments
-    ]
 
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
@@ -261,15 +273,15 @@ def test_an_unknown_name_is_answered_with_the_known_ones(smoke, ask, message):
 
 
 def write_scale(folder, name, text):
-    (folder / f"{name}.yaml").write_text(text)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def test_a_scale_extends_another_key_by_key(folder):
-    """At every depth; Snakemake hands over the file's own content with the command line's changes."""
+    """At every depth."""
     text = "extends: smoke\nscale: more\nnumbers: {keskar: {base: {epochs: 5}}}\n"
     write_scale(folder, "more", text)
-    own, below = yaml.safe_load(text), load_study(folder / "smoke.yaml")
-    study = load_study(folder / "more.yaml", own | {"seeds": 4, "experiments": "keskar"})
+    below = load_study(folder / "smoke.yaml")
+    study = load_study(folder / "more.yaml", {"seeds": 4, "experiments": "keskar"})
     assert (study.scale, study.seeds, below.seeds) == ("more", 4, 3)
     assert [e.name for e in study.experiments] == ["keskar"]
     arm, before = (s.experiment("keskar").groups["sb_adam_epochs"].members[0].arm for s in (study, below))
@@ -289,3 +301,54 @@ def test_a_scale_extends_one_that_is_there_and_whole(text, message, folder):
     write_scale(folder, "other", "extends: smoke\n")
     write_scale(folder, "more", text)
     assert re.fullmatch(message, complaint(folder, "more.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "scale", "seeds"),
+    [
+        ([], {}, "digits", 14),
+        ([], {"seeds": 5}, "digits", 5),
+        ([], {"scale": "smoke"}, "smoke", 3),
+        (["config/smoke.yaml"], {"seeds": 5}, "smoke", 5),
+        (["config/smoke.yaml"], {"scale": "other"}, "other", 3),
+    ],
+)
+def test_a_call_chooses_its_scale(folder, monkeypatch, files, settings, scale, seeds):
+    """By --configfile, whose paths Snakemake makes absolute, or by --config scale=<name>."""
+    monkeypatch.chdir(folder.parent)
+    study = called_study([Path(file).absolute() for file in files], settings | {"experiments": "goyal"})
+    assert (study.scale, study.seeds) == (scale, seeds)
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "said"),
+    [
+        (
+            [],
+            {"scale": "smok"},
+            r"--config: scale: wanted one of \[.*'smoke'.*\], or --configfile .*; got 'smok'",
+        ),
+        ([], {"scale": 3}, r"--config: scale: wanted one of \[.*; got 3"),
+        (
+            ["config/smoke.yaml", "more.yaml"],
+            {},
+            "--configfile: wanted one file, maybe with `extends: <scale>`; got config/smoke.yaml more.yaml",
+        ),
+        (["config/smoke.yaml"], {"seed": 3}, "config/smoke.yaml: seed: wanted a key among .*"),
+    ],
+)
+def test_a_call_that_cannot_be_meant(folder, monkeypatch, files, settings, said):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ConfigError) as caught:
+        called_study([Path(file).absolute() for file in files], settings)
+    assert re.fullmatch(said, str(caught.value))
+
+
+def test_a_scale_file_may_lie_anywhere(folder, monkeypatch, tmp_path):
+    """Without experiments beside it, it takes those of config/, and extends the scales there."""
+    monkeypatch.chdir(folder.parent)
+    write_scale(tmp_path, "mine", "extends: smoke\nscale: mine\nseeds: 5\nexperiments: [goyal]\n")
+    assert load_study(tmp_path / "mine.yaml").seeds == 5
+    (tmp_path / "experiments").mkdir()
+    with pytest.raises(ConfigError, match=r"mine\.yaml: extends: wanted one of \[\]; got 'smoke'"):
+        load_study(tmp_path / "mine.yaml")

@@ -17,12 +17,12 @@ MISTAKES = {
     "no seeds": (SMOKE, {"seeds": ABSENT}, "seeds", "a value", "none"),
     "one seed": (SMOKE, {"seeds": 1}, "seeds", "greater than or equal to 2", "1"),
     "quoted seeds": (SMOKE, {"seeds": "3"}, "seeds", "a valid integer", r"'3' \(text: take off the quotes\)"),
-    "seeds as a text": (
+    "seeds with an exponent": (
         SMOKE,
         {"seeds": "2e1"},
         "seeds",
         "a valid integer",
-        r"'2e1' \(text to YAML: write all .*",
+        r"20\.0",
     ),
     "seeds as a list": (SMOKE, {"seeds": [0, 1]}, "seeds", "a valid integer", r"\[0, 1\]"),
     "a bad name": (SMOKE, {"scale": "My scale"}, "scale", "text like .*", "'My scale'"),
@@ -169,20 +169,6 @@ MISTAKES = {
         "numbers.keskar.arms.sb_adam_epochs.lr",
         "a value",
         "none",
-    ),
-    "a rate as a text": (
-        SMOKE,
-        {f"{K}/base/lr": "1e-3"},
-        "numbers.keskar.base.lr",
-        "a valid number",
-        r"'1e-3' \(text to YAML: write 1\.0e-03\)",
-    ),
-    "a rate of many digits as a text": (
-        SMOKE,
-        {f"{K}/base/lr": "1.2345E3"},
-        "numbers.keskar.base.lr",
-        "a valid number",
-        r"'1\.2345E3' \(text to YAML: write 1\.2345e\+03\)",
     ),
     "a quoted rate": (
         SMOKE,
@@ -347,6 +333,22 @@ MISTAKES = {
         "base.data",
         "test of at most the 10000 images held out by mnist",
         "10001",
+    ),
+    # paths
+    "a variable in sources": (
+        SMOKE,
+        {"sources": "$HOME/data"},
+        "sources",
+        "a path without .*",
+        r"'\$HOME/data'",
+    ),
+    "sources that are nothing": (SMOKE, {"sources": None}, "sources", "a valid string", "None"),
+    "a variable in a folder's path": (
+        SMOKE,
+        {"folders": {"mine": {"path": "${DATA}/mine"}}},
+        "folders.mine.path",
+        "a path without variables .*",
+        r"'\$\{DATA\}/mine'",
     ),
     # folders of images
     "a folder with the name of a data set": (
@@ -535,10 +537,10 @@ MISTAKES = {
     ),
     "a threshold as a text": (
         KESKAR,
-        {f"{CLAIM}/expect/above": "1e-2"},
+        {f"{CLAIM}/expect/above": "1.5.2"},
         "claims[K1].expect.above",
         "a valid number",
-        r"'1e-2' \(text to YAML: write 1\.0e-02\)",
+        r"'1\.5\.2' \(text: write a number as 1000, 0\.001 or 1e-3\)",
     ),
     "both sides of a threshold": (
         KESKAR,
@@ -612,6 +614,31 @@ MISTAKES = {
         "one of 'against_setting', .*",
         "'bars'",
     ),
+    **{
+        f"a label {what}": (
+            KESKAR,
+            {"figures/0/lines": {label: "small"}},
+            f"figures[batch_sweep].lines.{shown or label}",
+            "a label of one line, its words with single spaces between",
+            re.escape(repr(label)),
+        )
+        for what, label, shown in (
+            ("of nothing", "", "''"),
+            ("of a space", " ", "' '"),
+            ("that ends in a space", "linear ", ""),
+            ("of two lines", "a\nb", r"'a\nb'"),
+            ("with a tab", "a\tb", r"'a\tb'"),
+            ("with two spaces", "a  b", ""),
+            ("with a bell", "a\x07", r"'a\x07'"),
+        )
+    },
+    "a label of spaces in a table": (
+        KESKAR,
+        {"tables/0/rows": {"  ": "small"}},
+        "tables[sharpness].rows.'  '",
+        "a label of one line, .*",
+        "'  '",
+    ),
     "a figure of no lines": (
         KESKAR,
         {"figures/0/lines": {}},
@@ -671,7 +698,7 @@ def mappings(content, place=()):
 @pytest.mark.parametrize("file", [SMOKE, KESKAR, GOYAL, "experiments/schedules.yaml"])
 def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
     config = REPOSITORY / "config"
-    parsed = {path: yaml.safe_load(path.read_text()) for path in config.rglob("*.yaml")}
+    parsed = {path: yaml.safe_load(path.read_text(encoding="utf-8")) for path in config.rglob("*.yaml")}
     monkeypatch.setattr("largebatch.config.read_yaml", parsed.__getitem__)
     every = ",".join(sorted(path.stem for path in (config / "experiments").glob("*.yaml")))
     asked = every if file == SMOKE else Path(file).stem
@@ -706,20 +733,42 @@ def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
             r"line 2: wanted valid YAML; got: found character '\t' that cannot start any token",
         ),
         ("seeds: 3\nscale: smoke\nseeds: 4\n", "line 3: wanted valid YAML; got: the key 'seeds' twice"),
-        ("seeds: 2024-13-45\n", "wanted valid YAML; got: month must be in 1..12"),
+        ("seeds: 1\n2: 3\n", "line 2: wanted valid YAML; got: the key '2', which is no text"),
+        ("seeds: 1\n~: 3\n", "line 2: wanted valid YAML; got: the key '~', which is no text"),
+        ("seeds: 1\nx: [-.inf]\n", "line 2: wanted valid YAML; got: -.inf, which is no finite number"),
+        ("x: .nan\n", "line 1: wanted valid YAML; got: .nan, which is no finite number"),
+        ("x: 1e999\n", "line 1: wanted valid YAML; got: 1e999, which is no finite number"),
         ("scale: \x00\n", "wanted valid YAML; got: unacceptable character #x0000"),
     ],
-    ids=["empty", "list", "text", "bracket", "tab", "key twice", "date", "zero byte"],
+    ids=[
+        "empty",
+        "list",
+        "text",
+        "bracket",
+        "tab",
+        "key twice",
+        "key 2",
+        "null key",
+        "inf",
+        "nan",
+        "1e999",
+        "zero",
+    ],
 )
 @pytest.mark.parametrize("file", [SMOKE, KESKAR])
 def test_a_file_that_is_no_mapping(folder, file, text, wanted):
-    (folder / file).write_text(text)
+    (folder / file).write_text(text, encoding="utf-8")
     assert complaint(folder).startswith(f"{file}: {wanted}")
 
 
-def test_a_file_that_is_no_text(folder):
-    (folder / SMOKE).write_bytes(b"scale: \xff\xfe")
-    assert complaint(folder).startswith("smoke.yaml: wanted valid YAML; got: 'utf-8' codec can't decode")
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [(b"scale: \xff\xfe", "0xff at position 7"), ("scale: smoke".encode("utf-16"), "0xff at position 0")],
+    ids=["bytes", "UTF-16"],
+)
+def test_a_file_that_is_no_text(folder, content, got):
+    (folder / SMOKE).write_bytes(content)
+    assert complaint(folder) == f"smoke.yaml: wanted a text saved as UTF-8; got byte {got}"
 
 
 def test_a_file_that_is_not_there(folder):
@@ -729,13 +778,43 @@ def test_a_file_that_is_not_there(folder):
     assert complaint(folder, "experiments") == "experiments: wanted a readable file; got Is a directory"
 
 
-def test_a_rate_written_as_people_write_it(folder):
-    """PyYAML reads 1e-3 as text."""
-    text = (folder / SMOKE).read_text()
-    (folder / SMOKE).write_text(text.replace("base: {lr: 0.05,", "base: {lr: 1e-3,"))
-    assert complaint(folder) == (
-        "smoke.yaml: numbers.keskar.base.lr: wanted a valid number; got '1e-3' (text to YAML: write 1.0e-03)"
-    )
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        (
+            "seeds: 3",
+            "seeds: 1:30",
+            "seeds: wanted a valid integer; got '1:30' (text: write a number as 1000, ",
+        ),
+        (
+            "seeds: 3",
+            "seeds: 1_0",
+            "seeds: wanted a valid integer; got '1_0' (text: write a number as 1000, ",
+        ),
+        (
+            "seeds: 3",
+            "seeds: 0b11",
+            "seeds: wanted a valid integer; got '0b11' (text: write a number as 1000, ",
+        ),
+        ("seeds: 3", "seeds: 2026-10-12", "seeds: wanted a valid integer; got '2026-10-12' (text: write "),
+        ("seeds: 3", "seeds: 3.0", "seeds: wanted a valid integer; got 3.0"),
+        ("seeds: 3", "seeds: yes", "seeds: wanted a valid integer; got 'yes'"),
+        ("seeds: 3", "seeds: true", "seeds: wanted a valid integer; got True"),
+    ],
+)
+def test_what_yaml_1_1_takes_for_a_number_is_refused(folder, old, new, wanted):
+    text = (folder / SMOKE).read_text(encoding="utf-8")
+    (folder / SMOKE).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert complaint(folder).startswith(f"smoke.yaml: {wanted}")
+
+
+def test_numbers_are_read_as_people_write_them(folder):
+    """YAML 1.1 reads 010 as 8 and 1e-3 as text."""
+    text = (folder / SMOKE).read_text(encoding="utf-8").replace("seeds: 3", "seeds: 010")
+    (folder / SMOKE).write_text(text.replace("base: {lr: 0.05,", "base: {lr: 1e-3,"), encoding="utf-8")
+    study = load_study(folder / SMOKE, {"experiments": "keskar"})
+    arm = study.experiment("keskar").groups["sgd.small"].members[0].arm
+    assert (study.seeds, arm.lr) == (10, 0.001)
 
 
 def test_a_long_value_is_cut(folder):

@@ -5,37 +5,46 @@ import re
 
 import pytest
 
+from largebatch.study.cite import cite
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def published():
-    with (REPOSITORY / "results/published/digits/claims.csv").open() as file:
+    with (REPOSITORY / "results/published/digits/claims.csv").open(encoding="utf-8") as file:
         return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
 
 
 def test_verdicts_in_the_text_are_the_published_ones():
-    text = (REPOSITORY / "docs/results.md").read_text()
-    said = dict(
-        re.findall(r"\b([A-Z]\d*(?:\.[a-z0-9_]+)?)\s+\((supported|contradicted|inconclusive)\b", text)
+    text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
+    verdicts = "supported|contradicted|inconclusive|not run"
+    said = re.findall(rf"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\(({verdicts})\b", text)
+    assert {name: verdict.replace(" ", "_") for name, verdict in said} == published()
+
+
+def test_every_verdict_in_the_text_links_to_its_claim():
+    text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
+    links = dict(
+        re.findall(r"^\[([^]]+)\]: \.\./results/published/digits/verdicts\.md#(\S+)$", text, re.MULTILINE)
     )
-    assert said == published()
+    assert links == {id: id for id in published()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
-def test_every_bibtex_figure_of_the_readme_is_shown_there():
-    text = (REPOSITORY / "README.md").read_text()
-    cited = [name.replace("\\_", "_") for name in re.findall(r"Figure \\texttt\{([^}]+)\}", text)]
-    assert len(cited) == 3
-    assert all(f"figures/{name}.png" in text for name in cited)
+def test_what_the_readme_cites_is_published():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^largebatch cite (\S+)(?: +--results (\S+))?", text, re.M)
+    assert len(commands) == 2
+    for name, results in commands:
+        assert "@misc{" in cite(name, REPOSITORY / (results or "results/published/digits"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_is_left_to_fill_in(page):
-    assert "<!--" not in page.read_text()
+    assert "<!--" not in page.read_text(encoding="utf-8")

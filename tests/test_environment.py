@@ -1,17 +1,21 @@
 """pyproject.toml is the one source: lock and environment.yml agree with it."""
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
 import tomllib
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 
-LOCK = (REPOSITORY / "requirements.lock").read_text()
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def locked():
@@ -38,13 +42,13 @@ def test_build_backend_is_locked_too():
 def test_every_pin_has_hashes_and_no_host_is_named():
     pins = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
     assert all("--hash=sha256:" in pin for pin in pins if "==" in pin)
-    for text in (LOCK, (REPOSITORY / "environment.yml").read_text()):
+    for text in (LOCK, (REPOSITORY / "environment.yml").read_text(encoding="utf-8")):
         assert "://" not in text and "index-url" not in text
 
 
 def test_environment_yml_follows_the_lock():
     make = runpy.run_path(str(REPOSITORY / "tools" / "environment.py"))["environment"]
-    text = (REPOSITORY / "environment.yml").read_text()
+    text = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
     assert text == make(LOCK), "environment.yml is not what `make lock` writes"
     pip = next(d["pip"] for d in yaml.safe_load(text)["dependencies"] if isinstance(d, dict))
     assert pip[-1] == "-e ."
@@ -57,3 +61,18 @@ def test_the_installed_environment_is_the_locked_one():
     versions = locked()
     for name in ("torch", "numpy", "pandas", "snakemake", "matplotlib", "pydantic"):
         assert version(name).split("+")[0] in versions[name], f"{name} {version(name)} is not the locked one"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="runs make")
+def test_make_needs_no_home_folder(tmp_path):
+    """Snakemake ends in a traceback where it cannot make its cache folder."""
+    (tmp_path / "home").mkdir()
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAKE"))}
+
+    def said(home):
+        words = ["make", "-n", "-C", str(REPOSITORY), "lint"]
+        call = subprocess.run(words, env=outside | {"HOME": str(home)}, capture_output=True, check=True)
+        return call.stdout.decode(errors="surrogateescape")
+
+    assert "XDG_CACHE_HOME=" in said("/dev/null/nowhere")
+    assert "XDG_CACHE_HOME=" not in said(tmp_path / "home")

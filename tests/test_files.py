@@ -16,6 +16,7 @@ from largebatch.files import (
     read_exhibit,
     read_observations,
     read_provenance,
+    read_sealed,
     read_snapshots,
     record_of,
     recorded_checksum,
@@ -23,6 +24,8 @@ from largebatch.files import (
     write_exhibit,
     write_json,
     write_observations,
+    write_sealed,
+    write_small,
     write_snapshots,
     write_stream,
 )
@@ -44,6 +47,26 @@ def test_an_exhibit_comes_back_as_written(tmp_path):
     assert read_provenance(tmp_path / "e.parquet") == {"stage": "exhibit"}
     with pytest.raises(ValueError, match=r"e\.parquet: wanted columns .*; got \['arm', 'seed', "):
         read_observations(tmp_path / "e.parquet")
+
+
+def test_a_small_file_holds_the_same_numbers_in_fewer_bytes(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    run = rng.normal(size=5000)
+    values = np.concatenate([run, run, [np.nan, np.inf, -0.0, 5e-324]])
+    at = pa.array([None, *range(len(values) - 1)], pa.float64())
+    table = pa.table({"metric": ["loss"] * len(values), "at": at, "value": values})
+    for name, write in (
+        ("small", lambda path: write_small(path, table)),
+        ("plain", lambda p: pq.write_table(table, p)),
+    ):
+        write(tmp_path / name)
+    found = pq.read_table(tmp_path / "small")
+    assert found.schema == table.schema and found["metric"] == table["metric"] and found["at"] == table["at"]
+    assert found["value"].to_numpy().tobytes() == values.tobytes()
+    assert (tmp_path / "small").stat().st_size < 0.6 * (tmp_path / "plain").stat().st_size
 
 
 def test_no_observations_are_a_table_too(tmp_path):
@@ -91,13 +114,31 @@ def test_no_snapshots_are_a_file_too(tmp_path):
     assert read_snapshots(tmp_path / "none.safetensors") == {}
 
 
+@pytest.mark.parametrize("content", [b"", b"numbers"])
+def test_sealed_bytes_come_back_unless_any_bit_changed(content, tmp_path):
+    path = tmp_path / "file"
+    write_sealed(path, content)
+    assert read_sealed(path) == content
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="wanted a whole file"):
+            read_sealed(path)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="wanted a whole file"):
+            read_sealed(path)
+
+
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
     with pytest.raises(KeyboardInterrupt), atomic(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
-    assert path.read_text() == '{\n  "old": 1\n}\n'
+    assert path.read_text(encoding="utf-8") == '{\n  "old": 1\n}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
@@ -139,7 +180,11 @@ def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
 
 
 def resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    return (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+        * os.sysconf("SC_PAGE_SIZE")
+        / (1 << 20)
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -44,6 +44,7 @@ def test_a_shell_makes_the_files(study, tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
     )
     assert run.returncode == 0, run.stderr
     assert len(list(Path(tmp_path).glob("results/smoke/runs/*/history.parquet"))) == 1

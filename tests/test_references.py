@@ -23,7 +23,10 @@ MEASURES = Measures.model_validate(
         "path": {},
     }
 )
-TEXT = {name: (CONFIG / "experiments" / f"{name}.yaml").read_text() for name in ("keskar", "goyal")}
+TEXT = {
+    name: (CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
+    for name in ("keskar", "goyal")
+}
 PARSED = {name: yaml.safe_load(text) for name, text in TEXT.items()}
 # Of keskar what needs neither paths nor more than curvature: the tests put in what they are about.
 WHOLE = dict(PARSED["keskar"])
@@ -37,7 +40,7 @@ PARSED["keskar"] = {key: value for key, value in WHOLE.items() if key != "paths"
 CLAIM = {"id": "X1", "says": "s", "source": "p"}
 TEST_ERROR = {"metric": "test_error_percent", "expect": {"below": 0.0}}
 SHARP = {"metric": "hessian_top_eigenvalue", "expect": {"above": 1.0}}
-END = "hessian_top_eigenvalue"
+END, ERROR = "hessian_top_eigenvalue", "test_error_percent"
 BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
 LINE = {"paths": {"line": {"start": "adam.small", "end": "adam.large"}}}
 SIDES = {"a": {"arm": "adam.small"}, "b": {"arm": "adam.large"}}
@@ -72,7 +75,7 @@ def table(**parts):
 
 @pytest.mark.parametrize("name", [experiment.name for experiment in STUDY.experiments])
 def test_the_questions_of_this_repository_have_no_mistake(name):
-    question = yaml.safe_load((CONFIG / "experiments" / f"{name}.yaml").read_text())
+    question = yaml.safe_load((CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
     groups = STUDY.experiment(name).groups
     exhibits = Exhibits(**STUDY.experiment(name).exhibits)
     parsed = Question.model_validate(question)
@@ -668,6 +671,38 @@ def test_walks_read_both_weights_of_the_arms_of_all_panels():
     assert {use.metric for use in found} == {"path_x", "path_y"}
     assert {use.read for use in found} == {"profile"}
     assert len(found) == 4
+
+
+def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
+    descent = {"name": "f", "caption": "c", "kind": "descent", "path": "ways", "start": "a", "end": "b"}
+
+    def complaints(plane_points, start):
+        paths = {"ways": {"start": start, "end": "along_large"}}
+        asked = Question.model_validate(PARSED["keskar"] | {"paths": paths, "figures": [descent]})
+        measures = MEASURES.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
+        found = mistakes(asked, STUDY.experiment("keskar").groups, measures)
+        return [line for line in found if line.startswith("figures[f]")]
+
+    assert complaints({}, "along_small") == []
+    assert complaints({"plane_points": None}, "along_small") == [
+        "figures[f].path: wanted plane_points under measures.path of the scale; got none"
+    ]
+    assert complaints({}, "adam.small") == [
+        "figures[f].path: wanted runs with snapshots_at_epochs from 0 on; got ['adam.small']"
+    ]
+
+
+def test_lines_behind_and_images_per_update_are_looked_up():
+    curves = {"kind": "curves", "x": "epoch", "y": [ERROR], "lines": {"a": "one"}, "behind": {"b": "two"}}
+    rates = {"kind": "rates", "lines": {"a": "one"}, "images_per_update": True}
+    figures = [{"name": f, "caption": "c", **made} for f, made in (("f", curves), ("g", rates))]
+    found = list(uses(Question.model_validate(PARSED["keskar"] | {"figures": figures})))
+    assert {(u.key, u.arm, u.metric, u.read) for u in found if u.key.startswith("figures")} == {
+        ("figures[f].lines.a", "one", ERROR, "along"),
+        ("figures[f].behind.b", "two", ERROR, "along"),
+        ("figures[g].lines.a", "one", "learning_rate", "along"),
+        ("figures[g].lines.a", "one", "updates", "along"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_the_recipe_for_imagenet_runs_on_any_folder_of_images(tmp_path):
         "micro_batch_size": 4,
         "ghost_batch_size": 2,
         "epochs": 2,
+        "schedule": {"name": "step", "at_epochs": [1]},
         "warmup": {"kind": "gradual", "epochs": 1.0},
     }
     settings = Arm.model_validate(arm.members[0].arm.chosen() | tiny)

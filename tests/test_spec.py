@@ -1,8 +1,10 @@
 import math
 
 import pytest
+import torch
 from pydantic import ValidationError
 
+from largebatch.lab import models
 from largebatch.spec import Arm
 from tests.conftest import SMALL, small_arm
 
@@ -60,6 +62,58 @@ def test_growth_epoch_is_where_the_batch_first_grows():
         assert math.isnan(small_arm(schedule=schedule).growth_epoch)
 
 
+NORMALISED = {"model": SMALL["model"] | {"batch_norm": True}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 1}, "batch_size of at least 2 with BatchNorm; got 1"),
+        ({"batch_size": 1, "model": {"name": "resmlp"}}, "batch_size of at least 2 with BatchNorm; got 1"),
+        ({"batch_size": 1, "schedule": {"name": "batch_growth", "at": [0.5]}}, "batch_size of at least 2"),
+        ({"ghost_batch_size": 1}, "ghost_batch_size that .* 2 examples or more; got 1"),
+        ({"micro_batch_size": 1}, "micro_batch_size that .* 2 examples or more; got 1"),
+        ({"batch_size": 47, "last_batch": "weigh"}, "last_batch: drop .* 1 of 48 images is left; got weigh"),
+        # The last 18 images come as micro-batches of 6, and these as ghost batches of 5 and 1.
+        (
+            {"batch_size": 30, "last_batch": "weigh", "micro_batch_size": 6, "ghost_batch_size": 5},
+            "ghost_batch_size that .* got 5, which gives 1",
+        ),
+        # The batch grows to 34: ghost batches of 11, 11, 11 and 1.
+        (
+            {
+                "batch_size": 22,
+                "ghost_batch_size": 11,
+                "schedule": {"name": "batch_growth", "at": [0.5], "factor": 1.55},
+            },
+            "ghost_batch_size that .* got 11, which gives 1",
+        ),
+    ],
+    ids=str,
+)
+def test_batch_norm_of_one_example_is_refused(settings, message):
+    """Its output is its shift, whatever the example: such nets train to chance."""
+    with pytest.raises(ValidationError, match=message):
+        small_arm(**NORMALISED | settings)
+    plain = {"model": SMALL["model"]} if settings.get("model", {}).get("name") != "resmlp" else {}
+    if plain:
+        small_arm(**settings)
+
+
+def test_every_net_with_batch_norm_says_so():
+    shape = (3, 32, 32)
+    for settings in (
+        *({"name": "mlp", "hidden": [4], "batch_norm": on} for on in (True, False)),
+        *({"name": "cnn", "channels": [4], "batch_norm": on} for on in (True, False)),
+        *({"name": name} for name in ("resmlp", "keskar_cnn", "vgg", "resnet")),
+    ):
+        arm = small_arm(model=settings)
+        options = arm.model.model_dump(exclude={"name"})
+        net = models.build(0, settings["name"], shape, 10, **options)
+        has = any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in net.modules())
+        assert arm.model.batch_norm == has
+
+
 def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
     arm = small_arm(epochs=7, evaluate_every_epochs=3, snapshots_at_epochs=[0, 3, 6, 7])
     assert arm.snapshots_at_epochs == [0, 3, 6, 7]
@@ -81,7 +135,16 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
         ({"model": {"name": "transformer"}}, "transformer"),
         ({"model": {"name": "resnet", "depth": 21}}, r"depth of 6n \+ 2, n at least 1; got 21"),
         ({"model": {"name": "resnet", "depth": 2}}, r"depth of 6n \+ 2, n at least 1; got 2"),
-        ({"schedule": {"name": "step"}}, "at"),
+        ({"schedule": {"name": "step"}}, "either at .* or at_epochs; got neither"),
+        (
+            {"schedule": {"name": "step", "at": [0.5], "at_epochs": [1]}},
+            "or at_epochs; got both",
+        ),
+        (
+            {"schedule": {"name": "step", "at_epochs": [1, 2.5]}},
+            r"at most epochs = 2; got \[2.5\]",
+        ),
+        ({"schedule": {"name": "step", "at_epochs": [-1.0]}}, "greater than or equal to 0"),
         ({"lr_rule": "linear"}, "base_batch_size with lr_rule: linear; got none"),
         ({"micro_batch_size": 3}, "micro_batch_size that divides batch_size = 8; got 3"),
         ({"ghost_batch_size": 16}, "ghost_batch_size that divides batch_size = 8; got 16"),

@@ -21,6 +21,7 @@ import pytest
 
 from largebatch import cli, warm
 from tests.conftest import REPOSITORY, small_arm
+from tests.processes import alive, end, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks into /proc")
 
@@ -47,7 +48,7 @@ def probe(a: argparse.Namespace) -> int:
     if a.do == "wait":
         try:
             sys.stdout.flush()
-            time.sleep(60)
+            time.sleep(3600)
         finally:
             Path("ended").touch()
     return 7
@@ -55,7 +56,8 @@ def probe(a: argparse.Namespace) -> int:
 
 COMMANDS["probe"] = (probe, "say where one is", "bare", {"--do": TEXT})
 """
-IDLE_SECONDS = 3.0
+# No test waits for a server to be late, or meets one that has gone while the machine was busy.
+NEVER = 1e9
 
 
 def servers(folder: Path) -> list[int]:
@@ -71,22 +73,6 @@ def servers(folder: Path) -> list[int]:
     return found
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(condition, seconds=10.0):
-    """Wait for a condition to hold."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="module")
 def private():
     """Gives folders with short names (a socket's has at most 108 letters); ends what listens there."""
@@ -97,10 +83,8 @@ def private():
         return folders[-1]
 
     yield folder
+    end(*(f"TMPDIR={made / name}" for made in folders for name in ("", "tmp")))
     for made in folders:
-        for pid in servers(made):
-            os.kill(pid, signal.SIGKILL)
-        until(lambda made=made: not servers(made))
         shutil.rmtree(made)
 
 
@@ -118,13 +102,14 @@ class Caller:
         shutil.copytree(REPOSITORY / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
         self.edit("cli.py", "\n\ndef parser()", PROBE + "\n\ndef parser()")
         self.edit("warm.py", "LIBRARIES = {", 'LIBRARIES = {\n    "bare": ("decimal",),')
-        self.edit("warm.py", "IDLE_SECONDS = 60.0", f"IDLE_SECONDS = {IDLE_SECONDS}")
+        self.edit("warm.py", "IDLE_SECONDS = 60.0", f"IDLE_SECONDS = {NEVER}")
+        self.edit("warm.py", "START_SECONDS = 30.0", f"START_SECONDS = {NEVER}")
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / "src" / "largebatch" / name
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1
-        path.write_text(text.replace(old, new))
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def start(self, do="return", folder=None, **environment) -> subprocess.Popen:
         """The console command, from a shell that ignores Ctrl-C as background jobs of scripts do."""
@@ -143,7 +128,7 @@ class Caller:
     def call(self, do="return", text="", **more):
         """(exit code, what was said, standard error, whether the job was another process) of a call."""
         process = self.start(do, **more)
-        out, err = process.communicate(text, timeout=60)
+        out, err = process.communicate(text)
         said = json.loads(out.splitlines()[0])
         return process.returncode, said, err, said.pop("pid") != process.pid
 
@@ -175,7 +160,7 @@ def test_a_job_is_the_callers(caller):
 def test_a_job_that_leaves_early_says_so(caller, do, wanted):
     if do == "kill":
         process = caller.start(do)
-        process.communicate(timeout=60)
+        process.communicate()
         assert process.returncode == 1  # of the caller, who was not killed
         return
     *warmly, forked = caller.call(do)
@@ -187,7 +172,7 @@ def test_edited_code_is_read_afresh(caller):
     assert caller.call()[1]["message"] == "first"
     (server,) = servers(caller.room)
     caller.edit("cli.py", '"message": "first"', '"message": "second one"')
-    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n")
+    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n", encoding="utf-8")
     caller.edit("cli.py", '"second one"', "__import__('largebatch.added').added.NAME")
     assert caller.call()[1]["message"] == "added"
     assert servers(caller.room) == [server]
@@ -202,7 +187,7 @@ def test_a_job_ends_with_its_caller(caller, how):
     assert job != process.pid and alive(job)
     assert process.stderr.readline() == "größer\n"  # a log is written line by line
     os.kill(process.pid, how)
-    process.wait(10)
+    process.wait()
     until(lambda: not alive(job))
     assert (caller.folder / "ended").exists()  # it could tidy up
     process.stdout.close(), process.stderr.close()
@@ -210,11 +195,15 @@ def test_a_job_ends_with_its_caller(caller, how):
 
 def test_jobs_side_by_side_share_a_server_that_goes_when_idle(caller):
     jobs = [caller.start() for _ in range(3)]
-    said = [json.loads(job.communicate("", timeout=60)[0]) for job in jobs]
+    said = [json.loads(job.communicate("")[0]) for job in jobs]
     assert [job.returncode for job in jobs] == [7, 7, 7]
     assert not {one["pid"] for one in said} & {job.pid for job in jobs}
     assert len(servers(caller.room)) == 1
-    until(lambda: not servers(caller.room), IDLE_SECONDS + 15)
+    (server,) = servers(caller.room)
+    os.kill(server, signal.SIGKILL)  # it is patient
+    caller.edit("warm.py", f"IDLE_SECONDS = {NEVER}", "IDLE_SECONDS = 0.1")
+    assert caller.call()[0::3] == (7, True)
+    until(lambda: not servers(caller.room))
     assert [path.suffix for path in caller.room.glob("*/*")] == [".lock"]
     assert caller.call()[0::3] == (7, True)
 
@@ -235,12 +224,10 @@ def test_a_job_that_outlives_its_server_is_no_obstacle(caller):
     (server,) = set(servers(caller.room)) - {job}
     os.kill(server, signal.SIGKILL)
     until(lambda: not alive(server))
-    start = time.monotonic()
     assert caller.call()[0::3] == (7, True)
-    assert time.monotonic() - start < warm.START_SECONDS / 2
     assert alive(job)
     process.kill()
-    process.wait(10)
+    process.wait()
     until(lambda: not alive(job))
     process.stdout.close(), process.stderr.close()
 
@@ -259,7 +246,7 @@ def test_children_are_reaped_where_the_caller_ignores_them(caller):
         )
     finally:
         signal.signal(signal.SIGCHLD, before)
-    assert process.wait(60) == 7
+    assert process.wait() == 7
     (server,) = servers(caller.room)
     time.sleep(1.2)  # it looks for them every second
     assert alive(server) and caller.call()[0::3] == (7, True)
@@ -308,7 +295,7 @@ def spoil_by_length(caller):
 def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, spoil):
     spoil(caller)
     start = time.monotonic()
-    code, said, err, forked = caller.call(text="asked")
+    code, said, err, forked = caller.call(text="asked", encoding="utf-8")
     assert (code, said["read"], err, forked) == (7, "asked", "größer\n", False)
     assert time.monotonic() - start < warm.START_SECONDS / 2
     assert not servers(caller.room)
@@ -325,15 +312,63 @@ def test_a_folder_of_someone_else_is_not_entered(tmp_path, monkeypatch):
     assert warm.run("lab", ["here"], lambda arguments: len(arguments)) == 1
 
 
-def test_each_room_and_each_library_environment_has_its_own_server(tmp_path, monkeypatch):
+def test_each_room_and_all_that_is_inherited_has_its_own_server(tmp_path, monkeypatch):
+    """What libraries read when they start is not known: encodings, threads, caches, time zones, ..."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     addresses = {warm.address(room) for room in warm.LIBRARIES}
-    for name in ("OMP_NUM_THREADS", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.setenv(name, "1")
+    changes = ["OMP_NUM_THREADS", "LC_ALL", "PYTHONUTF8", "OPENBLAS_NUM_THREADS", "HOME", "TZ", "ANYTHING"]
+    for number, name in enumerate(changes, len(addresses) + 1):
+        monkeypatch.setenv(name, "as in no other process")
         addresses.add(warm.address("lab"))
-    monkeypatch.setenv("TAG", "1")
-    addresses.add(warm.address("lab"))
-    assert len(addresses) == len(warm.LIBRARIES) + 3
+        assert len(addresses) == number, name
+    before = os.umask(0o027)
+    try:
+        changed = warm.address("lab")
+    finally:
+        os.umask(before)
+    assert changed not in addresses and warm.address("lab") in addresses
+
+
+def test_where_in_which_shell_a_command_was_typed_is_no_matter(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = warm.address("lab")
+    for name in ("PWD", "OLDPWD", "SHLVL", "_"):
+        monkeypatch.setenv(name, "7")
+    assert warm.address("lab") == before
+
+
+@pytest.mark.parametrize("change", ["ulimit -n 200", "ulimit -c 0", "umask 027", "nice"])
+def test_what_a_shell_limits_is_inherited(change):
+    """And said, or the limits of one caller would be those of another."""
+    script = "import json; from largebatch.warm import inherited; print(json.dumps(inherited()))"
+
+    def said(before):
+        words = ["sh", "-c", f'{before} "$0" "$@"', sys.executable, "-c", script]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+        return subprocess.run(words, env=environment, capture_output=True, check=True).stdout
+
+    assert said("ulimit -c 1;") == said("ulimit -c 1;")
+    assert said("ulimit -c 1;") != said(f"ulimit -c 1; {change}" + ("" if change == "nice" else ";"))
+
+
+# Where Python can be told no other encoding than ASCII.
+POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("locale", [POOREST, {"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "C.UTF-8"}])
+@pytest.mark.parametrize("patience", ["0", "1"], ids=["cold", "warm"])
+def test_a_job_speaks_utf_8_in_every_locale(caller, locale, patience):
+    code, _, err, forked = caller.call(LARGEBATCH_WARM=patience, **locale)
+    assert (code, err, forked) == (7, "größer\n", patience == "1")
+
+
+def test_the_encoding_of_files_is_that_of_the_callers_locale(caller):
+    """And not that in which an earlier caller started the server."""
+    ask = '"tag": sys.getfilesystemencoding(), "was": os.environ.get("TAG"),'
+    caller.edit("cli.py", '"tag": os.environ.get("TAG"),', ask)
+    assert caller.call(LC_ALL="C.UTF-8")[1]["tag"] == "utf-8"
+    *_, said, _, forked = caller.call(**POOREST)
+    assert (said["tag"], forked) == ("ascii", True)
 
 
 def test_other_installed_libraries_have_another_server(tmp_path, monkeypatch):
@@ -361,6 +396,7 @@ def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):
             env=kept(room) | environment,
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         return process.returncode, re.sub(r"[\d.]+ s$", "", process.stdout), process.stderr
 

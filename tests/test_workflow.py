@@ -4,6 +4,7 @@ One copy of the repository is run once; the tests then edit it and ask Snakemake
 """
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,10 @@ import yaml
 from largebatch.config import load_study
 from largebatch.plan import commands
 from tests.conftest import REPOSITORY
+from tests.processes import end, ending
 
+# Where Python opens files as ASCII.
+POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 # Any attempt to reach a network fails, in every Python process of the workflow.
 NO_NETWORK = """
 import socket
@@ -37,45 +41,58 @@ socket.socket.connect = connect
 class Workspace:
     """A copy of the repository in which Snakemake runs on config/smoke.yaml."""
 
-    def __init__(self, root: Path, temporary: Path):
-        self.root = root
-        for name in ("Snakefile", "workflow", "profiles", "config", "src"):
+    def __init__(self, root: Path):
+        # What people's folders are called.
+        self.root, temporary = root / "sp ace ünï", root / "t m"
+        self.root.mkdir()
+        temporary.mkdir()
+        for name in ("Snakefile", "CITATION.cff", "workflow", "profiles", "config", "src"):
             source = REPOSITORY / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(
-                source,
-                root / name,
-                **{"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {},
-            )
-        guard = root / "no_network"
+            if source.is_dir():
+                shutil.copytree(source, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, self.root / name)
+        guard = self.root / "no_network"
         guard.mkdir()
-        (guard / "sitecustomize.py").write_text(NO_NETWORK)
+        (guard / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{guard}{os.pathsep}{root / 'src'}",
+            "PYTHONPATH": f"{guard}{os.pathsep}{self.root / 'src'}",
             "TMPDIR": str(temporary),  # a warm server of our own
+            "HOME": "/dev/null/nowhere",
+            "XDG_CACHE_HOME": str(root / "cache"),
+            "MPLCONFIGDIR": str(root / "cache"),
+            "LC_ALL": "C",
         }
 
-    def start(self, *words: str, configfile: str = "config/smoke.yaml") -> subprocess.Popen:
+    def start(
+        self, *words: str, configfile: str | None = "config/smoke.yaml", **environment: str
+    ) -> subprocess.Popen:
         return subprocess.Popen(
-            ["snakemake", "--cores", "2", *words, "--configfile", configfile],
+            ["snakemake", "--cores", "2", *words, *(["--configfile", configfile] if configfile else [])],
             cwd=self.root,
-            env=self.environment,
+            env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             start_new_session=True,
         )
 
-    def snakemake(self, *words: str, configfile: str = "config/smoke.yaml") -> tuple[int, str]:
+    def snakemake(self, *words: str, **more: str | None) -> tuple[int, str]:
         """(exit code, all output)."""
-        process = self.start(*words, configfile=configfile)
-        output, _ = process.communicate(timeout=280)
+        with ending(self.start(*words, **more)) as process:
+            output, _ = process.communicate()
         return process.returncode, output
 
-    def would_run(self, *words: str) -> dict[str, int]:
+    def end(self) -> None:
+        """End its warm servers and their jobs."""
+        end(f"TMPDIR={self.environment['TMPDIR']}")
+
+    def would_run(self, *words: str, **more: str) -> dict[str, int]:
         """Rule -> number of jobs of a dry run."""
-        code, output = self.snakemake("-n", "--quiet=host", *words)
+        code, output = self.snakemake("-n", "--quiet=host", *words, **more)
         assert code == 0, output
         if "Nothing to be done" in output:
             return {}
@@ -88,13 +105,13 @@ class Workspace:
     def edited(self, name: str, old: str, new: str):
         """A file with one text replaced, and put back with its time of change."""
         path = self.root / name
-        text, times = path.read_text(), path.stat()
+        text, times = path.read_text(encoding="utf-8"), path.stat()
         assert old in text, f"{old!r} is not in {name}"
-        path.write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
         try:
             yield
         finally:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def one_arm(self) -> str:
@@ -108,7 +125,7 @@ SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
 def test_every_scale_has_a_whole_graph(scale, tmp_path):
     """No file is missing on the way from data to report, whatever nets and experiments are called."""
     configfile = f"config/{scale}.yaml"
-    code, output = Workspace(tmp_path, tmp_path).snakemake("-n", "--quiet=host", configfile=configfile)
+    code, output = Workspace(tmp_path).snakemake("-n", "--quiet=host", configfile=configfile)
     assert code == 0, output
     stats = output[output.index("Job stats:") :]
     assert re.search(r"^report +1$", stats, re.MULTILINE) and re.search(r"^train +\d+$", stats, re.MULTILINE)
@@ -116,7 +133,7 @@ def test_every_scale_has_a_whole_graph(scale, tmp_path):
 
 def test_the_planned_commands_are_those_of_the_rules(tmp_path):
     """What `largebatch plan` prints is what Snakemake would call, but for the logs."""
-    code, output = Workspace(tmp_path, tmp_path).snakemake("-n", "-p", "--forceall", "--quiet=host")
+    code, output = Workspace(tmp_path).snakemake("-n", "-p", "--forceall", "--quiet=host")
     assert code == 0, output
     lines = re.findall(
         r"^Shell command: (largebatch (?:data|train|measure|path|exhibit) .*) 2> \S+$", output, re.MULTILINE
@@ -127,35 +144,55 @@ def test_the_planned_commands_are_those_of_the_rules(tmp_path):
 
 
 def test_published_observations_that_are_not_there_are_named(tmp_path):
-    workspace = Workspace(tmp_path, tmp_path)
+    workspace = Workspace(tmp_path)
     code, output = workspace.snakemake("-n", "--config", "observations=published", "experiments=goyal")
     assert code != 0 and "results/published/smoke/goyal/observations.parquet: wanted" in output
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    temporary = tmp_path_factory.mktemp("t")  # short: it holds a socket
-    workspace = Workspace(tmp_path_factory.mktemp("workspace"), temporary)
+    workspace = Workspace(tmp_path_factory.mktemp("w"))  # short: a socket's path is in it
     code, output = workspace.snakemake()
     assert code == 0, output
     workspace.output = output
     yield workspace
-    subprocess.run(["pkill", "-f", f"largebatch.warm {temporary}"], check=False)
+    workspace.end()
+
+
+TINY = "config/tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def tiny(workspace):
+    """Two experiments of the smoke scale once more, at a scale of their own that is cheap to run again.
+
+    In the poorest locale, where also all their text must be as in the first run.
+    """
+    text = "extends: smoke\nscale: tiny\nexperiments: [convex, edge]\n"
+    (workspace.root / TINY).write_text(text, encoding="utf-8")
+    code, output = workspace.snakemake(configfile=TINY, **POOREST)
+    assert code == 0, output
+    return workspace
 
 
 def test_everything_promised_is_there(workspace):
     results = workspace.root / "results/smoke"
     for path in (REPOSITORY / "config/experiments").glob("*.yaml"):
-        experiment, question = path.stem, yaml.safe_load(path.read_text())
+        experiment, question = path.stem, yaml.safe_load(path.read_text(encoding="utf-8"))
         for figure in question["figures"]:
             for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
                 assert (results / f"figures/{experiment}_{figure['name']}.{kind}").stat().st_size > 0
         for table in question["tables"]:
-            for kind in ("csv", "md", "tex"):
+            for kind in ("csv", "md", "tex", "json"):
                 assert (results / f"tables/{experiment}_{table['name']}.{kind}").stat().st_size > 0
         assert (results / experiment / "observations.parquet").exists()
         assert (results / experiment / "summary.csv").exists()
+    assert 'id="shift"' in (results / "primer.html").read_text(
+        encoding="utf-8"
+    )  # with the line between minima
     assert (results / "primer.html").stat().st_size > 10_000
+    assert "\\lb@set{K1}{estimate}" in (results / "numbers.tex").read_text(encoding="utf-8")
+    assert json.loads((results / "claims.json").read_text(encoding="utf-8"))["stage"] == "ledger"
     assert (results / "report.html").stat().st_size > 100_000
     run = results / "runs" / workspace.one_arm()
     assert {"spec.json", "weights.safetensors", "history.parquet", "provenance.json"} <= {
@@ -164,12 +201,12 @@ def test_everything_promised_is_there(workspace):
 
 
 def test_every_claim_has_a_verdict(workspace):
-    with (workspace.root / "results/smoke/claims.csv").open() as file:
+    with (workspace.root / "results/smoke/claims.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     wanted = {
         claim["id"]
         for path in (REPOSITORY / "config/experiments").glob("*.yaml")
-        for claim in yaml.safe_load(path.read_text())["claims"]
+        for claim in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"]
     }
     assert {row["id"] for row in rows} == wanted
     judged = {"supported", "contradicted", "inconclusive"}
@@ -206,6 +243,19 @@ def test_a_changed_comment_or_docstring_reruns_nothing(workspace):
         assert workspace.would_run() == {}
 
 
+def test_snakemakes_own_report_holds_every_figure_and_table(workspace):
+    """Made without a network: the workspace has none."""
+    code, output = workspace.snakemake("--report", "report.zip")
+    assert code == 0, output
+    with zipfile.ZipFile(workspace.root / "report.zip") as report:
+        held = {Path(name).name for name in report.namelist()}
+        page = report.read("report/report.html").decode()
+    results = workspace.root / "results/smoke"
+    wanted = [path.name for pattern in ("figures/*.png", "tables/*.csv") for path in results.glob(pattern)]
+    assert len(wanted) > 50 and {"claims.csv", *wanted} <= held
+    assert "largebatch cite keskar_batch_sweep" in page and not re.search(r'(src|href)="https?:', page)
+
+
 def test_a_changed_line_of_the_schedules_retrains(workspace):
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
     with workspace.edited("src/largebatch/lab/schedules.py", "return final**t", "return final ** (2 * t)"):
@@ -217,7 +267,7 @@ def test_a_changed_line_of_the_schedules_retrains(workspace):
 def test_changed_drawing_code_only_draws(workspace):
     with workspace.edited("src/largebatch/study/draw_rates.py", "def ", "UNUSED = 1\n\n\ndef "):
         jobs = workspace.would_run()
-    assert jobs.keys() == {"draw", "report", "all"}
+    assert jobs.keys() == {"draw", "animate", "report", "all"}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +288,7 @@ def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()
-    assert jobs == {"judge": 1, "ledger": 1, "report": 1, "all": 1}
+    assert jobs == {"judge": 1, "ledger": 1, "numbers": 1, "ask": 1, "report": 1, "all": 1}
 
 
 def test_a_changed_caption_redraws_one_figure(workspace):
@@ -263,19 +313,20 @@ def test_one_arm_is_retrained_by_its_path(workspace):
     assert jobs == {"train": 1}
 
 
-def test_one_figure_and_one_experiment_can_be_asked_for(workspace):
-    results = workspace.root / "results/smoke"
-    shutil.rmtree(results / "goyal")
-    for file in [*results.glob("figures/goyal_*"), *results.glob("tables/goyal_*")]:
+def test_one_figure_and_one_experiment_can_be_asked_for(tiny):
+    results = tiny.root / "results/tiny"
+    shutil.rmtree(results / "edge")
+    for file in [*results.glob("figures/edge_*"), *results.glob("tables/edge_*")]:
         file.unlink()
-    code, output = workspace.snakemake("results/smoke/figures/goyal_rates.pdf")
+    code, output = tiny.snakemake("results/tiny/figures/edge_trace.pdf", configfile=TINY)
     assert code == 0, output
-    drawn = {path.stem for path in results.glob("figures/goyal_*")}
-    assert drawn == {"goyal_rates"}
-    assert workspace.would_run("goyal").keys() == {"judge", "ledger_of_one", "draw", "tabulate", "goyal"}
-    assert workspace.would_run("keskar") == {"ledger_of_one": 1, "keskar": 1}
-    assert workspace.snakemake()[0] == 0
-    assert workspace.would_run() == {}
+    drawn = {path.stem for path in results.glob("figures/edge_*")}
+    assert drawn == {"edge_trace"}
+    edge = tiny.would_run("edge", configfile=TINY)
+    assert edge.keys() == {"judge", "ledger_of_one", "draw", "tabulate", "edge"}
+    assert tiny.would_run("convex", configfile=TINY) == {"ledger_of_one": 1, "convex": 1}
+    assert tiny.snakemake(configfile=TINY)[0] == 0
+    assert tiny.would_run(configfile=TINY) == {}
 
 
 def test_a_subset_of_experiments_is_a_smaller_graph(workspace):
@@ -284,74 +335,102 @@ def test_a_subset_of_experiments_is_a_smaller_graph(workspace):
     assert jobs["train"] < len(list((workspace.root / "results/smoke/runs").iterdir()))
 
 
-def test_the_same_run_twice_is_the_same_to_the_byte(workspace):
-    """Weights, history, verdicts and figures."""
-    results = workspace.root / "results/smoke"
-    arm = results / "runs" / workspace.one_arm()
-    files = [
-        arm / "history.parquet",
-        arm / "weights.safetensors",
-        *(results / "figures").glob("keskar*.*[fvg]"),
-    ]
-    files += [results / "keskar/judged.csv", *(results / "tables").glob("keskar*")]
-    before = {path: path.read_bytes() for path in files}
-    code, output = workspace.snakemake("keskar", "--forcerun", "train")
-    assert code == 0, output
-    assert len(files) > 10
-    for path, content in before.items():
-        assert path.read_bytes() == content, path
-    with (results / "keskar/claims.csv").open() as file:  # corrected over what was asked for
-        assert {row["experiment"] for row in csv.DictReader(file) if row["p_adjusted"]} == {"keskar"}
-    assert workspace.snakemake()[0] == 0
+def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
+    """Weights, histories, verdicts, figures and tables."""
+    once, twice = tiny.root / "results/smoke", tiny.root / "results/tiny"
+    patterns = ("runs/*/history.parquet", "runs/*/weights.safetensors", "*/judged.csv", "*/summary.csv")
+    patterns += ("figures/*.*[fvgt]", "tables/*")
+    files = [path.relative_to(twice) for pattern in patterns for path in twice.glob(pattern)]
+    assert len(files) > 30
+    for path in files:
+        assert (once / path).read_bytes() == (twice / path).read_bytes(), path
+
+
+def test_claims_are_corrected_over_what_was_asked_for(tiny):
+    assert tiny.snakemake("convex", configfile=TINY)[0] == 0
+    with (tiny.root / "results/tiny/convex/claims.csv").open(encoding="utf-8") as file:
+        assert {row["experiment"] for row in csv.DictReader(file) if row["p_adjusted"]} == {"convex"}
 
 
 def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     broken = workspace.root / "config/broken.yaml"
-    text = (workspace.root / "config/smoke.yaml").read_text()
-    broken.write_text(text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1e-3,", 1))
+    text = (workspace.root / "config/smoke.yaml").read_text(encoding="utf-8")
+    broken.write_text(
+        text.replace("scale: smoke", "scale: broken").replace("lr: 1.0e-3,", "lr: 1_0,", 1), encoding="utf-8"
+    )
     before = {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts}
     code, output = workspace.snakemake(configfile="config/broken.yaml")
     broken.unlink()
     said = [line for line in output.splitlines() if "profile" not in line]
     assert code == 1
     assert len(said) == 1, output
-    for part in ("config/broken.yaml", "lr", "wanted", "got '1e-3'", "1.0e-03"):
+    for part in ("config/broken.yaml", "lr", "wanted", "got '1_0'", "1e-3"):
         assert part in said[0]
     assert {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts} == before - {broken}
 
 
-def test_a_failing_job_is_told_in_words(workspace):
-    with workspace.edited(
-        "src/largebatch/lab/schedules.py", "return final**t", 'raise ValueError("schedule: out of ink")'
+def test_a_failing_job_is_told_in_words(tiny):
+    arm = next(p.name for p in (tiny.root / "results/tiny/runs").iterdir() if "inverse-sqrt" in p.name)
+    with tiny.edited(
+        "src/largebatch/lab/schedules.py",
+        "return 1 / math.sqrt(",
+        'raise ValueError("schedule: out of ink")\n    (',
     ):
-        code, output = workspace.snakemake(
-            "results/smoke/runs/" + arm_with(workspace, "exponential") + "/history.parquet"
-        )
+        code, output = tiny.snakemake(f"results/tiny/runs/{arm}/history.parquet", configfile=TINY)
     assert code == 1
     assert "largebatch train: schedule: out of ink" in output
-    assert "logs/smoke/<stage>/" in output
-    assert workspace.snakemake()[0] == 0
+    assert "logs/tiny/<stage>/" in output
+    assert tiny.snakemake(configfile=TINY)[0] == 0
 
 
-def arm_with(workspace, word):
-    return next(p.name for p in (workspace.root / "results/smoke/runs").iterdir() if word in p.name)
-
-
-def test_a_killed_run_is_taken_up_again(workspace):
+def test_a_killed_run_is_taken_up_again(tiny):
     """kill -9 while arms are trained: then --unlock, and the rest is done."""
-    process = workspace.start("--forceall", "goyal")
-    for line in process.stdout:
-        if line.startswith("[") and "arms" in line:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    deadline = time.monotonic() + 20
-    code, output = workspace.snakemake("--unlock")
+    with ending(tiny.start("--forceall", configfile=TINY)) as process:
+        for line in process.stdout:
+            if line.startswith("[") and "arms" in line:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+    tiny.end()
+    code, output = tiny.snakemake("--unlock", configfile=TINY)
     assert code == 0, output
-    code, output = workspace.snakemake()
+    code, output = tiny.snakemake(configfile=TINY)
     assert code == 0, output
-    assert time.monotonic() < deadline + 120
-    assert workspace.would_run() == {}
-    leftovers = [p for p in (workspace.root / "results").rglob(".partial-*")]
+    assert tiny.would_run(configfile=TINY) == {}
+    leftovers = [p for p in (tiny.root / "results").rglob(".partial-*")]
     assert not leftovers
+
+
+@pytest.mark.parametrize(
+    ("words", "configfile", "said"),
+    [
+        (
+            ["--config", "scale=smok"],
+            None,
+            r"--config: scale: wanted one of \[.*'smoke'.*\], or .*; got 'smok'",
+        ),
+        (
+            ["--config", "seeds=1"],
+            None,
+            "config/digits.yaml: seeds: wanted greater than or equal to 2; got 1",
+        ),
+        (
+            ["--configfile", "config/smoke.yaml", "config/digits.yaml"],
+            None,
+            "--configfile: wanted one file, .*; got config/smoke.yaml config/digits.yaml",
+        ),
+    ],
+    ids=["scale", "seeds", "two files"],
+)
+def test_a_call_that_cannot_be_meant_is_one_line(workspace, words, configfile, said):
+    code, output = workspace.snakemake("-n", *words, configfile=configfile)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if "profile" not in line]
+    assert re.fullmatch(said, line)
+
+
+def test_a_scale_can_be_named_and_a_file_lie_anywhere(workspace):
+    elsewhere = workspace.root.parent / "mine.yaml"
+    elsewhere.write_text("extends: smoke\nseeds: 010\n", encoding="utf-8")
+    assert workspace.would_run("--config", "scale=smoke", configfile=None) == {}
+    jobs = workspace.would_run("--config", "experiments=convex", configfile=str(elsewhere))
+    assert jobs["train"] == 4

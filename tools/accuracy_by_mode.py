@@ -64,7 +64,7 @@ def main() -> None:
         }
         for label, values in rows.items():
             found = pd.Series(values)
-            print(f"{name}  {label}: {found.mean():.2f} ± {found.std():.2f} over {len(found)} seeds")
+            print(f"{name}  {label}: {found.mean():.2f} +- {found.std():.2f} over {len(found)} seeds")
 
 
 if __name__ == "__main__":

@@ -29,4 +29,6 @@ def environment(lock: str) -> str:
 
 
 if __name__ == "__main__":
-    (ROOT / "environment.yml").write_text(environment((ROOT / "requirements.lock").read_text()))
+    (ROOT / "environment.yml").write_text(
+        environment((ROOT / "requirements.lock").read_text(encoding="utf-8")), encoding="utf-8"
+    )

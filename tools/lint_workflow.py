@@ -14,7 +14,10 @@ EXCEPTIONS = {
 def main() -> int:
     # Without the profile, whose `quiet` would silence the linter too.
     call = subprocess.run(
-        ["snakemake", "--lint", "--workflow-profile", "none"], capture_output=True, text=True
+        ["snakemake", "--lint", "--workflow-profile", "none"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     output = call.stdout + call.stderr
     titles = re.findall(r"^    \* (.+):$", output, re.MULTILINE)

@@ -4,6 +4,7 @@ A claim about an arm that is left out stays, and will not be run; figures and ta
 rows, and go when nothing is left of them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from largebatch.exhibits import EXHIBIT_OF
 from largebatch.metrics import Metric
-from largebatch.question import ArmName, Claim, Figure, Name, Question, Table
+from largebatch.question import ArmName, Claim, Figure, Finals, Name, Profile, Question, Table
 from largebatch.references import Use, uses, uses_of_at, uses_of_claim, uses_of_figure
 from largebatch.settings import Settings
 
@@ -90,7 +91,7 @@ def suffix(name: str, asking: Asking) -> str:
 
 def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Claim:
     """The claim with this scale's remark on it and the paper's number for it."""
-    change: dict = {"id": claim.id + ending}
+    change: dict = {"id": claim.id + ending, "statement": claim.stated + ending} if ending else {}
     if claim.id in asking.deviations:
         change["deviation"] = asking.deviations[claim.id]
     if needs_any(uses_of_claim(claim, ""), absent):
@@ -112,16 +113,46 @@ def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
     if absent >= {*figure.shown.values()}:
         return None
     less: dict = {}
+    if figure.kind == "descent":  # of one path, which is there
+        return figure
     if figure.kind == "walks":
         panels = {surface: lines_without(lines, absent) for surface, lines in figure.panels.items()}
         less["panels"] = {surface: lines for surface, lines in panels.items() if lines}
     else:
         less["lines"] = lines_without(figure.lines, absent)
+        if not less["lines"]:
+            return None
+        less |= {key: without(figure, less["lines"]) for key, without in OF_LINES[figure.kind].items()}
+        if figure.kind == "finals" and figure.pairs and not figure.model_copy(update=less).pairs:
+            return None
+    if figure.kind == "curves":
+        less["behind"] = lines_without(figure.behind, absent)
     if figure.kind == "against_setting":
         less["baseline"] = None if figure.baseline in absent else figure.baseline
         less["marks"] = {label: mark for label, mark in figure.marks.items() if mark.arm not in absent}
     kept = figure.model_copy(update=less)
     return None if needs_any(uses_of_figure(kept, ""), absent) else kept
+
+
+def other_of(figure: Finals, lines: dict[str, str]) -> str:
+    """The line that all others are compared with, if it is among these; else none."""
+    return figure.against_all if figure.against_all in lines else ""
+
+
+def pairs_of(figure: Finals, lines: dict[str, str]) -> dict[str, str]:
+    """What a figure compares, of these lines only."""
+    return {label: other for label, other in figure.against.items() if label in lines and other in lines}
+
+
+def theory_of(figure: Profile, lines: dict[str, str]) -> list[str]:
+    """The formulas among these lines."""
+    return [label for label in figure.theory if label in lines]
+
+
+# What else a kind of figure says by labels of its lines: key -> what is left of it with these lines.
+OF_LINES: dict[str, dict] = defaultdict(
+    dict, finals={"against": pairs_of, "against_all": other_of}, profile={"theory": theory_of}
+)
 
 
 def lines_without(lines: dict[str, str], absent: set[str]) -> dict[str, str]:

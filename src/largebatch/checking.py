@@ -3,6 +3,8 @@
 The line says file, key, what was wanted, what was got.
 """
 
+import math
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,30 +18,71 @@ class ConfigError(Exception):
     """A configuration that cannot run; its text is one line for the person who wrote it."""
 
 
-class UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that is written twice is an error: plain YAML drops the first silently."""
+class CoreSchema(yaml.SafeLoader):
+    """The core schema of YAML 1.2: numbers are decimal as people write them, booleans true and false alone.
+
+    PyYAML's own loaders follow YAML 1.1, where 010 is 8, 1:30 is 90, 1e-3 a text and no a boolean. A key that
+    is written twice, which plain YAML drops silently, is an error, as is one that is no text.
+    """
+
+    yaml_implicit_resolvers: dict = {}
 
     def compose_mapping_node(self, anchor):
         node, seen = super().compose_mapping_node(anchor), set()
         for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} twice", problem_mark=key.start_mark
-                )
-            seen.add(str(key.value))
+            text = str(key.value)
+            if key.tag not in KEYS:
+                raise mistake(f"the key {text!r}, which is no text (maybe for want of quotes)", key)
+            if text in seen:
+                raise mistake(f"the key {text!r} twice", key)
+            seen.add(text)
         return node
+
+    def construct_int(self, node):
+        text = self.construct_scalar(node)
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+    def construct_float(self, node):
+        text = self.construct_scalar(node)
+        number = float(text.replace(".inf", "inf").replace(".nan", "nan").lower())
+        if not math.isfinite(number):
+            raise mistake(f"{text}, which is no finite number", node)
+        return number
+
+
+def mistake(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+TAG = "tag:yaml.org,2002:"
+KEYS = {f"{TAG}str", f"{TAG}merge"}
+# YAML 1.2.2, section 10.3.2, and YAML 1.1's merge key; the first that fits is taken.
+PATTERNS = {
+    "merge": "<<",
+    "null": "null|Null|NULL|~|",
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "int": "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+for kind, pattern in PATTERNS.items():
+    CoreSchema.add_implicit_resolver(TAG + kind, re.compile(f"^(?:{pattern})$"), None)
+CoreSchema.add_constructor(f"{TAG}int", CoreSchema.construct_int)
+CoreSchema.add_constructor(f"{TAG}float", CoreSchema.construct_float)
 
 
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), CoreSchema)
     except OSError as error:
         raise ConfigError(f"{path}: wanted a readable file; got {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        got = f"byte 0x{error.object[error.start]:02x} at position {error.start}"
+        raise ConfigError(f"{path}: wanted a text saved as UTF-8; got {got}") from error
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f"{path}: {line}wanted valid YAML; got: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:  # not text, or a date that is none
+    except (yaml.YAMLError, ValueError) as error:  # a letter that may not be there, or 5,000 digits
         raise ConfigError(f"{path}: wanted valid YAML; got: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: wanted keys and values; got {type(content).__name__}")
@@ -71,7 +114,8 @@ def dotted(mistake: dict, raw: Any) -> str:
             key += f"[{name or part}]"
         elif isinstance(raw, dict) and part in raw:
             raw = raw[part]
-            key += f".{part}"
+            seen = str(part).isprintable() and str(part).strip()
+            key += f".{part if seen else repr(part)}"
     if mistake["type"] == "missing":
         key += f".{mistake['loc'][-1]}"
     if mistake["type"].startswith("union_tag"):
@@ -105,7 +149,7 @@ def explain(mistake: dict, kind: type[BaseModel]) -> str:
         got = context["tag"]
     words = mistake["msg"].removeprefix("Input should be ")
     wanted = WANTED[what].format(**context) if what in WANTED else words
-    hint = hint_at_number(got, what) if what in ("int_type", "float_type") else ""
+    hint = hint_at_number(got) if what in ("int_type", "float_type") else ""
     return f"wanted {wanted}; got {shortened(got)}{hint}"
 
 
@@ -132,16 +176,12 @@ def known_keys(kind: type[BaseModel], location: tuple) -> list[str]:
     return sorted(resolved(node)["properties"])
 
 
-def hint_at_number(got: Any, what: str) -> str:
-    """How to write what a person meant as a number and YAML 1.1 reads as text, such as 1e-3."""
-    mantissa, e, exponent = got.lower().partition("e") if isinstance(got, str) else ("", "", "")
-    try:
-        text = f"{float(mantissa)}{e}{int(exponent):+03d}" if e else f"{float(mantissa):g}"
-    except ValueError:
+def hint_at_number(got: Any) -> str:
+    """How to write what a person meant as a number and YAML reads as text."""
+    if not isinstance(got, str) or not re.match(r"[-+]?\.?[0-9]", got):
         return ""
-    if not e:
-        return " (text: take off the quotes)"
-    return f" (text to YAML: write {text if what == 'float_type' else 'all its digits'})"
+    quoted = any(re.fullmatch(PATTERNS[kind], got) for kind in ("int", "float"))
+    return " (text: take off the quotes)" if quoted else " (text: write a number as 1000, 0.001 or 1e-3)"
 
 
 def shortened(value: Any) -> str:

@@ -32,16 +32,20 @@ def train(a: argparse.Namespace) -> None:
         write_observations,
         write_snapshots,
     )
-    from largebatch.lab import device, train
+    from largebatch.lab import data, device, train
     from largebatch.provenance import provenance
     from largebatch.spec import Arm
 
     start = time.monotonic()
     arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
+    dataset = dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32")
+    absent = data.absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
+    if absent:
+        progress.say(f"{a.out.name}: {data.told(absent, seeds)}")
     trained = train.train(
         arm,
         seeds,
-        dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32"),
+        dataset,
         a.out / "checkpoint.pt",
         progress.EpochLines(a.out.name),
     )
@@ -62,6 +66,7 @@ def train(a: argparse.Namespace) -> None:
             device=device.current(),
             seconds=seconds,
             peak_memory_mib=peak_mib(),
+            absent_labels=absent,
         ),
     )
     progress.say(progress.arm_line(a.out, seconds))
@@ -85,7 +90,7 @@ def measure(a: argparse.Namespace) -> None:
 
 
 def path(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays
+    from largebatch.files import read_arrays, read_snapshots
     from largebatch.lab.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
@@ -93,8 +98,9 @@ def path(a: argparse.Namespace) -> None:
     if seeds != others:
         raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
     weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
+    snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in (a.start, a.end))
     dataset = dataset_for(arm, a.data, a.threads)
-    rows = measure_path((arm, other), seeds, weights, dataset, **options)
+    rows = measure_path((arm, other), seeds, weights, dataset, snapshots, **options)
     write_measured(a, rows, {"path": [end.id for end, _ in ends], **options}, start)
 
 
@@ -194,28 +200,46 @@ def draw(a: argparse.Namespace) -> None:
     draw(json.loads(a.ask), a.observations, a.stem)
 
 
+def animate(a: argparse.Namespace) -> None:
+    from largebatch.study.animate import animate
+
+    animate(json.loads(a.ask), a.observations, a.out)
+
+
 def tabulate(a: argparse.Namespace) -> None:
     from largebatch.study.tabulate import tabulate
 
     tabulate(json.loads(a.ask), a.observations, a.stem)
 
 
+def numbers(a: argparse.Namespace) -> None:
+    from largebatch.study.numbers import numbers
+
+    numbers(a.claims, a.scale, a.out)
+
+
 def report(a: argparse.Namespace) -> None:
     from largebatch.study.report import report
 
-    report(json.loads(a.ask), a.claims, a.figures, a.tables, a.out)
+    report(a.ask, a.claims, a.figures, a.tables, a.beside, a.out)
 
 
 def page(a: argparse.Namespace) -> None:
     from largebatch.study.page import page
 
-    page(a.out)
+    page(json.loads(a.ask), a.observations, a.out)
 
 
 def verdicts(a: argparse.Namespace) -> None:
     from largebatch.study.compare import verdicts
 
     print(verdicts(a.claims))
+
+
+def answers(a: argparse.Namespace) -> None:
+    from largebatch.study.answers import say
+
+    print(say(a.results, a.papers))
 
 
 def compare(a: argparse.Namespace) -> int:
@@ -227,9 +251,32 @@ def compare(a: argparse.Namespace) -> int:
 
 
 def publish(a: argparse.Namespace) -> None:
-    from largebatch.study.compare import publish
+    from largebatch.study.publish import publish
 
-    publish(a.results, a.published)
+    publish(a.results, a.published, a.papers)
+
+
+def cite(a: argparse.Namespace) -> None:
+    from largebatch.study.cite import cite
+
+    print(cite(a.name, a.results))
+
+
+def show(a: argparse.Namespace) -> None:
+    from largebatch.study.show import show
+
+    print(show(a.name, scale_of(a), a.results))
+
+
+def diff(a: argparse.Namespace) -> None:
+    from largebatch.study.show import diff
+
+    print(diff(a.a, a.b, scale_of(a), a.results))
+
+
+def scale_of(a: argparse.Namespace) -> Path:
+    """The scale file that was named, or the one that is called as the results folder is."""
+    return a.scale or Path("config") / f"{a.results.resolve().name}.yaml"
 
 
 def check(a: argparse.Namespace) -> None:
@@ -248,9 +295,22 @@ def plan(a: argparse.Namespace) -> None:
     print("\n".join(commands(load_study(a.scale, {"experiments": a.experiments} if a.experiments else None))))
 
 
-PATH, PATHS = {"type": Path, "required": True}, {"type": Path, "required": True, "nargs": "*"}
+def place(text: str) -> Path:
+    """A path among the arguments; a rule quotes it, so that no shell replaces its ~."""
+    from largebatch.settings import located
+
+    try:
+        return located(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+PATH, PATHS = {"type": place, "required": True}, {"type": place, "required": True, "nargs": "*"}
 TEXT, COUNT = {"required": True}, {"type": int, "required": True}
-HERE: dict = {"type": Path}
+HERE: dict = {"type": place}
+RESULTS = {"type": place, "default": Path("results/published/digits"), "help": "the results folder"}
+SCALE = {"type": place, "help": "the scale file of the results; by default config/<their folder's name>.yaml"}
+PAPERS = {"type": place, "default": Path("config/report/papers.yaml")}
 
 # command -> (function, what it does, room to be warm in or None, arguments)
 COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
@@ -329,22 +389,75 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         {"--judged": PATHS, "--out": PATH},
     ),
     "draw": (draw, "draw one figure", "study", {"--ask": TEXT, "--observations": PATH, "--stem": PATH}),
+    "animate": (
+        animate,
+        "draw one figure as a GIF",
+        "study",
+        {"--ask": TEXT, "--observations": PATH, "--out": PATH},
+    ),
     "tabulate": (
         tabulate,
         "write one table",
         "study",
         {"--ask": TEXT, "--observations": PATH, "--stem": PATH},
     ),
+    "numbers": (
+        numbers,
+        "write every claim's numbers as LaTeX macros",
+        "study",
+        {"--claims": PATH, "--scale": TEXT, "--out": PATH},
+    ),
     "report": (
         report,
         "write the one-page report",
         "study",
-        {"--ask": TEXT, "--claims": PATH, "--figures": PATHS, "--tables": PATHS, "--out": PATH},
+        {
+            "--ask": PATH,
+            "--claims": PATH,
+            "--figures": PATHS,
+            "--tables": PATHS,
+            "--beside": PATHS,
+            "--out": PATH,
+        },
     ),
-    "page": (page, "write the primer's interactive page", "study", {"--out": PATH}),
+    "page": (
+        page,
+        "write the primer's interactive page",
+        "study",
+        {"--ask": TEXT, "--observations": HERE, "--out": PATH},
+    ),
     "verdicts": (verdicts, "print a table of verdicts", None, {"claims": HERE}),
     "compare": (compare, "compare two results folders", None, {"ours": HERE, "theirs": HERE}),
-    "publish": (publish, "make the committed snapshot of a run", None, {"results": HERE, "published": HERE}),
+    "show": (
+        show,
+        "show what stands behind a claim or an arm",
+        None,
+        {"name": {"help": "such as K1, adam.small or a run's id"}, "--results": RESULTS, "--scale": SCALE},
+    ),
+    "diff": (
+        diff,
+        "show what sets two runs apart: settings, and final numbers paired by seed",
+        None,
+        {"a": {}, "b": {}, "--results": RESULTS, "--scale": SCALE},
+    ),
+    "cite": (
+        cite,
+        "print how to cite a figure, a table or a claim, and where it is from",
+        None,
+        {"name": {"help": "such as keskar_batch_sweep or K1"}, "--results": RESULTS},
+    ),
+    "answers": (
+        answers,
+        "say what a run answers, paper by paper",
+        None,
+        {"results": HERE, "--papers": PAPERS},
+    ),
+    "publish": (
+        publish,
+        "make the committed snapshot of a run",
+        None,
+        {"results": HERE, "published": HERE, "--papers": PAPERS},
+    ),
     "plan": (
         plan,
         "print the commands that train and measure, for a machine without Snakemake",
@@ -367,7 +480,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run one command here; its exit code. What a person can mend is said in one line."""
-    from largebatch.config import ConfigError
+    from largebatch.checking import ConfigError  # and not from config, which builds every model of a study
 
     a = parser().parse_args(arguments)
     is_job = COMMANDS[a.command][2] is not None
@@ -387,6 +500,7 @@ def main(arguments: list[str]) -> int:
 
 def entry() -> int:
     """The console command: heavy work in a warm process where there is one."""
+    warm.speak_utf_8()
     arguments = sys.argv[1:]
     room = COMMANDS[arguments[0]][2] if arguments and arguments[0] in COMMANDS else None
     return warm.run(room, arguments, main) if room else main(arguments)

@@ -7,7 +7,7 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,16 +15,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from largebatch.asking import Asking, absent_from, asked, mistakes_in_asking
+from largebatch.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.checking import ConfigError, checked, read_yaml
 from largebatch.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
 from largebatch.groups import Group, resolve_group
 from largebatch.images import IMAGES, DataName, Folder
 from largebatch.measures import Measures
-from largebatch.metrics import MEASURES, TRAIN_SECONDS
-from largebatch.question import SETTINGS, Name, Question
+from largebatch.metrics import LINE_LOSSES, MEASURES, TRAIN_SECONDS
+from largebatch.papers import with_paper
+from largebatch.question import SETTINGS, Name, Profile, Question
 from largebatch.references import mistakes, uses
-from largebatch.settings import Count, Settings
+from largebatch.settings import Count, PathText, Settings
 from largebatch.spec import Arm
+
+CONFIG = Path("config")
+DEFAULT_SCALE = "digits"
 
 
 class Crossed(Settings):
@@ -50,14 +55,15 @@ class Numbers(Asking):
 class ScaleFile(Settings):
     """config/<scale>.yaml; with `extends: <scale>` on top of another one.
 
-    sources: the folder in which data sets lie or are downloaded to. observations: published ones are those of
-    results/published/<scale>, to be judged and drawn without any training.
+    sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
+    absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
+    to be judged and drawn without any training.
     """
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     seeds: Annotated[int, Field(ge=2)]
     threads: Count = 1
-    sources: str = "data"
+    sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
@@ -73,6 +79,8 @@ class Experiment:
     question: Question
     groups: dict[str, Group]
     exhibits: dict[str, Settings]  # name -> options
+    written: Question  # as its file has it, before the scale leaves anything out
+    path: Path
 
     @property
     def name(self) -> str:
@@ -141,7 +149,8 @@ class Experiment:
 
     def to_draw(self, figure: str) -> dict:
         """What the draw stage is asked for one figure."""
-        return {"experiment": self.name, "figure": named("figure", self.question.figures, figure).chosen()}
+        found = named("figure", self.question.figures, figure)
+        return {"experiment": self.name, "figure": with_paper(found, self.question.claims).chosen()}
 
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""
@@ -184,6 +193,9 @@ class Study:
     observations: str
     measures: Measures
     experiments: tuple[Experiment, ...]
+    papers: list[Paper]
+    path: Path
+    below: Path | None  # the scale that this one extends
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -195,6 +207,28 @@ class Study:
         return unique_paths(ends for e in self.experiments for ends in e.paths())
 
     @property
+    def line(self) -> tuple[str, dict[str, str]] | None:
+        """(experiment, label -> path) of the first figure of the loss between minima, if there is any."""
+        for e in self.experiments:
+            for figure in e.question.figures:
+                if isinstance(figure, Profile) and LINE_LOSSES["train"] in figure.y:
+                    return e.name, figure.lines
+        return None
+
+    def to_page(self) -> dict:
+        """What the primer's page is asked: what each claim says, and whose minima the measured lines join."""
+        asked = {"claims": {c.id: c.says for e in self.experiments for c in e.question.claims}, "line": None}
+        if self.line:
+            name, lines = self.line
+            ends = self.experiment(name).ends_of_paths()
+            asked["line"] = [
+                {"label": label, "path": path, "small": start.batch_size, "large": end.batch_size}
+                for label, path in lines.items()
+                for start, end in [ends[path]]
+            ]
+        return asked
+
+    @property
     def exhibits(self) -> dict[str, tuple[str, Settings]]:
         """Stem -> (exhibit name, options), each once however many experiments share it."""
         return {exhibit_stem(*shown): shown for e in self.experiments for shown in e.exhibits.items()}
@@ -202,30 +236,47 @@ class Study:
     def experiment(self, name: str) -> Experiment:
         return named("experiment", self.experiments, name)
 
-    def to_report(self) -> dict:
-        """What the report is asked to show."""
-        return {
-            "scale": self.scale,
-            "seeds": self.seeds,
-            "experiments": [
-                {
-                    "experiment": e.name,
-                    "title": e.question.title,
-                    "question": e.question.question,
-                    "figures": [figure.name for figure in e.question.figures],
-                    "tables": [table.name for table in e.question.tables],
-                }
-                for e in self.experiments
-            ],
-        }
+    def to_draw(self, experiment: str, figure: str) -> dict:
+        """What the draw stage is asked for one figure, which says of itself whose it is."""
+        return {"scale": self.scale, **self.experiment(experiment).to_draw(figure)}
 
 
-def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Study:
-    """The study a scale file describes; `overrides` replace its top-level keys."""
+def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
+    """The study of a call of Snakemake: `files` of --configfile and `settings` of --config.
+
+    Without a file, scale=<name> among the settings names config/<name>.yaml. Snakemake's own reading of the
+    files is not used: it follows YAML 1.1.
+    """
+    if len(files) > 1:
+        names = " ".join(map(str, map(shown, files)))
+        raise ConfigError(f"--configfile: wanted one file, maybe with `extends: <scale>`; got {names}")
+    if files:
+        return load_study(shown(files[0]), settings)
+    name = settings.get("scale", DEFAULT_SCALE)
+    if name not in (known := scales(CONFIG)):
+        raise ConfigError(f"--config: scale: wanted one of {known}, or --configfile <file>; got {name!r}")
+    return load_study(CONFIG / f"{name}.yaml", {key: settings[key] for key in settings if key != "scale"})
+
+
+def shown(path: Path) -> Path:
+    """A path as people write it: from the current folder if it lies there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def scales(folder: Path) -> list[str]:
+    """The names of the scale files in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def home(scale_path: Path) -> Path:
+    """The folder of what a scale file names: its own if that holds experiments, else config/."""
+    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
+
+
+def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """The study a scale file describes, with `overrides` on top of it."""
     own = read_yaml(scale_path)
-    # Snakemake hands over the whole file with the command line's changes in it
-    changed = {key: value for key, value in (overrides or {}).items() if own.get(key, ABSENT) != value}
-    raw = {**extended(own, scale_path), **changed}
+    raw = merged(extended(own, scale_path), dict(overrides or {}))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)
@@ -247,20 +298,31 @@ def load_study(scale_path: Path, overrides: dict[str, Any] | None = None) -> Stu
         scale.observations,
         scale.measures,
         experiments,
+        papers_of(scale_path, experiments),
+        scale_path,
+        home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
 
 
-ABSENT = object()
+def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
+    """The papers beside the scale files; none without the file."""
+    path = home(scale_path) / PAPERS
+    if not path.is_file():
+        return []
+    papers = read_papers(path)
+    for mistake in mistakes_in_papers(papers, {e.written.experiment: e.written for e in experiments}):
+        raise ConfigError(f"{path}: {mistake}")
+    return papers
 
 
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
     """A scale file's content on top of that of the scale it extends, key by key at every depth."""
     if "extends" not in own:
         return own
-    of_same_folder = sorted(other.stem for other in path.parent.glob("*.yaml") if other != path)
-    if own["extends"] not in of_same_folder:
-        raise ConfigError(f"{path}: extends: wanted one of {of_same_folder}; got {own['extends']!r}")
-    parent = path.parent / f"{own['extends']}.yaml"
+    parent = home(path) / f"{own['extends']}.yaml"
+    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
+    if own["extends"] not in known:
+        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
     below = read_yaml(parent)
     if "extends" in below:
         raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
@@ -278,28 +340,26 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     """One experiment's question with this scale's numbers, cross-checked."""
     numbers = scale.numbers.get(name)
     asks = numbers.question if numbers and numbers.question else name
-    folder = scale_path.parent / "experiments"
+    folder = home(scale_path) / "experiments"
     path = folder / f"{asks}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
         raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
     if numbers is None:
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
-    question = checked(Question, read_yaml(path), path)
-    if question.experiment != asks:
-        raise ConfigError(
-            f"{path}: experiment: wanted {asks!r}, the file's name; got {question.experiment!r}"
-        )
+    written = checked(Question, read_yaml(path), path)
+    if written.experiment != asks:
+        raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
     groups = resolve_groups(scale, scale_path, name)
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
-    for mistake in mistakes_in_asking(question, numbers, set(groups), crossings, name):
+    for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
-    absent = absent_from(question, numbers)
-    question = asked(question, numbers, name)
+    absent = absent_from(written, numbers)
+    question = asked(written, numbers, name)
     for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    return Experiment(question, groups, exhibits)
+    return Experiment(question, groups, exhibits, written, path)
 
 
 def repeats(names: Iterable[str]) -> list[str]:

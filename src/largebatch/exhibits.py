@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import create_model
 
+from largebatch.metrics import TIME_SPREAD
 from largebatch.settings import Count, Positive, Settings
 from largebatch.surfaces import SURFACES
 
@@ -66,7 +67,7 @@ EXHIBITS = {
         ),
         metrics=(
             *("regression_loss", "regression_seconds", "regression_loss_by_update", "test_r2"),
-            *("updates_to_goal", "epochs_to_goal", "loss_gap_percent", "r2_change"),
+            *("updates_to_goal", "epochs_to_goal", "loss_gap_percent", "r2_change", TIME_SPREAD),
         ),
         options=options(
             "Regression",
@@ -166,9 +167,9 @@ EXHIBITS = {
         arms=("machine",),
         metrics=(
             *("epoch_seconds", "update_seconds", "examples_per_second", "saturating_batch_size"),
-            *("peak_memory_mib", "memory_growth"),
+            *("peak_memory_mib", "memory_growth", TIME_SPREAD),
         ),
-        options=options("Speed", examples=(Count, 1024), hidden=(Count, 64), repeats=(Count, 3)),
+        options=options("Speed", examples=(Count, 1024), hidden=(Count, 64), rounds=(Count, 30)),
     ),
     # P15
     "ring": Exhibit(

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
@@ -56,7 +56,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -64,7 +64,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:
@@ -87,6 +87,27 @@ def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple], provenance:
         table = table.replace_schema_metadata({PROVENANCE: json.dumps(provenance, sort_keys=True)})
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+# Doubles that are hardly ever equal: a dictionary of them is larger than they are.
+UNLIKE = frozenset({"value", "at"})
+WHOLE = 1 << 28  # bytes or rows that no table of an experiment has: all its repetitions are found
+
+
+def write_small(path: Path, table: pa.Table) -> None:
+    """Parquet in as few bytes as it takes; slow to write, as quick to read as any."""
+    with atomic(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=[name for name in table.schema.names if name not in UNLIKE],
+            dictionary_pagesize_limit=WHOLE,
+            data_page_size=WHOLE,
+            row_group_size=WHOLE,
+            write_statistics=False,  # there is but one group of rows to pass over
+        )
 
 
 def read_provenance(path: Path) -> dict:
@@ -200,6 +221,24 @@ def checksum(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+DIGEST_BYTES = 32
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Bytes behind their sha256, so that a damaged file is known when it is read."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(sha256(content).digest() + content)
+
+
+def read_sealed(path: Path) -> bytes:
+    """What write_sealed wrote; a ValueError if it is not whole."""
+    data = path.read_bytes()
+    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    if sha256(content).digest() != digest:
+        raise ValueError(f"{path}: wanted a whole file; got {len(data)} bytes, not those that were written")
+    return content
 
 
 def record_of(path: Path) -> Path:

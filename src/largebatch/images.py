@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints, model_validator
 
-from largebatch.settings import Count, Settings
+from largebatch.settings import Count, PathText, Settings
 
 
 class Images(NamedTuple):
@@ -31,11 +31,12 @@ DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 class Folder(Settings):
     """Images in a folder or an archive: train/ and test/ (or val/) with a folder a class, or these alone.
 
-    path: from `sources`, or absolute. size: the side of the central square that is cut out after the shorter
-    side became `resize` (by default `size`); null where all images have one size already.
+    path: from `sources`, absolute, or from a home folder (~). size: the side of the central square that is
+    cut out after the shorter side became `resize` (by default `size`); null where all images have one size
+    already.
     """
 
-    path: Annotated[str, StringConstraints(min_length=1)]
+    path: PathText
     size: Count | None = None
     resize: Count | None = None
 

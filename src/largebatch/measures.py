@@ -182,7 +182,8 @@ class Path(Settings):
     """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
 
     On `points` values of alpha from `low` to `high`; the paper has 25. renormalise: BatchNorm statistics
-    are estimated anew at each. examples: null for all training images.
+    are estimated anew at each. examples: null for all training images. plane_points: on each side of the
+    plane through the common start and both ends, where both runs kept snapshots; null for no plane.
     """
 
     examples: Count | None = None
@@ -190,6 +191,7 @@ class Path(Settings):
     low: float = -1.0
     high: float = 2.0
     renormalise: bool = True
+    plane_points: Annotated[int, Field(ge=5)] | None = None
 
     @model_validator(mode="after")
     def low_is_lower(self):

@@ -36,6 +36,11 @@ def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
 # Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
 # runs take equally long, so what shows it is never the same bytes twice.
 TRAIN_SECONDS = "train_seconds"
+# How far the rounds lie apart in which these were timed: a difference within that is no evidence.
+TIME_SPREAD = "time_spread"
+TIMED_IN_ROUNDS = frozenset({"epoch_seconds", "update_seconds", "examples_per_second", "regression_seconds"})
+# On the straight line through two minima.
+LINE_LOSSES = {"train": "path_loss_nats", "test": "path_test_loss_nats"}
 
 TRAINING = Written(
     history={
@@ -169,6 +174,16 @@ MEASURED = {
     "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
     "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
 }
+# Of two runs from one start, on the plane through it and both ends; there are none without snapshots.
+PLANE = {
+    "descent_loss_nats": "training loss on the plane (nats)",  # at: index of the grid point
+    "descent_x": "share of the way to the first end",
+    "descent_y": "share of the way to the second end",
+    "descent_start_x": "first run: share of the way to its own end",  # at: epoch
+    "descent_start_y": "first run: share of the way to the other's end",
+    "descent_end_x": "second run: share of the way to the other's end",
+    "descent_end_y": "second run: share of the way to its own end",
+}
 # What is measured between the minima of two runs; at: alpha, 0 at the start and 1 at the end.
 BETWEEN = Written(
     end={
@@ -187,6 +202,7 @@ BETWEEN = Written(
         "arc_accuracy_percent": "training accuracy on the arc (%)",
         "arc_test_loss_nats": "test loss on the arc (nats)",
         "arc_test_accuracy_percent": "test accuracy on the arc (%)",
+        **PLANE,
     },
 )
 
@@ -236,6 +252,7 @@ PRIMER = Written(
         "epoch_seconds": "time of an epoch (seconds)",  # at: batch size
         "update_seconds": "time of an update (seconds)",
         "examples_per_second": "examples a second",
+        TIME_SPREAD: "time of the median round / of the quickest",
         "peak_memory_mib": "peak memory (MiB)",
         "ring_sent_share": "values a worker sends / values of the gradient",  # at: workers
         "ring_error": "largest distance from the mean",
@@ -264,3 +281,31 @@ def known(metric: str) -> str:
 
 
 Metric = Annotated[str, AfterValidator(known)]
+
+# What a metric is counted in, by what its name ends in, "_by_epoch" aside; all others are plain numbers.
+UNITS = {
+    "_percent": "%",
+    "shuffling_accuracy": "%",
+    "_nats": "nats",
+    "_nats_se": "nats",
+    "_seconds": "seconds",
+    "_mib": "MiB",
+    "noise_scale": "examples",
+    "noise_scale_two_batch": "examples",
+    "examples_to_test_goal": "examples",
+    "_batch_size": "examples",
+    "r2": "R²",
+    "r2_change": "R²",
+    "epochs_to_goal": "epochs",
+    "updates": "updates",
+    "updates_to_goal": "updates",
+    "updates_to_validation_goal": "updates",
+    "updates_to_test_goal": "updates",
+}
+NUMBER, RATIO = "number", "ratio"
+
+
+def unit_of(metric: str) -> str:
+    """What a metric is counted in."""
+    name = metric.removesuffix("_by_epoch")
+    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), NUMBER)

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from largebatch.milestones import nearest_update
 from largebatch.settings import Count, NonNegative, Positive, Settings, Share
 
 
@@ -37,6 +38,7 @@ class ResMlp(Settings):
     width: Count = 64
     blocks: Count = 3
     zero_gamma: bool = False
+    batch_norm: ClassVar[bool] = True
 
 
 class KeskarCnn(Settings):
@@ -45,6 +47,7 @@ class KeskarCnn(Settings):
     name: Literal["keskar_cnn"]
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     hidden: ClassVar[tuple[int, ...]] = (384, 192)
+    batch_norm: ClassVar[bool] = True
 
 
 class Vgg(Settings):
@@ -56,6 +59,7 @@ class Vgg(Settings):
     name: Literal["vgg"]
     dropout: bool = True
     hidden: ClassVar[tuple[int, ...]] = (512,)
+    batch_norm: ClassVar[bool] = True
 
 
 class ResNet(Settings):
@@ -64,6 +68,7 @@ class ResNet(Settings):
     name: Literal["resnet"]
     depth: int = 20
     zero_gamma: bool = False
+    batch_norm: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def depth_has_three_equal_groups(self):
@@ -77,6 +82,7 @@ class ResNet50(Settings):
 
     name: Literal["resnet50"]
     zero_gamma: bool = False
+    batch_norm: ClassVar[bool] = True
 
 
 Model = Annotated[
@@ -127,11 +133,32 @@ class Constant(Settings):
     name: Literal["constant"]
 
 
-class Step(Settings):
-    """The rate is multiplied by `factor` at each of the shares of the run in `at`."""
+class Milestones(Settings):
+    """Where a schedule steps: in epochs, or as shares of the run, whichever of the two lists is given.
+
+    A milestone between two updates is rounded to the nearer one, so that 0.33333333 of 90 epochs is epoch 30.
+    """
+
+    at: list[Share] | None = None
+    at_epochs: list[NonNegative] | None = None
+
+    @model_validator(mode="after")
+    def milestones_are_given_once(self):
+        if (self.at is None) == (self.at_epochs is None):
+            got = "neither" if self.at is None else "both"
+            raise ValueError(f"either at (shares of the run) or at_epochs; got {got}")
+        return self
+
+    def epochs_of_steps(self, epochs: int, updates_per_epoch: int) -> list[float]:
+        """The epochs, in updates, at which a run of so many epochs steps."""
+        wanted = self.at_epochs if self.at is None else [share * epochs for share in self.at]
+        return [nearest_update(epoch, updates_per_epoch) for epoch in wanted]
+
+
+class Step(Milestones):
+    """The rate is multiplied by `factor` at each milestone."""
 
     name: Literal["step"]
-    at: list[Share]
     factor: Positive = 0.1
 
 
@@ -187,15 +214,18 @@ class CosineRestarts(Settings):
     floor: Share = 0.0
 
 
-class BatchGrowth(Settings):
+class BatchGrowth(Milestones):
     """Smith et al. 2018: where a step decay divides the rate, multiply the batch instead.
 
-    Growth stops at the training set; what is left of the factor then divides the rate.
+    Growth stops at the training set; what is left of the factor then divides the rate. The batch changes
+    between epochs: milestones are rounded to the nearest epoch.
     """
 
     name: Literal["batch_growth"]
-    at: list[Share]
     factor: Annotated[float, Field(gt=1)] = 10.0
+
+    def epochs_of_steps(self, epochs: int, updates_per_epoch: int) -> list[float]:
+        return super().epochs_of_steps(epochs, 1)
 
 
 Schedule = Annotated[
@@ -216,7 +246,8 @@ Schedule = Annotated[
 class Warmup(Settings):
     """Goyal 2017, section 2.2: the first `epochs` run below the schedule's rate.
 
-    constant: at the start rate throughout; gradual: a straight line from it, per update.
+    constant: at the start rate throughout; gradual: a straight line from it, per update. The end is rounded
+    to the nearest update.
     `start` is the start rate as a share of the rate that the rule gives; null is Goyal's choice,
     the base rate itself.
     """

@@ -1,20 +1,71 @@
 """Lines for the person who waits: arms done and to do, time left, epochs within a long arm."""
 
+import itertools
 import json
 import logging
 import os
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
+
+from largebatch.spec import Arm
 
 NOTE = ".progress.json"
 # Arms that take longer than this speak while they train.
 LONG_SECONDS = 10.0
 
 
-def begin(scale_folder: Path, runs: list[str]) -> None:
-    """Note at the start of a workflow which runs it will train."""
+# Seconds of one seed on one core: of an update whatever its batch, of a multiplication in a forward and
+# a backward pass, of an arm whatever it trains. Rough: only ratios count.
+UPDATE_SECONDS, MULTIPLICATION_SECONDS, ARM_SECONDS = 3e-5, 1.2e-10, 0.03
+BATCH_NORM = 1.7  # times the cost of a net without
+EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
+STOPPED_AT = 0.2  # the share of its epochs after which an arm that stops early is expected to
+# Multiplications of one image, in millions; of dense nets they are counted.
+MODEL_MILLIONS = {"cnn": 1.0, "keskar_cnn": 40.0, "vgg": 300.0, "resnet": 40.0, "resnet50": 4000.0}
+PIXELS = {"digits": 64, "mnist": 784}
+
+
+def begin(scale_folder: Path, arms: dict[str, Arm]) -> None:
+    """Note at the start of a workflow which runs it will train, and what each is expected to cost."""
     scale_folder.mkdir(parents=True, exist_ok=True)
-    (scale_folder / NOTE).write_text(json.dumps({"runs": runs, "since": time.time()}))
+    costs = {run: cost(arm) for run, arm in arms.items()}
+    (scale_folder / NOTE).write_text(json.dumps({"costs": costs, "since": time.time()}), encoding="utf-8")
+
+
+def cost(arm: Arm) -> float:
+    """What training an arm is expected to cost, in seconds of one seed on one core."""
+    epochs = arm.epochs * (STOPPED_AT if arm.stop or arm.goal else 1.0)
+    updates = epochs * arm.data.train / mean_batch(arm) * passes(arm)
+    images = epochs * arm.data.train * passes(arm)
+    evaluated = epochs / arm.evaluate_every_epochs * (arm.data.train + arm.data.test) * EVALUATION
+    work = (images + evaluated) * multiplications(arm) * MULTIPLICATION_SECONDS
+    norm = BATCH_NORM if getattr(arm.model, "batch_norm", False) else 1.0
+    return ARM_SECONDS + norm * (updates * UPDATE_SECONDS + work)
+
+
+def mean_batch(arm: Arm) -> float:
+    """The batch size at which as many updates are made; a growing batch has another in each stage."""
+    ends = [0.0, *arm.steps_at_epochs(), float(arm.epochs)]
+    sizes = arm.batch_sizes()
+    stages = zip(itertools.pairwise(ends), itertools.chain(sizes, itertools.repeat(sizes[-1])), strict=False)
+    return arm.epochs / sum((end - start) / size for (start, end), size in stages)
+
+
+def passes(arm: Arm) -> float:
+    """Forward and backward passes per batch."""
+    twice = sum(map(bool, (arm.sharpness_aware, arm.gradient_penalty, arm.adversarial)))
+    return (1 + twice) * (arm.proximal.steps if arm.proximal else 1)
+
+
+def multiplications(arm: Arm) -> float:
+    """Of one image in one forward pass, about."""
+    model = arm.model
+    if model.name in MODEL_MILLIONS:
+        return MODEL_MILLIONS[model.name] * 1e6
+    hidden = model.hidden if model.name == "mlp" else [model.width] * (1 + 2 * model.blocks)
+    widths = [PIXELS.get(arm.data.name, 3072), *hidden, 10]
+    return sum(a * b for a, b in itertools.pairwise(widths))
 
 
 def hush_scheduler() -> None:
@@ -23,10 +74,10 @@ def hush_scheduler() -> None:
     logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
 
 
-def finished(scale_folder: Path, runs: list[str], since: float) -> int:
-    """How many of the runs have been trained since then."""
-    records = (scale_folder / "runs" / run / "provenance.json" for run in runs)
-    return sum(record.exists() and record.stat().st_mtime >= since for record in records)
+def finished(scale_folder: Path, runs: Iterable[str], since: float) -> list[str]:
+    """Those of the runs that have been trained since then."""
+    records = {run: scale_folder / "runs" / run / "provenance.json" for run in runs}
+    return [run for run, path in records.items() if path.exists() and path.stat().st_mtime >= since]
 
 
 def arm_line(run_folder: Path, seconds: float) -> str:
@@ -35,12 +86,19 @@ def arm_line(run_folder: Path, seconds: float) -> str:
     note_path = run_folder.parent.parent / NOTE
     if not note_path.exists():
         return text
-    note = json.loads(note_path.read_text())
-    done, total = finished(note_path.parent, note["runs"], note["since"]), len(note["runs"])
-    if not 0 < done < total:
-        return f"[{done}/{total} arms] {text}"
-    left = (time.time() - note["since"]) / done * (total - done)
-    return f"[{done}/{total} arms, about {duration(left)} left] {text}"
+    note = json.loads(note_path.read_text(encoding="utf-8"))
+    costs = note["costs"]
+    done = finished(note_path.parent, costs, note["since"])
+    if not 0 < len(done) < len(costs):
+        return f"[{len(done)}/{len(costs)} arms] {text}"
+    left = seconds_left(costs, done, time.time() - note["since"])
+    return f"[{len(done)}/{len(costs)} arms, about {duration(left)} left] {text}"
+
+
+def seconds_left(costs: dict[str, float], done: Collection[str], elapsed: float) -> float:
+    """How long the other runs will take if cost goes on being worked off as it was."""
+    worked_off = sum(costs[run] for run in done)
+    return elapsed / worked_off * (sum(costs.values()) - worked_off)
 
 
 def duration(seconds: float) -> str:

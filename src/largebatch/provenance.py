@@ -51,7 +51,7 @@ def processor() -> str:
     """The processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -62,7 +62,9 @@ def commit() -> str:
     """The commit of the checkout this package runs from, with +changes if it was edited; else unknown."""
 
     def git(*words: str) -> str:
-        call = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True)
+        call = subprocess.run(
+            ["git", "-C", str(PACKAGE), *words], capture_output=True, encoding="utf-8", errors="replace"
+        )
         return call.stdout.strip() if call.returncode == 0 else ""
 
     try:
@@ -77,7 +79,7 @@ def commit() -> str:
 # The modules in which each stage's work begins; what they import belongs to the stage.
 STAGES = {
     "data": ("lab/datasets.py",),
-    "train": ("lab/train.py", "lab/device.py"),
+    "train": ("lab/train.py", "lab/device.py", "milestones.py"),
     "measure": ("lab/measure.py", "lab/device.py"),
     # the rule and the surfaces lie in the hallway because the page is made of them too
     "exhibit": ("lab/primer/exhibits.py", "lab/device.py", "descent.py", "surfaces.py"),
@@ -85,7 +87,9 @@ STAGES = {
     "judge": ("study/judge.py",),
     "ledger": ("study/ledger.py",),
     "draw": ("study/draw.py",),
+    "animate": ("study/animate.py",),
     "tabulate": ("study/tabulate.py",),
+    "numbers": ("study/numbers.py",),
     "report": ("study/report.py",),
     "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway
 }
@@ -100,22 +104,22 @@ def code_digest(stage: str) -> str:
     setting with a default, say, must retrain nothing.
     """
     digest = sha256()
-    modules: set[Path] = set()
+    modules: dict[Path, ast.Module] = {}
     for start in STAGES[stage]:
         reached(PACKAGE / start, modules)
-    for path in sorted(modules):
+    for path, tree in sorted(modules.items()):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
-        digest.update(bare(path).encode())
+        digest.update(bare(tree).encode())
         for template in sorted(path.parent.glob(f"{path.stem}.*.jinja")):
             digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def reached(path: Path, seen: set[Path]) -> set[Path]:
-    """`path` and the modules of its own room that it imports."""
+def reached(path: Path, seen: dict[Path, ast.Module]) -> dict[Path, ast.Module]:
+    """`path` and the modules of its own room that it imports, with their syntax trees."""
     if path not in seen:
-        seen.add(path)
-        for other in imports(path):
+        seen[path] = ast.parse(path.read_bytes())
+        for other in imports(seen[path]):
             if room(other) == room(path):
                 reached(other, seen)
     return seen
@@ -126,10 +130,10 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
 
 
-def imports(path: Path) -> set[Path]:
-    """Files of this package that a file imports, anywhere in it."""
+def imports(tree: ast.Module) -> set[Path]:
+    """Files of this package that a module imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -140,9 +144,8 @@ def imports(path: Path) -> set[Path]:
     return {file for file in files if file.is_file()}
 
 
-def bare(path: Path) -> str:
-    """The syntax tree of a file as text, without docstrings; comments never get into it."""
-    tree = ast.parse(path.read_text())
+def bare(tree: ast.Module) -> str:
+    """A syntax tree as text, without docstrings, which it loses; comments never get into it."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)

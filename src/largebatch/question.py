@@ -3,12 +3,13 @@
 Numbers (batch sizes, rates, epochs) are the scale's; see config.py.
 """
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from largebatch.exhibits import EXHIBITS
-from largebatch.metrics import MEASURES, PROFILE, Metric
+from largebatch.metrics import MEASURES, PROFILE, RATIO, Metric, unit_of
 from largebatch.settings import Count, Positive, Settings, Share
 from largebatch.surfaces import SURFACES
 
@@ -26,6 +27,18 @@ SETTINGS = {
     "width": "width of the hidden layers",
 }
 Setting = Literal[tuple(SETTINGS)]
+
+
+def one_line(label: str) -> str:
+    """Text that every figure, table and page can show as it is written."""
+    if "" in label.split(" ") or any(unicodedata.category(letter) in UNSEEN for letter in label):
+        raise ValueError(f"a label of one line, its words with single spaces between; got {label!r}")
+    return label
+
+
+# Control characters, line and paragraph separators, halves of pairs: Unicode's general categories.
+UNSEEN = ("Cc", "Zl", "Zp", "Cs")
+Label = Annotated[str, AfterValidator(one_line)]
 
 
 def ascending(bounds: list[float]) -> list[float]:
@@ -97,7 +110,8 @@ class Expect(Settings):
 class ClaimBase(Settings):
     """A published statement: where it stands, what it says, what effect would bear it out.
 
-    not_run: why it is not judged at this scale, if it is not.
+    not_run: why it is not judged at this scale, if it is not. statement: a name that claims share which say
+    one thing under several conditions; the id up to its first dot where none is given.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
@@ -108,6 +122,18 @@ class ClaimBase(Settings):
     paper_value: float | None = None
     deviation: str = ""
     not_run: str = ""
+    statement: str = ""
+
+    @property
+    def stated(self) -> str:
+        """The statement that the claim belongs to."""
+        return self.statement or self.id.partition(".")[0]
+
+    @property
+    def unit(self) -> str:
+        """What its effect is counted in: what the metric is, a difference of percentages in points."""
+        unit = unit_of(self.metric)
+        return "percentage points" if unit == "%" else unit
 
 
 class Difference(ClaimBase):
@@ -125,12 +151,20 @@ class Ratio(ClaimBase):
     a: Operand
     b: Operand
 
+    @property
+    def unit(self) -> str:
+        return RATIO
+
 
 class Level(ClaimBase):
     """metric(a), one value a seed."""
 
     kind: Literal["level"]
     a: Operand
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.metric)
 
 
 class Contrast(ClaimBase):
@@ -163,6 +197,10 @@ class Slope(ClaimBase):
             raise ValueError(f"low_at below high_at = {self.high_at:g}; got {self.low_at:g}")
         return self
 
+    @property
+    def unit(self) -> str:
+        return "exponent"
+
 
 class RankCorrelation(ClaimBase):
     """Spearman's correlation of the metric with a swept setting, one value a seed.
@@ -178,6 +216,10 @@ class RankCorrelation(ClaimBase):
     minus: ArmName | None = None
     within: Setting | None = None
 
+    @property
+    def unit(self) -> str:
+        return "correlation"
+
 
 class GrowthLaw(ClaimBase):
     """R² of the metric against log(updates), less that against √updates, one value a seed.
@@ -188,6 +230,10 @@ class GrowthLaw(ClaimBase):
 
     kind: Literal["growth_law"]
     arm: ArmName
+
+    @property
+    def unit(self) -> str:
+        return "R²"
 
 
 class Hyperbola(ClaimBase):
@@ -202,6 +248,10 @@ class Hyperbola(ClaimBase):
     arm: ArmName
     show: Literal["critical_batch", "r_squared_gain"]
     over: Operand | None = None
+
+    @property
+    def unit(self) -> str:
+        return "R²" if self.show == "r_squared_gain" else RATIO if self.over else "examples"
 
 
 class CurveGap(ClaimBase):
@@ -234,6 +284,10 @@ class BestSetting(ClaimBase):
     b: ArmName
     setting: Setting
 
+    @property
+    def unit(self) -> str:
+        return "doublings"
+
 
 class UpdatesToTarget(ClaimBase):
     """Ratio (a / b) of the updates after which the metric first is at or below the target.
@@ -245,6 +299,10 @@ class UpdatesToTarget(ClaimBase):
     a: ArmName
     b: ArmName
     target: float
+
+    @property
+    def unit(self) -> str:
+        return RATIO
 
 
 Claim = Annotated[
@@ -263,7 +321,7 @@ Claim = Annotated[
 ]
 
 
-Lines = Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
+Lines = Annotated[dict[Label, ArmName], Field(min_length=1)]  # label shown -> arm or path
 
 
 class FigureBase(Settings):
@@ -283,24 +341,36 @@ class LinesBase(FigureBase):
 class AgainstSetting(LinesBase):
     """A final metric against a swept setting, one line a group.
 
-    exponent: a dotted guide of this slope in log-log through the first line's first point, in the first
-    panel. marks: label -> a metric of one arm in units of x, drawn upright with its interval.
+    baseline: an arm drawn as a horizontal band, called baseline_label. exponent: a dotted guide of this slope
+    in log-log through the first line's first point, in the first panel. hyperbola: draw the first metric's
+    fit of S = S_min (1 + B_crit / B), one a seed, geometric mean (McCandlish et al. 2018, equation 2.11).
+    marks: label -> a metric of one arm in units of x, drawn upright with its interval.
     """
 
     kind: Literal["against_setting"]
     x: Setting
     y: Annotated[list[Metric], Field(min_length=1, max_length=2)]  # one panel a metric
     at: At | None = None
-    baseline: ArmName | None = None  # an arm drawn as a horizontal band
+    baseline: ArmName | None = None
+    baseline_label: str = "baseline"
     exponent: float | None = None
-    marks: dict[str, Operand] = {}
+    hyperbola: bool = False
+    marks: dict[Label, Operand] = {}
+
+    @model_validator(mode="after")
+    def hyperbola_over_batches(self):
+        if self.hyperbola and self.x != "batch_size":
+            raise ValueError(f"hyperbola only of x: batch_size; got x: {self.x}")
+        return self
 
 
 class Curves(LinesBase):
     """A metric along training, one line an arm.
 
-    level: a metric with one value a run, drawn as a dashed line in the first panel. log_x: also where no run
-    has many more updates than another.
+    behind: label -> arm, drawn in every panel, for comparison; each of the lines then has a panel of its own.
+    level: a metric with one value a run, drawn as a dashed line in the first panel. heights: label -> a
+    number that the theory gives, drawn across the first panel. log_x: also where no run has many more
+    updates than another. nested: lines that lie on each other are drawn from wide to narrow.
     """
 
     kind: Literal["curves"]
@@ -309,37 +379,97 @@ class Curves(LinesBase):
     log_x: bool = False
     log_y: bool = False
     level: Metric | None = None
+    heights: dict[str, float] = {}
+    nested: bool = False
+    behind: dict[str, ArmName] = {}
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the arm that is drawn for it."""
+        return super().shown | {f"behind.{label}": arm for label, arm in self.behind.items()}
+
+    @model_validator(mode="after")
+    def each_label_once(self):
+        if repeated := sorted(self.lines.keys() & self.behind.keys()):
+            raise ValueError(f"behind of other labels than lines; got {repeated}")
+        return self
 
 
 class Rates(LinesBase):
-    """Learning rate along training, one line an arm; small multiples if there are many."""
+    """Learning rate along training, one line an arm; small multiples if there are many.
+
+    first_share: this share of the run once more, on an axis that is linear, for ramps. images_per_update: the
+    batch size beside the rate, as the updates and the training images tell it.
+    """
 
     kind: Literal["rates"]
+    first_share: Share | None = None
+    images_per_update: bool = False
 
 
 class Finals(LinesBase):
-    """A final metric, one dot with its interval an arm; best on top, or as written where steps add up."""
+    """A final metric, one dot with its interval an arm; best on top, or as written where steps add up.
+
+    against: label -> the label it is compared with; against_all: the label that all others are compared
+    with. Differences paired by seed (with `ratios` ratios, on logarithmic axes) are drawn beside. paper:
+    label -> the paper's number for the difference or ratio, which is filled in from the claims.
+    """
 
     kind: Literal["finals"]
     y: Metric
     at: At | None = None
     as_written: bool = False
+    against: dict[str, str] = {}
+    against_all: str = ""
+    ratios: bool = False
+    paper: dict[str, float] = {}
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """Label -> the label it is compared with."""
+        if not self.against_all:
+            return self.against
+        return {label: self.against_all for label in self.lines if label != self.against_all}
+
+    @model_validator(mode="after")
+    def compares_its_lines(self):
+        if self.against and self.against_all:
+            raise ValueError(f"against or against_all, not both; got {self.against} and {self.against_all!r}")
+        if unknown := sorted({*self.pairs, *self.pairs.values()} - self.lines.keys()):
+            raise ValueError(f"against of labels of lines, {list(self.lines)}; got {unknown}")
+        if unknown := sorted(self.paper.keys() - self.pairs.keys()):
+            raise ValueError(f"paper of lines that are compared, {list(self.pairs)}; got {unknown}")
+        return self
 
 
 class Profile(LinesBase):
     """Metrics against their own position, one line an arm or path.
 
-    x_label: one, or one a panel. least: where a logarithmic y axis begins. marks: label -> position, drawn
-    as vertical lines.
+    x_label: one, or one a panel. y_label: in place of the metrics' own. least: where a logarithmic y axis
+    begins. marks: label -> position, drawn as vertical lines. above: drawn is by how much each seed's value
+    exceeds its value at this position. theory: labels of lines that are formulas, drawn thin below the
+    others, which are then dots. nested: lines that lie on each other are drawn from wide to narrow.
+    joined: connect the positions; without, each stands for itself, with its interval.
     """
 
     kind: Literal["profile"]
     y: Annotated[list[Metric], Field(min_length=1, max_length=4)]  # one panel a metric
-    x_label: str | list[str]
+    x_label: Label | list[Label]
     least: Positive | None = None
     log_x: bool = False
     log_y: bool = False
-    marks: dict[str, float] = {}
+    marks: dict[Label, float] = {}
+    y_label: str = ""
+    above: float | None = None
+    theory: list[Label] = []
+    nested: bool = False
+    joined: bool = True
+
+    @model_validator(mode="after")
+    def theory_of_the_lines(self):
+        if unknown := sorted(set(self.theory) - self.lines.keys()):
+            raise ValueError(f"theory of labels of lines, {list(self.lines)}; got {unknown}")
+        return self
 
     @model_validator(mode="after")
     def one_label_a_panel(self):
@@ -349,7 +479,7 @@ class Profile(LinesBase):
 
 
 class Surface(LinesBase):
-    """The loss on a plane through each arm's weights, one panel an arm."""
+    """By how much the loss on a plane through each arm's weights rises above theirs, one panel an arm."""
 
     kind: Literal["surface"]
 
@@ -410,13 +540,31 @@ class Walks(FigureBase):
         return self
 
 
+class Descent(FigureBase):
+    """The ways of the two runs of a path, on the plane through their common start and their ends.
+
+    start, end: what the runs at the path's two ends are called. animated: draw it as a GIF too.
+    """
+
+    kind: Literal["descent"]
+    path: ArmName
+    start: str
+    end: str
+    animated: bool = False
+
+    @property
+    def shown(self) -> dict[str, ArmName]:
+        """Key below the figure's -> the path that is drawn for it."""
+        return {"path": self.path}
+
+
 def surface_of(arm: str) -> str:
     """surfaces.ravine_thrash -> ravine; empty where an arm is not named like that."""
     return arm.rpartition(".")[2].rpartition("_")[0]
 
 
 Figure = Annotated[
-    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks,
+    AgainstSetting | Curves | Rates | Finals | Profile | Surface | HeatMap | GapClosed | Walks | Descent,
     Field(discriminator="kind"),
 ]
 
@@ -431,7 +579,7 @@ class Table(Settings):
 
     name: Name
     caption: str
-    rows: Annotated[dict[str, ArmName], Field(min_length=1)]  # label shown -> arm or path
+    rows: Lines  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None
     positions: dict[str, float] = {}

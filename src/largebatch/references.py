@@ -17,6 +17,7 @@ from largebatch.metrics import (
     GOAL_METRICS,
     MEASURES,
     PATH_METRICS,
+    PLANE,
     PROFILE,
     TRAIN_SECONDS,
 )
@@ -25,6 +26,7 @@ from largebatch.question import (
     At,
     Claim,
     Curves,
+    Descent,
     Figure,
     GapClosed,
     HeatMap,
@@ -83,6 +85,8 @@ def mistakes(
     for figure in question.figures:
         if figure.kind == "heat_map":
             yield from mistakes_in_cells(figure, groups)
+        if figure.kind == "descent":
+            yield from mistakes_in_descent(figure, question, groups, measures)
     for table in question.tables:
         yield from mistakes_in_table(table, question)
 
@@ -248,6 +252,20 @@ def mistakes_in_cells(figure: HeatMap, groups: "dict[str, Group]") -> Iterator[s
         yield f"{key}: wanted one arm at each (batch size, peak rate); got more at {repeated}"
 
 
+def mistakes_in_descent(
+    figure: Descent, question: Question, groups: "dict[str, Group]", measures: "Measures"
+) -> Iterator[str]:
+    """Whether the plane of a path is measured, and both runs kept where they began."""
+    key = f"figures[{figure.name}].path"
+    if measures.path and not measures.path.plane_points:
+        yield f"{key}: wanted plane_points under measures.path of the scale; got none"
+    path = question.paths.get(figure.path)
+    for end in (path.start, path.end) if path else ():
+        members = groups[end].members if end in groups else ()
+        if without := [member.name for member in members if 0 not in member.arm.snapshots_at_epochs]:
+            yield f"{key}: wanted runs with snapshots_at_epochs from 0 on; got {without}"
+
+
 def mistakes_in_table(table: Table, question: Question) -> Iterator[str]:
     """What a table shows that it cannot: numbers of a paper without a place, profiles without a position."""
     key = f"tables[{table.name}]"
@@ -357,6 +375,7 @@ WHOLE = {
     "profile": ((), "profile"),
     "surface": (("plane_loss_nats",), "profile"),
     "walks": (("path_x", "path_y"), "profile"),
+    "descent": (tuple(PLANE), "profile"),
 }
 
 
@@ -383,15 +402,19 @@ def uses_of_figure(figure: Figure, key: str) -> Iterator[Use]:
         yield from uses_of_gap(figure, key)
     if figure.kind == "curves":
         yield from uses_of_curves(figure, key)
+    if figure.kind == "rates" and figure.images_per_update:
+        yield from (
+            Use(f"{key}.{place}", arm, "updates", read="along") for place, arm in figure.shown.items()
+        )
     yield from uses_of_at(at, f"{key}.at")
 
 
 def uses_of_curves(figure: Curves, key: str) -> Iterator[Use]:
     """The level of each line, and what tells its places on the axis where that is not the epoch."""
     places = {"update": "updates", "train_loss_nats": "train_loss_nats"}.get(figure.x)
+    if places:
+        yield from (Use(f"{key}.{place}", arm, places, read="along") for place, arm in figure.shown.items())
     for label, arm in figure.lines.items():
-        if places:
-            yield Use(f"{key}.lines.{label}", arm, places, read="along")
         if figure.level:
             yield Use(f"{key}.lines.{label}", arm, figure.level)
 

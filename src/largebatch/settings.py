@@ -1,14 +1,37 @@
-"""What all settings have in common: the kinds of numbers, and that unknown keys are errors."""
+"""What all settings have in common: kinds of numbers and of paths, and that unknown keys are errors."""
 
+import re
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
+
+
+def without_variables(path: str) -> str:
+    """The path of a configuration: it must mean the same wherever its jobs run, but for the home folder."""
+    if not path.strip() or VARIABLE.search(path):
+        raise ValueError(f"a path without variables of the environment (~ is the home folder); got {path!r}")
+    return path
+
+
+def located(path: str) -> Path:
+    """A path in which ~ or ~name at the start is a home folder; "./~" is a folder of that name."""
+    if not path.startswith("~"):
+        return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: wanted ~ with a home folder that is known here; got none") from error
+
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Epoch = Annotated[int, Field(ge=0)]
+PathText = Annotated[str, AfterValidator(without_variables)]
 
 
 class Settings(BaseModel):

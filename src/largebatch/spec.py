@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from largebatch.images import Data
+from largebatch.milestones import grown_size, nearest_update
 from largebatch.parts import (
     Adversarial,
     Augment,
+    BatchGrowth,
     Constant,
     Goal,
     GradientPenalty,
+    Milestones,
     Model,
     Optimiser,
     Proximal,
@@ -81,6 +84,29 @@ class Arm(Settings):
             raise ValueError("warmup.start where the rule leaves the base rate as it is; got none")
         if self.warmup and self.warmup.epochs > self.epochs:
             raise ValueError(f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}")
+        late = [e for e in getattr(self.schedule, "at_epochs", None) or [] if e > self.epochs]
+        if late:
+            raise ValueError(f"schedule.at_epochs of at most epochs = {self.epochs}; got {late}")
+        return self
+
+    @model_validator(mode="after")
+    def batch_norm_sees_several_examples(self):
+        """One example is its own mean: BatchNorm of a dense layer leaves nothing of it in training."""
+        if not getattr(self.model, "batch_norm", False):
+            return self
+        sizes = set(self.batch_sizes())
+        if 1 in sizes:
+            raise ValueError("batch_size of at least 2 with BatchNorm; got 1")
+        if self.last_batch == "weigh":
+            sizes |= {self.data.train % size for size in sizes} - {0}
+        if 1 in sizes:
+            train = self.data.train
+            raise ValueError(f"last_batch: drop with BatchNorm where 1 of {train} images is left; got weigh")
+        for key in ("micro_batch_size", "ghost_batch_size"):
+            if part := getattr(self, key):
+                sizes = {piece for n in sizes for piece in (min(n, part), n % part)} - {0}
+            if 1 in sizes:
+                raise ValueError(f"{key} that gives BatchNorm 2 examples or more; got {part}, which gives 1")
         return self
 
     @model_validator(mode="after")
@@ -154,6 +180,36 @@ class Arm(Settings):
         """How many images it is trained on."""
         return self.data.train
 
+    def batches_of(self, size: int) -> int:
+        """Batches of this size per epoch; a short last one is dropped or weighed."""
+        whole = self.data.train / size
+        return math.floor(whole) if self.last_batch == "drop" else math.ceil(whole)
+
+    def batch_sizes(self) -> list[int]:
+        """Examples per update, of every stage of a growing batch, ascending."""
+        if not isinstance(self.schedule, BatchGrowth):
+            return [self.batch_size]
+        stages = range(len(self.steps_at_epochs()) + 1)
+        sizes = (grown_size(self.batch_size, self.schedule.factor, n, self.data.train) for n in stages)
+        return sorted(set(sizes))
+
+    def steps_at_epochs(self) -> list[float]:
+        """The epochs at which the schedule steps; none of one without milestones."""
+        if not isinstance(self.schedule, Milestones):
+            return []
+        return self.schedule.epochs_of_steps(self.epochs, self.batches_of(self.batch_size))
+
+    def warmup_ends_at_epoch(self) -> float:
+        """The epoch, in updates, from which on the schedule's own rate holds."""
+        return nearest_update(self.warmup.epochs, self.batches_of(self.batch_size)) if self.warmup else 0.0
+
+    def schedule_options(self) -> dict:
+        """What the schedule's function takes beside the share of the run that is done."""
+        options = self.schedule.model_dump(exclude={"name", "at_epochs"})
+        if "at" in options:
+            options["at"] = [epoch / self.epochs for epoch in self.steps_at_epochs()]
+        return options
+
     @property
     def width(self) -> float:
         """Width of its widest hidden dense layer; NaN of a net without any."""
@@ -163,10 +219,8 @@ class Arm(Settings):
     @property
     def growth_epoch(self) -> float:
         """The epoch at which the batch first grows; NaN where it never does."""
-        if self.schedule.name != "batch_growth" or not self.schedule.at:
-            return math.nan
-        # Rounded: a share of the epochs rarely gives them back exactly (7 / 100 * 100 is above 7).
-        return round(min(self.schedule.at) * self.epochs, 9)
+        growing = isinstance(self.schedule, BatchGrowth)
+        return min(self.steps_at_epochs(), default=math.nan) if growing else math.nan
 
     @property
     def id(self) -> str:

@@ -12,8 +12,11 @@ Snakemake's benchmark files do not see the memory of a fork; provenance.json has
 import array
 import contextlib
 import fcntl
+import gc
+import io
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -28,33 +31,49 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
-# Third-party libraries only, see above.
+# Third-party libraries only, see above; and by name what they would import at their first use.
+BOTH = (
+    "numpy",
+    "pandas",
+    "pandas.io.formats.csvs",
+    "pyarrow.dataset",
+    "pyarrow.pandas_compat",
+    "pyarrow.parquet",
+    "pydantic.fields",
+    "pydantic.type_adapter",
+    "yaml",
+)
 LIBRARIES = {
-    # pyarrow imports pandas at its first array.
     "lab": (
-        "numpy",
-        "pandas",
-        "pyarrow.parquet",
-        "pydantic",
-        "safetensors.numpy",
+        *BOTH,
+        "safetensors.torch",
         "scipy.optimize",
+        "sklearn.datasets",
         "torch",
-        "torch._dynamo",  # which a second derivative, or vmap, would import at its first use
+        "torch._dynamo",  # a second derivative, or vmap
         "torch.func",
-        "yaml",
     ),
     "study": (
+        *BOTH,
+        "PIL.JpegImagePlugin",  # whatever is written
+        "fontTools.subset",  # a font in a PDF file
+        "jinja2",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
-        "pandas",
-        "pyarrow.parquet",
-        "pydantic",
+        "matplotlib.backends.backend_pdf",
+        "matplotlib.backends.backend_svg",
+        "matplotlib.style",
+        "safetensors.numpy",
         "scipy.stats",
     ),
 }
 IDLE_SECONDS = 60.0
 START_SECONDS = 30.0
 STARTED, FINISHED = b"s", b"f"
+# Variables that say where in which shell a command was typed.
+OF_A_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
+# Of standard streams: logs are UTF-8 everywhere, and a letter that a terminal lacks stops no job.
+TEXT: dict = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
 def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> int:
@@ -64,6 +83,13 @@ def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> in
         if code is not None:
             return code
     return main(arguments)
+
+
+def speak_utf_8() -> None:
+    """Give this process's standard output and error the encoding of TEXT."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(**TEXT)
 
 
 def ask_server(room: str, arguments: list[str]) -> int | None:
@@ -85,20 +111,38 @@ def ask_server(room: str, arguments: list[str]) -> int | None:
 
 
 def address(room: str) -> Path:
-    """Where the server of this room, interpreter and library environment listens."""
+    """Where the server of this room, interpreter and surroundings listens."""
     folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()  # a link is anyone's
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
-    library = {
-        k: v
-        for k, v in os.environ.items()
-        if k.startswith(("PYTHON", "OMP_", "MKL_", "CUDA_", "PYTORCH_", "MPL", "SLURM_JOB_ID"))
-    }
     installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
-    key = json.dumps([room, sys.executable, sys.prefix, sys.path[1:], library, installed], sort_keys=True)
-    return folder / sha256(key.encode()).hexdigest()[:16]
+    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
+    return folder / sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def inherited() -> dict:
+    """What a process has from its parent and may not change later, ready for JSON.
+
+    All of the environment: which variables libraries read as they start (encoding, threads, caches, devices)
+    is for them to say.
+    """
+    umask = os.umask(0o077)
+    os.umask(umask)
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    proc = Path("/proc/self")
+    return {
+        "environment": {name: value for name, value in os.environ.items() if name not in OF_A_SHELL},
+        "umask": umask,
+        "groups": sorted({os.getgid(), *os.getgroups()}),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+        "processors": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        # Containers may share a folder for temporary files with the machine they run on.
+        "namespaces": sorted(str(link.readlink()) for link in proc.glob("ns/*")),
+        "cgroup": [path.read_text(**TEXT) for path in proc.glob("cgroup")],
+    }
 
 
 def connect(path: Path, room: str) -> socket.socket:
@@ -121,7 +165,7 @@ def connect(path: Path, room: str) -> socket.socket:
 
 def start_server(path: Path, room: str) -> subprocess.Popen | None:
     """Start the server unless another process holds its lock, which it keeps as long as it lives."""
-    with path.with_suffix(".lock").open("w") as lock:
+    with path.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -148,6 +192,7 @@ def serve(path: Path, room: str, lock: int) -> None:
         listener.listen(128)
         for library in LIBRARIES[room]:
             import_module(library)
+        gc.freeze()  # else each job would go through all their objects, and copy the memory they lie in
         selector.register(listener, selectors.EVENT_READ)
         children: set[int] = set()
         last = time.monotonic()
@@ -184,7 +229,7 @@ def serve_job(connection: socket.socket) -> None:
             os.close(descriptor)
         # The standard streams were /dev/null: buffers and encodings anew.
         sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, buffering, closefd=False)  # noqa: SIM115 they stay open
+            open(number, mode, buffering, closefd=False, **TEXT)  # noqa: SIM115 they stay open
             for number, mode, buffering in ((0, "r", -1), (1, "w", -1), (2, "w", 1))
         )
         os.environ.clear()

@@ -34,6 +34,9 @@ NETS = {
     "residual": lambda seed: residual(SHAPE, CLASSES),
     "resmlp": lambda seed: models.build(seed, "resmlp", SHAPE, CLASSES, width=5, blocks=2),
     "basic_blocks": lambda seed: basic_blocks(SHAPE, CLASSES),
+    "rows": lambda seed: nn.Sequential(
+        nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False), nn.Flatten(), nn.Linear(8, CLASSES)
+    ),
     "tanh": lambda seed: models.build(seed, "mlp", SHAPE, CLASSES, hidden=[6], activation="tanh"),
 }
 # Nets whose Hessian has the diagonal of the Gauss-Newton matrix.

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,63 @@ def test_images_are_standardised_by_the_training_part_only(dataset):
     test, _ = splits.examples(splits.rows["test"])
     expected = (dataset.images[splits.rows["test"][0]] - raw.mean()) / raw.std(correction=0)
     torch.testing.assert_close(test[0], expected)
+
+
+def test_a_channel_that_never_varies_in_training_is_nought_everywhere(dataset):
+    """For the seed whose training part it is constant in, also where its test part varies in it."""
+    splits = Splits(dataset, [0, 1], 48, 16, 16)
+    images = dataset.images.repeat(1, 3, 1, 1)
+    images[:, 1] = 0.1  # in double precision its mean square is not the square of its mean
+    images[splits.rows["train"][1], 2] = 5.0
+    found = Splits(Dataset(images, dataset.labels, torch.float64), [0, 1], 48, 16, 16)
+    for part in ("train", "validation", "test"):
+        ours, plain = found.examples(found.rows[part])[0], splits.examples(splits.rows[part])[0]
+        torch.testing.assert_close(ours[:, :, :1], plain)
+        assert ours[:, :, 1].count_nonzero() == 0 and ours[1, :, 2].count_nonzero() == 0
+        assert ours[0, :, 2].count_nonzero() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_one_colour_to_train_on_is_refused(dtype):
+    images = torch.full((20, 3, 2, 2), 200).to(dtype)
+    images[0] = 7
+    parts = Dataset(images, torch.arange(20) % 2, torch.float32, name="mine")
+    seeds = [s for s in range(6) if 0 not in Splits(vary(parts), [s], 10, 5, 5).rows["train"]]
+    assert 0 < len(seeds) < 6
+    with pytest.raises(
+        ValueError, match=rf"^mine: .* vary among each seed's 10 .* seeds {re.escape(str(seeds))}"
+    ):
+        Splits(parts, [*range(6)], 10, 5, 5)
+
+
+def vary(dataset: Dataset) -> Dataset:
+    """The same with pixels of noise."""
+    noise = torch.rand(dataset.images.shape, generator=torch.Generator().manual_seed(0))
+    return Dataset(noise, dataset.labels, dataset.dtype)
+
+
+def test_parts_without_a_class_are_told():
+    """Held-out images are all of class 2, and 3 images to train on rarely are of 3 classes."""
+    labels = torch.tensor([0, 1, 2] * 4 + [2] * 5)
+    some = Dataset(torch.rand(17, 1, 2, 2), labels, torch.float32, held_out=5)
+    seeds = list(range(10, 16))
+    found = data.absent(some, seeds, 3, 0, 4)
+    assert found["test"] == {0: seeds, 1: seeds} and "validation" not in found
+    rows = Splits(some, seeds, 3, 0, 4).rows["train"]
+    for label in range(3):
+        lacking = [s for s, r in zip(seeds, rows, strict=True) if label not in labels[r]]
+        assert found["train"].get(label, []) == lacking
+    assert (
+        data.told({"test": found["test"]}, seeds) == "6 of 6 seeds have no image labelled 0 or 1 to test on"
+    )
+    assert "train" not in data.absent(some, seeds, 12, 0, 5) and data.told({}, seeds) == ""
+
+
+def test_many_absent_labels_are_counted():
+    some = {"train": {label: [label % 3] for label in range(11)}}
+    assert (
+        data.told(some, [0, 1, 2, 3]) == "3 of 4 seeds have no image labelled by one of 11 labels to train on"
+    )
 
 
 def test_a_file_without_labels_is_refused(tmp_path):

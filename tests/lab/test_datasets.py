@@ -42,7 +42,47 @@ def test_a_record_says_what_the_file_holds(tmp_path):
         "shape": [1797, 1, 8, 8],
         "classes": [str(i) for i in range(10)],
         "source": {"scikit-learn": "load_digits", "version": version("scikit-learn")},
+        "copies": {"images": 0, "held_out": 0, "other_label": 0},
+        "constant_channels": [],
     }
+
+
+def test_copies_are_told_and_kept(tmp_path, monkeypatch, capfd):
+    """Five images, of which the first is there again twice: in the test part, and with another label."""
+    pixels = np.arange(5, dtype=np.uint8).repeat(4).reshape(5, 1, 2, 2)[[0, 1, 2, 0, 3, 4, 0]]
+    found = Published(pixels, np.array([0, 1, 0, 1, 0, 1, 0]), ["ant", "bee"], {}, held_out=2)
+    monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
+    prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
+    assert read_json(tmp_path / "tiny.json")["copies"] == {"images": 2, "held_out": 1, "other_label": 3}
+    np.testing.assert_array_equal(read_arrays(tmp_path / "tiny.safetensors")["images"], pixels)
+    (line,) = capfd.readouterr().out.splitlines()
+    assert line.startswith("tiny: 2 images are exact copies") and "1 of the test part" in line
+    assert "3 have a copy with another label" in line
+
+
+@pytest.mark.parametrize("constant", [[], [0], [1, 2]])
+def test_a_channel_that_never_varies_is_named(constant, tmp_path, monkeypatch, capfd):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 2, 2), dtype=np.uint8)
+    pixels[:, constant] = 7
+    found = Published(pixels, np.array([0, 1] * 3), ["ant", "bee"], {})
+    monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
+    prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
+    assert read_json(tmp_path / "tiny.json")["constant_channels"] == constant
+    assert (f"tiny: channels {constant}, counted from 0, never vary" in capfd.readouterr().out) == bool(
+        constant
+    )
+
+
+def test_images_of_one_colour_are_refused(tmp_path, monkeypatch):
+    pixels = np.zeros((6, 3, 2, 2), dtype=np.uint8)
+    pixels[:, 1] = 200
+    found = Published(pixels, np.array([0, 1] * 3), ["ant", "bee"], {})
+    monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
+    with pytest.raises(
+        ValueError, match=r"^tiny: wanted pixels that vary; got one colour in all of 6 images"
+    ):
+        prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def published(train, test, classes=3) -> Published:
@@ -131,6 +171,7 @@ def test_a_folder_and_its_archive_are_one_data_set(grey):
     assert told["source"] == {
         "folder": {"path": "pictures.zip", "size": None, "resize": None},
         "files_left_out": 0,
+        "hidden_files_left_out": 0,
         "pillow": version("pillow"),
         "sha256": checksum(grey / "pictures.zip"),
     }
@@ -144,8 +185,34 @@ def test_a_folder_with_a_broken_image_leaves_no_file(grey):
     assert list((grey / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("inside", ["", "pictures", "pictures/train/ant"])
+def test_hidden_files_are_left_out_and_told(grey, packed, inside, tmp_path_factory, capfd):
+    """As Jupyter and macOS add them: in the pictures, in an archive also beside them."""
+    out = tmp_path_factory.mktemp("out")
+    prepare("mine", grey, out / "before.safetensors", Folder(path="pictures"))
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (grey / inside / name).mkdir()
+        shutil.copy(grey / "pictures/train/ant/0.png", grey / inside / name / "0-checkpoint.png")
+    path = shutil.make_archive(str(out / "packed"), "zip", grey) if packed else "pictures"
+    capfd.readouterr()
+    prepare("mine", grey, out / "x.safetensors", Folder(path=path))
+    assert checksum(out / "x.safetensors") == checksum(out / "before.safetensors")
+    seen = bool(inside or packed)
+    assert read_json(out / "x.json")["source"]["hidden_files_left_out"] == 2 * seen
+    said = "mine: left out: 1 file in .ipynb_checkpoints, 1 file in __MACOSX\n"
+    assert capfd.readouterr().out == said * seen
+
+
+def test_transparent_images_are_told(grey, capfd):
+    Image.new("RGBA", (4, 3), (9, 9, 9, 100)).save(grey / "pictures" / "train" / "bee" / "2.png")
+    prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures"))
+    assert read_json(grey / "mine.json")["transparent"] == 1
+    assert "mine: 1 images are transparent" in capfd.readouterr().out
+
+
 def test_files_that_are_left_out_are_told(grey, capfd):
-    (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?")
+    (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?", encoding="utf-8")
     prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures", size=2))
     assert capfd.readouterr().out == "mine: 1 files have no ending of an image: left out\n"
     assert read_json(grey / "mine.json")["source"]["files_left_out"] == 1

@@ -1,4 +1,7 @@
 import shutil
+import struct
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from largebatch.lab import folders
-from largebatch.lab.folders import decoded, listing
+from largebatch.lab.folders import decoded, hidden_in, listing, told
 
 TRAIN = {"ant": ["1.png", "10.png", "2.png"], "bee": ["x.PNG", "below/y.png"]}
 TEST = {"ant": ["1.png"], "bee": ["1.png", "2.png"]}
@@ -39,8 +42,9 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path)).transpose(2, 0, 1)
 
 
-def read(folder: Path, size=None, resize=None) -> np.ndarray:
-    return np.stack([*decoded("mine", listing(folder, Path("mine")), size, resize)])
+def read(folder: Path, size=None, resize=None, seen=None) -> np.ndarray:
+    seen = Counter() if seen is None else seen
+    return np.stack([*decoded("mine", listing(folder, Path("mine")), size, resize, seen)])
 
 
 def test_images_are_those_of_torchvisions_folders(parted):
@@ -82,6 +86,30 @@ def test_other_files_are_counted_and_hidden_ones_are_none(parted):
     assert len(found.files) == 8 and found.ignored == 2
 
 
+HIDDEN = [".ipynb_checkpoints", ".git", "__MACOSX", "@eaDir", ".anything"]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("place", ["", "train", "train/ant", "test/bee/below"])
+def test_what_lies_in_a_hidden_folder_is_no_image_at_any_depth(name, place, parted):
+    before = listing(parted, parted)
+    for i, copy in enumerate(("ant-checkpoint.png", "deeper/x.png", "notes.txt")):
+        paint(parted / place / name / copy, i) if copy != "notes.txt" else None
+    (parted / place / name / "notes.txt").write_text("?", encoding="utf-8")
+    found = listing(parted, parted)
+    assert found.files == before.files and found.held_out == before.held_out and found.ignored == 0
+    assert hidden_in(parted) == {name: 3}
+
+
+def test_hidden_files_are_told_by_where_they_lie(parted):
+    for path in ("train/ant/.git/a.png", "train/bee/.git/b.png", "test/.x/c.png", "train/ant/._1.png"):
+        paint(parted / path, 0) if path.endswith("c.png") else None
+        (parted / path).parent.mkdir(exist_ok=True)
+        (parted / path).write_bytes(b"")
+    assert told(hidden_in(parted)) == "2 files in .git, 1 file in .x, 1 hidden file"
+    assert told(hidden_in(parted / "test" / "bee")) == ""
+
+
 def test_pixels_are_those_of_the_files_in_order(parted, monkeypatch):
     found = listing(parted, parted)
     for workers in (1, 3):
@@ -99,6 +127,77 @@ def test_every_mode_of_8_bits_becomes_rgb(mode, tmp_path):
     grey.convert(mode).save(tmp_path / "ant" / "1.png")
     expected = np.asarray(grey.convert(mode).convert("RGB")).transpose(2, 0, 1)
     np.testing.assert_array_equal(read(tmp_path)[0], expected)
+
+
+def written(path: Path, image: Image.Image, **settings) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **settings)
+
+
+def coloured(alpha: int) -> Image.Image:
+    """Four colours, the first two of them with this alpha."""
+    pixels = np.full((2, 2, 4), 255, dtype=np.uint8)
+    pixels[..., :3] = np.arange(12).reshape(2, 2, 3) * 20
+    pixels[0, :, 3] = alpha
+    return Image.fromarray(pixels, "RGBA")
+
+
+TRANSPARENT = {
+    "RGBA": lambda path, alpha: written(path, coloured(alpha)),
+    "LA": lambda path, alpha: written(path, coloured(alpha).convert("LA")),
+    "a palette": lambda path, alpha: written(
+        path, coloured(255).convert("RGB").quantize(4), transparency=bytes([alpha, 255, 255, 255])
+    ),
+    "WebP": lambda path, alpha: written(
+        path.with_suffix(".webp"), coloured(alpha), lossless=True, exact=True
+    ),
+    "TIFF": lambda path, alpha: written(path.with_suffix(".tif"), coloured(alpha)),
+}
+
+
+@pytest.mark.parametrize("write", TRANSPARENT.values(), ids=TRANSPARENT)
+@pytest.mark.parametrize(("alpha", "count"), [(0, 1), (100, 1), (255, 0)])
+def test_transparent_images_are_counted_and_keep_their_own_colours(write, alpha, count, tmp_path):
+    write(tmp_path / "ant" / "1.png", alpha)
+    written(tmp_path / "bee" / "1.png", coloured(255).convert("RGB"))
+    seen = Counter()
+    ant, bee = read(tmp_path, seen=seen)
+    if write is TRANSPARENT["LA"]:
+        bee = np.repeat(np.asarray(coloured(255).convert("L"))[None], 3, 0)
+    np.testing.assert_array_equal(ant, bee)
+    assert seen["transparent"] == count
+
+
+def test_cmyk_becomes_rgb_as_with_pillow(tmp_path):
+    for name in TRAIN:
+        written(tmp_path / name / "1.jpg", Image.new("CMYK", (3, 2), (200, 10, 90, 30)))
+    with Image.open(tmp_path / "ant" / "1.jpg") as image:
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(read(tmp_path)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("ending", "turned"), [("jpg", False), ("png", False), ("webp", False), ("tif", True)]
+)
+def test_only_a_tiffs_note_on_turning_it_is_heeded(ending, turned, tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees
+    for name in TRAIN:
+        written(tmp_path / name / f"1.{ending}", Image.new("RGB", (3, 2)), exif=exif)
+    assert read(tmp_path).shape == ((2, 3, 3, 2) if turned else (2, 3, 2, 3))
+
+
+def test_the_first_picture_of_a_cameras_jpeg_is_the_photograph(tmp_path):
+    for name in TRAIN:
+        preview = Image.new("RGB", (3, 2), "blue")
+        first = Image.new("RGB", (3, 2), "red")
+        written(tmp_path / name / "1.jpg", first, format="MPO", save_all=True, append_images=[preview])
+    assert read(tmp_path)[:, 0].min() > 200 and read(tmp_path)[:, 2].max() < 50
+
+
+def test_an_image_of_one_pixel_is_one(tmp_path):
+    fill(tmp_path, TRAIN, size=(1, 1))
+    assert read(tmp_path).shape == (5, 3, 1, 1)
 
 
 def test_a_size_makes_central_squares_of_any_images(tmp_path):
@@ -185,19 +284,133 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def deep(path: Path) -> None:
-    Image.fromarray(np.full((5, 6), 300, dtype=np.uint16)).save(path)
+def png(path: Path, depth: int, colour_type: int, rows: list[bytes], width: int) -> None:
+    """A PNG written by hand: Pillow writes no colours of 16 bits."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        ends = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + ends
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
+def deep_png(path: Path, colour_type: int, channels: int) -> None:
+    """Values of 16 bits below 256, of which Pillow makes zeros."""
+    values = np.random.default_rng(0).integers(0, 256, (5, 6 * channels)).astype(">u2")
+    png(path, 16, colour_type, [row.tobytes() for row in values], 6)
+
+
+def tiff(path: Path, channels: int, planes: int = 1, bits: int = 16) -> None:
+    """A TIFF of 6 x 5 pixels written by hand, little-endian; planes: 2 where each channel lies by itself."""
+    parts = channels if planes == 2 else 1
+    size = 5 * 6 * channels * bits // 8 // parts
+    long_values, entries = b"", []
+    after = 8 + 2 + 12 * 10 + 4
+
+    def entry(tag: int, kind: int, values: list[int]) -> None:
+        nonlocal long_values
+        packed = b"".join(struct.pack("<H" if kind == 3 else "<I", value) for value in values)
+        if len(packed) > 4:
+            offset, long_values = after + len(long_values), long_values + packed
+            packed = struct.pack("<I", offset)
+        entries.append(struct.pack("<HHI", tag, kind, len(values)) + packed.ljust(4, b"\0"))
+
+    begin = after + 64
+    entry(256, 4, [6])
+    entry(257, 4, [5])
+    entry(258, 3, [bits] * channels)
+    entry(259, 3, [1])
+    entry(262, 3, [2 if channels == 3 else 1])
+    entry(273, 4, [begin + size * part for part in range(parts)])
+    entry(277, 3, [channels])
+    entry(278, 4, [5])
+    entry(279, 4, [size] * parts)
+    entry(284, 3, [planes])
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + b"\0" * 4
+    pixels = np.random.default_rng(0).integers(0, 256, size * parts * 8 // bits)
+    head = b"II*\0" + struct.pack("<I", 8) + directory + long_values.ljust(64, b"\0")
+    path.write_bytes(head + pixels.astype("<u2" if bits == 16 else "u1").tobytes())
+
+
+def animated(path: Path, ending: str) -> None:
+    first, *others = (Image.new("RGB", (6, 5), colour) for colour in ("red", "blue", "green"))
+    first.save(path.with_suffix(ending), save_all=True, append_images=others)
+    path.unlink()
+
+
+def jpeg_of_12_bits(path: Path) -> None:
+    """The header of one: a frame of 12 bits a channel."""
+    Image.new("RGB", (6, 5)).save(path, format="JPEG")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\xff\xc0") + 4] = 12
+    path.write_bytes(content)
+
+
+def values(path: Path, kind: str, most: int) -> None:
+    """A PPM or PGM with values up to this one."""
+    channels = 3 if kind in ("P3", "P6") else 1
+    numbers = np.random.default_rng(0).integers(0, min(most, 255), 5 * 6 * channels)
+    width = ">u2" if most > 255 else "u1"
+    body = " ".join(map(str, numbers)).encode() if kind in ("P2", "P3") else numbers.astype(width).tobytes()
+    path.write_bytes(f"{kind}\n6 5\n{most}\n".encode() + body)
+
+
+def test_files_written_by_hand_are_read_where_they_have_8_bits(tmp_path):
+    """So that those below are refused for their bits alone; a smaller largest value becomes 255."""
+    fill(tmp_path, TRAIN)
+    ant, pixels = tmp_path / "ant", np.random.default_rng(0).integers(0, 256, 90).astype("u1")
+    png(ant / "1.png", 8, 2, [row.tobytes() for row in pixels.reshape(5, 18)], 6)
+    tiff(ant / "10.png", 3, bits=8)
+    values(ant / "2.png", "P6", 15)
+    images = read(tmp_path)
+    np.testing.assert_array_equal(images[0].transpose(1, 2, 0).ravel(), pixels)
+    np.testing.assert_array_equal(images[1].transpose(1, 2, 0).ravel(), pixels)
+    small = np.random.default_rng(0).integers(0, 15, 90)
+    np.testing.assert_array_equal(images[2].transpose(1, 2, 0).ravel(), small * 17)
+
+
+HERE = r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "
 BROKEN = {
-    "truncated": (cut, r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "),
-    "a text": (lambda path: path.write_text("hello"), r"^mine/test/ant/1\.png: wanted a whole image"),
-    "empty": (lambda path: path.write_bytes(b""), r"^mine/test/ant/1\.png: wanted a whole image"),
-    "a broken link": (
-        lambda path: (path.unlink(), path.symlink_to("nowhere")),
-        r"^mine/test/ant/1\.png: wanted a whole image .*No such file",
+    "truncated": (cut, HERE),
+    "a text": (lambda path: path.write_text("hello", encoding="utf-8"), HERE),
+    "empty": (lambda path: path.write_bytes(b""), HERE),
+    "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), f"{HERE}.*No such file"),
+    "grey PNG of 16 bits": (lambda path: deep_png(path, 0, 1), f"{HERE}16 bits"),
+    "RGB PNG of 16 bits": (lambda path: deep_png(path, 2, 3), f"{HERE}16 bits"),
+    "LA PNG of 16 bits": (lambda path: deep_png(path, 4, 2), f"{HERE}16 bits"),
+    "RGBA PNG of 16 bits": (lambda path: deep_png(path, 6, 4), f"{HERE}16 bits"),
+    "grey TIFF of 16 bits": (lambda path: tiff(path, 1), f"{HERE}16 bits"),
+    "RGB TIFF of 16 bits": (lambda path: tiff(path, 3), f"{HERE}16 bits"),
+    "RGB TIFF of 16 bits, by planes": (lambda path: tiff(path, 3, planes=2), f"{HERE}16 bits"),
+    "TIFF of 32 bits, compressed": (
+        lambda path: Image.new("F", (6, 5), 0.5).save(path, format="TIFF", compression="tiff_lzw"),
+        f"{HERE}32 bits",
     ),
-    "16 bits": (deep, r"^mine/test/ant/1\.png: .* 8 bits a channel; got: more .*I;16"),
+    "PPM of 16 bits": (lambda path: values(path, "P6", 65535), f"{HERE}16 bits"),
+    "PPM of 9 bits": (lambda path: values(path, "P6", 256), f"{HERE}9 bits"),
+    "plain PPM of 10 bits": (lambda path: values(path, "P3", 1023), f"{HERE}10 bits"),
+    "PGM of 16 bits": (lambda path: values(path, "P5", 65535), f"{HERE}16 bits"),
+    "PGM of 10 bits": (lambda path: values(path, "P5", 1023), HERE),
+    "plain PGM of 10 bits": (lambda path: values(path, "P2", 1023), HERE),
+    "JPEG of 12 bits": (jpeg_of_12_bits, HERE),
+    "GIF": (lambda path: Image.new("RGB", (6, 5)).save(path, format="GIF"), HERE),
+    "animated PNG": (
+        lambda path: Image.new("RGB", (6, 5)).save(
+            path, save_all=True, append_images=[Image.new("RGB", (6, 5), "red")]
+        ),
+        f"{HERE}2 pictures",
+    ),
+    "animated WebP": (
+        lambda path: animated(path, ".webp"),
+        HERE.replace("png", "webp") + "3 pictures in one WEBP",
+    ),
+    "TIFF of several pages": (
+        lambda path: animated(path, ".tiff"),
+        HERE.replace("png", "tiff") + "3 pictures in one TIFF",
+    ),
     "another size": (
         lambda path: paint(path, 0, (7, 5)),
         r"^mine/test/ant/1\.png: wanted 6 x 5 pixels, as mine/train/ant/1\.png has, or .*; got 7 x 5",

@@ -6,21 +6,22 @@ from torch import nn
 
 from largebatch.lab import models
 from largebatch.lab.layers import StackedBatchNorm
+from largebatch.lab.one_by_one import OneByOne
 from largebatch.lab.optimise import Collected, PlainSgd
 from largebatch.lab.stack import (
     Residual,
-    StackedByVmap,
-    StackedSequential,
     estimate_population_statistics,
     keep_lanes,
+    obstacle,
     stack,
 )
+from tests.lab.modules import MODULES, STACKED
 
 SEEDS = 3
 
 
 class Gate(nn.Module):
-    """A layer the registry does not know."""
+    """A layer without a stacked twin."""
 
     def __init__(self, width):
         super().__init__()
@@ -126,6 +127,7 @@ def require_equal_to_autograd(plain, images, training, ghost):
             layer.ghost = ghost
     x = images.clone().requires_grad_()
     out = together(x)
+    images = images.clone().requires_grad_()  # else a net that is not stacked has no gradient by them
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     weights = list(together.parameters())
     by_input, *expected = torch.autograd.grad(out, [x, *weights], g)
@@ -140,7 +142,7 @@ def require_equal_to_autograd(plain, images, training, ghost):
         together.pull(g.clone(), PlainSgd(0.1, 0.0, set()), to_input=False)
         for weight, old, gradient in zip(weights, before, expected, strict=True):
             torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
-    torch.testing.assert_close(images, x.detach(), msg="the images were overwritten")
+    torch.testing.assert_close(images, x, msg="the images were overwritten")
 
 
 # Nets too large to be tried in every way, and the images that each takes.
@@ -175,20 +177,48 @@ def test_keep_lanes_keeps_exactly_those(plain, images):
     torch.testing.assert_close(together(images[[2, 0]]), before[[2, 0]])
 
 
-def test_unknown_modules_go_through_vmap_and_known_ones_do_not():
-    net = stack([seeded(NETS["unknown layer"], s) for s in range(2)])
-    assert isinstance(net, StackedSequential)
-    assert [isinstance(child, StackedByVmap) for child in net.children()] == [False, False, True, False]
+@pytest.mark.parametrize("name", [*MODULES, *STACKED])
+@pytest.mark.filterwarnings("ignore:.*(weight_norm|spectral_norm).*is deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
+def test_a_net_is_stacked_where_each_layer_has_a_twin_that_does_the_same(name, monkeypatch):
+    monkeypatch.setitem(models.MODELS, "mlp", lambda *_: (MODULES | STACKED)[name]())
+    plain = [models.build(seed, "mlp", (1, 4, 4), 3) for seed in range(2)]
+    assert (obstacle(plain) is None) == (name in STACKED)
+    assert isinstance(stack(plain), OneByOne) == (name in MODULES)
 
 
-def test_unknown_module_with_batch_norm_is_refused():
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm = nn.BatchNorm1d(4)
+@pytest.mark.parametrize("name", ["mlp", "f1", "cnn", "residual", "grouped", "c1", "resnet", "smooth"])
+def test_shipped_nets_are_stacked(name):
+    assert obstacle([seeded(NETS[name], seed) for seed in range(SEEDS)]) is None
 
-    with pytest.raises(TypeError, match="BatchNorm1d inside Block"):
-        stack([Block(), Block()])
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda net: net[3].weight.requires_grad_(False), "3: weight is frozen"),
+        (lambda net: net[1].register_forward_hook(lambda *_: None), "1: hooks"),
+        (lambda net: net[2].eval(), "2: its mode"),
+        (lambda net: net.append(nn.PReLU()), "4: PReLU has no stacked twin"),
+        (lambda net: net.register_buffer("mask", torch.ones(2)), "the net: further weights or buffers"),
+        (lambda net: net[1].add_module("within", nn.ReLU()), "1: modules within it"),
+        (lambda net: setattr(net[2], "forward", torch.sin), "2: a method of its own"),
+        (lambda net: net.__setitem__(3, net[1]), "a weight is used twice"),
+    ],
+)
+def test_one_odd_seed_keeps_all_from_being_stacked_and_the_reason_is_told(spoil, reason):
+    def net():
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
+
+    plain = [seeded(net, seed) for seed in range(2)]
+    assert obstacle(plain) is None
+    spoil(plain[0])
+    assert reason in obstacle([plain[0], plain[0]])
+    assert obstacle([seeded(net, 1), plain[0]]) is not None
+
+
+def test_seeds_with_other_options_are_not_stacked():
+    plain = [nn.Sequential(nn.Linear(4, 3), nn.Dropout(share)) for share in (0.1, 0.2)]
+    assert obstacle(plain) == "seeds differ in their layers"
 
 
 def test_a_module_without_weights_may_stand_in_two_places(images):
@@ -201,22 +231,6 @@ def test_a_module_without_weights_may_stand_in_two_places(images):
     torch.testing.assert_close(stack(plain)(images), expected)
     with torch.no_grad():
         torch.testing.assert_close(stack(plain).push(images), expected.detach())
-
-
-def test_weights_used_twice_are_refused():
-    layer = nn.Linear(4, 4)
-    with pytest.raises(TypeError, match="each weight once"):
-        stack([nn.Sequential(layer, nn.ReLU(), layer)])
-
-
-def test_an_unknown_module_with_buffers_is_refused():
-    class Shift(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("by", torch.ones(4))
-
-    with pytest.raises(TypeError, match="without buffers"):
-        stack([Shift()])
 
 
 def test_population_statistics_of_one_batch_make_evaluation_equal_training(plain, images):

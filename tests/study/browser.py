@@ -72,7 +72,7 @@ class Browser:
         elif method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
             self.complaints.append(json.dumps(parameters))
 
-    def open(self, path: Path) -> None:
+    def visit(self, path: Path) -> None:
         """Load a file."""
         self.call("Page.navigate", url=path.as_uri())
         self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
@@ -92,11 +92,17 @@ class Browser:
         }})()"""
         assert self.run(asked), f"waited {seconds} s for {condition}"
 
-    def press(self, key: str, code: str, text: str = "") -> None:
+    def press(self, key: str, code: str, text: str = "", shift: bool = False) -> None:
         """A key, as a person presses it."""
-        named = {"key": key, "code": code, "windowsVirtualKeyCode": KEYS[code]}
+        named = {"key": key, "code": code, "windowsVirtualKeyCode": KEYS[code], "modifiers": 8 * shift}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def click(self, x: float, y: float) -> None:
+        """The mouse's left button at a place of the window, in CSS pixels."""
+        place = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **place)
 
     def resize(self, width: int, height: int = 900, density: float = 1.0) -> None:
         """The window's size in CSS pixels."""
@@ -119,7 +125,7 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
 
-KEYS = {"Space": 32, "Tab": 9, "ArrowRight": 39, "Enter": 13}
+KEYS = {"Space": 32, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13}
 
 
 @contextlib.contextmanager

@@ -83,6 +83,7 @@ def test_a_path_is_an_arm_without_settings(write_run, written):
     runs = write_run("../paths", {"path_loss_nats": {0.0: [1, 2], 1.0: [3, 4]}}, measure="a_to_b")
     rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
     of_path = rows[rows["arm"] == "p"]
+    of_path = of_path.sort_values(["at", "seed"])
     assert of_path[["group", "run", "seed", "metric", "at", "value"]].values.tolist() == [
         ["p", "a_to_b", seed, "path_loss_nats", at, value]
         for at, values in ((0.0, [1, 2]), (1.0, [3, 4]))
@@ -112,10 +113,10 @@ def test_an_arm_of_an_exhibit_is_a_group_without_settings(tmp_path, written):
     assert found.columns.tolist() == list(reading.COLUMNS)
     names = ["group", "arm", "run"]
     assert found[names].drop_duplicates().values.tolist() == [
-        ["xor.online", "xor.online", "xor"],
         ["xor.full", "xor.full", "xor"],
+        ["xor.online", "xor.online", "xor"],
     ]
-    assert found["value"].tolist() == [1, 2, 2, 3, 0, 0] and found[[*SETTINGS]].isna().all(axis=None)
+    assert found["value"].tolist() == [0, 0, 1, 2, 2, 3] and found[[*SETTINGS]].isna().all(axis=None)
     assert summary[["arm", "metric", "n", "mean", "std"]].values.tolist() == [
         ["xor.full", "worked_error", 2, 0, 0],
         ["xor.online", "worked_value", 2, 1.5, pytest.approx(0.5**0.5, rel=1e-6)],
@@ -260,7 +261,7 @@ def test_writing_twice_gives_the_same_bytes(write_run, written, tmp_path):
 
 def timed(runs, **seconds):
     for run, taken in seconds.items():
-        (runs / run / "provenance.json").write_text(json.dumps({"seconds": taken}))
+        (runs / run / "provenance.json").write_text(json.dumps({"seconds": taken}), encoding="utf-8")
 
 
 def test_training_time_is_shared_out_among_the_seeds(write_run, written):
@@ -297,7 +298,7 @@ def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):
 def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
     if text is not None:
-        (runs / "r" / "provenance.json").write_text(text)
+        (runs / "r" / "provenance.json").write_text(text, encoding="utf-8")
     groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
     with pytest.raises(ValueError, match=r"r.provenance.json: wanted a run's provenance with its seconds"):
         written(groups, runs, timed=True)
@@ -316,7 +317,7 @@ def test_a_measure_may_have_found_nothing(write_run, written):
 def test_bad_runs_are_named(write_run, written, tmp_path):
     runs = write_run("empty", {})
     (runs / "broken").mkdir()
-    (runs / "broken" / "history.parquet").write_text("no parquet")
+    (runs / "broken" / "history.parquet").write_text("no parquet", encoding="utf-8")
     for run in ("empty", "broken", "absent"):
         with pytest.raises(ValueError, match=f"{run}.history.parquet: wanted"):
             written({"g": {"tuned_on": None, "members": [member("g", run)]}}, runs)
@@ -338,6 +339,10 @@ def test_published_observations_are_taken_as_they_are(write_run, written, tmp_pa
     rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
     published, taken = tmp_path / "e" / "observations.parquet", tmp_path / "mine" / "observations.parquet"
     take(published, taken, taken.with_name("summary.csv"))
+    assert taken.read_bytes() == published.read_bytes()
+    shuffled = tmp_path / "shuffled.parquet"  # as an older version may have written them
+    rows.sample(frac=1, random_state=0).to_parquet(shuffled, index=False)
+    take(shuffled, taken, taken.with_name("summary.csv"))
     assert taken.read_bytes() == published.read_bytes()
     pd.testing.assert_frame_equal(pd.read_csv(taken.with_name("summary.csv")), summary)
     rows.drop(columns="lr").to_parquet(published)

@@ -1,18 +1,14 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from largebatch.study import claims
 
-JUDGED = ["T1", "e", "p", "s", "updates", 5, 0.1 + 0.2, 0.0, 1.0, 0.01, 0.02, 0.4, "distance"]
-JUDGED += ["above 0", 0.3, "supported", ""]
-NOT_RUN = ["T2", "e", "p", "s", "updates", *[None] * 8, "above 0", None, "not_run", "No arm."]
-
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path, helpers, judged):
     path = tmp_path / "claims.csv"
-    pd.DataFrame([JUDGED, NOT_RUN], columns=list(claims.COLUMNS)).to_csv(path, index=False)
+    rows = helpers.claim("T1", estimate=0.1 + 0.2), helpers.claim("T2", verdict="not_run", note="No arm.")
+    judged(*rows).to_csv(path, index=False)
     return path
 
 
@@ -24,7 +20,7 @@ def test_numbers_come_back_as_written_and_absent_texts_are_empty(path):
 
 
 def test_an_unknown_verdict_is_an_error(path):
-    path.write_text(path.read_text().replace("supported", "perhaps"))
+    path.write_text(path.read_text(encoding="utf-8").replace("supported", "perhaps"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"claims.csv: wanted verdicts among .*; got \['perhaps'\]"):
         claims.read_claims(path)
 
@@ -54,3 +50,40 @@ def test_detectable_effects_as_texts(value, kind, expect, text, sentence):
 def test_intervals_as_texts():
     assert claims.interval(-1.0, 2.25) == "[−1, 2.25]"
     assert claims.interval(np.nan, np.nan) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.24286, 0.0551, 0.431, "0.243 [0.0551, 0.431]"),
+        (-0.5, -1.0, np.inf, "−0.5 [−1, ∞]"),
+        (-4.8e-17, -0.362, 0.362, "0 [−0.362, 0.362]"),
+        (5.3e-16, 5e-16, 6e-16, "5.3e−16 [5e−16, 6e−16]"),
+        (np.nan, np.nan, np.nan, ""),
+    ],
+)
+def test_estimates_as_texts(value, low, high, text):
+    assert claims.estimate({"estimate": value, "low": low, "high": high}) == text
+
+
+def test_minus_zero_is_zero():
+    assert claims.brief(-0.0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("source", "paper"),
+    [
+        ("Keskar et al. 2017, table 2", "Keskar et al. 2017"),
+        ("Robbins and Monro 1951; Bottou et al. 2018, section 4", "Robbins and Monro 1951"),
+        ("this study; no paper's number", "this study"),
+        ("Teaching texts that draw it as a U", "Teaching texts that draw it as a U"),
+    ],
+)
+def test_the_paper_of_a_source(source, paper):
+    assert claims.paper_of(source) == paper
+
+
+def test_counts_are_in_the_order_of_the_verdicts(helpers, judged):
+    found = claims.counts(judged(helpers.claim("B", verdict="not_run"), helpers.claim("A")))
+    assert found == {"supported": 1, "contradicted": 0, "inconclusive": 0, "not_run": 1}
+    assert list(found) == list(claims.VERDICTS)

@@ -142,4 +142,4 @@ def test_tables_are_written(observations, tmp_path):
         "paper": {"exact": {"worked_value": "391"}},
     }
     tabulate({"experiment": "p", "table": table}, observations, tmp_path / "p_t")
-    assert "| exact | 391 ± 0 | 391 | 0 ± 0 |" in (tmp_path / "p_t.md").read_text()
+    assert "| exact | 391 ± 0 | 391 | 0 ± 0 |" in (tmp_path / "p_t.md").read_text(encoding="utf-8")

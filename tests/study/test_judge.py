@@ -541,3 +541,36 @@ def test_arms_and_metrics_that_a_claim_reads():
     level, correlation = TypeAdapter(list[Claim]).validate_python(asked)
     assert set(judging.arms_of(level)) == {"a"} and "train_loss_nats" in set(judging.metrics_of(level))
     assert set(judging.arms_of(correlation)) == {"g", "c"}
+
+
+@pytest.mark.parametrize(
+    ("factor", "spread", "wanted"),
+    [
+        (1.1, 1.02, "supported"),
+        (1.1, 1.25, "supported"),  # 1.5625 of both sides; the bound is a factor of 1.8 away
+        (1.1, 1.5, "not_run"),
+        (4.0, 1.3, "contradicted"),
+        (4.0, 1.5, "not_run"),
+    ],
+)
+def test_a_time_is_judged_only_where_it_is_farther_from_its_bound_than_rounds_are_apart(
+    helpers, verdict, factor, spread, wanted
+):
+    def timed(arm, seconds):
+        spreads = np.full(5, spread)
+        spreads[0] = 9.0  # one seed met a busy moment
+        return helpers.arm(arm, {"update_seconds": {64.0: seconds}, "time_spread": {64.0: spreads}})
+
+    b = np.array([1.0, 1.1, 0.9, 1.0, 1.2])
+    sides = {name: {"arm": name, "at": {"value": 64}} for name in "ab"}
+    rows = pd.concat([timed("a", b * factor * np.exp(NOISE / 10)), timed("b", b)])
+    found = verdict(rows, claim("ratio", {"below": 2.0}, metric="update_seconds", **sides))
+    assert found["verdict"] == wanted
+    assert ("rounds" in found["note"]) == (wanted == "not_run")
+
+
+def test_a_time_by_itself_is_not_judged(helpers, verdict):
+    rows = helpers.arm("a", {"update_seconds": {1.0: [1.0, 1.1]}, "time_spread": {1.0: [1.0, 1.0]}})
+    side = {"arm": "a", "at": {"value": 1}}
+    found = verdict(rows, claim("level", {"below": 2.0}, metric="update_seconds", a=side))
+    assert found["verdict"] == "not_run" and "ratios" in found["note"]

@@ -3,8 +3,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 from scipy import stats
 
+from largebatch import files
 from largebatch.metrics import METRICS
 from largebatch.study import tabulate as tables
 from largebatch.study.tabulate import tabulate
@@ -50,13 +53,13 @@ def test_csv_holds_scipys_intervals_and_the_papers_numbers(written):
 def test_markdown_rounds_the_same_numbers(written):
     _, stem, _ = written
     cells = tables.read_cells(stem.with_suffix(".csv"))
-    text = stem.with_suffix(".md").read_text()
+    text = stem.with_suffix(".md").read_text(encoding="utf-8")
     mean, half = map(float, re.search(r"\| (\d+\.\d+) ± (0\.\d+) \|", text).groups())
     assert half == pytest.approx((cells.loc[0, "high"] - cells.loc[0, "low"]) / 2, rel=0.05)
     assert mean == pytest.approx(cells.loc[0, "mean"], abs=half / 10)
     assert "|  | test error (%) | paper: test error (%) | Hessian trace |" in text
     assert "| 1/√t | 2.5 ± 0 | 23.60 ± 0.12 | – |" in text
-    assert r"arm_a \| 10 %" in text
+    assert r"arm\_a \| 10 %" in text
     assert (
         tables.caption_of(text)
         == "Errors in %, a & b. Mean ± half of the 95 % interval (Student t) over 5 seeds."
@@ -67,7 +70,7 @@ def test_markdown_rounds_the_same_numbers(written):
 
 def test_tex_escapes_what_latex_would_read(written):
     _, stem, _ = written
-    text = stem.with_suffix(".tex").read_text()
+    text = stem.with_suffix(".tex").read_text(encoding="utf-8")
     assert r"\caption{Errors in \%, a \& b. Mean" in text
     assert r"1/$\surd$t & 2.5 $\pm$ 0 & 23.60 $\pm$ 0.12 & -- \\" in text
     assert r"test error (\%) & paper: test error (\%) & Hessian trace \\" in text
@@ -83,6 +86,53 @@ def test_tex_escapes_what_latex_would_read(written):
 )
 def test_escape_tex(letter, escaped):
     assert tables.escape_tex(letter) == escaped
+
+
+# label -> in LaTeX, in Markdown
+ODD = {
+    "$5 & $6": (r"\$5 \& \$6", r"\$5 \& \$6"),
+    "cost $_$": (r"cost \$\_\$", r"cost \$\_\$"),
+    "a|b": (r"a\textbar{}b", r"a\|b"),
+    r"\|": (r"\textbackslash{}\textbar{}", r"\\\|"),
+    "*best*": (r"{}*best*", r"\*best\*"),
+    "[4pt] x": (r"{}[4pt] x", r"\[4pt\] x"),
+    "<b>#1</b>": (r"$<$b$>$\#1$<$/b$>$", r"\<b\>\#1\</b\>"),
+    "&amp; 100 %": (r"\&amp; 100 \%", r"\&amp; 100 %"),
+    "a--b---c": (r"a-{}-b-{}-{}-c", "a--b---c"),
+    "''x'' `y`": (r"'{}'x'{}' \textasciigrave{}y\textasciigrave{}", r"''x'' \`y\`"),
+    "~x^{2}~": (
+        r"\textasciitilde{}x\textasciicircum{}\{2\}\textasciitilde{}",
+        r"\~x^{2}\~",
+    ),
+    "NA": ("NA", "NA"),
+    "None": ("None", "None"),
+    "nan": ("nan", "nan"),
+}
+
+
+def test_labels_are_shown_as_they_are_written(helpers, write_table, tmp_path):
+    """In the csv that pages read, in Markdown and in LaTeX; so are captions."""
+    caption = " ".join(ODD)
+    table = {"name": "t", "caption": caption, "rows": dict.fromkeys(ODD, "a"), "metrics": [ERROR]}
+    tabulate(
+        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
+    )
+    assert tables.read_cells(tmp_path / "t.csv")["row"].tolist() == list(ODD)
+    said = (tmp_path / "t.md").read_text(encoding="utf-8")
+    assert tables.caption_of(said).startswith(f"{caption} Mean ")
+    rows = [line for line in said.splitlines() if "(n = 1)" in line]
+    assert rows == [f"| {shown} | 3 (n = 1) |" for _, shown in ODD.values()]
+    rows = [
+        line for line in (tmp_path / "t.tex").read_text(encoding="utf-8").splitlines() if "(n = 1)" in line
+    ]
+    assert rows == [rf"    {shown} & 3 (n = 1) \\" for shown, _ in ODD.values()]
+
+
+@given(text())
+def test_a_caption_is_read_as_it_was_written(caption):
+    caption = tables.one_line(caption)
+    said = tables.markdown(caption, ["", "x"], [["r", "1"]])
+    assert tables.caption_of(said) == caption
 
 
 @pytest.mark.parametrize("label", METRICS.values())
@@ -113,7 +163,7 @@ def test_one_seed_says_so(helpers, write_table, tmp_path):
     tabulate(
         {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
     )
-    assert "3 (n = 1)" in (tmp_path / "t.md").read_text()
+    assert "3 (n = 1)" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
@@ -121,7 +171,7 @@ def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
     ask = {"name": "t", "caption": "c", "rows": {"a": "a"}, "metrics": ["train_seconds"]}
     rows = helpers.arm("a", {"train_seconds": [1.5, 1.5]})
     tabulate({"experiment": "e", "table": ask}, write_table(rows), tmp_path / "t")
-    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text()
+    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, write_table, tmp_path):
@@ -157,7 +207,7 @@ def test_bad_inputs(written, tmp_path):
     absent = ask["table"] | {"rows": {"r": "absent"}, "paper": {}}
     with pytest.raises(ValueError, match="table t: wanted arm absent; got none"):
         tabulate(ask | {"table": absent}, tmp_path / "observations.parquet", tmp_path / "t")
-    (tmp_path / "bad.csv").write_text("row,n\n")
+    (tmp_path / "bad.csv").write_text("row,n\n", encoding="utf-8")
     (tmp_path / "empty.csv").touch()
     for name in ("bad.csv", "empty.csv", "none.csv"):
         with pytest.raises(ValueError, match=f"{name}: wanted"):
@@ -185,9 +235,16 @@ def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, write_table, t
         "paper": {"update 1": {"worked_value": ".960"}},
     }
     tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
-    said = (tmp_path / "t.md").read_text().splitlines()
+    said = (tmp_path / "t.md").read_text(encoding="utf-8").splitlines()
     assert said[-3:] == [
         "| update 1 | 0.96 ± 0 | .960 | 0 ± 0 |",
         "| update 2 | 0.98 ± 0 | – | 0 ± 0 |",
         "| update 9 | – | – | 0 ± 0 |",
     ]
+
+
+def test_a_table_says_where_it_comes_from(written):
+    _, stem, _ = written
+    record = files.read_json(stem.with_suffix(".json"))
+    assert record["stage"] == "tabulate" and list(record["inputs"]) == ["observations.parquet"]
+    assert record["settings"]["table"]["name"] == "t" and "commit" in record

@@ -1,4 +1,6 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
+import re
+
 from largebatch.config import path_stem
 
 # What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
@@ -6,7 +8,7 @@ from largebatch.config import path_stem
 MEASURE_FIRST, STUDY_FIRST = 1, 2
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
-TABLE_KINDS = ("csv", "md", "tex")
+TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
 def data_of(arm):
@@ -54,9 +56,26 @@ def published_observations(wildcards):
     return path
 
 
+def published_beside():
+    """The claims of other scales, which the page shows beside ours."""
+    found = sorted(Path("results/published").glob("*/claims.csv"))
+    return [path for path in found if path.parent.name != STUDY.scale]
+
+
+def caption_of(shown):
+    """The caption of a figure or table for Snakemake's own report, in which some letters are markup."""
+    return re.sub(r"([\\*`_|])", r"\\\1", " ".join(shown["caption"].split()))
+
+
 def figure_files(experiment):
     stems = [f"{RESULTS}/figures/{experiment.name}_{figure.name}" for figure in experiment.question.figures]
     return [f"{stem}.{kind}" for stem in stems for kind in FIGURE_KINDS]
+
+
+def animation_files(experiment):
+    """The figures that move as well."""
+    animated = [figure.name for figure in experiment.question.figures if getattr(figure, "animated", False)]
+    return [f"{RESULTS}/figures/{experiment.name}_{name}.gif" for name in animated]
 
 
 def table_files(experiment):
@@ -64,6 +83,12 @@ def table_files(experiment):
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
 
 
-def page_files(experiment):
-    """The interactive page, which belongs to the primer."""
-    return [f"{RESULTS}/primer.html"] if experiment.name == "primer" else []
+def page_files():
+    """The interactive page, of a study with the primer or a line between minima. It may show both, so `all` has it."""
+    shown = STUDY.line or any(e.name == "primer" for e in STUDY.experiments)
+    return [f"{RESULTS}/primer.html"] if shown else []
+
+
+def line_observations():
+    """The observations that the page draws the loss between two minima from, if the study has them."""
+    return [f"{RESULTS}/{STUDY.line[0]}/observations.parquet"] if STUDY.line else []

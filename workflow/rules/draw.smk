@@ -1,29 +1,68 @@
-# Figures and tables, one job each.
+# Figures, animations and tables, one job each.
 
 
 rule draw:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        multiext(f"{RESULTS}/figures/{{experiment}}_{{figure}}", *[f".{kind}" for kind in FIGURE_KINDS]),
+        # in Snakemake's own report, of the drawings only one
+        report(
+            f"{RESULTS}/figures/{{experiment}}_{{figure}}.png",
+            caption="../report/shown.rst",
+            category="{experiment}",
+            subcategory="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        multiext(
+            f"{RESULTS}/figures/{{experiment}}_{{figure}}",
+            *[f".{kind}" for kind in FIGURE_KINDS if kind != "png"],
+        ),
     log:
         f"{LOGS}/draw/{{experiment}}_{{figure}}.log",
     benchmark:
         f"{LOGS}/benchmarks/draw/{{experiment}}_{{figure}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
+        ask=lambda wildcards: json.dumps(STUDY.to_draw(wildcards.experiment, wildcards.figure)),
+        caption=lambda wildcards: caption_of(STUDY.to_draw(wildcards.experiment, wildcards.figure)["figure"]),
         stem=f"{RESULTS}/figures/{{experiment}}_{{figure}}",
         code=code_digest("draw"),
     shell:
         "largebatch draw --ask {params.ask:q} --observations {input} --stem {params.stem} 2> {log}"
 
 
+rule animate:
+    input:
+        f"{RESULTS}/{{experiment}}/observations.parquet",
+    output:
+        f"{RESULTS}/figures/{{experiment}}_{{figure}}.gif",
+    log:
+        f"{LOGS}/animate/{{experiment}}_{{figure}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/animate/{{experiment}}_{{figure}}.tsv"
+    priority: STUDY_FIRST
+    params:
+        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
+        code=code_digest("animate"),
+    shell:
+        "largebatch animate --ask {params.ask:q} --observations {input} --out {output} 2> {log}"
+
+
 rule tabulate:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        multiext(f"{RESULTS}/tables/{{experiment}}_{{table}}", *[f".{kind}" for kind in TABLE_KINDS]),
+        report(
+            f"{RESULTS}/tables/{{experiment}}_{{table}}.csv",
+            caption="../report/shown.rst",
+            category="{experiment}",
+            subcategory="Tables",
+            labels={"table": "{table}"},
+        ),
+        multiext(
+            f"{RESULTS}/tables/{{experiment}}_{{table}}",
+            *[f".{kind}" for kind in TABLE_KINDS if kind != "csv"],
+        ),
     log:
         f"{LOGS}/tabulate/{{experiment}}_{{table}}.log",
     benchmark:
@@ -31,6 +70,9 @@ rule tabulate:
     priority: STUDY_FIRST
     params:
         ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)),
+        caption=lambda wildcards: caption_of(
+            STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)["table"]
+        ),
         stem=f"{RESULTS}/tables/{{experiment}}_{{table}}",
         code=code_digest("tabulate"),
     shell:

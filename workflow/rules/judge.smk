@@ -22,14 +22,20 @@ rule ledger:
     input:
         [f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
     output:
-        f"{RESULTS}/claims.csv",
+        claims=report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Verdicts",
+            labels={"claims": "all"},
+        ),
+        provenance=f"{RESULTS}/claims.json",
     log:
         f"{LOGS}/ledger.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --judged {input} --out {output} 2> {log}"
+        "largebatch ledger --judged {input} --out {output.claims} 2> {log}"
 
 
 # Made only when one experiment is asked for: the correction is over its claims alone.
@@ -37,11 +43,12 @@ rule ledger_of_one:
     input:
         f"{RESULTS}/{{experiment}}/judged.csv",
     output:
-        f"{RESULTS}/{{experiment}}/claims.csv",
+        claims=f"{RESULTS}/{{experiment}}/claims.csv",
+        provenance=f"{RESULTS}/{{experiment}}/claims.json",
     log:
         f"{LOGS}/ledger/{{experiment}}.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --judged {input} --out {output} 2> {log}"
+        "largebatch ledger --judged {input} --out {output.claims} 2> {log}"

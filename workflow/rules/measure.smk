@@ -29,6 +29,7 @@ rule path:
     input:
         start=f"{RESULTS}/runs/{{start}}/weights.safetensors",
         end=f"{RESULTS}/runs/{{end}}/weights.safetensors",
+        snapshots=[f"{RESULTS}/runs/{{{end}}}/snapshots.safetensors" for end in ("start", "end")],
         data=lambda wildcards: data_of(ARMS[wildcards.start]),
     output:
         f"{RESULTS}/paths/{{start}}_to_{{end}}.parquet",

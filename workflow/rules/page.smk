@@ -1,12 +1,16 @@
-# The primer's interactive page: one self-contained file, which no data goes into.
+# The primer's interactive page: one self-contained file. The only data in it is the loss between two minima.
 
 
 rule page:
+    input:
+        line_observations(),
     output:
         f"{RESULTS}/primer.html",
     log:
         f"{LOGS}/page.log",
     params:
+        ask=json.dumps(STUDY.to_page()),
+        observations=" ".join(f"--observations {path}" for path in line_observations()),
         code=code_digest("page"),
     shell:
-        "largebatch page --out {output} 2> {log}"
+        "largebatch page --ask {params.ask:q} {params.observations} --out {output} 2> {log}"

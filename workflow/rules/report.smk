@@ -1,11 +1,28 @@
-# One self-contained page.
+# What a person reads: one self-contained page, and the numbers for a text of their own.
+from largebatch.evidence import to_report
+from largebatch.files import write_text
+
+
+# A file, as a command line is too short for what stands behind every claim.
+rule ask:
+    output:
+        f"{RESULTS}/report.json",
+    log:
+        f"{LOGS}/ask.log",
+    localrule: True
+    params:
+        ask=lambda wildcards: json.dumps(to_report(STUDY)),
+    run:
+        write_text(Path(output[0]), params.ask)
 
 
 rule report:
     input:
+        ask=f"{RESULTS}/report.json",
         claims=f"{RESULTS}/claims.csv",
         figures=[file for experiment in STUDY.experiments for file in figure_files(experiment)],
         tables=[file for experiment in STUDY.experiments for file in table_files(experiment)],
+        beside=published_beside(),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -13,8 +30,21 @@ rule report:
     benchmark:
         f"{LOGS}/benchmarks/report/report.tsv"
     params:
-        ask=json.dumps(STUDY.to_report()),
         code=code_digest("report"),
     shell:
-        "largebatch report --ask {params.ask:q} --claims {input.claims} --figures {input.figures}"
-        " --tables {input.tables} --out {output} 2> {log}"
+        "largebatch report --ask {input.ask} --claims {input.claims} --figures {input.figures}"
+        " --tables {input.tables} --beside {input.beside} --out {output} 2> {log}"
+
+
+rule numbers:
+    input:
+        f"{RESULTS}/claims.csv",
+    output:
+        f"{RESULTS}/numbers.tex",
+    log:
+        f"{LOGS}/numbers.log",
+    params:
+        scale=STUDY.scale,
+        code=code_digest("numbers"),
+    shell:
+        "largebatch numbers --claims {input} --scale {params.scale} --out {output} 2> {log}"

@@ -24,12 +24,21 @@ UNREADABLE = (
 WANTED = "wanted a folder, or a whole archive (.tar, .tar.gz, .tar.xz, .zip)"
 
 
+# Folders that systems and programs add beside a person's files, and that no dot hides.
+ADDED = (
+    "__MACOSX",
+    "@eaDir",
+    "@__thumb",
+    "@Recycle",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+)
+
+
 @contextmanager
 def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
-    """A folder as it is, or what an archive holds, in a folder below `scratch` that is removed afterwards.
-
-    Where all of an archive lies in one folder, that is the folder.
-    """
+    """A folder as it is, or what an archive holds, in a folder below `scratch` that is removed afterwards."""
     if path.is_dir():
         yield path
         return
@@ -38,13 +47,18 @@ def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".unpacked-", dir=scratch) as folder:
         unpack(path, Path(folder))
-        within = [entry for entry in Path(folder).iterdir() if not is_hidden(entry.name)]
-        yield within[0] if len(within) == 1 and within[0].is_dir() else Path(folder)
+        yield Path(folder)
+
+
+def lone_folder(folder: Path) -> Path:
+    """The folder in which all that was unpacked lies, if there is one, beside what is hidden."""
+    within = [entry for entry in folder.iterdir() if not is_hidden(entry.name)]
+    return within[0] if len(within) == 1 and within[0].is_dir() else folder
 
 
 def is_hidden(name: str) -> bool:
-    """Whether it is none of a person's files: .DS_Store, or what macOS adds to its archives."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether it is none of a person's files: .DS_Store, .git, or what a system adds."""
+    return name.startswith(".") or name in ADDED
 
 
 def unpack(path: Path, folder: Path) -> None:

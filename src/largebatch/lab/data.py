@@ -9,6 +9,10 @@ from largebatch.files import map_tensors
 from largebatch.images import Images, require_parts
 from largebatch.lab.randomness import generator
 
+PARTS = ("train", "validation", "test")
+USED_TO = dict(zip(PARTS, ("to train on", "to validate on", "to test on"), strict=True))
+MOST_LABELS = 10  # that a message lists
+
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20
 
@@ -16,6 +20,8 @@ KEPT_BYTES = 64 << 20
 SUMMED_BYTES = 32 << 20
 # Images of each seed's training part that the standardisation is fitted on, of data sets with more than that.
 FITTED_IMAGES = 100_000
+# A channel whose variance is a smaller share of its mean square does not vary but by rounding.
+LEAST_VARIANCE = 1e-12
 # Of a GPU's memory; larger data sets stay in their file, and batches travel.
 RESIDENT_SHARE = 0.5
 
@@ -25,13 +31,14 @@ class Dataset:
     """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
 
     dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used. The
-    labels lie on the device that computes, the images where there is room.
+    labels lie on the device that computes, the images where there is room. name: what messages call it.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     dtype: torch.dtype
     held_out: int = 0
+    name: str = "the data"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -61,7 +68,7 @@ def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
         images = images.to(dtype)
     if fits(images, device):
         images = images.to(device)
-    return Dataset(images, arrays["labels"].to(device), dtype, held_out)
+    return Dataset(images, arrays["labels"].to(device), dtype, held_out, path.stem)
 
 
 def fits(images: torch.Tensor, device: torch.device) -> bool:
@@ -79,18 +86,16 @@ class Splits:
     """
 
     def __init__(self, dataset: Dataset, seeds: list[int], train: int, validation: int, test: int):
-        images = Images(len(dataset.labels) - dataset.held_out, dataset.held_out)
-        require_parts("the data", images, train, validation, test)
         self.dataset = dataset
-        sizes = [train, validation, test]
-        parts = torch.stack([draw(images, sum(sizes[:2]), test, generator(s, "split")) for s in seeds])
-        parts = parts.to(dataset.device)
-        self.rows = dict(zip(("train", "validation", "test"), parts.split(sizes, 1), strict=True))
-        self.scale, self.shift = self._standardisation()
+        self.rows = parts_of(dataset, seeds, train, validation, test)
+        self.scale, self.shift = self._standardisation(seeds)
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def _standardisation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1)."""
+    def _standardisation(self, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1).
+
+        A channel that never varies there carries nothing to train on: both are 0, and so is the channel.
+        """
         images = self.dataset.images
         rows = self.rows["train"][:, :FITTED_IMAGES].to(images.device)
         if len(images) > FITTED_IMAGES:
@@ -99,8 +104,15 @@ class Splits:
         else:
             first, second = moments(images, None)
         mean, square = (m[rows].mean(1) for m in (first, second))  # (s, c)
-        std = (square - mean.square()).sqrt()
-        both = (1 / std, -mean / std)
+        variance = square - mean.square()
+        varies = variance > LEAST_VARIANCE * square
+        if without := [seed for seed, some in zip(seeds, varies.any(1).tolist(), strict=True) if not some]:
+            raise ValueError(
+                f"{self.dataset.name}: wanted pixels that vary among each seed's {rows.shape[1]} images to "
+                f"train on; got one colour for seeds {without}"
+            )
+        std = variance.where(varies, 1.0).sqrt()
+        both = (varies / std, -mean * varies / std)
         return tuple(m[:, None, :, None, None].to(self.dataset.device, self.dataset.dtype) for m in both)
 
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,6 +142,42 @@ class Splits:
         self.kept = None
         self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
         self.scale, self.shift = self.scale[lanes], self.shift[lanes]
+
+
+def parts_of(
+    dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
+) -> dict[str, torch.Tensor]:
+    """Part -> rows (s, m) of each seed's examples, on the data set's device."""
+    images = Images(len(dataset.labels) - dataset.held_out, dataset.held_out)
+    require_parts(dataset.name, images, train, validation, test)
+    drawn = [draw(images, train + validation, test, generator(seed, "split")) for seed in seeds]
+    parts = torch.stack(drawn).to(dataset.device).split([train, validation, test], 1)
+    return dict(zip(PARTS, parts, strict=True))
+
+
+def absent(
+    dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
+) -> dict[str, dict[int, list[int]]]:
+    """Part -> label -> the seeds in whose part no image has it; a part that has all is left out."""
+    found: dict[str, dict[int, list[int]]] = {}
+    for part, rows in parts_of(dataset, seeds, train, validation, test).items():
+        for seed, of_seed in zip(seeds, rows if rows.shape[1] else (), strict=False):
+            counts = dataset.labels[of_seed].bincount(minlength=dataset.classes)
+            for label in (counts == 0).nonzero().flatten().tolist():
+                found.setdefault(part, {}).setdefault(label, []).append(seed)
+    return {part: dict(sorted(labels.items())) for part, labels in found.items()}
+
+
+def told(absent: dict[str, dict[int, list[int]]], seeds: list[int]) -> str:
+    """'13 of 14 seeds have no image labelled 0, 2 or 7 to train on', one line; empty if none is absent."""
+    said = []
+    for part, labels in absent.items():
+        without = len(set().union(*labels.values()))
+        *others, last = [str(label) for label in labels]
+        which = f"{', '.join(others)} or {last}" if others else last
+        which = which if len(labels) <= MOST_LABELS else f"by one of {len(labels)} labels"
+        said.append(f"{without} of {len(seeds)} seeds have no image labelled {which} {USED_TO[part]}")
+    return "; ".join(said)
 
 
 def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:

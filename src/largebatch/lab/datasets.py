@@ -1,5 +1,6 @@
 """Data sets from where they are published to one checksummed tensor file each."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
@@ -11,13 +12,15 @@ import numpy as np
 from largebatch import progress
 from largebatch.files import checksum, record_of, write_json, write_stream
 from largebatch.images import IMAGES, Folder, Images
-from largebatch.lab import archives, downloads, folders
+from largebatch.lab import archives, contents, downloads, folders
+from largebatch.settings import located
 
 
 class Published(NamedTuple):
     """A data set: its images in order, each (c, h, w) of bytes, or of numbers in [0, 1].
 
-    labels: (n,), places in `classes`; the last `held_out` are the test part; source: where it comes from.
+    labels: (n,), places in `classes`; the last `held_out` are the test part; source: where it comes from;
+    seen: counts that grow while the images are read.
     """
 
     images: Iterable[np.ndarray]
@@ -25,6 +28,7 @@ class Published(NamedTuple):
     classes: list[str]
     source: dict
     held_out: int = 0
+    seen: Counter[str] = Counter()
 
 
 def digits(sources: Path) -> Published:
@@ -70,13 +74,31 @@ DATA: dict[str, Callable[[Path], Published]] = {
 def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) -> None:
     """Write the tensor file of a data set: images, labels, and how many of the last are held out.
 
-    Beside it stands a record: checksum, shape, classes and where they come from.
+    Beside it stands a record: checksum, shape, classes, where they come from, and what was noticed of them.
     """
     with opened(name, sources, folder, path.parent) as found:
         check(name, found)
         record_of(path).unlink(missing_ok=True)  # it must not outlive the file that it speaks of
-        shape = write(found, path)
-    write_json(record_of(path), record(name, found, shape, path))
+        noticed = contents.Contents()
+        shape = write(found._replace(images=noticed.watch(name, found.images)), path)
+    copies = noticed.copies(found.labels, found.held_out)
+    for line in remarks(found, noticed, copies):
+        progress.say(f"{name}: {line}")
+    about = {"copies": copies, "constant_channels": noticed.constant, **found.seen}
+    write_json(record_of(path), record(name, found, shape, path) | about)
+
+
+def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]) -> Iterator[str]:
+    """What a person should know of the images, a line each."""
+    if copies["images"]:
+        yield (
+            f"{copies['images']} images are exact copies of an earlier one, {copies['held_out']} of the test "
+            f"part also lie outside it, {copies['other_label']} have a copy with another label: all kept"
+        )
+    if noticed.constant:
+        yield f"channels {noticed.constant}, counted from 0, never vary: standardised they are 0"
+    if transparent := found.seen["transparent"]:
+        yield f"{transparent} images are transparent somewhere: their colours there are those of the file"
 
 
 def opened(
@@ -84,7 +106,7 @@ def opened(
 ) -> AbstractContextManager[Published]:
     """A data set for as long as its images are read."""
     if folder is not None:
-        return pictures(name, sources / folder.path, folder, scratch)
+        return pictures(name, sources / located(folder.path), folder, scratch)
     if name not in DATA:
         raise ValueError(f"data set must be one of {sorted(DATA)}; got {name!r}")
     return nullcontext(DATA[name](sources))
@@ -93,19 +115,24 @@ def opened(
 @contextmanager
 def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[Published]:
     """The images of a folder or an archive, which is unpacked below `scratch` meanwhile."""
-    with archives.unpacked(path, scratch) as root:
-        found = folders.listing(root, path)
+    with archives.unpacked(path, scratch) as top:
+        root = top if path.is_dir() else archives.lone_folder(top)
+        found, hidden = folders.listing(root, path), folders.hidden_in(top)
+        if hidden:
+            progress.say(f"{name}: left out: {folders.told(hidden)}")
         if found.ignored:
             progress.say(f"{name}: {found.ignored} files have no ending of an image: left out")
         source = {
             "folder": folder.model_dump(),
             "files_left_out": found.ignored,
+            "hidden_files_left_out": hidden.total(),
             "pillow": version("pillow"),
         }
         if path.is_file():
             source["sha256"] = checksum(path)
-        images = folders.decoded(name, found, folder.size, folder.resize)
-        yield Published(images, found.labels, found.classes, source, found.held_out)
+        seen = Counter(transparent=0)
+        images = folders.decoded(name, found, folder.size, folder.resize, seen)
+        yield Published(images, found.labels, found.classes, source, found.held_out, seen)
 
 
 def write(found: Published, path: Path) -> tuple[int, ...]:

@@ -4,16 +4,25 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from largebatch.lab import device, mitigations, models, schedules
 from largebatch.lab.augment import AUGMENTATIONS
 from largebatch.lab.data import Splits
-from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedDropout, StackedLinear
+from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedLinear
 from largebatch.lab.losses import LOSSES
+from largebatch.lab.one_by_one import OneByOne
 from largebatch.lab.optimise import OPTIMISERS, Collected, PlainSgd, clip_by_norm
 from largebatch.lab.randomness import generator
 from largebatch.lab.replay import Replayed
-from largebatch.lab.stack import POPULATION_BATCH, estimate_population_statistics, keep_lanes, stack
+from largebatch.lab.stack import (
+    POPULATION_BATCH,
+    drawing,
+    estimate_population_statistics,
+    keep_lanes,
+    obstacle,
+    stack,
+)
 from largebatch.parts import Sgd
 from largebatch.spec import Arm
 
@@ -33,16 +42,14 @@ BY_CHANNELS_PIXELS = 256
 PRODUCTS = {"bfloat16": torch.bfloat16}
 
 
-def lanes_at_once(
-    widest: int, convolutional: bool, batch_size: int, bytes_each: int, device: torch.device
-) -> int:
+def lanes_at_once(widest: int, alone: bool, batch_size: int, bytes_each: int, device: torch.device) -> int:
     """How many seeds to train together: what fits the cache of a processor; on a GPU, all.
 
-    widest: values the widest layer puts out for one example. Convolutions gain nothing from company on a
-    processor, and on a GPU one seed's fill it. The answer depends on settings alone, never on timing: runs
-    stay bit-identical.
+    widest: values the widest layer puts out for one example. alone: of nets that gain nothing from company:
+    convolutions do not on a processor, and on a GPU one seed's fill it; nor do nets that are not stacked. The
+    answer depends on settings alone, never on timing: runs stay bit-identical.
     """
-    if convolutional:
+    if alone:
         return 1
     return max(1, CACHE_BYTES // (batch_size * widest * bytes_each)) if device.type == "cpu" else 1 << 30
 
@@ -61,32 +68,44 @@ class Lanes:
             models.build(s, arm.model.name, splits.dataset.shape, splits.dataset.classes, **options)
             for s in seeds
         ]
+        widest = models.widest_activation(plain[0], splits.dataset.shape) * splits.dataset.dtype.itemsize
+        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
+        require_stackable(arm, plain)
         self.model: Stacked = stack(plain).to(splits.dataset.device, splits.dataset.dtype)
+        # A module of the user's draws from the processor's generator first (see one_by_one.py).
+        device_drawn_on = "cpu" if isinstance(self.model, OneByOne) else splits.dataset.device
+        # One stream for all layers: from streams of their own, begun alike, they would draw the same masks.
+        self.masks = [generator(s, "dropout", device_drawn_on) for s in seeds]
+        for layer in drawing(self.model):
+            layer.generators = list(self.masks)
         for layer in self.model.modules():
             if isinstance(layer, StackedBatchNorm):
                 layer.ghost = arm.ghost_batch_size
-            if isinstance(layer, StackedDropout):
-                layer.generators = [generator(s, "dropout", splits.dataset.device) for s in seeds]
             if isinstance(layer, StackedLinear | StackedConv2d):
                 layer.products = PRODUCTS.get(arm.precision)
             if isinstance(layer, StackedConv2d):
                 layer.by_channels = len(seeds) == 1 and math.prod(sides) >= BY_CHANNELS_PIXELS
-        widest = models.widest_activation(plain[0], splits.dataset.shape) * splits.dataset.dtype.itemsize
-        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
         self.weights = list(self.model.parameters())
+        if not self.weights:
+            raise ValueError(f"model {arm.model.name}: wanted weights to train; got none, or all frozen")
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         options = arm.optimiser.model_dump(exclude={"name"})
         if arm.optimiser.name == "lars":
             options["spared"] = decay_groups(self.model, everything=False)[1]
         self.optimiser = OPTIMISERS[arm.optimiser.name](self.weights, **options)
         self.updates_a_batch = arm.proximal.steps if arm.proximal else 1
+        self.classes = splits.dataset.classes
         self.loss = LOSSES[arm.loss]
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
         self.order = [generator(s, "order") for s in seeds]
         self.augment = [generator(s, "augment") for s in seeds]
         self.augmentation = AUGMENTATIONS[arm.augment.name] if arm.augment else None
         self.start = [w.detach().clone() for w in self.weights]
+        # Numbers of the weights that the last gradient was not by: torch.optim leaves them as they are, too.
+        self.untouched: set[int] = set()
+        # What a module of the user's does cannot be recorded in general.
         self.replays = device.replays() if replay is None else replay
+        self.replays &= not isinstance(self.model, OneByOne)
         self.replayed: dict[tuple, Replayed] = {}
         if self.replays and arm.optimiser.name == "lars":
             raise ValueError("replayed updates with optimiser sgd or adam; got lars")
@@ -98,22 +117,19 @@ class Lanes:
                 *(arm.proximal, arm.adversarial),
             )
         )
-        self.schedule_options = arm.schedule.model_dump(exclude={"name"})
+        self.schedule_options = arm.schedule_options()
         self.epoch = 0
         self.updates = 0
 
     def rate(self, epoch: float) -> float:
         """Learning rate at a point of the run, in epochs."""
         arm, options = self.arm, self.schedule_options
-        at = epoch
         if arm.schedule.name == "batch_growth":
             options = options | {"batch_size": arm.batch_size, "most": arm.data.train}
-            at = math.floor(epoch)  # the batch changes between epochs, and the rate with it
-        t = at / arm.epochs
-        rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](t, **options)
+        rate = arm.peak_lr * schedules.SCHEDULES[arm.schedule.name](epoch / arm.epochs, **options)
         if arm.warmup:
             start = arm.warmup.start if arm.warmup.start is not None else min(1.0, arm.lr / arm.peak_lr)
-            rate *= schedules.warmup(epoch, arm.warmup.kind, arm.warmup.epochs, start)
+            rate *= schedules.warmup(epoch, arm.warmup.kind, arm.warmup_ends_at_epoch(), start)
         return rate
 
     def batch_size(self, epoch: int) -> int:
@@ -126,9 +142,8 @@ class Lanes:
         )
 
     def batches_in(self, epoch: int) -> int:
-        """Batches in this epoch; a short last one is dropped or weighed as the arm says."""
-        whole = self.arm.data.train / self.batch_size(epoch)
-        return math.floor(whole) if self.arm.last_batch == "drop" else math.ceil(whole)
+        """Batches in this epoch."""
+        return self.arm.batches_of(self.batch_size(epoch))
 
     @torch.no_grad()
     def train_epoch(self) -> None:
@@ -174,10 +189,9 @@ class Lanes:
             return
         shape = (*images.shape, size)
         if shape not in self.replayed:
-            dropout = [m for m in self.model.modules() if isinstance(m, StackedDropout)]
-            streams = [stream for layer in dropout for stream in layer.generators]
             self.replayed[shape] = Replayed(
-                lambda images, labels, rate: self._learn(images, labels, size, rate), images, labels, streams
+                lambda images, labels, rate: self._learn(images, labels, size, rate),
+                *(images, labels, self.masks),
             )
         self.replayed[shape](images, labels, rate)
 
@@ -204,7 +218,8 @@ class Lanes:
         """One step of the optimiser."""
         if self.arm.clip_norm is not None:
             clip_by_norm(gradients, self.arm.clip_norm)
-        for which, decay in ((self.decayed, self.arm.weight_decay), (self.undecayed, 0.0)):
+        for group, decay in ((self.decayed, self.arm.weight_decay), (self.undecayed, 0.0)):
+            which = [i for i in group if i not in self.untouched] if self.untouched else group
             if which:
                 self.optimiser.update(self.weights, gradients, which, rate, decay)
 
@@ -230,6 +245,9 @@ class Lanes:
         for part, part_labels in zip(images.split(micro, 1), labels.split(micro, 1), strict=True):
             self._collect(part, part_labels, size)
         gradients = [w.grad for w in self.weights]
+        self.untouched = {i for i, g in enumerate(gradients) if g is None}
+        for i in self.untouched:
+            gradients[i] = torch.zeros_like(self.weights[i])
         for w in self.weights:
             w.grad = None
         return gradients
@@ -248,9 +266,18 @@ class Lanes:
         self, images: torch.Tensor, labels: torch.Tensor, size: int, sink, to_input: bool = False
     ) -> torch.Tensor | None:
         """Hand the sink the gradients of the summed loss / `size`; give back that by the images, if asked."""
-        logits = self.model.push(images)
+        logits = self._classes(self.model.push(images.detach().requires_grad_() if to_input else images))
         gradient = self.loss.gradient(logits, labels, **self.loss_options).div_(size)
         return self.model.pull(gradient, sink, to_input)
+
+    def _classes(self, logits: torch.Tensor) -> torch.Tensor:
+        """The same (s, b, classes), if they are."""
+        if logits.ndim != 3 or logits.shape[2] != self.classes:
+            raise ValueError(
+                f"model {self.arm.model.name}: wanted outputs (b, {self.classes}), one per class; "
+                f"got {('b', *logits.shape[2:])}"
+            )
+        return logits
 
     @torch.no_grad()
     def evaluate(self, part: str) -> dict[str, torch.Tensor]:
@@ -262,7 +289,7 @@ class Lanes:
         rows = self.splits.rows[part]
         for block in rows.split(-(-self.evaluated_at_once // len(self.seeds)), dim=1):
             images, labels = self.splits.examples(block)
-            logits = self.model(images)
+            logits = self._classes(self.model(images))
             for metric, each in losses.items():
                 sums[metric] += each(logits, labels).sum(1, dtype=torch.float64)
             errors += (logits.argmax(2) != labels).sum(1)
@@ -288,8 +315,7 @@ class Lanes:
 
     def streams(self) -> list[torch.Generator]:
         """Every generator whose state the rest of the run depends on."""
-        dropout = (m for m in self.model.modules() if isinstance(m, StackedDropout))
-        return self.order + self.augment + [stream for layer in dropout for stream in layer.generators]
+        return self.order + self.augment + self.masks
 
     def keep(self, lanes: list[int]) -> None:
         """Go on with these lanes only."""
@@ -301,15 +327,26 @@ class Lanes:
         self.start = [s[index] for s in self.start]
         self.splits.keep(index)
         self.seeds = [self.seeds[lane] for lane in lanes]
-        self.order, self.augment = (
-            [streams[lane] for lane in lanes] for streams in (self.order, self.augment)
+        self.order, self.augment, self.masks = (
+            [streams[lane] for lane in lanes] for streams in (self.order, self.augment, self.masks)
+        )
+
+
+def require_stackable(arm: Arm, plain: list[nn.Module]) -> None:
+    """Refuse settings that only stacked layers know of with a net that is not stacked."""
+    settings = {"ghost_batch_size": arm.ghost_batch_size, "precision": PRODUCTS.get(arm.precision)}
+    given = [name for name, value in settings.items() if value]
+    if given and (reason := obstacle(plain)):
+        raise ValueError(
+            f"{given[0]}: wanted a net of layers that are stacked; got model {arm.model.name} ({reason})"
         )
 
 
 def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:
     """Numbers of the weights that decay and of those that do not.
 
-    Spared are BatchNorm's parameters (Goyal 2017, 5.1) and, as is common, biases.
+    Spared are BatchNorm's parameters (Goyal 2017, 5.1) and, as is common, biases; of a net that is not
+    stacked, what OneByOne.spared says.
     """
     spared = {id(p) for m in model.modules() if isinstance(m, Stacked) for p in m.spared()}
     weights = list(model.parameters())

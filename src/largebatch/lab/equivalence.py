@@ -209,7 +209,9 @@ def wait_for(running: ProcessContext, error: Path) -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"equivalence: wanted workers done in {ALL_SECONDS:g} s; got none so far")
     except ProcessException as failure:
-        reason = error.read_text() if error.exists() else str(failure)  # one that was killed wrote nothing
+        reason = (
+            error.read_text(encoding="utf-8") if error.exists() else str(failure)
+        )  # one that was killed wrote nothing
         raise RuntimeError(f"equivalence: wanted {len(running.processes)} workers; got {reason}") from failure
 
 
@@ -218,7 +220,7 @@ def work(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
     try:
         descend_together(rank, workers, folder, wait_seconds)
     except Exception as error:
-        with contextlib.suppress(FileExistsError), (folder / "error").open("x") as file:
+        with contextlib.suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
             file.write(f"{type(error).__name__} of worker {rank}: {error}")
         raise
 

@@ -23,6 +23,10 @@ BLOCK_BYTES = 256 << 20
 
 def linear_norms(layer: layers.StackedLinear, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
     """‖δ aᵀ‖² = ‖δ‖² ‖a‖² of each example, and ‖δ‖² of the bias; (s, b) each."""
+    if g.ndim > 3:  # several rows of an example: ‖Σ δ aᵀ‖²
+        rows, deltas = (t.flatten(2, -2) for t in (seen, g))
+        norms = [torch.einsum("sbri,sbro->sbio", rows, deltas).square().sum((2, 3))]
+        return norms if layer.bias is None else [*norms, deltas.sum(2).square().sum(2)]
     squares = g.square().sum(2)
     norms = [squares * seen.square().sum(2)]
     return norms if layer.bias is None else [*norms, squares]
@@ -105,6 +109,8 @@ def bytes_of_an_example(landscape: Landscape, weighted: list[Stacked]) -> int:
         if isinstance(layer, layers.StackedConv2d):
             places, weights = out[0, 0, 0].numel(), layer.weight[0, 0].numel()
             values += places * weights + min(2 * places**2, layer.weight[0].numel())
+        elif isinstance(layer, layers.StackedLinear) and x.ndim > 3:
+            values += layer.weight[0].numel()
         widest = max(widest, values)
     return widest * landscape.weights.element_size()
 

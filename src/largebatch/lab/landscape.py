@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
-from largebatch.lab.layers import Stacked
+from largebatch.lab.layers import Stacked, output_sizes
 from largebatch.lab.losses import LOSSES
 
 # Examples of one seed processed at a time: fixed, so that a value never depends on the company.
@@ -109,19 +109,10 @@ class Landscape:
 
     def _activations(self) -> int:
         """Values that all layers together put out for one example."""
-        sizes = []
-        hooks = [
-            m.register_forward_hook(lambda _m, _i, out: sizes.append(out[0].numel()))
-            for m in self.model.modules()
-            if not list(m.children())
-        ]
-        try:
-            with torch.no_grad():
-                self.model(self.images[:, :1])
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return sum(sizes)
+        with output_sizes(self.model.parts()) as sizes, torch.no_grad():
+            some = self.images[:, :2]
+            self.model(some)
+        return sum(sizes) // (self.seeds * some.shape[1])
 
 
 def require_finite(model: Stacked) -> None:

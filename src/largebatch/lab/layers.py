@@ -8,13 +8,30 @@ gradients of its weights to a sink, see optimise.py). By default autograd does i
 common layers say it themselves, because at small batches autograd costs more than the arithmetic.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 
 class Stacked(nn.Module):
-    """A twin: knows its tensors by the names and shapes of the plain layer, with a leading s."""
+    """A twin: knows its tensors by the names and shapes of the plain layer, with a leading s.
+
+    TENSORS: all parameters and buffers that the plain layer has.
+    """
+
+    TENSORS: tuple[str, ...] = ()
+
+    @staticmethod
+    def honours(layer: nn.Module) -> bool:
+        """Whether the twin does all that this plain layer's options ask for."""
+        return True
+
+    def parts(self) -> list[nn.Module]:
+        """The layers that put out activations."""
+        return [part for part in self.modules() if not list(part.children())]
 
     def plain(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach() for name, tensor in [*self.named_parameters(), *self.named_buffers()]}
@@ -46,6 +63,7 @@ class StackedProduct(Stacked):
     results, and all that lies between such layers, keep the precision of the weight.
     """
 
+    TENSORS = ("weight", "bias")
     products: torch.dtype | None = None
 
     def factor(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,15 +85,21 @@ class StackedLinear(StackedProduct):
     def spared(self):
         return [] if self.bias is None else [self.bias]
 
-    def forward(self, x):  # (s, b, in) -> (s, b, out)
-        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
+    def forward(self, x):  # (s, b, ..., in) -> (s, b, ..., out)
+        rows = in_rows(x)
+        out = (
+            torch.bmm(rows, self.weight) if self.bias is None else torch.baddbmm(self.bias, rows, self.weight)
+        )
+        return out if x.ndim == 3 else out.unflatten(1, x.shape[1:-1])
 
     def push(self, x):
-        self.seen = self.factor(x)
+        self.seen = self.factor(in_rows(x))
         out = torch.bmm(self.seen, self.factor(self.weight)).to(x.dtype)
-        return out if self.bias is None else out.add_(self.bias)
+        out = out if self.bias is None else out.add_(self.bias)
+        return out if x.ndim == 3 else out.unflatten(1, x.shape[1:-1])
 
     def pull(self, g, sink, to_input=True):
+        inner, g = g.shape[1:-1], in_rows(g)
         by_output, before = self.factor(g), self.seen.transpose(1, 2)
         by_input = (
             torch.bmm(by_output, self.factor(self.weight).transpose(1, 2)).to(g.dtype) if to_input else None
@@ -86,11 +110,16 @@ class StackedLinear(StackedProduct):
             sink.take(self.weight, torch.bmm(before, by_output).to(g.dtype))
         if self.bias is not None:
             sink.take(self.bias, g.sum(1, keepdim=True))
-        return by_input
+        return by_input if by_input is None or len(inner) == 1 else by_input.unflatten(1, inner)
 
     def plain(self):
         tensors = {"weight": self.weight.detach().transpose(1, 2)}
         return tensors if self.bias is None else tensors | {"bias": self.bias.detach()[:, 0]}
+
+
+def in_rows(x: torch.Tensor) -> torch.Tensor:
+    """(s, b, ..., n) -> (s, b * ..., n)"""
+    return x if x.ndim == 3 else x.flatten(1, -2)
 
 
 class StackedConv2d(StackedProduct):
@@ -101,13 +130,13 @@ class StackedConv2d(StackedProduct):
 
     by_channels = False
 
+    @staticmethod
+    def honours(layer):
+        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+
     def __init__(self, layers: list[nn.Conv2d]):
         super().__init__()
         like = layers[0]
-        if like.padding_mode != "zeros" or isinstance(like.padding, str):
-            raise TypeError(
-                f"Conv2d padded with a number of zeros; got {like.padding_mode!r} {like.padding!r}"
-            )
         self.options = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation}
         self.groups = like.groups
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
@@ -170,11 +199,15 @@ class StackedBatchNorm(Stacked):
     (`estimating`), because an average over few large-batch updates is stale.
     """
 
+    TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+    @staticmethod
+    def honours(layer):
+        return layer.affine and layer.track_running_stats and layer.running_mean is not None
+
     def __init__(self, layers: list[nn.BatchNorm1d | nn.BatchNorm2d]):
         super().__init__()
         like = layers[0]
-        if not like.affine or not like.track_running_stats:
-            raise TypeError("BatchNorm with affine and track_running_stats; got one without")
         self.eps = like.eps
         self.ghost: int | None = None
         self.moments: list[tuple[int, torch.Tensor, torch.Tensor]] | None = None
@@ -260,123 +293,44 @@ class StackedBatchNorm(Stacked):
 
     def settle(self) -> None:
         """Population statistics from the batches seen: pooled mean, and the law of total variance."""
-        sizes = torch.tensor([size for size, _, _ in self.moments], dtype=self.running_mean.dtype)
-        share = (sizes / sizes.sum()).to(self.running_mean.device)[:, None, None]
-        means = torch.stack([mean for _, mean, _ in self.moments])  # (batches, s, c)
-        variances = torch.stack([var for _, _, var in self.moments])
-        mean = (share * means).sum(0)
+        mean, variance = pooled(*zip(*self.moments, strict=True))
         self.running_mean.copy_(mean)
-        self.running_var.copy_((share * (variances + (means - mean).square())).sum(0))
+        self.running_var.copy_(variance)
         self.moments = None
 
 
-class StackedDropout(Stacked):
-    """Each seed draws its masks from its own stream, so company does not change them."""
-
-    def __init__(self, layers: list[nn.Dropout]):
-        super().__init__()
-        self.p = layers[0].p
-        self.generators: list[torch.Generator] = []
-
-    def forward(self, x):
-        return x * self._mask(x) if self.training and self.p else x
-
-    def push(self, x):
-        self.mask = self._mask(x) if self.training and self.p else None
-        return x if self.mask is None else x * self.mask
-
-    def pull(self, g, sink, to_input=True):
-        return g if self.mask is None else g * self.mask
-
-    def _mask(self, x):
-        mask = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for lane, stream in zip(mask, self.generators, strict=True):
-            lane.bernoulli_(1 - self.p, generator=stream)
-        return mask.div_(1 - self.p)
+def pooled(
+    sizes: Sequence[int],
+    means: Sequence[torch.Tensor],
+    variances: Sequence[torch.Tensor],
+    between: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of several batches together; without `between`, the mean of their variances."""
+    mean, variance = torch.stack(means), torch.stack(variances)  # (batches, ...)
+    sizes = torch.tensor(sizes, dtype=mean.dtype)
+    share = (sizes / sizes.sum()).to(mean.device).view(-1, *[1] * (mean.ndim - 1))
+    centre = (share * mean).sum(0)
+    if between:
+        variance = variance + (mean - centre).square()
+    return centre, (share * variance).sum(0)
 
 
-class StackedPerImage(Stacked):
-    """A layer without weights that treats every image alike."""
-
-    def __init__(self, layers: list[nn.Module]):
-        super().__init__()
-        self.layer = layers[0]
-
-    def forward(self, x):  # (s, b, c, h, w) -> (s, b, c, h', w')
-        return self.layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-
-class StackedMaxPool2d(StackedPerImage):
-    def push(self, x):
-        self.seen, like = x.flatten(0, 1), self.layer
-        self.options = [like.kernel_size, like.stride, like.padding, like.dilation, like.ceil_mode]
-        out, self.indices = F.max_pool2d(self.seen, *self.options, return_indices=True)
-        return out.unflatten(0, x.shape[:2])
-
-    def pull(self, g, sink, to_input=True):
-        lists = [o if isinstance(o, bool) else nn.modules.utils._pair(o) for o in self.options]
-        back = torch.ops.aten.max_pool2d_with_indices_backward(
-            g.flatten(0, 1), self.seen, *lists, self.indices
-        )
-        return back.unflatten(0, g.shape[:2])
+@contextmanager
+def output_sizes(parts: Iterable[nn.Module]) -> Iterator[list[int]]:
+    """Collects how many values each call of these modules puts out."""
+    sizes: list[int] = []
+    hooks = [part.register_forward_hook(lambda _m, _i, out: sizes.append(size_of(out))) for part in parts]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-class StackedElementwise(Stacked):
-    """A layer without weights that treats every value alike."""
-
-    def __init__(self, layers: list[nn.Module]):
-        super().__init__()
-        self.layer = layers[0]
-
-    def forward(self, x):
-        return self.layer(x)
-
-
-class StackedIdentity(StackedElementwise):
-    def push(self, x):
-        return x
-
-    def pull(self, g, sink, to_input=True):
-        return g
-
-
-class StackedReLU(StackedElementwise):
-    """Overwrites its input and its gradient where its neighbours need neither (see StackedSequential)."""
-
-    owns_input = owns_gradient = False
-
-    def push(self, x):
-        self.out = x.relu_() if self.owns_input else x.relu()
-        return self.out
-
-    def pull(self, g, sink, to_input=True):
-        backward = torch.ops.aten.threshold_backward
-        if self.owns_gradient and g.is_contiguous():
-            return backward.grad_input(g, self.out, 0, grad_input=g)
-        return backward(g, self.out, 0)
-
-
-class StackedTanh(StackedElementwise):
-    def push(self, x):
-        self.out = x.tanh()
-        return self.out
-
-    def pull(self, g, sink, to_input=True):
-        return torch.ops.aten.tanh_backward(g, self.out)
-
-
-class StackedFlatten(Stacked):
-    def __init__(self, layers: list[nn.Flatten]):
-        super().__init__()
-        if (layers[0].start_dim, layers[0].end_dim) != (1, -1):
-            raise TypeError("Flatten of everything but the batch; got another one")
-
-    def forward(self, x):  # (s, b, ...) -> (s, b, n)
-        return x.flatten(2)
-
-    def push(self, x):
-        self.shape = x.shape
-        return x.flatten(2)
-
-    def pull(self, g, sink, to_input=True):
-        return g.reshape(self.shape)
+def size_of(out) -> int:
+    """Values in a tensor, or in what a module puts out in place of one."""
+    if isinstance(out, torch.Tensor):
+        return out.numel()
+    if isinstance(out, dict):
+        return sum(map(size_of, out.values()))
+    return sum(map(size_of, out)) if isinstance(out, list | tuple) else 0

@@ -12,6 +12,7 @@ from largebatch.files import Observation
 from largebatch.lab import curvature, equivalence, models, noise, paths, reference, sharpness, surface
 from largebatch.lab.convex import least_squared_error
 from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.descents import Snapshots, descents, way_of
 from largebatch.lab.lanczos import Eigenvalues
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.randomness import generator, stream_seed
@@ -45,23 +46,26 @@ class Nets:
         self.splits = Splits(self.dataset, self.seeds, data.train, data.validation, data.test)
 
     def plain(self, lane: int) -> torch.nn.Module:
-        """The plain net of one seed."""
+        """The plain net of one seed, in the mode it is built in."""
         net = self.untrained(self.seeds[lane]).to(self.dataset.device, self.dataset.dtype)
-        counters = {n: b for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
-        net.load_state_dict({n: torch.from_numpy(w[lane]) for n, w in self.weights.items()} | counters)
+        # Nothing depends on BatchNorm's counters, which stacked nets do not have, nor is other state kept.
+        unkept = {
+            name: value
+            for name, value in net.state_dict().items()
+            if name.endswith("num_batches_tracked") or not isinstance(value, torch.Tensor)
+        }
+        net.load_state_dict(unkept | {n: torch.as_tensor(w[lane]) for n, w in self.weights.items()})
         return net
 
     def plain_problem(self, lane: int, examples: int):
         """Net, images (n, c, h, w) and labels (n,) of one seed, as other libraries want them."""
         images, labels = (part[lane] for part in self.examples(examples))
-        return self.plain(lane), images, labels
+        return self.plain(lane).eval(), images, labels
 
     def untrained(self, seed: int) -> torch.nn.Module:
-        """The plain net of one seed with its initial weights."""
+        """The plain net of one seed with its initial weights, in the mode it is built in."""
         options = self.arm.model.model_dump(exclude={"name"})
-        return models.build(
-            seed, self.arm.model.name, self.dataset.shape, self.dataset.classes, **options
-        ).eval()
+        return models.build(seed, self.arm.model.name, self.dataset.shape, self.dataset.classes, **options)
 
     def stacked(self) -> Stacked:
         """All nets as one module."""
@@ -309,7 +313,8 @@ def measure_surface(
 def lengths_at_start(nets: Nets) -> torch.Tensor:
     """Length of each seed's initial weights; (s, 1)."""
     starts = [nets.untrained(seed).parameters() for seed in nets.seeds]
-    return torch.stack([torch.cat([p.detach().flatten() for p in start]).norm() for start in starts])[:, None]
+    trained = [torch.cat([p.detach().flatten() for p in start if p.requires_grad]) for start in starts]
+    return torch.stack([start.norm() for start in trained])[:, None]
 
 
 def measure_noise(
@@ -458,17 +463,25 @@ def measure_path(
     seeds: list[int],
     weights: tuple[Weights, Weights],
     dataset: Dataset,
+    snapshots: tuple[Snapshots, Snapshots] = ({}, {}),
+    plane_points: int | None = None,
     **settings,
 ) -> list[Observation]:
-    """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc."""
+    """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc.
+
+    With plane_points, also the loss on the plane through their start and ends, and their ways on it.
+    """
     found = []
     for lanes in groups_of(seeds, weights[0], dataset):
         of_group = [seeds[lane] for lane in lanes]
-        ends = (
+        ends = [
             Nets(arm, of_group, {n: w[lanes] for n, w in of_end.items()}, dataset)
             for arm, of_end in zip(arms, weights, strict=True)
-        )
+        ]
         found += path_between(*ends, **settings)
+        ways = [way_of(nets, kept) for nets, kept in zip(ends, snapshots, strict=True)]
+        if plane_points and all(0 in way for way in ways):
+            found += descents(*ends, *ways, settings["examples"], plane_points, settings["renormalise"])
     return found
 
 

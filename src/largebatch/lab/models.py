@@ -2,11 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from largebatch.lab.layers import output_sizes
+from largebatch.lab.one_by_one import called_with, places_of
 from largebatch.lab.randomness import stream_seed
 from largebatch.lab.stack import Residual, Subsample
 
@@ -219,20 +223,37 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the processor only
-        return MODELS[name](shape, classes, **options)
+        net = MODELS[name](shape, classes, **options)
+        if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
+            with evaluating(net), torch.no_grad():
+                net(torch.zeros(2, *shape))
+        return net
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[nn.Module]:
+    """The net in evaluation mode; afterwards every part in the mode it was in."""
+    modes = {part: part.training for part in net.modules()}
+    try:
+        yield net.eval()
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def widest_activation(model: nn.Module, shape: tuple[int, int, int]) -> int:
-    """The largest number of values that one layer puts out for one example."""
-    sizes = []
-    hooks = [m.register_forward_hook(lambda _m, _i, out: sizes.append(out.numel())) for m in model.modules()]
-    training = model.training
-    try:
-        with torch.no_grad():
-            parameter = next(model.parameters())
-            model.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    return max(sizes)
+    """The largest number of values that one layer puts out for one example; the model stays as it was."""
+    # Two, for there is BatchNorm that takes a batch's statistics in evaluation mode, too.
+    images = torch.zeros(2, *shape)
+    copies = {
+        name: tensor.detach().clone().float() if tensor.is_floating_point() else tensor.clone()
+        for name, tensor in places_of(model).items()
+    }
+    with (
+        output_sizes(model.modules()) as sizes,
+        evaluating(model),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+    ):
+        called_with(model, copies, images)
+    return max(sizes) // len(images)

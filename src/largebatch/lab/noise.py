@@ -7,14 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.func import grad, vmap
 
 from largebatch.lab.gradient_norms import has_norms, summed_squares
 from largebatch.lab.landscape import Landscape
 from largebatch.lab.losses import LOSSES
-
-# Gradients of single examples held at a time: few enough to stay in the cache.
-GRADIENT_BYTES = 8 << 20
 
 
 @dataclass
@@ -44,25 +40,15 @@ def exact_noise(landscape: Landscape) -> Noise:
         gradient = LOSSES[landscape.kind].gradient
         squares = summed_squares(landscape, lambda logits, labels: iter([gradient(logits, labels)])).sum(0)
     else:
-        squares = sum(g.square().sum((1, 2), dtype=torch.float64) for g in example_gradients(landscape))
+        squares = sum(map(squared, example_gradients(landscape)))
     return Noise((squares - count * squared_norm) / (count - 1), squared_norm)
 
 
 def example_gradients(landscape: Landscape) -> Iterator[torch.Tensor]:
-    """The gradient of each example's loss at the landscape's weights; blocks (s, b, p) over all examples."""
-
-    def pulled(at: torch.Tensor, images: torch.Tensor, by_logits: torch.Tensor) -> torch.Tensor:
-        # One example of every seed: seeds do not meet in the sum.
-        return (landscape.logits(at, images[:, None])[:, 0] * by_logits).sum()
-
-    # By the chain rule: the loss itself, which looks up labels, would not go through vmap.
-    each = vmap(grad(pulled), in_dims=(None, 1, 1), out_dims=1)
-    at = landscape.weights
-    size = max(1, GRADIENT_BYTES // (at.numel() * at.element_size()))
-    for images, labels in zip(landscape.images.split(size, 1), landscape.labels.split(size, 1), strict=True):
-        with torch.no_grad():
-            by_logits = LOSSES[landscape.kind].gradient(landscape.logits(at, images), labels)
-        yield each(at, images, by_logits)
+    """The gradient of each example's loss at the landscape's weights, one after another; (s, p)."""
+    for images, labels in zip(landscape.images.split(1, 1), landscape.labels.split(1, 1), strict=True):
+        one = Landscape(landscape.model, images, labels, landscape.kind)
+        yield one.gradient(landscape.weights)[1]
 
 
 def two_batch_noise(

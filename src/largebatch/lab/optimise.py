@@ -150,7 +150,8 @@ class Lars:
         return self.buffers
 
 
-OPTIMISERS: dict[str, Callable[..., Sgd | Adam | Lars]] = {"sgd": Sgd, "adam": Adam, "lars": Lars}
+Optimiser = Sgd | Adam | Lars
+OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"sgd": Sgd, "adam": Adam, "lars": Lars}
 
 
 def norm_by_seed(tensors: Tensors) -> torch.Tensor:

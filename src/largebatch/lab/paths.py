@@ -1,5 +1,6 @@
 """Loss and accuracy on the way from one minimum to another, as Keskar et al. 2017 draw it."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -66,6 +67,34 @@ def evaluate_path(
         ):
             values.append(number)
     return {name: torch.stack(values) for name, values in found.items()}
+
+
+def plane(
+    origin: Landscape,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    places: Sequence[float],
+    statistics_batches: Sequence[torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Mean loss at x + places[i] * first + places[j] * second, x the origin's weights; (i, j, s).
+
+    first, second: (s, p). statistics_batches: as of evaluate_path; with None they stay the origin's.
+    """
+    moving, losses = own_copy(origin), []
+    for u, v in itertools.product(map(float, places), repeat=2):
+        point = origin.weights + u * first + v * second
+        move(moving, point)
+        if statistics_batches is not None:
+            estimate_population_statistics(moving.model, statistics_batches)
+        losses.append(moving.loss(point))
+    return torch.stack(losses).unflatten(0, (len(places), len(places)))
+
+
+def shares(steps: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Of each step (s, p), its coordinates along first and second (s, p), least squares; (2, s) in double."""
+    axes = torch.stack([first, second], dim=1).double()  # (s, 2, p)
+    gram, along = axes @ axes.mT, axes @ steps.double()[:, :, None]
+    return torch.linalg.solve(gram, along)[:, :, 0].T
 
 
 @torch.no_grad()

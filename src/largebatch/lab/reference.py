@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from largebatch.lab.losses import LOSSES
+from largebatch.lab.models import evaluating
+from largebatch.lab.one_by_one import twice_differentiable
 
 
 @contextmanager
@@ -17,18 +19,20 @@ def borrowed(model: nn.Module, seed: int) -> Iterator[nn.Module]:
 
     PyHessian leaves models in evaluation mode, adds to .grad and draws from the global generator.
     """
-    modes = {module: module.training for module in model.modules()}
     gradients = [p.grad for p in model.parameters()]
     try:
         model.zero_grad(set_to_none=True)
-        with torch.random.fork_rng(), warnings.catch_warnings():
+        with (
+            evaluating(model),
+            twice_differentiable(model),
+            torch.random.fork_rng(),
+            warnings.catch_warnings(),
+        ):
             torch.manual_seed(seed)
             # Its reference cycle is broken below, when .grad is given back.
             warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
-            yield model.eval()
+            yield model
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         for p, gradient in zip(model.parameters(), gradients, strict=True):
             p.grad = gradient
 

@@ -4,8 +4,9 @@ from copy import deepcopy
 
 import torch
 
-from largebatch.lab.layers import Stacked, StackedFlatten, StackedLinear, StackedReLU
+from largebatch.lab.layers import Stacked, StackedLinear
 from largebatch.lab.stack import StackedSequential
+from largebatch.lab.weightless import StackedFlatten, StackedReLU
 
 ALLOWED = (StackedFlatten, StackedLinear, StackedReLU)
 

@@ -4,6 +4,8 @@ factor by which the peak rate is multiplied. Options are those of parts.py's cla
 import math
 from collections.abc import Callable
 
+from largebatch.milestones import grown_size
+
 
 def constant(t: float) -> float:
     return 1.0
@@ -58,7 +60,7 @@ def growth_stages(t: float, at: list[float]) -> int:
 
 def grown_batch(t: float, batch_size: int, most: int, at: list[float], factor: float) -> int:
     """Smith et al. 2018: the batch at t, at most the whole training set."""
-    return min(round(batch_size * factor ** growth_stages(t, at)), most)
+    return grown_size(batch_size, factor, growth_stages(t, at), most)
 
 
 def batch_growth(t: float, at: list[float], factor: float, batch_size: int, most: int) -> float:

@@ -1,25 +1,24 @@
 """Many seeds of one plain model as a single module with a leading seed dimension.
 
-Each layer is replaced by its stacked twin of layers.py, each container by one of the same names. A
-module of an unknown type is run through torch.func.vmap.
+Each layer is replaced by its stacked twin of layers.py, each container by one of the same names. A net in
+which a twin would not do the same for a single layer runs seed after seed instead (one_by_one.py): as a
+whole, since a hook, a tied weight or a module of another type may reach any other part of it.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.lab.layers import (
-    Stacked,
-    StackedBatchNorm,
-    StackedConv2d,
+from largebatch.lab.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedLinear
+from largebatch.lab.one_by_one import OneByOne
+from largebatch.lab.weightless import (
     StackedDropout,
     StackedElementwise,
     StackedFlatten,
     StackedIdentity,
-    StackedLinear,
     StackedMaxPool2d,
     StackedPerImage,
     StackedReLU,
@@ -58,12 +57,9 @@ class StackedContainer(Stacked):
 
     def __init__(self, containers: list[nn.Module]):
         super().__init__()
-        every = containers[0].named_parameters(remove_duplicate=False)
-        if len(list(every)) != len(list(containers[0].parameters())):
-            raise TypeError("a model that uses each weight once; got one that uses some twice")
         # Not named_children(), which skips a module that stands in two places, as one nn.ReLU() may.
         for name in containers[0]._modules:
-            self.add_module(name, stack([getattr(c, name) for c in containers]))
+            self.add_module(name, twin_of([getattr(c, name) for c in containers]))
 
     def plain(self):
         return {
@@ -118,42 +114,6 @@ class StackedResidual(StackedContainer):
         return by_body + by_shortcut if to_input else None
 
 
-class StackedByVmap(Stacked):
-    """Any other module, through torch.func.vmap: about as fast for large batches, slower for small."""
-
-    def __init__(self, modules: list[nn.Module]):
-        super().__init__()
-        for part in modules[0].modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd):
-                raise TypeError(
-                    f"{type(part).__name__} inside {type(modules[0]).__name__}, a module without a "
-                    "stacked twin: wanted it in nn.Sequential or Residual"
-                )
-        if any(True for _ in modules[0].buffers()):
-            raise TypeError(
-                f"{type(modules[0]).__name__} without buffers, for want of a stacked twin; got some"
-            )
-        # Kept out of the module tree: its own weights are not trained.
-        self.template = (modules[0],)
-        states = [dict(m.named_parameters()) for m in modules]
-        self.names = list(states[0])
-        self.stacked = nn.ParameterList(
-            torch.stack([s[name].detach() for s in states]) for name in self.names
-        )
-
-    def spared(self):
-        return [p for p in self.stacked if p.ndim <= 2]  # vectors and numbers of the plain module
-
-    def forward(self, x):
-        def one(weights, x):
-            return torch.func.functional_call(self.template[0], weights, (x,))
-
-        return torch.func.vmap(one)(dict(zip(self.names, self.stacked, strict=True)), x)
-
-    def plain(self):
-        return {name: p.detach() for name, p in zip(self.names, self.stacked, strict=True)}
-
-
 # Layers whose outputs, and whose gradients by their input, are tensors of their own that nobody else reads.
 FRESH = (StackedLinear, StackedConv2d, StackedBatchNorm, StackedMaxPool2d, StackedResidual)
 
@@ -167,7 +127,11 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.Identity: StackedIdentity,
     nn.ReLU: StackedReLU,
     nn.Tanh: StackedTanh,
+    nn.ELU: StackedElementwise,
     nn.GELU: StackedElementwise,
+    nn.LeakyReLU: StackedElementwise,
+    nn.Sigmoid: StackedElementwise,
+    nn.SiLU: StackedElementwise,
     nn.Softplus: StackedElementwise,
     nn.MaxPool2d: StackedMaxPool2d,
     nn.AvgPool2d: StackedPerImage,
@@ -179,17 +143,94 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
 
 
 def stack(modules: list[nn.Module]) -> Stacked:
-    """One module for several of the same architecture; the weights are copied."""
-    return TWINS.get(type(modules[0]), StackedByVmap)(modules)
+    """One module for several of the same architecture.
+
+    The weights are copied. Where the net is run seed after seed, the modules given become part of the
+    result, and may not be used any more.
+    """
+    return OneByOne(modules) if obstacle(modules) else twin_of(modules)
+
+
+def twin_of(modules: list[nn.Module]) -> Stacked:
+    return TWINS[type(modules[0])](modules)
+
+
+def obstacle(modules: list[nn.Module]) -> str | None:
+    """Why these nets cannot be stacked exactly, the first reason found; None if they can be."""
+    return next(obstacles(modules), None)
+
+
+def obstacles(modules: list[nn.Module]) -> Iterator[str]:
+    like = modules[0]
+    for module in modules:
+        if len(list(module.named_parameters(remove_duplicate=False))) != len(list(module.parameters())):
+            yield "a weight is used twice"
+    every = [list(module.named_modules(remove_duplicate=False)) for module in modules]
+    for others in every[1:]:
+        if [(name, options(part)) for name, part in others] != [(n, options(p)) for n, p in every[0]]:
+            yield "seeds differ in their layers"
+    for name, part in itertools.chain(*every):
+        for reason in oddities(part, like.training):
+            yield f"{name or 'the net'}: {reason}"
+    kinds = {type(part) for part in like.modules()}
+    if Residual in kinds and any(getattr(part, "inplace", False) for part in like.modules()):
+        yield "inplace beside Residual, which reads its input twice"
+
+
+def oddities(part: nn.Module, training: bool) -> Iterator[str]:
+    """What keeps a single layer or container from being stacked; training: the mode of the whole net."""
+    twin = TWINS.get(type(part))
+    if twin is None:
+        yield f"{type(part).__name__} has no stacked twin"
+        return
+    if not twin.honours(part):
+        yield f"{type(part).__name__} with options that its stacked twin lacks"
+    if part.training != training:
+        yield "its mode is not that of the net"
+    if any(value for key, value in vars(part).items() if key.endswith("hooks")):
+        yield "hooks"
+    # Bound to this one object, as `layer.forward = ...` does.
+    if any(callable(getattr(type(part), key, None)) for key in vars(part)):
+        yield "a method of its own"
+    if {*part._parameters, *part._buffers} - {*twin.TENSORS}:
+        yield "further weights or buffers"
+    if part._modules and not issubclass(twin, StackedContainer):
+        yield "modules within it"
+    for key, weight in part._parameters.items():
+        if weight is not None and (reason := oddity_of_weight(weight)):
+            yield f"{key} {reason}"
+
+
+def oddity_of_weight(weight: nn.Parameter) -> str | None:
+    if not weight.requires_grad:
+        return "is frozen"
+    if weight._backward_hooks or weight._post_accumulate_grad_hooks:
+        return "has hooks"
+    if type(weight) is not nn.Parameter or not weight.is_floating_point():
+        return f"is a {type(weight).__name__} of {weight.dtype}"
+    return None
+
+
+def options(part: nn.Module) -> tuple[type, dict]:
+    """What tells one layer from another but for its weights."""
+    return type(part), {
+        key: value
+        for key, value in vars(part).items()
+        if key[0] != "_" and key != "training" and isinstance(value, int | float | str | tuple | None)
+    }
 
 
 def keep_lanes(stacked: Stacked, lanes: torch.Tensor) -> None:
     """Drop all seeds but these from a stacked module; lanes: (s,) indices."""
     for tensor in [*stacked.parameters(), *stacked.buffers()]:
         tensor.data = tensor.data[lanes]
-    for layer in stacked.modules():
-        if isinstance(layer, StackedDropout) and layer.generators:
-            layer.generators = [layer.generators[lane] for lane in lanes.tolist()]
+    for layer in drawing(stacked):
+        layer.keep(lanes.tolist())
+
+
+def drawing(stacked: Stacked) -> list[StackedDropout | OneByOne]:
+    """The parts that draw random numbers in training, from `generators`: one stream per seed."""
+    return [layer for layer in stacked.modules() if isinstance(layer, StackedDropout | OneByOne)]
 
 
 # Examples of each seed in one batch of population statistics: fixed, for deeper layers see its size.
@@ -203,6 +244,9 @@ def estimate_population_statistics(model: Stacked, batches: Iterable[torch.Tenso
     Everything else is in evaluation mode meanwhile, and the whole model afterwards. A model without
     BatchNorm does not ask for the batches.
     """
+    if isinstance(model, OneByOne):
+        model.estimate_population_statistics(batches)
+        return
     model.eval()
     layers = [layer for layer in model.modules() if isinstance(layer, StackedBatchNorm)]
     if not layers:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from largebatch.lab import layers
+from largebatch.lab import weightless
 from largebatch.lab.gradient_norms import NORMS, has_norms, leaves, summed_squares
 from largebatch.lab.krylov import Operator
 from largebatch.lab.lanczos import gaussian
@@ -23,11 +23,11 @@ from largebatch.lab.losses import LOSSES
 
 # Layers without weights that are piecewise linear in evaluation mode.
 WITHOUT_WEIGHTS = (
-    layers.StackedDropout,
-    layers.StackedFlatten,
-    layers.StackedIdentity,
-    layers.StackedPerImage,
-    layers.StackedReLU,
+    weightless.StackedDropout,
+    weightless.StackedFlatten,
+    weightless.StackedIdentity,
+    weightless.StackedPerImage,
+    weightless.StackedReLU,
 )
 
 

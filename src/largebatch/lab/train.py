@@ -1,22 +1,26 @@
 """Train one arm: all its seeds, to the end of the run, with its history. Resumes where it was stopped."""
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from torch import nn
 
-from largebatch.files import Observation, atomic
+from largebatch import progress
+from largebatch.files import Observation, read_sealed, write_sealed
 from largebatch.lab import device, models
-from largebatch.lab.data import Dataset, Splits
+from largebatch.lab.data import PARTS, Dataset, Splits
 from largebatch.lab.engine import Lanes, lanes_at_once
+from largebatch.lab.optimise import Optimiser
+from largebatch.lab.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.spec import Arm
 
-PARTS = ("train", "validation", "test")
 GOAL_PARTS = ("validation", "test")
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
@@ -107,7 +111,7 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]
     plain = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
     most = lanes_at_once(
         models.widest_activation(plain, dataset.shape),
-        any(isinstance(m, nn.Conv2d) for m in plain.modules()),
+        any(isinstance(m, nn.Conv2d) for m in plain.modules()) or obstacle([plain]) is not None,
         arm.micro_batch_size or arm.batch_size,
         dataset.dtype.itemsize,
         dataset.device,
@@ -262,12 +266,18 @@ def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list
         "epoch": lanes.epoch,
         "updates": lanes.updates,
         "model": lanes.model.state_dict(),
-        "optimiser": vars(lanes.optimiser),
+        "optimiser": changing(lanes.optimiser),
         "streams": [stream.get_state() for stream in lanes.streams()],
-        "records": records,
+        "records": {seed: vars(r) | {"rows": [tuple(row) for row in r.rows]} for seed, r in records.items()},
     }
-    with atomic(checkpoint) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_sealed(checkpoint, buffer.getvalue())
+
+
+def changing(optimiser: Optimiser) -> dict[str, list[torch.Tensor | None]]:
+    """What an optimiser holds beside its options."""
+    return {name: value for name, value in vars(optimiser).items() if isinstance(value, list)}
 
 
 def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
@@ -285,11 +295,23 @@ def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
 
 
 def read_checkpoint(checkpoint: Path | None, wanted: dict) -> dict | None:
-    """The saved state, if there is one with the wanted identity."""
+    """The saved state, if there is a whole one with the wanted identity; another is named, and left."""
     if checkpoint is None or not checkpoint.is_file():
         return None
-    state = torch.load(checkpoint, weights_only=False)  # our own file: it holds Records
-    return state if state["identity"] == wanted else None
+    try:
+        # Numbers, texts and tensors in plain containers: no code of the file's is run.
+        state = torch.load(io.BytesIO(read_sealed(checkpoint)), weights_only=True)
+        changed = [name for name in wanted if state["identity"].get(name) != wanted[name]]
+    except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError, UnpicklingError):
+        progress.say(f"{checkpoint}: wanted a whole checkpoint of this version; got another: starts anew")
+        return None
+    if changed:
+        progress.say(f"{checkpoint}: wanted one of this run; got other {' and '.join(changed)}: starts anew")
+        return None
+    records = state["records"]
+    for seed, saved in records.items():
+        records[seed] = Record(**saved | {"rows": [Observation(*row) for row in saved["rows"]]})
+    return state
 
 
 def restore(lanes: Lanes, state: dict) -> None:

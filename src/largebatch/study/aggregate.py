@@ -1,13 +1,11 @@
 """From the observations of single runs to one tidy table an experiment, with its summary."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from largebatch import files
 from largebatch.metrics import TRAIN_SECONDS
@@ -16,6 +14,7 @@ from largebatch.study import reading
 from largebatch.study.statistics import half_width
 
 SUMMARY_KEYS = ["group", "arm", "metric", "at"]
+ORDER = ["metric", "run", "arm", "group", "seed", "at"]
 SUMMARY_COLUMNS = ["group", "arm", *SETTINGS, "metric", "at", "n", "mean", "std", "low", "high"]
 
 
@@ -37,9 +36,14 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     for name, stem in ask["exhibits"].items():
         parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
-    with files.atomic(observations) as temporary:
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
+    write_observations(table, observations)
     write_summary(table, summary)
+
+
+def write_observations(table: pd.DataFrame, path: Path) -> None:
+    """Write the observations of an experiment, like beside like: nobody goes by their order."""
+    ordered = table.sort_values(ORDER, kind="stable", ignore_index=True)
+    files.write_small(path, pa.Table.from_pandas(ordered, preserve_index=False))
 
 
 def take(published: Path, observations: Path, summary: Path) -> None:
@@ -47,8 +51,7 @@ def take(published: Path, observations: Path, summary: Path) -> None:
     table = pd.read_parquet(published)
     if list(table.columns) != list(reading.COLUMNS):
         raise ValueError(f"{published}: wanted columns {list(reading.COLUMNS)}; got {list(table.columns)}")
-    with files.atomic(observations) as temporary:
-        shutil.copyfile(published, temporary)
+    write_observations(table, observations)
     write_summary(table, summary)
 
 

@@ -1,5 +1,7 @@
 """The file of judged claims: its columns, its words, how it is read and written."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +18,12 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS = (
 COLUMNS = (
     "id",
     "experiment",
+    "statement",
     "source",
     "says",
+    "kind",
     "metric",
+    "unit",
     "n",
     "estimate",
     "low",
@@ -32,22 +37,32 @@ COLUMNS = (
     "verdict",
     "note",
 )
-TEXTS = ("id", "experiment", "source", "says", "metric", "detectable_as", "expect", "verdict", "note")
+TEXTS = (
+    *("id", "experiment", "statement", "source", "says", "kind", "metric", "unit"),
+    *("detectable_as", "expect", "verdict", "note"),
+)
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
 
 
 def read_claims(path: Path) -> pd.DataFrame:
     """Judged claims, columns COLUMNS; an absent number is NaN, an absent text is empty."""
-    try:
-        claims = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
-    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path}: wanted a csv file of claims; got {error}") from error
-    if tuple(claims.columns) != COLUMNS:
-        raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {list(claims.columns)}")
-    if wrong := sorted(set(claims["verdict"].fillna("")) - set(VERDICTS)):
+    claims = read_columns(path, "claims", COLUMNS, TEXTS)
+    if wrong := sorted(set(claims["verdict"]) - set(VERDICTS)):
         raise ValueError(f"{path}: wanted verdicts among {list(VERDICTS)}; got {wrong}")
-    return claims.fillna(dict.fromkeys(TEXTS, ""))
+    return claims
+
+
+def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
+    """A csv file of these columns. Of texts, NA or None is a word, and what is absent is empty."""
+    numbers = {name: [""] for name in set(columns) - set(texts)}
+    try:
+        rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=numbers)
+    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path}: wanted a csv file of {what}; got {error}") from error
+    if tuple(rows.columns) != columns:
+        raise ValueError(f"{path}: wanted columns {list(columns)}; got {list(rows.columns)}")
+    return rows.fillna(dict.fromkeys(texts, ""))
 
 
 def write_claims(path: Path, claims: pd.DataFrame) -> None:
@@ -56,9 +71,33 @@ def write_claims(path: Path, claims: pd.DataFrame) -> None:
         claims.astype({"n": "Int64"}).to_csv(temporary, index=False)
 
 
+def counts(claims: pd.DataFrame) -> dict[str, int]:
+    """How many claims got each verdict, in the order of VERDICTS."""
+    found = Counter(claims["verdict"])
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def paper_of(source: str) -> str:
+    """The paper in a claim's source: 'Keskar et al. 2017' of 'Keskar et al. 2017, table 2'."""
+    return re.match(r".*?\d{4}|[^,;]+", source)[0]
+
+
 def number(value: float) -> str:
     """A number as texts show it: 4 significant digits; empty for NaN."""
     return "" if pd.isna(value) else f"{value:.4g}".replace("-", "−")
+
+
+def brief(value: float) -> str:
+    """A number as sentences show it: 3 significant digits."""
+    return "" if pd.isna(value) else f"{value + 0.0:.3g}".replace("-", "−").replace("inf", "∞")
+
+
+def estimate(row: Mapping) -> str:
+    """'0.243 [0.055, 0.431]'; empty without an estimate, and 0 for rounding beside its interval."""
+    if pd.isna(row["estimate"]):
+        return ""
+    value = 0.0 if abs(row["estimate"]) < 1e-9 * min(abs(row["low"]), abs(row["high"])) else row["estimate"]
+    return f"{brief(value)} [{brief(row['low'])}, {brief(row['high'])}]"
 
 
 def interval(low: float, high: float) -> str:

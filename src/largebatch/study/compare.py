@@ -1,8 +1,5 @@
-"""Compares results folders, publishes one, prints its verdicts."""
+"""Compares results folders, prints the verdicts of one."""
 
-import base64
-import shutil
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,26 +7,21 @@ import pandas as pd
 from tabulate import tabulate
 
 from largebatch import files
-from largebatch.metrics import TRAIN_SECONDS
-from largebatch.provenance import provenance
-from largebatch.study.claims import VERDICTS, detectable, interval, number, read_claims
+from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS, TRAIN_SECONDS
+from largebatch.study.claims import counts, interval, number, read_claims
 from largebatch.study.drawn import COST
 
-REPORT = "report.html"
 # What is published of a results folder: all else can be made again from the observations, without training.
-PUBLISHED = ("claims.csv", "*/observations.parquet", "figures/*", "tables/*", REPORT, "primer.html")
-# An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
-NOT_PUBLISHED = ("*/claims.csv",)
-VERDICTS_PAGE = "verdicts.md"
-PROVENANCE = "provenance.json"
+# Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
+PUBLISHED = (
+    *("claims.csv", "claims.json", "numbers.tex", "report.html", "primer.html"),
+    *("*/observations.parquet", "tables/*"),
+    *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
+)
 # Metrics that no two runs share: the files that show them are not compared byte by byte.
 TIMES = (
-    *(TRAIN_SECONDS, COST, "regression_seconds", "epoch_seconds", "update_seconds", "examples_per_second"),
+    *(TRAIN_SECONDS, COST, *sorted(TIMED_IN_ROUNDS), TIME_SPREAD),
     *("saturating_batch_size", "peak_memory_mib", "memory_growth"),
-)
-DETECTABLE = (
-    "Detectable: the smallest effect, as a distance from what is expected or a factor (×), that a t test of "
-    "these seeds finds with 80 % power before correction."
 )
 SAYS_WIDTH = 34  # of the terminal table, which fits in 120 columns
 
@@ -134,84 +126,6 @@ def published_names(folder: Path, patterns: tuple[str, ...] = PUBLISHED) -> set[
     return {path.relative_to(folder).as_posix() for path in found if not path.name.startswith(".")}
 
 
-def publish(results: Path, published: Path) -> None:
-    """Copy what is worth keeping of a results folder, and write where it comes from; stale files go."""
-    for name in ("claims.csv", REPORT):
-        if not (results / name).is_file():
-            raise ValueError(
-                f"{results}: wanted complete results with {name}; got none (run the study first)"
-            )
-    if results.resolve() == published.resolve():
-        raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
-    claims = read_claims(results / "claims.csv")
-    names = published_names(results)
-    for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
-        (published / stale).unlink()
-    for name in sorted(names - {REPORT}):
-        with files.atomic(published / name) as temporary:
-            shutil.copyfile(results / name, temporary)
-    files.write_text(published / REPORT, linked((results / REPORT).read_text(), published / "figures"))
-    # What was judged and drawn from published observations was trained as they say.
-    runs = runs_of(results) or read_runs(published)
-    counts = {"files": len(names), "claims": len(claims), **verdict_counts(claims)}
-    inputs = {"claims.csv": files.checksum(results / "claims.csv")}
-    files.write_text(published / VERDICTS_PAGE, verdicts_page(claims))
-    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=counts, runs=runs))
-
-
-def linked(page: str, figures: Path) -> str:
-    """A report with links to the drawings that lie beside it, in place of the copies that it holds."""
-    for path in sorted(figures.glob("*.svg")):
-        copy = base64.b64encode(path.read_bytes()).decode()
-        page = page.replace(f"data:image/svg+xml;base64,{copy}", f"figures/{path.name}")
-    return page
-
-
-def read_runs(published: Path) -> dict:
-    """What is published about the runs behind a snapshot; empty if there is none."""
-    path = published / PROVENANCE
-    return files.read_json(path)["runs"] if path.is_file() else {}
-
-
-def runs_of(results: Path) -> dict:
-    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
-    records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
-    if not records:
-        return {}
-    return {
-        "count": len(records),
-        "train_seconds": round(sum(record["seconds"] for record in records), 1),
-        **{f"{key}s": sorted({record[key] for record in records}) for key in ("device", "commit", "code")},
-    }
-
-
-def verdicts_page(claims: pd.DataFrame) -> str:
-    """The verdicts as a Markdown table, for the documentation to link to."""
-    rows = [
-        [
-            row["id"],
-            f"{row['says']} ({row['source']})",
-            number(row["paper_value"]),
-            f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip(),
-            row["expect"],
-            detectable(row),
-            f"**{row['verdict'].replace('_', ' ')}**",
-            row["note"],
-        ]
-        for _, row in claims.fillna({"note": ""}).iterrows()
-    ]
-    headers = ["id", "claim", "paper", "ours [95 %]", "expected", "detectable", "verdict", "note"]
-    counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in verdict_counts(claims).items())
-    table = tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
-    return f"# Verdicts\n\n{len(claims)} claims: {counts}. {DETECTABLE}\n\n{table}\n"
-
-
-def verdict_counts(claims: pd.DataFrame) -> dict[str, int]:
-    """How many claims got each verdict, in the order of VERDICTS."""
-    found = Counter(claims["verdict"])
-    return {verdict: found[verdict] for verdict in VERDICTS}
-
-
 def verdicts(claims: Path) -> str:
     """The verdicts as a table for a terminal of 120 columns, with their counts at the end."""
     table = read_claims(claims)
@@ -228,6 +142,6 @@ def verdicts(claims: Path) -> str:
     ]
     headers = ["id", "claim", "verdict", "estimate [95 %]", "expected", "paper"]
     widths = [16, SAYS_WIDTH, None, 26, 14, None]
-    counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in verdict_counts(table).items())
+    tally = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in counts(table).items())
     text = tabulate(rows, headers=headers, maxcolwidths=widths, disable_numparse=True)
-    return f"{text}\n\n{len(table)} claims: {counts}."
+    return f"{text}\n\n{len(table)} claims: {tally}."

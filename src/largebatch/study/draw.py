@@ -14,6 +14,7 @@ from largebatch.provenance import provenance
 from largebatch.question import Figure, Operand
 from largebatch.study import (
     draw_curves,
+    draw_descent,
     draw_finals,
     draw_gap,
     draw_heat_map,
@@ -24,62 +25,79 @@ from largebatch.study import (
     draw_walks,
     style,
 )
-from largebatch.study.drawn import needed_for, seeds
+from largebatch.study.citation import FIGURE, Citation, metadata
+from largebatch.study.drawn import LOG, needed_for, seeds
 from largebatch.study.reading import Missing, read
 
 
 class Kind(NamedTuple):
-    """How one kind of figure is made: its data, its picture, and what it says in a sentence."""
+    """How one kind of figure is made: its data, its picture, and what its marks are."""
 
     table: Callable[[pd.DataFrame, Figure], pd.DataFrame]
     picture: Callable[[pd.DataFrame, Figure], Canvas]
-    message: Callable[[pd.DataFrame, Figure], str]
-    marks: str  # what is drawn
+    marks: str
 
 
 INTERVALS = "95 % intervals (Student t)"
 BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
-DOTS = f"Dots are means and bars {INTERVALS}"
-PATHS = "Lines are paths from the dot to a marker, one a seed,"
-CELLS = f"Numbers and colours are means and brackets {INTERVALS}"
 KINDS = {
-    "against_setting": Kind(draw_settings.table, draw_settings.picture, draw_settings.message, BARS),
-    "curves": Kind(draw_curves.table, draw_curves.picture, draw_curves.message, BANDS),
-    "rates": Kind(draw_rates.table, draw_rates.picture, draw_rates.message, BANDS),
-    "finals": Kind(draw_finals.table, draw_finals.picture, draw_finals.message, DOTS),
-    "profile": Kind(draw_profile.table, draw_profile.picture, draw_profile.message, BANDS),
-    "surface": Kind(draw_surface.table, draw_surface.picture, draw_surface.message, "Colours are means"),
-    "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, draw_heat_map.message, CELLS),
-    "gap_closed": Kind(draw_gap.table, draw_gap.picture, draw_gap.message, DOTS),
-    "walks": Kind(draw_walks.table, draw_walks.picture, draw_walks.message, PATHS),
+    "against_setting": Kind(draw_settings.table, draw_settings.picture, BARS),
+    "curves": Kind(draw_curves.table, draw_curves.picture, BANDS),
+    "rates": Kind(draw_rates.table, draw_rates.picture, BANDS),
+    "finals": Kind(draw_finals.table, draw_finals.picture, BARS),
+    "profile": Kind(draw_profile.table, draw_profile.picture, BANDS),
+    "surface": Kind(draw_surface.table, draw_surface.picture, "Colours and contours are means"),
+    "heat_map": Kind(draw_heat_map.table, draw_heat_map.picture, "Numbers and colours are means"),
+    "gap_closed": Kind(draw_gap.table, draw_gap.picture, BARS),
+    "descent": Kind(
+        draw_descent.table, draw_descent.picture, "Shades are means and lines the ways of single seeds,"
+    ),
+    "walks": Kind(
+        draw_walks.table, draw_walks.picture, "Lines are paths from the dot to a marker, one a seed,"
+    ),
 }
+ON_LOGARITHMS = ", of the logarithm on logarithmic axes"
 # What a kind of figure reads that does not name it.
 OWN = {
     "rates": ["learning_rate"],
     "surface": draw_surface.METRICS_READ,
     "walks": draw_walks.METRICS_READ,
+    "descent": draw_descent.METRICS_READ,
 }
 
 
 def draw(ask: dict, observations: Path, stem: Path) -> None:
     """Write stem.pdf, .png, .svg (the figure), .csv (its data), .txt (caption), .json (provenance).
 
-    ask: {"experiment": name, "figure": a Figure as JSON}. The same observations give the same bytes.
+    ask: {"experiment": name, "figure": a Figure as JSON, "scale": whose it is, if any}. The same observations
+    give the same bytes.
     """
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
-    kind = KINDS[figure.kind]
-    rows = read(observations, arms_of(figure), metrics_of(figure))
-    try:
-        drawn = kind.table(rows, figure)
-    except Missing as missing:
-        raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
+    kind, drawn = KINDS[figure.kind], table_of(figure, observations)
     with files.atomic(named(stem, "csv")) as temporary:
         drawn.to_csv(temporary, index=False)
-    files.write_text(named(stem, "txt"), caption(figure, drawn))
+    text = caption(figure, drawn)
+    files.write_text(named(stem, "txt"), text)
+    citation = Citation(FIGURE, f"{ask['experiment']}_{figure.name}", ask.get("scale", ""), text.strip())
     with style.paper_style():
-        style.save(kind.picture(drawn, figure), stem)
+        style.save(kind.picture(*as_drawn(drawn, ask["figure"])), stem, metadata(citation))
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
+
+
+def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
+    """The data and the figure with labels that matplotlib shows as they are written."""
+    labelled = drawn.assign(line=drawn["line"].map(style.literal)) if "line" in drawn else drawn
+    return labelled, TypeAdapter(Figure).validate_python(style.literal(figure))
+
+
+def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
+    """The data that a figure draws."""
+    rows = read(observations, arms_of(figure), metrics_of(figure))
+    try:
+        return KINDS[figure.kind].table(rows, figure)
+    except Missing as missing:
+        raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
 
 
 def named(stem: Path, ending: str) -> Path:
@@ -121,7 +139,8 @@ def beside_y(figure: Figure) -> set[str]:
 
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:
-    """The figure's caption, what its marks mean, and what it says."""
-    kind = KINDS[figure.kind]
-    marks = f"{kind.marks} over {seeds(drawn)}."
-    return f"{figure.caption.strip()} {marks} {kind.message(drawn, figure)}\n"
+    """Two sentences: the figure's caption, and what its marks mean. Numbers are in the data."""
+    marks = KINDS[figure.kind].marks
+    if INTERVALS in marks and (drawn["axis"] == LOG).any():
+        marks += ON_LOGARITHMS
+    return f"{figure.caption.strip()} {marks} over {seeds(drawn)}.\n"

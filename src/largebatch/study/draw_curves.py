@@ -1,5 +1,7 @@
 """A metric along training, one line an arm; many arms get a panel each, with the others in grey."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,32 +11,36 @@ from largebatch.metrics import METRICS
 from largebatch.question import Curves
 from largebatch.study import style
 from largebatch.study.claims import number
-from largebatch.study.drawn import extremes, summary, summary_along
+from largebatch.study.drawn import MEASURED, on_axes, summary, summary_along
+from largebatch.study.looks import BLUE, Look, colours_of, looks
 from largebatch.study.reading import carried, final, within_runs
 
-MOST_IN_ONE_PANEL = 6
+MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
+WIDEST_INTERVAL, LEAST_RANGE = 3.0, 10.0  # see log_limits()
+LINE_PT = 1.2  # the width of a line
+PANEL_IN, WIDE_PANEL_IN = 1.35, 1.9  # heights of small multiples, by how many stand in a row
 LOSS = "train_loss_nats"
 AXIS_LABELS = {"epoch": "epoch", "update": "update", LOSS: METRICS[LOSS]}
 # Longest run / shortest run from which the update axis is logarithmic.
 LOG_UPDATES_FROM = 4.0
-LEVEL_DASHES = (0, (6, 4))
 
 
 def table(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
-    """Columns metric, line, arm, <figure.x>, n, mean, low, high; a stopped seed keeps its last value.
+    """Columns metric, line, arm, <figure.x>, n, mean, low, high, axis; a stopped seed keeps its last value.
 
     The rows of the level have no place on x.
     """
     parts = []
     for metric in figure.y:
-        for label, arm in figure.lines.items():
+        for label, arm in {**figure.behind, **figure.lines}.items():
             part = summary_along(carried(observations, arm, metric))
             x = PLACES[figure.x](observations, arm, part.index)
             parts.append(part.assign(metric=metric, line=label, arm=arm, **{figure.x: x}))
     if figure.level:
         parts.append(levels(observations, figure))
-    columns = ["metric", "line", "arm", figure.x, "n", "mean", "low", "high"]
-    return pd.concat(parts, ignore_index=True)[columns]
+    drawn = pd.concat(parts, ignore_index=True)
+    columns = ["metric", "line", "arm", figure.x, *MEASURED, "axis"]
+    return on_axes(drawn, lambda _rows: figure.log_y)[columns]
 
 
 def levels(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
@@ -67,39 +73,61 @@ PLACES = {"epoch": lambda _observations, _arm, epochs: epochs, "update": updates
 
 
 def picture(drawn: pd.DataFrame, figure: Curves) -> Canvas:
-    """One panel a metric, or small multiples where there are many lines."""
+    """One panel a metric, or small multiples where there are many lines or some stand behind all others."""
     level = drawn[drawn["metric"] == figure.level].set_index("line")["mean"]
     drawn = shown(drawn[drawn[figure.x].notna()], figure)
-    if len(figure.lines) > MOST_IN_ONE_PANEL:
+    if figure.behind or len(figure.lines) > MOST_IN_ONE_PANEL:
         return multiples(drawn, figure, level)
     panels = len(figure.y)
     canvas = style.canvas(style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN, 2.5)
-    all_axes = canvas.subplots(1, panels, squeeze=False)[0]
+    (all_axes,) = style.panels(canvas, panels, panels)
     for axes, metric in zip(all_axes, figure.y, strict=True):
-        of_metric = drawn[drawn["metric"] == metric]
-        for label, look in style.looks(list(figure.lines)).items():
-            line(axes, of_metric[of_metric["line"] == label], figure.x, look, label)
-            if axes is all_axes[0]:
+        of_metric, first = drawn[drawn["metric"] == metric], axes is all_axes[0]
+        for width, (label, look) in zip(widths_of(figure), looks(list(figure.lines)).items(), strict=True):
+            drawn_as = look._replace(linestyle="-") if figure.nested else look
+            line(axes, of_metric[of_metric["line"] == label], figure.x, drawn_as, label, width=width)
+        finish(axes, of_metric, figure, heights_of(level, figure) if first else {})
+        if first:
+            for label, look in looks(list(figure.lines)).items():
                 draw_level(axes, level, label, look.color)
-        finish(axes, of_metric, figure, level if axes is all_axes[0] else level[:0])
+            for label, height in figure.heights.items():
+                style.across(axes, height, label=label)
         axes.set_xlabel(AXIS_LABELS[figure.x])
         axes.set_ylabel(style.wrapped(METRICS[metric]))
     style.legend_below(canvas, all_axes[0])
     return canvas
 
 
+def widths_of(figure) -> np.ndarray:
+    """The width of each line of a figure with `nested`, in points."""
+    return style.nested(len(figure.lines)) if figure.nested else np.full(len(figure.lines), LINE_PT)
+
+
+def heights_of(level: pd.Series, figure: Curves) -> dict[str, float]:
+    """Every height at which a line is drawn across the first panel."""
+    return {**level.to_dict(), **figure.heights}
+
+
 def line(
-    axes: Axes, rows: pd.DataFrame, x: str, look: style.Look, label: str | None, marker: str = ""
+    axes: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    look: Look,
+    label: str | None,
+    marker: str = "",
+    width: float = LINE_PT,
+    size: float = 3.5,
 ) -> None:
-    """A mean with its band."""
+    """A mean with its band; width and size: of the line and its markers in points."""
     axes.fill_between(rows[x], rows["low"], rows["high"], color=look.color, alpha=0.2, linewidth=0)
-    axes.plot(rows[x], rows["mean"], color=look.color, linestyle=look.linestyle, label=label, marker=marker)
+    drawn_as = {"linewidth": width, "marker": marker, "markersize": size}
+    axes.plot(rows[x], rows["mean"], color=look.color, linestyle=look.linestyle, label=label, **drawn_as)
 
 
 def draw_level(axes: Axes, level: pd.Series, label: str, color: str) -> None:
-    """The level of a line in the line's colour, if the figure has any; level: index line."""
+    """The level of a line across, with its number, in the line's colour; level: index line."""
     for height in level[level.index == label]:
-        axes.axhline(height, color=color, linestyle=LEVEL_DASHES, linewidth=0.9, zorder=1.5)
+        style.across(axes, height, color, number=number(height))
 
 
 def shown(drawn: pd.DataFrame, figure: Curves) -> pd.DataFrame:
@@ -114,78 +142,70 @@ def log_x(drawn: pd.DataFrame, figure: Curves) -> bool:
     return figure.log_x or figure.x == LOSS or spread
 
 
-def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, level: pd.Series) -> None:
-    """Scales and limits that fit the drawn means and levels."""
+def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, heights: dict[str, float]) -> None:
+    """Scales and limits that fit the drawn means and the heights."""
     places = rows[figure.x].to_numpy()
     if figure.log_y:
-        means = np.concatenate([rows["mean"], level])
-        style.log_axis(axes, "y", means)
-        axes.set_ylim(*log_limits(means))
+        style.log_axis(axes, "y", np.append(rows["mean"], list(heights.values())))
+        axes.set_ylim(*log_limits(rows, heights.values()))
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
     if log_x(rows, figure):
         style.log_axis(axes, "x", places)
     else:
-        style.whole_numbers(axes)
+        style.whole_numbers(axes, MOST_TICKS if len(figure.lines) > MOST_IN_ONE_PANEL else "auto")
     # training goes from left to right: to later epochs, to lower losses
     axes.set_xlim(*sorted((places.min(), places.max()), reverse=figure.x == LOSS))
 
 
-def log_limits(means: np.ndarray) -> tuple[float, float]:
-    """Limits around the means, a quarter wider: a band that ends near 0 must not stretch the axis."""
+def log_limits(rows: pd.DataFrame, heights: Iterable[float] = ()) -> tuple[float, float]:
+    """Limits a quarter wider than means, heights and intervals, over a decade or more.
+
+    An interval counts up to a factor of WIDEST_INTERVAL beyond the means: beyond, it is cut.
+    """
+    means = np.append(rows["mean"], list(heights))
     positive = means[means > 0]
     if len(positive) == 0:
         return 0.0, 1.0
-    return (0.0 if means.min() <= 0 else positive.min() / 1.25), positive.max() * 1.25
+    low = min(
+        positive.min(), max(positive.min() / WIDEST_INTERVAL, rows["low"].where(rows["mean"] > 0).min())
+    )
+    high = max(positive.max(), min(positive.max() * WIDEST_INTERVAL, rows["high"].max()))
+    if means.min() <= 0:
+        return 0.0, high * 1.25
+    wider = max(1.25, np.sqrt(LEAST_RANGE * low / high))
+    return low / wider, high * wider
 
 
-def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series, columns: int = 4) -> Canvas:
-    """One panel a line and metric, the other lines in grey behind it; shared axes for each metric."""
-    labels, x = list(figure.lines), figure.x
+def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series) -> Canvas:
+    """One panel a line and metric, with others behind it for comparison; shared axes for each metric."""
+    labels = list(figure.lines)
+    columns = style.columns_of(len(labels), MOST_IN_A_ROW)
     rows_each = -(-len(labels) // columns)
-    canvas = style.canvas(style.PAGE_WIDTH_IN, 0.4 + 1.35 * rows_each * len(figure.y))
-    grid = canvas.subplots(rows_each * len(figure.y), columns, sharex=True, sharey="row", squeeze=False)
-    for block, metric in enumerate(figure.y):
+    height_in = WIDE_PANEL_IN if columns < MOST_IN_A_ROW - 1 else PANEL_IN
+    canvas = style.canvas(style.PAGE_WIDTH_IN, 0.4 + height_in * rows_each * len(figure.y))
+    blocks = style.panels(canvas, len(labels), columns, len(figure.y), sharex=True, sharey="row")
+    for block, (panels, metric) in enumerate(zip(blocks, figure.y, strict=True)):
         of_metric, of_block = drawn[drawn["metric"] == metric], level if block == 0 else level[:0]
-        panels = grid[block * rows_each : (block + 1) * rows_each]
-        for axes, label in zip(panels.flat, labels, strict=False):
-            panel(axes, of_metric, x, label)
-            draw_level(axes, of_block, label, style.COLOURS[0])
-        for axes in panels.flat[len(labels) :]:
-            axes.set_axis_off()
-        for first in panels[:, 0]:
-            finish(first, of_metric, figure, of_block)
-    canvas.supxlabel(AXIS_LABELS[x], fontsize=8)
+        for axes, label in zip(panels, labels, strict=True):
+            panel(axes, of_metric, figure, label)
+            draw_level(axes, of_block, label, BLUE)
+            finish(axes, of_metric, figure, of_block.to_dict())
+        for axes in panels[(rows_each - 1) * columns :]:
+            axes.set_xlabel(AXIS_LABELS[figure.x])
     canvas.supylabel(" / ".join(METRICS[m] for m in figure.y), fontsize=8)
+    style.legend_below(canvas, blocks[0][0])
     return canvas
 
 
-def panel(axes: Axes, rows: pd.DataFrame, x: str, label: str) -> None:
-    """One line with its band before the others in grey."""
-    for _, other in rows[rows["line"] != label].groupby("line", sort=False):
-        axes.plot(other[x], other["mean"], color=style.FAINT, linewidth=0.6)
-    line(axes, rows[rows["line"] == label], x, style.Look(style.COLOURS[0], "-", "o"), None)
+def panel(axes: Axes, rows: pd.DataFrame, figure: Curves, label: str) -> None:
+    """One line with its band; behind it those to compare it with, or else all others in grey."""
+    for other in figure.behind:
+        line(axes, rows[rows["line"] == other], figure.x, looks(list(figure.behind))[other], other)
+    if not figure.behind:
+        for _, other in rows[rows["line"] != label].groupby("line", sort=False):
+            axes.plot(other[figure.x], other["mean"], color=style.FAINT, linewidth=0.6)
+    color = colours_of(list(figure.lines))[label] if figure.behind else BLUE
+    look = Look(color, "-", "o")
+    line(axes, rows[rows["line"] == label], figure.x, look, None)
     axes.set_title(label, loc="left", pad=2)
-
-
-def message(drawn: pd.DataFrame, figure: Curves) -> str:
-    """Where the lines end, and what the axes do not say."""
-    along = drawn[drawn[figure.x].notna()]
-    ends = along.groupby(["metric", "line"], sort=False).tail(1)
-    said = [
-        f"{METRICS[metric]} at the end: {extremes(rows, 'lowest')}"
-        for metric, rows in ends.groupby("metric", sort=False)
-    ]
-    if figure.x == "update" and log_x(along, figure):
-        said.append("the logarithmic axis leaves out the value before training.")
-    if figure.level:
-        heights = drawn[drawn["metric"] == figure.level].set_index("line")["mean"]
-        said.append(f"dashed horizontal lines: {METRICS[figure.level]}, {told_of(heights)}.")
-    return " ".join(s[0].upper() + s[1:] for s in said)
-
-
-def told_of(level: pd.Series) -> str:
-    """'20 of small batch, 40 of large batch'; of many lines the range; level: index line."""
-    if len(level) > MOST_IN_ONE_PANEL:
-        return f"{number(level.min())} to {number(level.max())}"
-    return ", ".join(f"{number(height)} of {line}" for line, height in level.items())

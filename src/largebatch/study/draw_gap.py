@@ -8,15 +8,15 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.metrics import METRICS, TRAIN_SECONDS
 from largebatch.question import GapClosed
 from largebatch.study import style
-from largebatch.study.claims import number
-from largebatch.study.drawn import COST, lower_is_better, spans, summary, words
+from largebatch.study.drawn import COST, LINEAR, lower_is_better, spans, summary
+from largebatch.study.looks import LARGE, SMALL
 from largebatch.study.reading import Missing, final
 
 CLOSED, GAP = "closed", "gap"
 
 
 def table(observations: pd.DataFrame, figure: GapClosed) -> pd.DataFrame:
-    """Columns line, arm, metric, n, mean, low, high; metric: closed (best first), cost, and the gap.
+    """Columns line, arm, metric, n, mean, low, high, axis; metric: closed (best first), cost, and the gap.
 
     closed, gap: y(large) - y(arm), paired by seed, the sign round where higher is better. cost: training
     seconds of the arm / of `large`, one measurement each, so without an interval.
@@ -29,7 +29,7 @@ def table(observations: pd.DataFrame, figure: GapClosed) -> pd.DataFrame:
     costs = [cost(observations, figure, row["line"], row["arm"]) for _, row in closed.iterrows()]
     whole = {"line": "whole gap", "arm": figure.small, "metric": GAP}
     gap = pd.DataFrame([whole | summary(gain(observations, figure, figure.small))])
-    return pd.concat([closed, pd.DataFrame(costs), gap], ignore_index=True)
+    return pd.concat([closed, pd.DataFrame(costs), gap], ignore_index=True).assign(axis=LINEAR)
 
 
 def gain(observations: pd.DataFrame, figure: GapClosed, arm: str) -> pd.Series:
@@ -60,16 +60,14 @@ def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
     """What is closed on the left, what it costs on the right, a row a mitigation."""
     closed, costs = (drawn[drawn["metric"] == metric] for metric in (CLOSED, COST))
     canvas = style.canvas(style.PAGE_WIDTH_IN, 0.85 + 0.2 * len(closed))
-    left, right = canvas.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+    ((left, right),) = style.panels(canvas, 2, 2, sharey=True, width_ratios=[3, 2])
     positions = range(len(closed))
     draw_gap(left, drawn[drawn["metric"] == GAP].iloc[0])
-    left.errorbar(
-        closed["mean"], positions, xerr=spans(closed), fmt="o", color=style.COLOURS[0], elinewidth=1.0
-    )
+    left.errorbar(closed["mean"], positions, xerr=spans(closed), fmt="o", color="black", elinewidth=1.0)
     left.xaxis.set_major_formatter(style.PLAIN)
     left.set_xlabel(f"gap closed, {in_points(figure.y)}")
-    right.axvline(1.0, color=style.GREY, linewidth=0.8, zorder=1)
-    right.plot(costs["mean"], positions, "o", color=style.COLOURS[0])
+    right.axvline(1.0, color=LARGE.color, linestyle=LARGE.linestyle, linewidth=0.9, zorder=1)
+    right.plot(costs["mean"], positions, "o", color="black")
     if style.wide(with_one := np.append(costs["mean"], 1.0)):
         style.log_axis(right, "x", with_one)
     else:
@@ -78,46 +76,21 @@ def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
     right.set_xlabel("training time (large batch = 1)")
     left.set_yticks(positions, closed["line"])
     left.set_ylim(len(closed) - 0.4, -0.6)
+    style.legend_below(canvas, left)
     return canvas
 
 
 def draw_gap(axes: Axes, gap: pd.Series) -> None:
-    """Lines at no and at the whole gap, their labels to either side, where they cannot meet."""
-    sides = ("right", "left") if gap["mean"] >= 0 else ("left", "right")
-    reference(axes, 0.0, "large batch", sides[0])
-    reference(axes, gap["mean"], f"small batch: whole gap, {number(gap['mean'])}", sides[1])
+    """Upright lines where nothing and where the whole gap is closed, in the looks of the two batches."""
+    for place, label, look in (
+        (0.0, "large batch", LARGE),
+        (gap["mean"], "small batch: the whole gap", SMALL),
+    ):
+        axes.axvline(place, color=look.color, linestyle=look.linestyle, linewidth=0.9, zorder=1, label=label)
     if not np.isnan(gap["low"]):
-        axes.axvspan(gap["low"], gap["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
-
-
-def reference(axes: Axes, position: float, label: str, side: str) -> None:
-    """A vertical line, its label above the axes; side: the label's end at the line."""
-    axes.axvline(position, color=style.GREY, linewidth=0.8, zorder=1)
-    axes.annotate(
-        label,
-        (position, 1),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=({"left": 1.5, "right": -1.5}[side], 2),
-        textcoords="offset points",
-        ha=side,
-        va="bottom",
-        fontsize=6,
-    )
+        axes.axvspan(gap["low"], gap["high"], color=SMALL.color, alpha=0.2, linewidth=0, zorder=1)
 
 
 def in_points(metric: str) -> str:
     """A metric's label for differences: those of percentages are points."""
     return METRICS[metric].replace("(%)", "(points)")
-
-
-def message(drawn: pd.DataFrame, figure: GapClosed) -> str:
-    """Which mitigation closes most of how large a gap, at what cost."""
-    best = drawn[drawn["metric"] == CLOSED].iloc[0]
-    gap = drawn[drawn["metric"] == GAP].iloc[0]
-    price = drawn[(drawn["metric"] == COST) & (drawn["line"] == best["line"])].iloc[0]
-    label = best["line"]
-    return (
-        f"{label[0].upper()}{label[1:]} closes most: {words(best)} of a gap of {words(gap)}, "
-        f"{in_points(figure.y)}, at {number(price['mean'])} times the training time of the large batch. "
-        "The band is the whole gap; times are one measurement an arm."
-    )

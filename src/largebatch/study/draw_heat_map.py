@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from largebatch.metrics import METRICS
 from largebatch.question import SETTINGS, HeatMap
 from largebatch.study import style
-from largebatch.study.drawn import extremes, never_there, summary_at
+from largebatch.study.drawn import LINEAR, summary_at
 from largebatch.study.reading import Missing, members
 
 X, Y = "batch_size", "learning_rate"
@@ -20,7 +20,7 @@ COLOUR_MAP = "viridis"
 # A rate that a rule scales, and a ratio, carry rounding beyond so many digits.
 DIGITS = 9
 # Room beside and around the cells of a panel; the height of a cell; what all cells take at least and at most.
-BESIDE_IN, AROUND_IN, CELL_IN, LEAST_IN, MOST_IN = 1.55, 0.75, 0.3, 1.2, 5.5
+BESIDE_IN, AROUND_IN, CELL_IN, LEAST_IN, MOST_IN = 1.35, 0.9, 0.3, 1.2, 5.5
 # Of a cell's width and height, what its number may fill; a number's largest and smallest size in points.
 FILLED, TALL, LARGEST_PT, SMALLEST_PT = 0.86, 0.62, 6.5, 3.0
 MOST_LETTERS = 5  # of a number, from which on a digit is left out
@@ -30,7 +30,7 @@ WHITE_BELOW = 0.5  # luminance of a cell up to which white letters are read bett
 
 
 def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
-    """Columns metric, arm, batch_size, learning_rate, n, mean, low, high; one row a cell."""
+    """Columns metric, arm, batch_size, learning_rate, n, mean, low, high, axis; one row a cell."""
     cells = pd.concat([members(observations, group) for group in figure.lines.values()])
     cells[Y] = rounded(cells["lr_over_batch"] * cells[X])
     if cells.duplicated([X, Y]).any():
@@ -41,7 +41,7 @@ def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
         at = figure.at.of(metric) if figure.at else None
         for arm, cell in cells.iterrows():
             found = summary_at(observations, arm, metric, at)
-            rows.append({"metric": metric, "arm": arm, X: cell[X], Y: cell[Y], **found})
+            rows.append({"metric": metric, "arm": arm, X: cell[X], Y: cell[Y], **found, "axis": LINEAR})
     return pd.DataFrame(rows)
 
 
@@ -61,7 +61,7 @@ def picture(drawn: pd.DataFrame, figure: HeatMap) -> Canvas:
     octave_in = panel_in[0] / (right - left), panel_in[1] / (top - bottom)
     cell_in = width * octave_in[0], height * octave_in[1]
     canvas = style.canvas(width_in, panel_in[1] + AROUND_IN)
-    all_axes = canvas.subplots(1, panels, squeeze=False, sharey=True)[0]
+    (all_axes,) = style.panels(canvas, panels, panels, sharey=True)
     for axes, metric in zip(all_axes, figure.y, strict=True):
         rows = drawn[drawn["metric"] == metric]
         axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=SETTINGS[X])
@@ -70,7 +70,10 @@ def picture(drawn: pd.DataFrame, figure: HeatMap) -> Canvas:
         colours = colours_of(rows["mean"].dropna().to_numpy())
         paint(axes, rows, (width, height), colours, letters_pt(rows["mean"], cell_in))
         draw_diagonals(axes, diagonals, (width, height), octave_in)
-        bar = canvas.colorbar(colours, ax=axes, label=style.wrapped(METRICS[metric]), aspect=25)
+        axes.set_title(
+            METRICS[metric], loc="left", pad=2
+        )  # beside the bar it would be read as of the next panel
+        bar = canvas.colorbar(colours, ax=axes, aspect=25)
         if isinstance(colours.norm, LogNorm):
             style.log_axis(bar.ax, "y", np.array([colours.norm.vmin, colours.norm.vmax]))
         else:
@@ -221,23 +224,3 @@ def draw_diagonals(
                 va="center_baseline",
                 fontsize=DIAGONAL_PT,
             )
-
-
-def message(drawn: pd.DataFrame, figure: HeatMap) -> str:
-    """The lowest and the highest cell, and what the blank places and the diagonals are."""
-    said = []
-    for metric, rows in drawn.dropna(subset=["mean"]).groupby("metric", sort=False):
-        label = METRICS[metric]
-        told = extremes(rows.assign(line=rows.apply(place, axis=1)), "lowest")
-        said.append(f"{label[0].upper()}{label[1:]}: {told}")
-    places, cells = drawn[X].nunique() * drawn[Y].nunique(), len(drawn.drop_duplicates("arm"))
-    if cells < places:
-        said.append("Blank places were not run.")
-    if figure.diagonals and diagonals_of(drawn):
-        said.append(f"Diagonal lines: equal {SETTINGS['lr_over_batch']}, as written at their ends.")
-    return " ".join([*said, never_there(drawn)]).strip()
-
-
-def place(row: pd.Series) -> str:
-    """'batch size 8 at rate 0.04'"""
-    return f"{SETTINGS[X]} {row[X]:g} at rate {row[Y]:.3g}"

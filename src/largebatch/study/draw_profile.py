@@ -8,88 +8,111 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.metrics import METRICS
 from largebatch.question import Profile
 from largebatch.study import style
-from largebatch.study.claims import number
-from largebatch.study.draw_curves import line, log_limits
-from largebatch.study.drawn import lower_is_better, summary_along, words
-from largebatch.study.reading import profile_of
+from largebatch.study.draw_curves import line, log_limits, widths_of
+from largebatch.study.drawn import MEASURED, on_axes, spans, summary_along
+from largebatch.study.looks import Look, looks
+from largebatch.study.reading import Missing, profile_of
 
 MOST_WITH_MARKERS = 12  # positions up to which each gets a marker
-PANEL_HEIGHT_IN = 2.3
+MOST_IN_A_ROW = 3
+PANEL_HEIGHT_IN, BESIDE_IN = 2.3, 0.8
 
 
 def table(observations: pd.DataFrame, figure: Profile) -> pd.DataFrame:
-    """Columns metric, line, arm, at, n, mean, low, high."""
+    """Columns metric, line, arm, at, n, mean, low, high, axis."""
     parts = []
     for metric in figure.y:
         for label, arm in figure.lines.items():
-            part = summary_along(profile_of(observations, arm, metric)).reset_index(names="at")
+            values = profile_of(observations, arm, metric)
+            if figure.above is not None:
+                values = rises(values, figure.above, f"{metric} of arm {arm}")
+            part = summary_along(values).reset_index(names="at")
             parts.append(part.assign(metric=metric, line=label, arm=arm))
-    columns = ["metric", "line", "arm", "at", "n", "mean", "low", "high"]
-    return pd.concat(parts, ignore_index=True)[columns]
+    drawn = on_axes(pd.concat(parts, ignore_index=True), lambda _rows: figure.log_y)
+    return drawn[["metric", "line", "arm", "at", *MEASURED, "axis"]]
+
+
+def rises(values: pd.DataFrame, position: float, what: str) -> pd.DataFrame:
+    """By how much values (positions, seeds) exceed each seed's value at one of the positions."""
+    there = np.isclose(values.index, position)
+    if there.sum() != 1:
+        raise Missing(f"{what} at {position:g}")
+    return values - values[there].iloc[0]
 
 
 def picture(drawn: pd.DataFrame, figure: Profile) -> Canvas:
-    """One panel a metric, two a row."""
-    panels = len(figure.y)
-    rows, columns = -(-panels // 2), min(panels, 2)
-    canvas = style.canvas(
-        style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN, 0.2 + PANEL_HEIGHT_IN * rows
-    )
-    all_axes = canvas.subplots(rows, columns, squeeze=False).flat
-    labels = figure.x_label if isinstance(figure.x_label, list) else [figure.x_label] * panels
-    for axes, metric, label in zip(all_axes, figure.y, labels, strict=False):
-        paint(axes, drawn[drawn["metric"] == metric], figure)
+    """One panel a metric."""
+    count = len(figure.y)
+    columns = style.columns_of(count, MOST_IN_A_ROW)
+    width_in = style.COLUMN_WIDTH_IN if count == 1 else style.PAGE_WIDTH_IN
+    canvas = style.canvas(width_in, 0.2 + PANEL_HEIGHT_IN * -(-count // columns))
+    (all_axes,) = style.panels(canvas, count, columns)
+    labels = figure.x_label if isinstance(figure.x_label, list) else [figure.x_label] * count
+    for axes, metric, label in zip(all_axes, figure.y, labels, strict=True):
+        rows = drawn[drawn["metric"] == metric]
+        paint(axes, rows, figure)
+        scale(axes, rows, figure, width_in / columns - BESIDE_IN)
         axes.set_xlabel(label)
-        axes.set_ylabel(style.wrapped(METRICS[metric]))
-    for axes in all_axes[panels:]:
-        axes.set_axis_off()
-    style.legend_below(canvas, canvas.axes[0])
+        axes.set_ylabel(style.wrapped(figure.y_label or y_label(metric, figure)))
+    style.legend_below(canvas, all_axes[0])
     return canvas
 
 
+def y_label(metric: str, figure: Profile) -> str:
+    """The metric's label, and that it is of rises where it is."""
+    return METRICS[metric] if figure.above is None else f"rise of the {METRICS[metric]}"
+
+
 def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
-    """The lines of one metric, and the marked positions."""
-    for label, look in style.looks(list(figure.lines)).items():
+    """The lines of one metric."""
+    for width, (label, look) in zip(widths_of(figure), looks(list(figure.lines)).items(), strict=True):
         of_line = rows[rows["line"] == label]
-        marker = look.marker if len(of_line) <= MOST_WITH_MARKERS else ""
-        line(axes, of_line, "at", look, label, marker)
+        if label in figure.theory:
+            drawn_as = {"color": look.color, "linestyle": look.linestyle, "linewidth": 0.8, "zorder": 1.5}
+            axes.plot(of_line["at"], of_line["mean"], label=label, **drawn_as)
+        elif figure.theory or not figure.joined:
+            dots(axes, of_line, look, label, hollow=bool(figure.theory))
+        else:
+            marker = look.marker if len(of_line) <= MOST_WITH_MARKERS else ""
+            drawn_as = look._replace(linestyle="-") if figure.nested else look
+            line(axes, of_line, "at", drawn_as, label, marker, width=width, size=2.3 + width)
+
+
+def dots(axes: Axes, rows: pd.DataFrame, look: Look, label: str, hollow: bool) -> None:
+    """Each position by itself, with its interval; hollow ones show a line below them."""
+    face = {"markerfacecolor": "white", "markersize": 4.5} if hollow else {}
+    axes.errorbar(
+        rows["at"],
+        rows["mean"],
+        yerr=spans(rows),
+        color=look.color,
+        marker=look.marker,
+        linestyle="",
+        elinewidth=0.8,
+        label=label,
+        **face,
+    )
+
+
+def scale(axes: Axes, rows: pd.DataFrame, figure: Profile, axis_in: float) -> None:
+    """Scales and limits that fit the drawn means, and the marked positions; axis_in: the width of x."""
     if figure.log_y:
-        shown = rows.loc[rows["mean"] >= (figure.least or -np.inf), "mean"].to_numpy()
-        style.log_axis(axes, "y", shown)
-        axes.set_ylim(*log_limits(shown))
+        shown = rows[rows["mean"] >= (figure.least or -np.inf)]
+        style.log_axis(axes, "y", shown["mean"].to_numpy())
+        low, high = log_limits(shown)
+        axes.set_ylim(max(low, figure.least or low), high)
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
-    if figure.log_x:
-        positions = np.append(rows["at"], list(figure.marks.values()))
+    positions = np.unique(np.append(rows["at"], list(figure.marks.values())))
+    if figure.log_x and positions.min() > 0 and len(positions) <= MOST_WITH_MARKERS:
+        style.doubling_axis(axes, positions, axis_in)
+    elif figure.log_x:
         style.log_axis(axes, "x", positions)
         if positions.min() == 0:  # an axis with a zero would go on below it
             axes.set_xlim(left=0)
     else:
+        if (positions == np.round(positions)).all() and positions.min() >= 0:
+            style.whole_numbers(axes)
         axes.xaxis.set_major_formatter(style.PLAIN)
         axes.margins(x=0.02)
     style.marks(axes, figure.marks)
-
-
-def message(drawn: pd.DataFrame, figure: Profile) -> str:
-    """What each line is at its ends, where it is best, and which have no band."""
-    said = []
-    for metric, of_metric in drawn.groupby("metric", sort=False):
-        lines = [told(rows, lower_is_better(metric)) for _, rows in of_metric.groupby("line", sort=False)]
-        label = METRICS[metric]
-        said.append(f"{label[0].upper()}{label[1:]}: {'; '.join(lines)}.")
-    single = drawn.groupby("line", sort=False)["n"].max() == 1
-    if single.any():
-        said.append(f"Of one seed, without a band: {', '.join(single.index[single])}.")
-    return " ".join(said)
-
-
-def told(rows: pd.DataFrame, lowest: bool) -> str:
-    """'Adam from 3 [2.8, 3.2] at −1 to 2 [1.8, 2.2] at 2, lowest at 0.2: 1 [0.9, 1.1]'"""
-    first, last = rows.iloc[0], rows.iloc[-1]
-    if len(rows) == 1:
-        return f"{first['line']} {words(first)} at {number(first['at'])}"
-    best = rows.loc[rows["mean"].idxmin() if lowest else rows["mean"].idxmax()]
-    ends = f"from {words(first)} at {number(first['at'])} to {words(last)} at {number(last['at'])}"
-    where = f"{'lowest' if lowest else 'highest'} at {number(best['at'])}"
-    inside = first["at"] < best["at"] < last["at"]
-    return f"{first['line']} {ends}, {where}" + (f": {words(best)}" if inside else "")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.metrics import METRICS
 from largebatch.question import Walks
 from largebatch.study import style
-from largebatch.study.claims import number
+from largebatch.study.looks import Look, looks
 from largebatch.study.reading import Missing, history_of
 from largebatch.surfaces import SURFACES, Surface
 
@@ -53,23 +53,21 @@ def paths_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:
 def picture(drawn: pd.DataFrame, figure: Walks) -> Canvas:
     """One panel a surface, all equally large."""
     panels = len(figure.panels)
-    columns = min(panels, 2)
+    columns = style.columns_of(panels, 2)
     rows = -(-panels // columns)
     width_in = style.COLUMN_WIDTH_IN if columns == 1 else style.PAGE_WIDTH_IN
     height_in = (width_in - BESIDE_IN) / columns / SHAPE + TITLE_IN
     canvas = style.canvas(width_in, BELOW_IN + height_in * rows)
-    grid = canvas.subplots(rows, columns, squeeze=False)
-    looks = style.looks(figure.labels)
-    for axes, (surface, of_surface) in zip(grid.flat, drawn.groupby("surface", sort=False), strict=False):
+    (grid,) = style.panels(canvas, panels, columns)
+    looked = looks(figure.labels)
+    for axes, (surface, of_surface) in zip(grid, drawn.groupby("surface", sort=False), strict=True):
         shade(axes, SURFACES[surface], view_of(SURFACES[surface], of_surface))
-        paint(axes, of_surface, looks)
+        paint(axes, of_surface, looked)
         axes.set_title(surface, loc="left", pad=2)
         axes.set(xlabel=METRICS[X], ylabel=METRICS[Y])
-    for axes in grid.flat[panels:]:
-        axes.set_axis_off()
-    for label, look in looks.items():  # a way may be missing in the panel that the legend is read from
-        grid[0, 0].plot([], [], color=look.color, marker=look.marker, label=label)
-    style.legend_below(canvas, grid[0, 0])
+    for label, look in looked.items():  # a way may be missing in the panel that the legend is read from
+        grid[0].plot([], [], color=look.color, marker=look.marker, label=label)
+    style.legend_below(canvas, grid[0])
     return canvas
 
 
@@ -103,11 +101,11 @@ def shade(axes: Axes, surface: Surface, view: tuple[float, float, float, float])
         axis.set_major_formatter(style.PLAIN)
 
 
-def paint(axes: Axes, rows: pd.DataFrame, looks: dict[str, style.Look]) -> None:
+def paint(axes: Axes, rows: pd.DataFrame, looked: dict[str, Look]) -> None:
     """The paths on one surface, the longest below the others, with their start and ends."""
     paths = [path for _, path in rows.groupby(["line", "seed"], sort=False)]
     for path in sorted(paths, key=length, reverse=True):
-        look = looks[path["line"].iloc[0]]
+        look = looked[path["line"].iloc[0]]
         axes.plot(path["x"], path["y"], color=look.color, linewidth=0.6, alpha=0.8, zorder=2)
         axes.plot(*path[["x", "y"]].iloc[-1], color=look.color, marker=look.marker, **END)
     for start in {tuple(path[["x", "y"]].iloc[0]) for path in paths}:
@@ -117,24 +115,3 @@ def paint(axes: Axes, rows: pd.DataFrame, looks: dict[str, style.Look]) -> None:
 def length(path: pd.DataFrame) -> float:
     """How far a path goes from point to point."""
     return float(np.hypot(path["x"].diff(), path["y"].diff()).sum())
-
-
-def message(drawn: pd.DataFrame, figure: Walks) -> str:
-    """Between which losses the paths end, and on which surfaces some are not shown whole."""
-    said, cut = [], []
-    for surface, rows in drawn.groupby("surface", sort=False):
-        ends = [told(of_line, SURFACES[surface]) for _, of_line in rows.groupby("line", sort=False)]
-        said.append(f"Loss at the ends on the {surface}: {', '.join(ends)}.")
-        x_low, x_high, y_low, y_high = view_of(SURFACES[surface], rows)
-        if not (rows["x"].between(x_low, x_high) & rows["y"].between(y_low, y_high)).all():
-            cut.append(surface)
-    if cut:
-        said.append(f"Paths leave the panel: {', '.join(cut)}.")
-    return f"Darker is higher. {' '.join(said)}"
-
-
-def told(rows: pd.DataFrame, surface: Surface) -> str:
-    """'one at a time −0.2 to −0.1'"""
-    ends = surface.value(rows.groupby("seed")[["x", "y"]].last().to_numpy())
-    low, high = number(ends.min()), number(ends.max())
-    return f"{rows['line'].iloc[0]} {low if low == high else f'{low} to {high}'}"

@@ -1,15 +1,17 @@
 """The data behind figures and tables: means over seeds with their intervals, one row each."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.question import At
-from largebatch.study.claims import interval, number
 from largebatch.study.reading import NeverReached, reading
 from largebatch.study.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
+LINEAR, LOG = "linear", "log"  # what an axis is
 COST = "cost"  # what rows of a figure's data are called that hold ratios of training times
 
 
@@ -39,15 +41,33 @@ def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None)
         return summary(pd.Series(dtype=float))
 
 
+def on_axes(rows: pd.DataFrame, logarithmic: Callable[[pd.DataFrame], bool]) -> pd.DataFrame:
+    """Rows with a column `axis`, linear or log for each metric, and the intervals that go with it."""
+    parts = [
+        on_log_axis(of_metric).assign(axis=LOG) if logarithmic(of_metric) else of_metric.assign(axis=LINEAR)
+        for _, of_metric in rows.groupby("metric", sort=False)
+    ]
+    return pd.concat(parts).loc[rows.index]
+
+
+def on_log_axis(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose interval is of the mean's logarithm: mean exp(± half width / mean), the delta method.
+
+    One symmetric around the mean can end below 0, which has no place there. A mean of 0 keeps its interval.
+    """
+    factor = np.exp((rows["high"] - rows["mean"]) / rows["mean"].where(rows["mean"] > 0))
+    low, high = rows["mean"] / factor, rows["mean"] * factor
+    return rows.assign(low=low.fillna(rows["low"]), high=high.fillna(rows["high"]))
+
+
+def is_log(rows: pd.DataFrame) -> bool:
+    """Whether rows of one metric were made for a logarithmic axis."""
+    return bool((rows["axis"] == LOG).any())
+
+
 def lower_is_better(metric: str) -> bool:
     """Of all metrics only accuracy is better where it is higher."""
     return "accuracy" not in metric
-
-
-def never_there(rows: pd.DataFrame) -> str:
-    """A sentence on the arms of which no seed gets to where the figure is read; empty if there are none."""
-    arms = rows.loc[rows["n"] == 0, "arm"].drop_duplicates()
-    return f"No seed gets there of {', '.join(arms)}." if len(arms) else ""
 
 
 def seeds(rows: pd.DataFrame) -> str:
@@ -73,16 +93,3 @@ def summary_along(values: pd.DataFrame) -> pd.DataFrame:
 def spans(rows: pd.DataFrame) -> np.ndarray:
     """Distances (2, m) from the means down and up to the ends of the intervals; 0 where there is none."""
     return np.nan_to_num(np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]]))
-
-
-def words(row: pd.Series) -> str:
-    """'1.23 [1.1, 1.3]'"""
-    return f"{number(row['mean'])} {interval(row['low'], row['high'])}".strip()
-
-
-def extremes(rows: pd.DataFrame, what: str = "Lowest") -> str:
-    """A sentence on the lowest and the highest mean of rows with a column `line`."""
-    low, high = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]
-    if len(rows) == 1:
-        return f"{low['line']} {words(low)}."
-    return f"{what}: {low['line']}, {words(low)}; highest: {high['line']}, {words(high)}."

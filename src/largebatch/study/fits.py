@@ -124,6 +124,8 @@ def beyond_the_data(critical: pd.Series, batches: pd.Index) -> tuple[str, ...]:
 def fit_hyperbola(log_batch: np.ndarray, log_updates: np.ndarray) -> dict[str, float]:
     """Least squares on log S of S_min (1 + B_crit / B) for one seed; both (batch sizes,).
 
+    least_updates: S_min. r_squared: of log S.
+
     B_crit is looked for from a thousandth of the smallest batch to a thousand times the largest: beyond,
     the data are a line or flat, and say no more.
     """
@@ -141,4 +143,6 @@ def fit_hyperbola(log_batch: np.ndarray, log_updates: np.ndarray) -> dict[str, f
     )
     spread = np.square(log_updates - log_updates.mean()).sum()
     r_squared = 1 - np.square(residuals(found.x)).sum() / spread if spread else np.nan
-    return {"critical_batch": float(np.exp(found.x)), "r_squared": float(r_squared)}
+    least = np.exp((log_updates - np.logaddexp(0.0, found.x - log_batch)).mean())
+    fit = {"critical_batch": np.exp(found.x), "least_updates": least, "r_squared": r_squared}
+    return {name: float(value) for name, value in fit.items()}

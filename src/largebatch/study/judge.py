@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
+from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.question import At, Claim
 from largebatch.study import statistics
 from largebatch.study.claims import (
@@ -23,6 +24,7 @@ from largebatch.study.claims import (
     sensitivity,
     write_claims,
 )
+from largebatch.study.effect import read_operand
 from largebatch.study.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.study.reading import Missing, read
 
@@ -53,6 +55,8 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
         return row | not_run(claim.not_run, claim)
     try:
         effects = EFFECTS[claim.kind](observations, claim)
+        if claim.metric in TIMED_IN_ROUNDS:
+            require_steady_times(observations, claim, effects)
     except Missing as missing:
         return row | not_run(f"The observations lack {missing}.", claim)
     except NotJudgeable as reason:
@@ -64,6 +68,21 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
     verdict, reason = settle(effects, interval, row)
     note = sentences(reason, *no_variance(interval), *effects.remarks, claim.deviation)
     return row | {"verdict": verdict, "note": note}
+
+
+def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effects) -> None:
+    """Refuse times whose rounds lie farther apart than the effect from its bound: a busy machine's."""
+    if claim.kind != "ratio":
+        raise NotJudgeable(f"{claim.metric} is a time on one machine: only ratios of it are judged")
+    spreads = [read_operand(observations, side, TIME_SPREAD) for side in sides(claim)]
+    # the median over seeds, of a seed the factor by which both sides together may be off
+    spread = float(pd.concat(spreads, axis="columns").dropna().prod(axis="columns").median())
+    distance = min(abs(effects.values.mean() - bound) for bound in finite_bounds(effects))
+    if np.log(spread) > distance:
+        raise NotJudgeable(
+            f"Not judged: rounds of the same work took times that lie a factor of {spread:.3g} apart, "
+            f"the estimate and its bound one of {exp(distance):.3g}"
+        )
 
 
 def not_run(reason: str, claim: Claim) -> Row:
@@ -80,9 +99,12 @@ def describe(claim: Claim) -> Row:
     """What the claim's row says before any number is known."""
     return {
         "id": claim.id,
+        "statement": claim.stated,
         "source": claim.source,
         "says": claim.says,
+        "kind": claim.kind,
         "metric": claim.metric,
+        "unit": claim.unit,
         "expect": expectation(claim),
         "paper_value": claim.paper_value,
     }
@@ -188,6 +210,6 @@ def arms_of(claim: Claim) -> Iterable[str]:
 
 def metrics_of(claim: Claim) -> Iterable[str]:
     """Every metric that a claim reads."""
-    yield from (claim.metric, "updates", "diverged")
+    yield from (claim.metric, "updates", "diverged", *(TIME_SPREAD,) * (claim.metric in TIMED_IN_ROUNDS))
     yield from (side.metric for side in sides(claim) if getattr(side, "metric", None))
     yield from ("train_loss_nats" for at in readings_of(claim) if at.train_loss_nats is not None)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
+from largebatch import files
+from largebatch.provenance import provenance
 from largebatch.study.claims import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -17,13 +19,18 @@ from largebatch.study.statistics import LEVEL
 
 
 def ledger(judged: list[Path], ledger: Path) -> None:
-    """Write the claims of these experiments under one another, in the order given, as one family."""
+    """Write the claims of these experiments under one another, in the order given, as one family.
+
+    Where they come from stands beside them, in the .json of the same name.
+    """
     if not judged:
         raise ValueError(f"{ledger}: wanted at least one file of judged claims; got none")
     claims = pd.concat([judged_alone(path) for path in judged], ignore_index=True)
     if repeated := sorted(claims.loc[claims["id"].duplicated(), "id"]):
         raise ValueError(f"{ledger}: wanted each claim's id once; got {repeated} repeatedly")
     write_claims(ledger, corrected(claims))
+    inputs = {f"{path.parent.name}/{path.name}": files.checksum(path) for path in judged}
+    files.write_json(ledger.with_suffix(".json"), provenance("ledger", {}, inputs))
 
 
 def judged_alone(path: Path) -> pd.DataFrame:

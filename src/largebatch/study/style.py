@@ -1,17 +1,20 @@
 """How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
 
+import io
+import string
 import textwrap
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, PngImagePlugin
 
 from largebatch import files
 
@@ -19,10 +22,6 @@ COLUMN_WIDTH_IN = 3.4
 PAGE_WIDTH_IN = 7.0
 GREY = "#8c8c8c"
 FAINT = "#d4d4d4"
-# Okabe and Ito 2008, without its yellow, which white paper swallows.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # A range wider than this share of its largest value is drawn on a logarithmic axis.
 LOG_FROM = 10.0
 # Room that a legend needs for a line's sample and for each letter at 7 points.
@@ -55,22 +54,22 @@ RC = {
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
-# No dates: the same numbers give the same bytes.
-METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-
-
-class Look(NamedTuple):
-    """How one line is told from the others, also without colour."""
-
-    color: str
-    linestyle: object
-    marker: str
-
-
-def looks(labels: list[str]) -> dict[str, Look]:
-    """A look for each line, by position, so that figures with the same lines agree."""
-    triples = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
-    return {label: Look(*look) for label, look in zip(labels, islice(triples, len(labels)), strict=True)}
+# As wide as a README shows pictures: in print and on larger screens they are taken from the pdf.
+PNG_DPI, PNG_COLOURS = 150, 256
+UNPRINTED = "\u200b"  # a letter without width
+# Where a panel's letter stands: left of its upper left corner.
+LETTER = {
+    "xycoords": "axes fraction",
+    "xytext": (-4, 3),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "bottom",
+    "fontsize": 8,
+    "fontweight": "bold",
+    "gid": "letter",
+}
+WIDEST, THINNEST = 3.6, 1.0  # lines that lie on each other, in points
+ACROSS_DASHES = (0, (6, 4))
 
 
 @contextmanager
@@ -87,11 +86,54 @@ def canvas(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write stem.pdf, stem.png and stem.svg."""
-    for ending, metadata in METADATA.items():
-        with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
+    """Write a file per format, with its metadata; a letter that the font lacks is an error, not a box."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Glyph .* missing", UserWarning)
+            for ending, own in metadata.items():
+                with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
+                    SAVE.get(ending, figure_file)(figure, temporary, own)
+    except UserWarning as lack:
+        raise ValueError(
+            f"{stem}: wanted labels of letters that {RC['font.family']} has; got: {lack}"
+        ) from lack
+
+
+def figure_file(figure: Figure, path: Path, metadata: dict) -> None:
+    """Write a figure as matplotlib does."""
+    figure.savefig(path, metadata=metadata)
+
+
+def palette_file(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
+    """Write a PNG of few colours: a third of the bytes, and no difference that can be seen."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=PNG_DPI)
+    words = PngImagePlugin.PngInfo()
+    for key, text in metadata.items():
+        words.add_itxt(key, text)
+    full = Image.open(drawn).convert("RGB")
+    # two rounds of k-means behind the median cut leave every colour of lines and bars as it is
+    few = full.quantize(PNG_COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    few.save(path, pnginfo=words, dpi=(PNG_DPI, PNG_DPI), optimize=True)
+
+
+SAVE = {"png": palette_file}
+
+
+def literal(shown: Any) -> Any:
+    """What matplotlib draws as text in place of `shown`, which may be text within lists and mappings.
+
+    Two $ are no mathematics, and a label that begins with _ is not left out of the legend.
+    """
+    match shown:
+        case str():
+            return UNPRINTED * shown.startswith("_") + shown.replace("$", r"\$")
+        case list():
+            return [literal(each) for each in shown]
+        case dict():
+            return {literal(key): literal(value) for key, value in shown.items()}
+    return shown
 
 
 def plain(value: float, _position: int | None = None) -> str:
@@ -163,8 +205,8 @@ def wrapped(label: str) -> str:
     return textwrap.fill(label, LABEL_LETTERS)
 
 
-def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
-    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room.
+def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) -> None:
+    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room in its inches.
 
     A setting of 0, such as the epoch of an event at the start, leaves x linear.
     """
@@ -173,14 +215,14 @@ def doubling_axis(axes: Axes, settings: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(PLAIN)
         return
     axes.set_xscale("log", base=2)
-    axes.set_xticks(thinned(settings))
+    axes.set_xticks(thinned(settings, axis_in))
     axes.xaxis.set_major_formatter(PLAIN)
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Ticks of x at whole numbers: there is no half of an epoch or update."""
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+def whole_numbers(axes: Axes, most: int | str = "auto") -> None:
+    """Ticks of x, at most so many, at whole numbers: there is no half of an epoch or update."""
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
     axes.xaxis.set_major_formatter(PLAIN)
 
 
@@ -217,10 +259,61 @@ def letters_of(tick: str) -> int:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend under the panels, where it covers no data, in as many columns as its labels allow."""
+    """One legend under the panels, where it covers no data, in as many columns as its labels allow.
+
+    None for a single line: the figure is about nothing else.
+    """
     handles, names = axes.get_legend_handles_labels()
+    if len(names) < 2:
+        return
     entry_in = HANDLE_IN + LETTER_IN * max(len(name) for name in names)
     columns = max(1, min(len(names), 4, int(figure.get_figwidth() / entry_in)))
     figure.legend(handles, names, loc="outside lower center", ncols=columns)
     rows = -(-len(names) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)  # the panels keep their height
+
+
+def nested(lines: int) -> np.ndarray:
+    """Widths in points for lines that lie on each other, from wide to narrow: (lines,)."""
+    return np.linspace(WIDEST, THINNEST, lines) if lines > 1 else np.array([THINNEST])
+
+
+def columns_of(panels: int, most: int) -> int:
+    """How many panels stand in a row: near `most`, the number that leaves the fewest places empty."""
+    few, many = min(panels, max(2, most - 2)), min(panels, most)
+    return min(range(few, many + 1), key=lambda columns: (-panels % columns, -columns))
+
+
+def panels(figure: Figure, count: int, columns: int, blocks: int = 1, **shared) -> list[list[Axes]]:
+    """In each of the blocks, one above the other, so many axes in rows, lettered; empty places stay empty.
+
+    What stands above an empty place has the labels of its ticks.
+    """
+    rows = -(-count // columns)
+    grid = figure.subplots(rows * blocks, columns, squeeze=False, **shared)
+    places = [grid[block * rows : (block + 1) * rows].ravel() for block in range(blocks)]
+    for block in places:
+        for axes in block[count:]:
+            axes.set_axis_off()
+    for axes in places[-1][max(count - columns, 0) : count]:
+        axes.tick_params(labelbottom=True)
+    kept = [list(block[:count]) for block in places]
+    letters(axes for block in kept for axes in block)
+    return kept
+
+
+def letters(all_axes: Iterable[Axes]) -> None:
+    """a, b, c, ... at the upper left of the panels, to be cited by; a single panel has none."""
+    all_axes = list(all_axes)
+    if len(all_axes) < 2:
+        return
+    for letter, axes in zip(string.ascii_lowercase, all_axes, strict=False):
+        axes.annotate(letter, (0, 1), **LETTER)
+
+
+def across(axes: Axes, height: float, color: str = GREY, label: str | None = None, number: str = "") -> None:
+    """A thin dashed line across at a height, named in the legend or with a number behind its right end."""
+    axes.axhline(height, color=color, linestyle=ACROSS_DASHES, linewidth=0.9, zorder=1.5, label=label)
+    if number:
+        place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (2, 0)}
+        axes.annotate(number, (1, height), **place, va="center", fontsize=6, color=color)

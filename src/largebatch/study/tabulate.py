@@ -1,5 +1,6 @@
 """Tables of final numbers: mean ± half of the 95 % interval, the paper's numbers beside ours."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ from pydantic import TypeAdapter
 
 from largebatch import files
 from largebatch.metrics import METRICS
+from largebatch.provenance import provenance
 from largebatch.question import SETTINGS, Table
+from largebatch.study.claims import read_columns
 from largebatch.study.drawn import needed_for, seeds, summary_of
 from largebatch.study.reading import Missing, members, read, reading
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
+TEXTS = ("row", "metric", "paper")
 NONE = "–"  # where a row was not measured
 TEX = {
     "\\": r"\textbackslash{}",
@@ -21,6 +25,8 @@ TEX = {
     "^": r"\textasciicircum{}",
     "<": "$<$",
     ">": "$>$",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
     "±": r"$\pm$",
     "×": r"$\times$",
     "·": r"$\cdot$",
@@ -38,11 +44,14 @@ TEX = {
     "≥": r"$\ge$",
     **{digit: f"$^{i}$" for i, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
 }
+JOINED = "-',"  # two of them become one: a dash, a quotation mark
+# What means something within a line of Markdown; a regular expression.
+MARKDOWN = r"[\\`*_\[\]<>#&$~|]"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def tabulate(ask: dict, observations: Path, stem: Path) -> None:
-    """Write stem.csv (numbers), stem.md and stem.tex (rounded).
+    """Write stem.csv (numbers), stem.md and stem.tex (rounded), stem.json (provenance).
 
     ask: {"experiment": name, "table": a Table as JSON}.
     """
@@ -59,6 +68,8 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     header, body = layout(cells)
     files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
+    inputs = {observations.name: files.checksum(observations)}
+    files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
@@ -97,13 +108,7 @@ def values_of(observations: pd.DataFrame, label: str, arm: str, metric: str, tab
 
 def read_cells(path: Path) -> pd.DataFrame:
     """The cells in a table's csv, columns COLUMNS."""
-    try:
-        cells = pd.read_csv(path, dtype={"row": str, "metric": str, "paper": str})
-    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path}: wanted a csv file of a table's cells; got {error}") from error
-    if tuple(cells.columns) != COLUMNS:
-        raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {list(cells.columns)}")
-    return cells.fillna({"paper": ""})
+    return read_columns(path, "a table's cells", COLUMNS, TEXTS)
 
 
 def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -148,20 +153,26 @@ def pair(mean: float, half: float) -> str:
 
 def markdown(caption: str, header: list[str], body: list[list[str]]) -> str:
     """The caption, an empty line, the table; numbers to the right."""
-    escaped = [[text.replace("|", "\\|") for text in row] for row in (header, *body)]
+    escaped = [[escape_markdown(text) for text in row] for row in (header, *body)]
     rule = "|".join(["---", *["---:"] * (len(header) - 1)])
     lines = [f"| {' | '.join(row)} |" for row in escaped]
-    return "\n".join([f"{caption}\n", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
+    return "\n".join([f"{escape_markdown(caption)}\n", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
 
 
 def caption_of(markdown: str) -> str:
-    """The caption of a table in Markdown."""
-    return markdown.partition("\n\n")[0]
+    """The caption of a table in Markdown, as it is shown."""
+    return re.sub(rf"\\({MARKDOWN})", r"\1", markdown.partition("\n\n")[0])
+
+
+def escape_markdown(text: str) -> str:
+    """Text that GitHub's Markdown shows as it stands."""
+    return re.sub(MARKDOWN, r"\\\g<0>", text)
 
 
 def tex(caption: str, label: str, header: list[str], body: list[list[str]]) -> str:
     """A LaTeX table; needs the package booktabs."""
     rows = [" & ".join(escape_tex(text) for text in row) + r" \\" for row in (header, *body)]
+    rows = [f"{{}}{row}" if row[0] in "[*" else row for row in rows]  # else an argument of the line before
     return "\n".join(
         [
             r"\begin{table}",
@@ -187,5 +198,8 @@ def one_line(text: str) -> str:
 
 
 def escape_tex(text: str) -> str:
-    """Text that LaTeX prints as it stands."""
-    return "".join(TEX.get(letter, letter) for letter in text)
+    """Text that LaTeX prints as it stands: of two marks that it would join, {} holds the first apart."""
+    return "".join(
+        TEX.get(letter, letter) + "{}" * (letter in JOINED and letter == after)
+        for letter, after in zip(text, text[1:] + " ", strict=False)
+    )

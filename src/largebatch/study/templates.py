@@ -1,4 +1,4 @@
-"""Templates of pages: an undefined name is an error, and texts are escaped."""
+"""Templates: an undefined name is an error, and texts on pages are escaped."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ import jinja2
 FOLDER = Path(__file__).parent
 
 
-def template(name: str) -> jinja2.Template:
-    """The template of that name beside this file; it may include its neighbours."""
+def template(name: str, autoescape: bool = True) -> jinja2.Template:
+    """The template of that name beside this file; it may include its neighbours.
+
+    autoescape: whether texts are escaped for HTML.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER, encoding="utf-8"),
-        autoescape=True,
+        autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

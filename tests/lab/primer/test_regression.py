@@ -55,13 +55,12 @@ def test_full_batches_follow_the_closed_form(data):
     found = run(data, data.count, 0.1, 12, np.random.default_rng(0))
     step = np.linalg.matrix_power(np.eye(5) - 0.1 * x.T @ x / len(x), 12)
     np.testing.assert_allclose(found.path[-1], best - step @ best, rtol=1e-10)
-    assert found.updates_an_epoch == 1 and len(found.seconds) == 13
-    assert found.seconds == sorted(found.seconds) and found.seconds[0] == 0
+    assert found.updates_an_epoch == 1
 
 
 def test_batches_that_leave_a_rest_count_it_as_an_update(data):
     found = run(data, 64, 0.1, 2, np.random.default_rng(0))
-    assert found.updates_an_epoch == 3 and len(found.path) == 7 and len(found.seconds) == 3
+    assert found.updates_an_epoch == 3 and len(found.path) == 7
 
 
 def test_arms_and_positions(found):
@@ -94,7 +93,10 @@ def test_who_never_reaches_the_goal_has_no_number(found):
 
 def test_all_but_the_clock_is_the_same_twice(found):
     again = list(regression([0, 1], **SMALL))
-    timeless = ([x for x in rows if x[1].metric != "regression_seconds"] for rows in (found, again))
+    timeless = (
+        [x for x in rows if x[1].metric not in ("regression_seconds", "time_spread")]
+        for rows in (found, again)
+    )
     assert len({tuple(rows) for rows in timeless}) == 1
 
 

@@ -38,7 +38,7 @@ def test_tracing_is_left_as_found():
 
 
 def test_the_numbers_of_a_batch_size_agree():
-    found = list(speed([0, 1], examples=32, hidden=8, repeats=2))
+    found = list(speed([0, 1], examples=32, hidden=8, rounds=2))
     of = {(o.metric, o.at): o.value for _, o in found if o.seed == 1}
     for size in (1, 2, 4, 8, 16, 32):
         seconds = of["epoch_seconds", size]
@@ -50,7 +50,7 @@ def test_the_numbers_of_a_batch_size_agree():
     assert ("memory_growth", None) in of and {arm for arm, _ in found} == {"machine"}
 
 
-@pytest.mark.parametrize("options", [{"examples": 3}, {"examples": 8, "repeats": 0}])
+@pytest.mark.parametrize("options", [{"examples": 3}, {"examples": 8, "rounds": 0}])
 def test_bad_options_are_refused(options):
-    with pytest.raises(ValueError, match="examples from 4, repeats from 1"):
+    with pytest.raises(ValueError, match="examples from 4, rounds from 1"):
         next(speed([0], **options))

@@ -3,7 +3,7 @@
 import numpy as np
 
 # The order here is for good: a purpose's number is its place.
-PURPOSES = ("data", "start", "order", "draws")
+PURPOSES = ("data", "start", "order", "draws", "clock")
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:

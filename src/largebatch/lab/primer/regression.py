@@ -6,12 +6,12 @@ The loss is half the mean squared error, so that its gradient is Xᵀ(Xw - y)/B.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 
 from largebatch.descent import descend
 from largebatch.files import Observation
+from largebatch.lab.primer.clock import ROUNDS, update_times
 from largebatch.lab.primer.problems import SQUARED, Linear, with_ones
 from largebatch.lab.primer.randomness import stream
 from largebatch.lab.primer.runs import epochs_of, thinned
@@ -72,25 +72,19 @@ def study(seed: int, examples: int, features: int, noise: float, scaled_on_all: 
 
 @dataclass(frozen=True)
 class Run:
-    """path: weights at the start and after each update, (t + 1, p, 1); seconds: at the end of each epoch."""
+    """path: weights at the start and after each update, (t + 1, p, 1)."""
 
     path: np.ndarray
-    seconds: list[float]
     updates_an_epoch: int
 
 
 def run(study: Study, size: int, rate: float, epochs: int, order: np.random.Generator) -> Run:
-    """Descend from zero, with a clock that sees nothing but the updates; a size above all examples is all."""
+    """Descend from zero; a size above all examples is all."""
     size = min(size, study.count)
     an_epoch = math.ceil(study.count / size)
-    path, seconds = [study.train.start()], [0.0]
-    begin = perf_counter()
-    rows = epochs_of(study.count, size, epochs, order)
-    for update, w in enumerate(descend(study.train.gradient, path[0], rows, lambda _: rate), 1):
-        path.append(w)
-        if update % an_epoch == 0:
-            seconds.append(perf_counter() - begin)
-    return Run(np.array(path), seconds, an_epoch)
+    start, rows = study.train.start(), epochs_of(study.count, size, epochs, order)
+    path = [start, *descend(study.train.gradient, start, rows, lambda _: rate)]
+    return Run(np.array(path), an_epoch)
 
 
 def regression(
@@ -128,13 +122,16 @@ def convergence(
     """P3: full, mini_1024, mini_256, mini_32, online: batches of all, 1024, 256, 32 examples and of one.
 
     All but online have one rate; for single examples it would be near 2/|x|², where they diverge. Each arm
-    runs for `epochs`, or for as many as it takes to make `updates`. regression_loss (training part) and
-    regression_seconds (of updates alone) at epoch; regression_loss_by_update at update; test_r2 at the end;
-    updates_to_goal, epochs_to_goal: until the loss is within goal_percent of least squares', for seeds that
-    get there.
+    runs for `epochs`, or for as many as it takes to make `updates`. At epoch: regression_loss (training
+    part), regression_seconds (so many updates at the time of the quickest), time_spread (see clock.py). At
+    update: regression_loss_by_update. At the end: test_r2. updates_to_goal, epochs_to_goal: until the loss is
+    within goal_percent of least squares', for seeds that get there.
     """
     goal = (1 + goal_percent / 100) * data.train.loss(data.least_squares())
     sizes = {"full": data.count} | {f"mini_{size}": size for size in MINI} | {"online": 1}
+    whole = {arm: min(size, data.count) for arm, size in sizes.items()}
+    start, order = data.train.start(), stream(seed, "clock")
+    times = update_times(data.train.gradient, start, data.count, whole, ROUNDS, order)
     for arm, size in sizes.items():
         wanted = max(epochs, math.ceil(updates / math.ceil(data.count / size)))
         found = run(data, size, online_rate if size == 1 else rate, wanted, stream(seed, "order"))
@@ -142,7 +139,9 @@ def convergence(
         for epoch in thinned(wanted, POINTS):
             loss = losses[epoch * found.updates_an_epoch]
             yield arm, Observation(seed, "regression_loss", epoch, float(loss))
-            yield arm, Observation(seed, "regression_seconds", epoch, found.seconds[epoch])
+            seconds = epoch * found.updates_an_epoch * times[arm].seconds
+            yield arm, Observation(seed, "regression_seconds", epoch, seconds)
+            yield arm, Observation(seed, "time_spread", epoch, times[arm].spread)
         for update in thinned(len(losses) - 1, POINTS):
             yield arm, Observation(seed, "regression_loss_by_update", update, float(losses[update]))
         yield arm, Observation(seed, "test_r2", None, data.test_r2(found.path[-1]))
