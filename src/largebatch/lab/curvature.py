@@ -13,7 +13,7 @@ Streams = list[torch.Generator]
 # What the Lanczos vectors, and what the blocks of a sketch, may take of one seed: by seed, so that how a
 # number is found does not depend on its company.
 BASIS_BYTES, SKETCH_BYTES = 256 << 20, 512 << 20
-FEWEST_VECTORS, MOST_VECTORS = 8, 64
+FEWEST_VECTORS, MOST_VECTORS = 6, 64
 
 
 def room(like: torch.Tensor, count: int) -> int:

@@ -29,7 +29,7 @@ def answer(operator: Operator, askings: list[Asking]) -> list:
     found, wanted = [None] * len(askings), [next(asking) for asking in askings]
     open_ = set(range(len(askings)))
     while open_:
-        products = operator(torch.stack(wanted))
+        products = operator(torch.stack(wanted) if len(wanted) > 1 else wanted[0][None])
         for seed in sorted(open_):
             try:
                 wanted[seed] = askings[seed].send(products[seed])
@@ -37,6 +37,7 @@ def answer(operator: Operator, askings: list[Asking]) -> list:
                 found[seed] = end.value
                 wanted[seed] = torch.zeros_like(wanted[seed])
                 open_.remove(seed)
+        del products  # before the next ones are made: of a large net each is large
     return found
 
 

@@ -110,12 +110,9 @@ class Search:
     def ask(self) -> Asking:
         """Ask for products until every value is known, or there were enough."""
         while True:
-            product = yield self.space.following
-            self.products += 1
-            self.finite = bool(product.isfinite().all())
+            self._take((yield self.space.following))
             if not self.finite:
                 return
-            self.space.grow(product)
             self._bound()
             if self.known.all() or self.products >= self.most_products:
                 return
@@ -124,6 +121,12 @@ class Search:
                 self._begin(np.arange(0))
             else:
                 self._go_on()
+
+    def _take(self, product: torch.Tensor) -> None:
+        self.products += 1
+        self.finite = bool(product.isfinite().all())
+        if self.finite:
+            self.space.grow(product)
 
     def _is_refuted(self) -> bool:
         """Whether a value is above its bound, which shows that the start was one of the unlucky ones."""
