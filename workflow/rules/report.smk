@@ -4,7 +4,6 @@ from hashlib import sha256
 from largebatch.evidence import to_report
 from largebatch.files import write_json
 
-
 # Written when a run starts: a command line is too short for what stands behind every claim, and a rule that runs Python
 # starts Snakemake once more.
 ASK = f"{RESULTS}/report.json"
