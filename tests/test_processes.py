@@ -51,6 +51,8 @@ def test_what_a_test_started_ends_with_pytest(tmp_path, then, how):
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
+        # in the background of a script interrupts are ignored, and children would inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with ending(process):
         until(lambda: said.exists() and said.read_text(encoding="utf-8").endswith("\n"))

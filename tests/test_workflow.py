@@ -16,8 +16,10 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from largebatch.config import load_study
 from largebatch.plan import commands
@@ -339,11 +341,16 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
     """Weights, histories, verdicts, figures and tables."""
     once, twice = tiny.root / "results/smoke", tiny.root / "results/tiny"
     patterns = ("runs/*/history.parquet", "runs/*/weights.safetensors", "*/judged.csv", "*/summary.csv")
-    patterns += ("figures/*.*[fvgt]", "tables/*")
+    patterns += ("figures/*.csv", "figures/*.txt", "tables/*.csv", "tables/*.md", "tables/*.tex")
     files = [path.relative_to(twice) for pattern in patterns for path in twice.glob(pattern)]
     assert len(files) > 30
     for path in files:
         assert (once / path).read_bytes() == (twice / path).read_bytes(), path
+    drawings = [path.relative_to(twice) for path in twice.glob("figures/*.png")]
+    assert len(drawings) > 3
+    for path in drawings:  # pixels: the files themselves name their scale
+        pixels = [np.asarray(Image.open(root / path)) for root in (once, twice)]
+        assert np.array_equal(*pixels), path
 
 
 def test_claims_are_corrected_over_what_was_asked_for(tiny):
