@@ -347,7 +347,7 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
     for path in files:
         assert (once / path).read_bytes() == (twice / path).read_bytes(), path
     drawings = [path.relative_to(twice) for path in twice.glob("figures/*.png")]
-    assert len(drawings) > 3
+    assert len(drawings) >= 3
     for path in drawings:  # pixels: the files themselves name their scale
         pixels = [np.asarray(Image.open(root / path)) for root in (once, twice)]
         assert np.array_equal(*pixels), path
