@@ -351,6 +351,8 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
     for path in drawings:  # pixels: the files themselves name their scale
         pixels = [np.asarray(Image.open(root / path)) for root in (once, twice)]
         assert np.array_equal(*pixels), path
+        drawn = [(root / path).with_suffix(".svg").read_bytes() for root in (once, twice)]
+        assert drawn[0] == drawn[1].replace(b"tiny", b"smoke"), path
 
 
 def test_claims_are_corrected_over_what_was_asked_for(tiny):
