@@ -83,6 +83,16 @@ def table_files(experiment):
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
 
 
+def files_to_read(experiment):
+    """All that one experiment leaves for people."""
+    return [
+        f"{RESULTS}/{experiment.name}/judged.csv",
+        *figure_files(experiment),
+        *animation_files(experiment),
+        *table_files(experiment),
+    ]
+
+
 def page_files():
     """The interactive page, of a study with the primer or a line between minima. It may show both, so `all` has it."""
     shown = STUDY.line or any(e.name == "primer" for e in STUDY.experiments)
