@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from largebatch import progress
-from largebatch.config import ConfigError, called_study
+from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
-from largebatch.question import MEASURES
-from largebatch.warm import speak_utf_8
+from largebatch.config.question import MEASURES
+from largebatch.forkserver import speak_utf_8
 
 # Snakemake prints names of files, which a terminal may lack letters for.
 speak_utf_8()

@@ -31,13 +31,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.lab import curvature, data, datasets, device, reference
-from largebatch.lab.data import Dataset
-from largebatch.lab.measure import Nets
-from largebatch.lab.randomness import generator
-from largebatch.lab.trace import exact_by_tensor
-from largebatch.lab.train import train
-from largebatch.spec import Arm
+from largebatch.config.spec import Arm
+from largebatch.data import data, datasets
+from largebatch.data.data import Dataset
+from largebatch.data.randomness import generator
+from largebatch.measures import curvature, reference
+from largebatch.measures.measure import Nets
+from largebatch.measures.trace import exact_by_tensor
+from largebatch.training import device
+from largebatch.training.train import train
 
 IMAGES = 1000
 EIGENVALUE_ERROR, TRACE_ERROR = 1e-4, 1e-2

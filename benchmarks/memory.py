@@ -15,8 +15,8 @@ import torch
 from throughput import PROBLEMS, arm_of, pixels, write
 
 from largebatch.cli import peak_mib
-from largebatch.lab import device
-from largebatch.lab.train import train
+from largebatch.training import device
+from largebatch.training.train import train
 
 BATCHES = {
     "F1": (1, 16, 64, 256, 1024, 4096, 6000, 16384),

@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from largebatch.lab import device, models, train
-from largebatch.lab.data import Dataset, Splits
-from largebatch.lab.engine import Lanes
-from largebatch.spec import Arm
+from largebatch.config.spec import Arm
+from largebatch.data.data import Dataset, Splits
+from largebatch.nets import models
+from largebatch.training import device, train
+from largebatch.training.engine import Lanes
 
 PLAIN = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SGD, ADAM = {"name": "sgd"}, {"name": "adam"}

@@ -7,9 +7,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from largebatch.lab.data import Dataset
-from largebatch.spec import Arm
-from tests.processes import watched
+from largebatch.config.spec import Arm
+from largebatch.data.data import Dataset
+from tests.shared.processes import watched
+
+pytest_plugins = ["tests.shared.tables"]
 
 REPOSITORY = Path(__file__).parents[1]
 

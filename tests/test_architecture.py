@@ -2,18 +2,21 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "largebatch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PLAIN = {
-    *("models", "schedules", "layers", "stack", "optimise", "augment", "mitigations", "losses"),
-    *("landscape", "lanczos", "trace", "curvature", "sharpness", "surface", "paths", "noise", "rescaling"),
-    *("gradient_norms", "convex", "equivalence", "krylov"),
-    "reference",
-}
+# The line from settings to pages: a folder imports from those before it on its side, and no other.
+WITH_TORCH = ("config", "data", "nets", "training", "measures", "primer")
+WITH_PANDAS = ("config", "observations", "judging", "figures", "page", "report")
+TORCH = {"torch", "torchvision", "pyhessian", "curvlinops"}
+PANDAS = {"pandas", "matplotlib", "jinja2"}
+# At the top level: what both sides share, and who starts their work.
+SHARED = {"files", "metrics", "progress", "provenance"}
+MOST_AT_THE_TOP, MOST_LINES = 8, 350
 
 
 def imported(path):
@@ -32,36 +35,50 @@ def tops(path):
     return {name.split(".")[0] for name in imported(path)}
 
 
-def room(path):
-    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "hallway"
+def folder(path):
+    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
+
+
+def imported_folders(path):
+    """The folders of this package that a file imports from."""
+    parts = [name.split(".") for name in imported(path) if name.startswith("largebatch.")]
+    return {name[1] for name in parts if (PACKAGE / name[1]).is_dir()}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_doors(path):
-    names, libraries = imported(path), tops(path)
+    own, libraries = folder(path), tops(path)
     assert "snakemake" not in libraries
-    if room(path) == "lab":
-        assert not libraries & {"pandas", "matplotlib"}
-        assert not any(name.startswith("largebatch.study") for name in names)
-    if room(path) == "study":
-        assert not libraries & {"torch", "torchvision", "pyhessian"}
-        assert not any(name.startswith("largebatch.lab") for name in names)
-    if room(path) == "lab" and path.stem in PLAIN:
-        assert not names & {"largebatch.spec", "largebatch.parts", "largebatch.config"}
-    if room(path) == "hallway" and path.stem != "cli":
-        assert not libraries & {"torch", "pandas", "matplotlib", "scipy", "sklearn"}
-        rooms = {name for name in names if name.startswith(("largebatch.lab", "largebatch.study"))}
-        assert not rooms
+    if own in WITH_TORCH:
+        assert imported_folders(path) <= set(WITH_TORCH[: WITH_TORCH.index(own) + 1])
+        assert not libraries & PANDAS
+    if own in WITH_PANDAS:
+        assert imported_folders(path) <= set(WITH_PANDAS[: WITH_PANDAS.index(own) + 1])
+        assert not libraries & TORCH
+    if own == "" and path.stem in SHARED:
+        assert imported_folders(path) <= {"config"}
+        assert not libraries & (TORCH | PANDAS)
 
 
-def test_the_warm_server_imports_nothing_of_ours_but_the_command_line():
-    names = {name for name in imported(PACKAGE / "warm.py") if name.startswith("largebatch")}
-    assert names == {"largebatch.cli", "largebatch.cli.main"}
+def test_every_folder_has_its_place_on_the_line():
+    assert {folder(path) for path in MODULES} == {"", *WITH_TORCH, *WITH_PANDAS}
+    assert {path.stem for path in MODULES if folder(path) == ""} >= SHARED
+    assert len([path for path in MODULES if folder(path) == ""]) <= MOST_AT_THE_TOP
+
+
+def test_nothing_imports_in_a_circle():
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    graph = {name: imported(path) & names.keys() for name, path in names.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(names)  # else CycleError
+
+
+def test_no_file_is_long():
+    assert not [path for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES]
 
 
 def test_only_files_knows_formats_of_tables_and_tensors():
     for path in MODULES:
-        if path.name not in ("files.py", "warm.py"):
+        if path.name not in ("files.py", "forkserver.py"):
             assert "safetensors" not in tops(path), path
 
 

@@ -15,7 +15,11 @@ from PIL import Image
 
 from largebatch import cli, progress
 from largebatch.cli import COMMANDS, main
-from largebatch.exhibits import EXHIBITS
+from largebatch.config.exhibits import EXHIBITS
+from largebatch.config.measures import Curvature
+from largebatch.config.measures import Path as PathSettings
+from largebatch.config.spec import Arm
+from largebatch.data.data import PARTS, Splits, load
 from largebatch.files import (
     checksum,
     read_arrays,
@@ -27,11 +31,7 @@ from largebatch.files import (
     record_of,
     write_json,
 )
-from largebatch.lab.data import PARTS, Splits, load
-from largebatch.measures import Curvature
-from largebatch.measures import Path as PathSettings
 from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, TRAINING
-from largebatch.spec import Arm
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
 COMMAND = Path(sys.executable).with_name("largebatch")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from largebatch.study.cite import cite
+from largebatch.report.cite import cite
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from largebatch import progress
-from largebatch.config import load_study
+from largebatch.config.spec import Arm
+from largebatch.config.study import load_study
 from largebatch.progress import (
     EpochLines,
     arm_line,
@@ -16,7 +17,6 @@ from largebatch.progress import (
     say,
     seconds_left,
 )
-from largebatch.spec import Arm
 from tests.conftest import REPOSITORY
 
 

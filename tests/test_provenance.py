@@ -25,20 +25,19 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     assert not {"report", "draw", "judge"} & names("page")
 
 
-def test_a_folder_within_a_room_belongs_to_it(monkeypatch, tmp_path):
-    """Both ways: an exhibit may use the lab, and what it uses there is its code."""
+def test_code_is_followed_through_folders_but_not_into_declarations(monkeypatch, tmp_path):
     package = tmp_path / "largebatch"
     for name, text in {
-        "lab/primer/show.py": "from largebatch.lab.primer import part\nfrom largebatch.lab import noise\n",
-        "lab/primer/part.py": "from largebatch import files\n",
-        "lab/noise.py": "from largebatch.study import draw\n",
+        "primer/show.py": "from largebatch.primer import part\nfrom largebatch.measures import noise\n",
+        "primer/part.py": "from largebatch import files\nfrom largebatch.config import spec\n",
+        "measures/noise.py": "",
         "files.py": "",
-        "study/draw.py": "",
+        "config/spec.py": "",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(provenance, "PACKAGE", package)
-    assert {path.stem for path in reached(package / "lab/primer/show.py", {})} == {"show", "part", "noise"}
+    assert {path.stem for path in reached(package / "primer/show.py", {})} == {"show", "part", "noise"}
 
 
 def test_comments_docstrings_and_layout_are_not_code():

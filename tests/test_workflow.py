@@ -21,10 +21,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from largebatch.config import load_study
-from largebatch.plan import commands
+from largebatch.config.commands import commands
+from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
-from tests.processes import end, ending
+from tests.shared.processes import end, ending
 
 # Where Python opens files as ASCII.
 POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -236,11 +236,13 @@ def test_after_a_finished_run_there_is_nothing_to_do(workspace):
 
 def test_a_changed_comment_or_docstring_reruns_nothing(workspace):
     with (
-        workspace.edited("src/largebatch/lab/schedules.py", "import math", "# a comment\nimport math"),
+        workspace.edited("src/largebatch/training/schedules.py", "import math", "# a comment\nimport math"),
         workspace.edited(
-            "src/largebatch/lab/engine.py", '"""One arm\'s updates', '"""Another word. One arm\'s updates'
+            "src/largebatch/training/engine.py",
+            '"""One arm\'s updates',
+            '"""Another word. One arm\'s updates',
         ),
-        workspace.edited("src/largebatch/study/draw.py", '"""Draws', '# a comment\n"""It draws'),
+        workspace.edited("src/largebatch/figures/draw.py", '"""Draws', '# a comment\n"""It draws'),
     ):
         assert workspace.would_run() == {}
 
@@ -260,14 +262,16 @@ def test_snakemakes_own_report_holds_every_figure_and_table(workspace):
 
 def test_a_changed_line_of_the_schedules_retrains(workspace):
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
-    with workspace.edited("src/largebatch/lab/schedules.py", "return final**t", "return final ** (2 * t)"):
+    with workspace.edited(
+        "src/largebatch/training/schedules.py", "return final**t", "return final ** (2 * t)"
+    ):
         jobs = workspace.would_run()
     assert jobs["train"] == arms
     assert "data" not in jobs
 
 
 def test_changed_drawing_code_only_draws(workspace):
-    with workspace.edited("src/largebatch/study/draw_rates.py", "def ", "UNUSED = 1\n\n\ndef "):
+    with workspace.edited("src/largebatch/figures/draw_rates.py", "def ", "UNUSED = 1\n\n\ndef "):
         jobs = workspace.would_run()
     assert jobs.keys() == {"draw", "animate", "report", "all"}
 
@@ -275,12 +279,11 @@ def test_changed_drawing_code_only_draws(workspace):
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("lab/primer/worked.py", "RATE = 0.1", "RATE = 0.2"),
-        ("descent.py", "momentum * velocity +", "momentum * velocity + 0 *"),
+        ("primer/worked.py", "RATE = 0.1", "RATE = 0.2"),
+        ("primer/descent.py", "momentum * velocity +", "momentum * velocity + 0 *"),
     ],
 )
 def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
-    """The update rule lies in the hallway, and belongs to them all the same."""
     with workspace.edited(f"src/largebatch/{module}", old, new):
         jobs = workspace.would_run()
     assert jobs["exhibit"] > 0 and jobs["aggregate"] == jobs["judge"] == 1
@@ -384,7 +387,7 @@ def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
 def test_a_failing_job_is_told_in_words(tiny):
     arm = next(p.name for p in (tiny.root / "results/tiny/runs").iterdir() if "inverse-sqrt" in p.name)
     with tiny.edited(
-        "src/largebatch/lab/schedules.py",
+        "src/largebatch/training/schedules.py",
         "return 1 / math.sqrt(",
         'raise ValueError("schedule: out of ink")\n    (',
     ):

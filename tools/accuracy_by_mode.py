@@ -13,11 +13,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from largebatch.config import load_study
+from largebatch.config.spec import Arm
+from largebatch.config.study import load_study
+from largebatch.data import data
 from largebatch.files import read_arrays
-from largebatch.lab import data, device
-from largebatch.lab.measure import Nets
-from largebatch.spec import Arm
+from largebatch.measures.measure import Nets
+from largebatch.training import device
 
 TEST_BATCH = 256
 

@@ -9,9 +9,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from largebatch.study.claims import estimate, read_claims  # noqa: E402
-from largebatch.study.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
-from largebatch.study.tabulate import escape_markdown  # noqa: E402
+from largebatch.figures.tabulate import escape_markdown  # noqa: E402
+from largebatch.judging.claims import estimate, read_claims  # noqa: E402
+from largebatch.report.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
 
 PUBLISHED = ROOT / "results" / "published"
 QUESTIONS = ROOT / "config" / "experiments"

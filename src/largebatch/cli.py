@@ -12,12 +12,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from largebatch import warm
+from largebatch import forkserver as warm
 
 
 def data(a: argparse.Namespace) -> None:
-    from largebatch.images import Folder
-    from largebatch.lab.datasets import prepare
+    from largebatch.config.images import Folder
+    from largebatch.data.datasets import prepare
 
     folder = None if a.folder == "null" else Folder.model_validate_json(a.folder)
     prepare(a.name, a.sources, a.out, folder)
@@ -25,6 +25,8 @@ def data(a: argparse.Namespace) -> None:
 
 def train(a: argparse.Namespace) -> None:
     from largebatch import progress
+    from largebatch.config.spec import Arm
+    from largebatch.data import data
     from largebatch.files import (
         recorded_checksum,
         write_arrays,
@@ -32,9 +34,8 @@ def train(a: argparse.Namespace) -> None:
         write_observations,
         write_snapshots,
     )
-    from largebatch.lab import data, device, train
     from largebatch.provenance import provenance
-    from largebatch.spec import Arm
+    from largebatch.training import device, train
 
     start = time.monotonic()
     arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
@@ -74,7 +75,7 @@ def train(a: argparse.Namespace) -> None:
 
 def measure(a: argparse.Namespace) -> None:
     from largebatch.files import read_arrays, read_snapshots
-    from largebatch.lab.measure import measure, measure_by_epoch
+    from largebatch.measures.measure import measure, measure_by_epoch
 
     start = time.monotonic()
     arm, seeds = trained_in(a.run)
@@ -91,7 +92,7 @@ def measure(a: argparse.Namespace) -> None:
 
 def path(a: argparse.Namespace) -> None:
     from largebatch.files import read_arrays, read_snapshots
-    from largebatch.lab.measure import measure_path
+    from largebatch.measures.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
     (arm, seeds), (other, others) = ends = [trained_in(run) for run in (a.start, a.end)]
@@ -107,11 +108,11 @@ def path(a: argparse.Namespace) -> None:
 def exhibit(a: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
-    from largebatch.exhibits import options_of
+    from largebatch.config.exhibits import options_of
     from largebatch.files import write_exhibit
-    from largebatch.lab import device
-    from largebatch.lab.primer.exhibits import rows_of
+    from largebatch.primer.exhibits import rows_of
     from largebatch.provenance import provenance
+    from largebatch.training import device
 
     start, options = time.monotonic(), options_of(a.name, a.options).model_dump()
     device.prepare(a.threads)
@@ -130,8 +131,8 @@ def exhibit(a: argparse.Namespace) -> None:
 
 def trained_in(run: Path):
     """The arm and the seeds of a finished run."""
+    from largebatch.config.spec import Arm
     from largebatch.files import read_json
-    from largebatch.spec import Arm
 
     spec = read_json(run / "spec.json")
     return Arm.model_validate(spec["arm"]), spec["seeds"]
@@ -140,8 +141,8 @@ def trained_in(run: Path):
 def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: float) -> None:
     """Write what a measure gave, with where it comes from."""
     from largebatch.files import recorded_checksum, write_observations
-    from largebatch.lab import device
     from largebatch.provenance import provenance
+    from largebatch.training import device
 
     inputs, seconds = {a.data.name: recorded_checksum(a.data)}, time.monotonic() - start
     found = provenance(
@@ -159,7 +160,8 @@ def dataset_for(arm, path: Path, threads: int, tf32: bool = False):
     """The data set in the precision of the arm's weights on this job's device."""
     import torch
 
-    from largebatch.lab import data, device
+    from largebatch.data import data
+    from largebatch.training import device
 
     return data.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
 
@@ -171,79 +173,79 @@ def peak_mib() -> float:
 
 
 def aggregate(a: argparse.Namespace) -> None:
-    from largebatch.study.aggregate import aggregate
+    from largebatch.observations.aggregate import aggregate
 
     aggregate(json.loads(a.ask), a.runs, a.observations, a.summary)
 
 
 def take(a: argparse.Namespace) -> None:
-    from largebatch.study.aggregate import take
+    from largebatch.observations.aggregate import take
 
     take(a.published, a.observations, a.summary)
 
 
 def judge(a: argparse.Namespace) -> None:
-    from largebatch.study.judge import judge
+    from largebatch.judging.judge import judge
 
     judge(json.loads(a.ask), a.observations, a.judged)
 
 
 def ledger(a: argparse.Namespace) -> None:
-    from largebatch.study.ledger import ledger
+    from largebatch.judging.ledger import ledger
 
     ledger(a.judged, a.out)
 
 
 def draw(a: argparse.Namespace) -> None:
-    from largebatch.study.draw import draw
+    from largebatch.figures.draw import draw
 
     draw(json.loads(a.ask), a.observations, a.stem)
 
 
 def animate(a: argparse.Namespace) -> None:
-    from largebatch.study.animate import animate
+    from largebatch.figures.animate import animate
 
     animate(json.loads(a.ask), a.observations, a.out)
 
 
 def tabulate(a: argparse.Namespace) -> None:
-    from largebatch.study.tabulate import tabulate
+    from largebatch.figures.tabulate import tabulate
 
     tabulate(json.loads(a.ask), a.observations, a.stem)
 
 
 def numbers(a: argparse.Namespace) -> None:
-    from largebatch.study.numbers import numbers
+    from largebatch.report.numbers import numbers
 
     numbers(a.claims, a.scale, a.out)
 
 
 def report(a: argparse.Namespace) -> None:
-    from largebatch.study.report import report
+    from largebatch.report.report import report
 
     report(a.ask, a.claims, a.figures, a.tables, a.beside, a.out)
 
 
 def page(a: argparse.Namespace) -> None:
-    from largebatch.study.page import page
+    from largebatch.page.page import page
 
     page(json.loads(a.ask), a.observations, a.out)
 
 
 def verdicts(a: argparse.Namespace) -> None:
-    from largebatch.study.compare import verdicts
+    from largebatch.report.compare import verdicts
 
     print(verdicts(a.claims))
 
 
 def answers(a: argparse.Namespace) -> None:
-    from largebatch.study.answers import say
+    from largebatch.report.answers import say
 
     print(say(a.results, a.papers))
 
 
 def compare(a: argparse.Namespace) -> int:
-    from largebatch.study.compare import compare
+    from largebatch.report.compare import compare
 
     text, same = compare(a.ours, a.theirs)
     print(text)
@@ -251,25 +253,25 @@ def compare(a: argparse.Namespace) -> int:
 
 
 def publish(a: argparse.Namespace) -> None:
-    from largebatch.study.publish import publish
+    from largebatch.report.publish import publish
 
     publish(a.results, a.published, a.papers)
 
 
 def cite(a: argparse.Namespace) -> None:
-    from largebatch.study.cite import cite
+    from largebatch.report.cite import cite
 
     print(cite(a.name, a.results))
 
 
 def show(a: argparse.Namespace) -> None:
-    from largebatch.study.show import show
+    from largebatch.report.show import show
 
     print(show(a.name, scale_of(a), a.results))
 
 
 def diff(a: argparse.Namespace) -> None:
-    from largebatch.study.show import diff
+    from largebatch.report.show import diff
 
     print(diff(a.a, a.b, scale_of(a), a.results))
 
@@ -280,7 +282,7 @@ def scale_of(a: argparse.Namespace) -> Path:
 
 
 def check(a: argparse.Namespace) -> None:
-    from largebatch.config import load_study
+    from largebatch.config.study import load_study
 
     study = load_study(a.scale)
     print(
@@ -289,15 +291,15 @@ def check(a: argparse.Namespace) -> None:
 
 
 def plan(a: argparse.Namespace) -> None:
-    from largebatch.config import load_study
-    from largebatch.plan import commands
+    from largebatch.config.commands import commands
+    from largebatch.config.study import load_study
 
     print("\n".join(commands(load_study(a.scale, {"experiments": a.experiments} if a.experiments else None))))
 
 
 def place(text: str) -> Path:
     """A path among the arguments; a rule quotes it, so that no shell replaces its ~."""
-    from largebatch.settings import located
+    from largebatch.config.settings import located
 
     try:
         return located(text)
@@ -480,7 +482,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run one command here; its exit code. What a person can mend is said in one line."""
-    from largebatch.checking import ConfigError  # and not from config, which builds every model of a study
+    from largebatch.config.checking import ConfigError
 
     a = parser().parse_args(arguments)
     is_job = COMMANDS[a.command][2] is not None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from largebatch.spec import Arm
+from largebatch.config.spec import Arm
 
 NOTE = ".progress.json"
 # Arms that take longer than this speak while they train.

@@ -78,30 +78,30 @@ def commit() -> str:
 
 # The modules in which each stage's work begins; what they import belongs to the stage.
 STAGES = {
-    "data": ("lab/datasets.py",),
-    "train": ("lab/train.py", "lab/device.py", "milestones.py"),
-    "measure": ("lab/measure.py", "lab/device.py"),
-    # the rule and the surfaces lie in the hallway because the page is made of them too
-    "exhibit": ("lab/primer/exhibits.py", "lab/device.py", "descent.py", "surfaces.py"),
-    "aggregate": ("study/aggregate.py",),
-    "judge": ("study/judge.py",),
-    "ledger": ("study/ledger.py",),
-    "draw": ("study/draw.py",),
-    "animate": ("study/animate.py",),
-    "tabulate": ("study/tabulate.py",),
-    "numbers": ("study/numbers.py",),
-    "report": ("study/report.py",),
-    "page": ("study/page.py", "surfaces.py"),  # what it shows is written in the hallway
+    "data": ("data/datasets.py",),
+    "train": ("training/train.py", "training/device.py", "config/milestones.py"),
+    "measure": ("measures/measure.py", "training/device.py"),
+    "exhibit": ("primer/exhibits.py", "training/device.py", "config/surfaces.py"),
+    "aggregate": ("observations/aggregate.py",),
+    "judge": ("judging/judge.py",),
+    "ledger": ("judging/ledger.py",),
+    "draw": ("figures/draw.py",),
+    "animate": ("figures/animate.py",),
+    "tabulate": ("figures/tabulate.py",),
+    "numbers": ("report/numbers.py",),
+    "report": ("report/report.py",),
+    "page": ("page/page.py", "config/surfaces.py"),
 }
+# Where settings are declared: a new one with a default retrains nothing.
+DECLARATIONS = "config"
 
 
 @cache
 def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
 
-    It covers the modules of lab/ or study/ that the stage imports, directly or not, and the templates
-    that bear a module's name. The hallway (spec, files, ...) is left out unless a stage begins there: a new
-    setting with a default, say, must retrain nothing.
+    It covers the modules that the stage imports, directly or not, and the templates that bear their names.
+    Left out, unless a stage begins there, are the declarations in config/ and what lies beside this module.
     """
     digest = sha256()
     modules: dict[Path, ast.Module] = {}
@@ -116,18 +116,18 @@ def code_digest(stage: str) -> str:
 
 
 def reached(path: Path, seen: dict[Path, ast.Module]) -> dict[Path, ast.Module]:
-    """`path` and the modules of its own room that it imports, with their syntax trees."""
+    """`path` and the modules that it imports and that count as a stage's code, with their syntax trees."""
     if path not in seen:
         seen[path] = ast.parse(path.read_bytes())
         for other in imports(seen[path]):
-            if room(other) == room(path):
+            if other.parent != PACKAGE and folder(other) != DECLARATIONS:
                 reached(other, seen)
     return seen
 
 
-def room(path: Path) -> str:
-    """lab, study, or nothing for the hallway; a folder within a room belongs to it."""
-    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
+def folder(path: Path) -> str:
+    """The folder of the package that a module lies in."""
+    return path.relative_to(PACKAGE).parts[0]
 
 
 def imports(tree: ast.Module) -> set[Path]:

@@ -1,7 +1,7 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
 import re
 
-from largebatch.config import path_stem
+from largebatch.config.study import path_stem
 
 # What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
 # of every ready job at each step, has few to look at.

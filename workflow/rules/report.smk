@@ -1,7 +1,7 @@
 # What a person reads: one self-contained page, and the numbers for a text of their own.
 from hashlib import sha256
 
-from largebatch.evidence import to_report
+from largebatch.report.evidence import to_report
 from largebatch.files import write_json
 
 # Written when a run starts: a command line is too short for what stands behind every claim, and a rule that runs Python

@@ -1,0 +1,1 @@
+"""What is asked: YAML to a checked study. Imports neither torch nor pandas."""

@@ -1,0 +1,199 @@
+"""A question as one scale asks it: without the arms it leaves out, with its own remarks and paper's numbers.
+
+A claim about an arm that is left out stays, and will not be run; figures and tables lose its lines and
+rows, and go when nothing is left of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from largebatch.config.exhibits import EXHIBIT_OF
+from largebatch.config.question import ArmName, Claim, Figure, Finals, Name, Profile, Question, Table
+from largebatch.config.references import Use, uses, uses_of_at, uses_of_claim, uses_of_figure
+from largebatch.config.settings import Settings
+from largebatch.metrics import Metric
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class LeftOut(Settings):
+    """What a question names and the scale does not train or make, and why; claims that it cannot judge."""
+
+    arms: Annotated[list[ArmName], Field(min_length=1)]
+    because: Text
+    claims: dict[str, Text] = {}
+
+
+class Paper(Settings):
+    """The paper's numbers for another net or data set than the experiment's file gives: all others go.
+
+    of: what they are of. values: claim id -> number; tables: name -> row label -> metric -> as printed.
+    """
+
+    of: Text
+    values: dict[str, float] = {}
+    tables: dict[Name, dict[str, dict[Metric, str]]] = {}
+
+
+class Asking(Settings):
+    """How a scale asks a question.
+
+    question: the experiment whose question it is, where it is asked once more under another name,
+    `<question>_<net>`; claims then end in the same `_<net>`. deviations: claim id -> how this scale departs
+    from the source, in place of the experiment's text.
+    """
+
+    question: Name | None = None
+    left_out: LeftOut | None = None
+    deviations: dict[str, str] = {}
+    paper: Paper | None = None
+
+
+def absent_from(question: Question, asking: Asking) -> set[str]:
+    """The arms left out, and the paths that begin or end at one."""
+    left_out = set(asking.left_out.arms) if asking.left_out else set()
+    ends = {name: {path.start, path.end} for name, path in question.paths.items()}
+    return left_out | {name for name, both in ends.items() if both & left_out}
+
+
+def asked(question: Question, asking: Asking, name: str) -> Question:
+    """The question as the scale asks it, under this name."""
+    absent = absent_from(question, asking)
+    measures = {m: [a for a in arms if a not in absent] for m, arms in question.measures.items()}
+    exhibits = [name for name in question.exhibits if not all_absent(name, question, absent)]
+    tables = [table_with(table, asking.paper) if asking.paper else table for table in question.tables]
+    return question.model_copy(
+        update={
+            "experiment": name,
+            "measures": {measure: arms for measure, arms in measures.items() if arms},
+            "paths": {name: path for name, path in question.paths.items() if name not in absent},
+            "exhibits": exhibits,
+            "claims": [claim_as(claim, asking, absent, suffix(name, asking)) for claim in question.claims],
+            "figures": [kept for figure in question.figures if (kept := figure_without(figure, absent))],
+            "tables": [kept for table in tables if (kept := table_without(table, absent))],
+        }
+    )
+
+
+def all_absent(exhibit: str, question: Question, absent: set[str]) -> bool:
+    """Whether all that a question names of an exhibit is left out: then the scale need not make it."""
+    named = {use.arm for use in uses(question) if EXHIBIT_OF.get(use.arm) == exhibit}
+    return bool(named) and named <= absent
+
+
+def suffix(name: str, asking: Asking) -> str:
+    """What the ids of claims end in where a question is asked once more."""
+    return name.removeprefix(asking.question) if asking.question else ""
+
+
+def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Claim:
+    """The claim with this scale's remark on it and the paper's number for it."""
+    change: dict = {"id": claim.id + ending, "statement": claim.stated + ending} if ending else {}
+    if claim.id in asking.deviations:
+        change["deviation"] = asking.deviations[claim.id]
+    if needs_any(uses_of_claim(claim, ""), absent):
+        change |= {"not_run": asking.left_out.because, "deviation": ""}
+    elif asking.left_out and claim.id in asking.left_out.claims:
+        change |= {"not_run": asking.left_out.claims[claim.id], "deviation": ""}
+    if asking.paper:
+        change["paper_value"] = asking.paper.values.get(claim.id)
+    return claim.model_copy(update=change)
+
+
+def table_with(table: Table, paper: Paper) -> Table:
+    """The table with these numbers of the paper in place of its own."""
+    return table.model_copy(update={"paper": paper.tables.get(table.name, {}), "paper_of": paper.of})
+
+
+def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
+    """The figure without these arms; None if it shows nothing else, or cannot do without."""
+    if absent >= {*figure.shown.values()}:
+        return None
+    less: dict = {}
+    if figure.kind == "descent":  # of one path, which is there
+        return figure
+    if figure.kind == "walks":
+        panels = {surface: lines_without(lines, absent) for surface, lines in figure.panels.items()}
+        less["panels"] = {surface: lines for surface, lines in panels.items() if lines}
+    else:
+        less["lines"] = lines_without(figure.lines, absent)
+        if not less["lines"]:
+            return None
+        less |= {key: without(figure, less["lines"]) for key, without in OF_LINES[figure.kind].items()}
+        if figure.kind == "finals" and figure.pairs and not figure.model_copy(update=less).pairs:
+            return None
+    if figure.kind == "curves":
+        less["behind"] = lines_without(figure.behind, absent)
+    if figure.kind == "against_setting":
+        less["baseline"] = None if figure.baseline in absent else figure.baseline
+        less["marks"] = {label: mark for label, mark in figure.marks.items() if mark.arm not in absent}
+    kept = figure.model_copy(update=less)
+    return None if needs_any(uses_of_figure(kept, ""), absent) else kept
+
+
+def other_of(figure: Finals, lines: dict[str, str]) -> str:
+    """The line that all others are compared with, if it is among these; else none."""
+    return figure.against_all if figure.against_all in lines else ""
+
+
+def pairs_of(figure: Finals, lines: dict[str, str]) -> dict[str, str]:
+    """What a figure compares, of these lines only."""
+    return {label: other for label, other in figure.against.items() if label in lines and other in lines}
+
+
+def theory_of(figure: Profile, lines: dict[str, str]) -> list[str]:
+    """The formulas among these lines."""
+    return [label for label in figure.theory if label in lines]
+
+
+# What else a kind of figure says by labels of its lines: key -> what is left of it with these lines.
+OF_LINES: dict[str, dict] = defaultdict(
+    dict, finals={"against": pairs_of, "against_all": other_of}, profile={"theory": theory_of}
+)
+
+
+def lines_without(lines: dict[str, str], absent: set[str]) -> dict[str, str]:
+    """The lines, label -> arm, of other arms than these."""
+    return {label: arm for label, arm in lines.items() if arm not in absent}
+
+
+def table_without(table: Table, absent: set[str]) -> Table | None:
+    """The table without these arms; None if it has no other rows, or is read by one of them."""
+    rows = {label: arm for label, arm in table.rows.items() if arm not in absent}
+    if not rows or needs_any(uses_of_at(table.at, ""), absent):
+        return None
+    paper = {label: numbers for label, numbers in table.paper.items() if table.rows.get(label) not in absent}
+    positions = {label: at for label, at in table.positions.items() if table.rows.get(label) not in absent}
+    return table.model_copy(update={"rows": rows, "paper": paper, "positions": positions})
+
+
+def needs_any(some: Iterator[Use], absent: set[str]) -> bool:
+    """Whether any of these uses is of an arm left out."""
+    return any(use.arm in absent for use in some)
+
+
+def mistakes_in_asking(
+    question: Question, asking: Asking, groups: set[str], crossings: set[str], name: str
+) -> Iterator[str]:
+    """'key: wanted ...; got ...' for names that leave nothing out, or that nothing has.
+
+    crossings: what would be made of arms and variants, were nothing left out.
+    """
+    left_out = set(asking.left_out.arms) if asking.left_out else set()
+    if there := sorted(left_out & groups):
+        yield f"left_out.arms: wanted arms that the scale lacks; got {there}"
+    if unknown := sorted(left_out - crossings - {use.arm for use in uses(question)}):
+        yield f"left_out.arms: wanted arms that the experiment names; got {unknown}"
+    ids, paper = {claim.id for claim in question.claims}, asking.paper
+    claims = asking.left_out.claims if asking.left_out else {}
+    of_claims = {"deviations": asking.deviations, "left_out.claims": claims}
+    for key, given in (of_claims | {"paper.values": paper.values if paper else {}}).items():
+        if unknown := sorted(given.keys() - ids):
+            yield f"{key}: wanted ids of the experiment's claims; got {unknown}"
+    if paper and (unknown := sorted(paper.tables.keys() - {table.name for table in question.tables})):
+        yield f"paper.tables: wanted names of the experiment's tables; got {unknown}"
+    if asking.question and not name.startswith(f"{asking.question}_"):
+        yield f"question: wanted the begin of the experiment's name, {name!r}; got {asking.question!r}"

@@ -1,0 +1,236 @@
+"""How each measure is made: its settings, under `measures:` of a scale file.
+
+`examples` is always the number of each seed's first training images that a measure looks at; an arm
+that trains on fewer is measured on all of them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from largebatch.config.settings import Count, Positive, Settings
+
+
+def each_once(values: list) -> list:
+    """The values; each is a position in the observations, which holds one number a seed."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"each value once; got {values}")
+    return values
+
+
+Positions = Annotated[list[Positive], Field(min_length=1), AfterValidator(each_once)]
+Counts = Annotated[list[Count], Field(min_length=1), AfterValidator(each_once)]
+
+
+class Curvature(Settings):
+    """Eigenvalues, trace and Frobenius norm of the Hessian of the mean training loss.
+
+    lanczos: batched over seeds; an eigenvalue is known to `tolerance` of the largest magnitude (from 1.2e-5
+    in single precision), or is NaN where `most_products` products with the Hessian did not suffice.
+    pyhessian: power iteration until two steps differ by less (Yao et al. 2020), which bounds no error.
+    top: so many eigenvalues from the largest. probes: random vectors for what is estimated, the trace
+    where no exact one is known and the norm (Epperly et al. 2024); 0 leaves these out.
+    """
+
+    examples: Count
+    backend: Literal["lanczos", "pyhessian"] = "lanczos"
+    top: Count = 1
+    tolerance: Positive = 1e-4
+    most_products: Count = 200
+    probes: Annotated[int, Field(ge=0)] = 10
+    bottom: bool = False
+    per_layer: bool = False
+
+    @model_validator(mode="after")
+    def can_be_done(self):
+        if self.probes == 1:
+            raise ValueError("probes of 0 or at least 2, for a standard error; got 1")
+        more = [name for name in ("top", "bottom", "per_layer") if getattr(self, name) not in (1, False)]
+        if self.backend == "pyhessian" and more:
+            raise ValueError(f"backend: lanczos for {', '.join(more)}; got pyhessian")
+        return self
+
+
+class Density(Settings):
+    """Density of the Hessian's eigenvalues by stochastic Lanczos quadrature (Ghorbani et al. 2019).
+
+    On `points` eigenvalues from `low` to `high`, each smoothed by a Gaussian of standard deviation `width`.
+    """
+
+    examples: Count
+    low: float
+    high: float
+    points: Count = 200
+    width: Positive
+    probes: Count = 5
+    steps: Count = 40
+
+    @model_validator(mode="after")
+    def low_is_lower(self):
+        if self.low >= self.high:
+            raise ValueError(f"low below high = {self.high:g}; got {self.low:g}")
+        return self
+
+
+class Agreement(Settings):
+    """How far our top eigenvalue and trace lie from PyHessian's (Yao et al. 2020).
+
+    eigenvalue_tolerance: power iteration stops where two steps differ by less, which may also be where it
+    rests at the second eigenvector; 1e-3 let it do so.
+    """
+
+    examples: Count
+    eigenvalue_iterations: Count = 200
+    eigenvalue_tolerance: Positive = 1e-5
+    trace_probes: Count = 100
+
+
+class Keskar(Settings):
+    """Sharpness in a box of the whole space, Metric 2.1 of Keskar et al. 2017, by L-BFGS-B."""
+
+    examples: Count
+    epsilon: Positions = [1e-3, 5e-4]
+    iterations: Count = 10
+
+
+class KeskarSubspace(Keskar):
+    """The same in a random subspace of so many dimensions."""
+
+    dimensions: Count = 100
+
+
+class Ball(Settings):
+    """Worst rise of the loss in a ball (Foret et al. 2021), in one scaled by the weights (Kwon et al. 2021).
+
+    And the mean rise under Gaussian noise of standard deviation `sigma` over so many `directions`.
+    """
+
+    examples: Count
+    rho: Positions = [0.05]
+    adaptive_rho: Positions = [0.5]
+    sigma: Positions = [0.01]
+    steps: Count = 20
+    directions: Count = 20
+
+
+class Surface(Settings):
+    """Loss along random directions, filter-normalised and not (Li et al. 2018).
+
+    On `points` distances up to `reach` both ways; on a plane of `plane_points` x `plane_points`; and its
+    rise at each `radius`. renormalise: on the line, BatchNorm statistics are estimated anew at each point.
+    """
+
+    examples: Count
+    reach: Positive = 1.0
+    points: Count = 25
+    plane_points: Count = 15
+    directions: Count = 5
+    radius: Positions = [0.5]
+    renormalise: bool = False
+
+
+class Noise(Settings):
+    """Variance of the mini-batch gradient, and the gradient noise scale (McCandlish et al. 2018).
+
+    The noise scale by its definition, and from the gradient's norm at a `small` and a `large` batch size
+    (appendix A.1).
+    """
+
+    examples: Count
+    batch_sizes: Counts
+    draws: Count = 50
+    small: Count
+    large: Count
+
+    @model_validator(mode="after")
+    def small_is_smaller(self):
+        if self.small >= self.large:
+            raise ValueError(f"small below large = {self.large}; got {self.small}")
+        return self
+
+
+class Rescaling(Settings):
+    """Sharpness of the same function with its layers rescaled by each `alpha` (Dinh et al. 2017)."""
+
+    examples: Count
+    alpha: Positions
+    epsilon: Positive = 1e-3
+    rho: Positive = 0.5
+
+
+class Excess(Settings):
+    """Squared error of a linear net above the least there is, by least squares."""
+
+    examples: Count
+
+
+class Equivalence(Settings):
+    """How far two ways to make `updates` updates lie apart (Goyal et al. 2017, sections 2.3 and 3).
+
+    From the initial weights, in float64, at the arm's peak rate, momentum, decay and batch size; its
+    schedule and all else is left out. workers: processes that share a batch, and micro-batches of it.
+    loss_factor: how many times the loss or, instead, the rate; weight_decay: one at which these two differ.
+    """
+
+    workers: Annotated[int, Field(ge=2)] = 4
+    updates: Count = 50
+    loss_factor: Annotated[float, Field(gt=1)] = 2.0
+    weight_decay: Positive = 0.01
+
+
+class Path(Settings):
+    """Loss and accuracy between two minima, on the line and on the arc (Keskar et al. 2017, figures 3, 7).
+
+    On `points` values of alpha from `low` to `high`; the paper has 25. renormalise: BatchNorm statistics
+    are estimated anew at each. examples: null for all training images. plane_points: on each side of the
+    plane through the common start and both ends, where both runs kept snapshots; null for no plane.
+    """
+
+    examples: Count | None = None
+    points: Annotated[int, Field(ge=25)] = 31
+    low: float = -1.0
+    high: float = 2.0
+    renormalise: bool = True
+    plane_points: Annotated[int, Field(ge=5)] | None = None
+
+    @model_validator(mode="after")
+    def low_is_lower(self):
+        if self.low >= self.high:
+            raise ValueError(f"low below high = {self.high:g}; got {self.low:g}")
+        return self
+
+
+class Measures(Settings):
+    """The settings of each measure that a scale makes."""
+
+    curvature: Curvature | None = None
+    density: Density | None = None
+    agreement: Agreement | None = None
+    keskar: Keskar | None = None
+    keskar_subspace: KeskarSubspace | None = None
+    ball: Ball | None = None
+    surface: Surface | None = None
+    noise: Noise | None = None
+    rescaling: Rescaling | None = None
+    excess: Excess | None = None
+    equivalence: Equivalence | None = None
+    # On the snapshots that an arm keeps of its weights along training; with curvature also the top
+    # eigenvalue against the stability threshold (Cohen et al. 2021). One number an epoch and metric.
+    curvature_by_epoch: Curvature | None = None
+    keskar_by_epoch: Keskar | None = None
+    keskar_subspace_by_epoch: KeskarSubspace | None = None
+    ball_by_epoch: Ball | None = None
+    noise_by_epoch: Noise | None = None
+    excess_by_epoch: Excess | None = None
+    path: Path | None = None
+
+    @model_validator(mode="after")
+    def one_number_an_epoch(self):
+        for name in ("keskar_by_epoch", "keskar_subspace_by_epoch", "ball_by_epoch"):
+            for key, value in getattr(self, name) or ():
+                if isinstance(value, list) and len(value) > 1:
+                    raise ValueError(f"{name}.{key} of one value; got {value}")
+        curvature = self.curvature_by_epoch
+        if curvature and (curvature.top > 1 or curvature.per_layer):
+            raise ValueError("curvature_by_epoch with top: 1 and without per_layer; got more")
+        return self

@@ -1,0 +1,234 @@
+"""The settings of one arm: what they may be, and the readable name of the run they make."""
+
+import hashlib
+import json
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from largebatch.config.images import Data
+from largebatch.config.milestones import grown_size, nearest_update
+from largebatch.config.parts import (
+    Adversarial,
+    Augment,
+    BatchGrowth,
+    Constant,
+    Goal,
+    GradientPenalty,
+    Milestones,
+    Model,
+    Optimiser,
+    Proximal,
+    Schedule,
+    SharpnessAware,
+    Stop,
+    Warmup,
+)
+from largebatch.config.settings import Count, Epoch, NonNegative, Positive, Settings
+
+
+class Arm(Settings):
+    """One complete training setting; trained once, for all its seeds, whoever asks for it.
+
+    precision: weights are float32 with all but float64. tf32: a GPU that trains rounds factors of products to
+    ten bits. bfloat16: in updates they are rounded to that, on any device. Measures take neither.
+
+    snapshots_at_loss: keep each seed's weights at the two evaluations between which what it trains on first
+    falls to this level, for what is read at an equal loss.
+    """
+
+    data: Data
+    model: Model
+    optimiser: Optimiser
+    batch_size: Count
+    lr: Positive
+    lr_rule: Literal["none", "sqrt", "linear"] = "none"
+    base_batch_size: Count | None = None
+    micro_batch_size: Count | None = None
+    last_batch: Literal["drop", "weigh"] = "drop"
+    epochs: Count
+    stop: Stop | None = None
+    goal: Goal | None = None
+    schedule: Schedule = Constant(name="constant")
+    warmup: Warmup | None = None
+    weight_decay: NonNegative = 0.0
+    decay_norm_and_bias: bool = True
+    clip_norm: Positive | None = None
+    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ghost_batch_size: Count | None = None
+    augment: Augment | None = None
+    sharpness_aware: SharpnessAware | None = None
+    gradient_penalty: GradientPenalty | None = None
+    proximal: Proximal | None = None
+    adversarial: Adversarial | None = None
+    evaluate_every_epochs: Count = 1
+    snapshots_at_epochs: list[Epoch] = []
+    snapshots_at_loss: Positive | None = None
+    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def sizes_fit(self):
+        for size in ("batch_size", "base_batch_size"):
+            value = getattr(self, size)
+            if value is not None and value > self.data.train:
+                raise ValueError(f"{size} of at most data.train = {self.data.train}; got {value}")
+        for part in ("micro_batch_size", "ghost_batch_size"):
+            value = getattr(self, part)
+            if value is not None and self.batch_size % value:
+                raise ValueError(f"{part} that divides batch_size = {self.batch_size}; got {value}")
+        if self.lr_rule != "none" and self.base_batch_size is None:
+            raise ValueError(f"base_batch_size with lr_rule: {self.lr_rule}; got none")
+        if self.warmup and self.warmup.start is None and self.peak_lr == self.lr:
+            raise ValueError("warmup.start where the rule leaves the base rate as it is; got none")
+        if self.warmup and self.warmup.epochs > self.epochs:
+            raise ValueError(f"warmup.epochs of at most epochs = {self.epochs}; got {self.warmup.epochs}")
+        late = [e for e in getattr(self.schedule, "at_epochs", None) or [] if e > self.epochs]
+        if late:
+            raise ValueError(f"schedule.at_epochs of at most epochs = {self.epochs}; got {late}")
+        return self
+
+    @model_validator(mode="after")
+    def batch_norm_sees_several_examples(self):
+        """One example is its own mean: BatchNorm of a dense layer leaves nothing of it in training."""
+        if not getattr(self.model, "batch_norm", False):
+            return self
+        sizes = set(self.batch_sizes())
+        if 1 in sizes:
+            raise ValueError("batch_size of at least 2 with BatchNorm; got 1")
+        if self.last_batch == "weigh":
+            sizes |= {self.data.train % size for size in sizes} - {0}
+        if 1 in sizes:
+            train = self.data.train
+            raise ValueError(f"last_batch: drop with BatchNorm where 1 of {train} images is left; got weigh")
+        for key in ("micro_batch_size", "ghost_batch_size"):
+            if part := getattr(self, key):
+                sizes = {piece for n in sizes for piece in (min(n, part), n % part)} - {0}
+            if 1 in sizes:
+                raise ValueError(f"{key} that gives BatchNorm 2 examples or more; got {part}, which gives 1")
+        return self
+
+    @model_validator(mode="after")
+    def settings_of_cross_entropy_come_with_it(self):
+        """Smoothed labels and a floor in nats mean nothing to another loss."""
+        floor_nats = self.stop.floor_nats if self.stop else 0.0
+        for name, value in (("label_smoothing", self.label_smoothing), ("stop.floor_nats", floor_nats)):
+            if self.loss != "cross_entropy" and value:
+                raise ValueError(f"{name} of 0 with loss: {self.loss}; got {value}")
+        return self
+
+    @model_validator(mode="after")
+    def penalty_is_of_one_gradient(self):
+        """Its difference quotient compares two gradients of one batch, by one and the same function."""
+        others = {
+            "sharpness_aware": self.sharpness_aware,
+            "adversarial": self.adversarial,
+            "micro_batch_size": self.micro_batch_size,
+            "model.dropout": getattr(self.model, "dropout", 0.0),
+        }
+        if self.gradient_penalty and (given := [name for name, value in others.items() if value]):
+            raise ValueError(f"gradient_penalty without {', '.join(given)}; got both")
+        return self
+
+    @model_validator(mode="after")
+    def goal_counts_batches_of_one_size(self):
+        if self.goal and self.schedule.name == "batch_growth":
+            raise ValueError("goal with batches of one size; got schedule batch_growth")
+        if self.goal and self.proximal:
+            raise ValueError("goal with one update a batch; got proximal")
+        if self.goal and not self.data.validation:
+            raise ValueError("goal with data.validation above 0; got 0")
+        return self
+
+    @model_validator(mode="after")
+    def snapshots_are_evaluated(self):
+        """Weights are looked at, and kept, where they are evaluated."""
+        every, at = self.evaluate_every_epochs, self.snapshots_at_epochs
+        if at != sorted(set(at)):
+            raise ValueError(f"snapshots_at_epochs ascending and distinct; got {at}")
+        unevaluated = [e for e in at if e > self.epochs or (e % every and e != self.epochs)]
+        if unevaluated:
+            raise ValueError(
+                f"snapshots_at_epochs of multiples of evaluate_every_epochs = {every} up to "
+                f"epochs = {self.epochs}, or {self.epochs} itself; got {unevaluated}"
+            )
+        return self
+
+    @property
+    def dtype(self) -> str:
+        """The precision of its weights, by PyTorch's name."""
+        return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def k(self) -> float:
+        """Goyal's k: how many times the base batch."""
+        return self.batch_size / (self.base_batch_size or self.batch_size)
+
+    @property
+    def peak_lr(self) -> float:
+        """The rate after the scaling rule, before schedule and warm-up."""
+        return self.lr * {"none": 1.0, "sqrt": self.k**0.5, "linear": self.k}[self.lr_rule]
+
+    @property
+    def lr_over_batch(self) -> float:
+        """Peak rate by batch size, before the schedule changes either (Jastrzebski et al. 2017)."""
+        return self.peak_lr / self.batch_size
+
+    @property
+    def train_images(self) -> int:
+        """How many images it is trained on."""
+        return self.data.train
+
+    def batches_of(self, size: int) -> int:
+        """Batches of this size per epoch; a short last one is dropped or weighed."""
+        whole = self.data.train / size
+        return math.floor(whole) if self.last_batch == "drop" else math.ceil(whole)
+
+    def batch_sizes(self) -> list[int]:
+        """Examples per update, of every stage of a growing batch, ascending."""
+        if not isinstance(self.schedule, BatchGrowth):
+            return [self.batch_size]
+        stages = range(len(self.steps_at_epochs()) + 1)
+        sizes = (grown_size(self.batch_size, self.schedule.factor, n, self.data.train) for n in stages)
+        return sorted(set(sizes))
+
+    def steps_at_epochs(self) -> list[float]:
+        """The epochs at which the schedule steps; none of one without milestones."""
+        if not isinstance(self.schedule, Milestones):
+            return []
+        return self.schedule.epochs_of_steps(self.epochs, self.batches_of(self.batch_size))
+
+    def warmup_ends_at_epoch(self) -> float:
+        """The epoch, in updates, from which on the schedule's own rate holds."""
+        return nearest_update(self.warmup.epochs, self.batches_of(self.batch_size)) if self.warmup else 0.0
+
+    def schedule_options(self) -> dict:
+        """What the schedule's function takes beside the share of the run that is done."""
+        options = self.schedule.model_dump(exclude={"name", "at_epochs"})
+        if "at" in options:
+            options["at"] = [epoch / self.epochs for epoch in self.steps_at_epochs()]
+        return options
+
+    @property
+    def width(self) -> float:
+        """Width of its widest hidden dense layer; NaN of a net without any."""
+        of_blocks = [self.model.width] if self.model.name == "resmlp" else []
+        return max([*getattr(self.model, "hidden", []), *of_blocks], default=math.nan)
+
+    @property
+    def growth_epoch(self) -> float:
+        """The epoch at which the batch first grows; NaN where it never does."""
+        growing = isinstance(self.schedule, BatchGrowth)
+        return min(self.steps_at_epochs(), default=math.nan) if growing else math.nan
+
+    @property
+    def id(self) -> str:
+        """Readable name of the run, ending in a digest of the chosen settings."""
+        text = json.dumps(self.chosen(), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        parts = [self.model.name, self.data.name, f"b{self.batch_size}", f"lr{self.peak_lr:.4g}"]
+        if self.optimiser.name != "sgd":
+            parts.append(self.optimiser.name)
+        # an underscore stands between the two ends in the name of a path
+        return "-".join([*parts, self.schedule.name, digest]).replace("_", "-")

@@ -1,0 +1,388 @@
+"""From configuration files to a checked Study: every arm in full, every name resolved.
+
+A scale file (config/<scale>.yaml) gives the numbers, an experiment file
+(config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from largebatch.config.asking import Asking, absent_from, asked, mistakes_in_asking
+from largebatch.config.cards import PAPERS, Paper, mistakes_in_papers, read_papers
+from largebatch.config.checking import ConfigError, checked, read_yaml
+from largebatch.config.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
+from largebatch.config.groups import Group, resolve_group
+from largebatch.config.images import IMAGES, DataName, Folder
+from largebatch.config.measures import Measures
+from largebatch.config.papers import with_paper
+from largebatch.config.question import SETTINGS, Name, Profile, Question
+from largebatch.config.references import mistakes, uses
+from largebatch.config.settings import Count, PathText, Settings
+from largebatch.config.spec import Arm
+from largebatch.metrics import LINE_LOSSES, MEASURES, TRAIN_SECONDS
+
+CONFIG = Path("config")
+DEFAULT_SCALE = "digits"
+
+
+class Crossed(Settings):
+    """Every arm in every variant, named <arm>.<variant>."""
+
+    arms: dict[Name, dict[str, Any]]
+    variants: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+
+
+class Numbers(Asking):
+    """The numbers one scale gives to one experiment, and how it asks its question."""
+
+    base: dict[str, Any] = {}
+    arms: dict[Name, dict[str, Any]] = {}
+    crossed: Crossed | None = None
+    exhibits: Exhibits = NO_EXHIBITS
+
+    def crossings(self) -> Iterator[tuple[str, str]]:
+        """(arm, variant) of everything that is crossed; what is left out is not made."""
+        return itertools.product(self.crossed.arms, self.crossed.variants) if self.crossed else iter(())
+
+
+class ScaleFile(Settings):
+    """config/<scale>.yaml; with `extends: <scale>` on top of another one.
+
+    sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
+    absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
+    to be judged and drawn without any training.
+    """
+
+    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    seeds: Annotated[int, Field(ge=2)]
+    threads: Count = 1
+    sources: PathText = "data"
+    folders: dict[DataName, Folder] = {}
+    observations: Literal["measured", "published"] = "measured"
+    experiments: Annotated[list[Name], Field(min_length=1)]
+    measures: Measures = Measures()
+    base: dict[str, Any] = {}
+    numbers: dict[Name, Numbers]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question with its numbers."""
+
+    question: Question
+    groups: dict[str, Group]
+    exhibits: dict[str, Settings]  # name -> options
+    written: Question  # as its file has it, before the scale leaves anything out
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.question.experiment
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Every arm it needs, each once."""
+        return list({m.arm.id: m.arm for g in self.groups.values() for m in g.members}.values())
+
+    def measured(self) -> Iterator[tuple[str, Arm]]:
+        """(measure, arm) for everything to be measured, each once."""
+        for measure, names in self.question.measures.items():
+            arms = {m.arm.id: m.arm for name in names for m in self.groups[name].members}
+            yield from ((measure, arm) for arm in arms.values())
+
+    def ends_of_paths(self) -> dict[str, tuple[Arm, Arm]]:
+        """Path name -> (start arm, end arm)."""
+        ends = {name: (path.start, path.end) for name, path in self.question.paths.items()}
+        return {name: tuple(self.groups[end].members[0].arm for end in both) for name, both in ends.items()}
+
+    def paths(self) -> list[tuple[Arm, Arm]]:
+        """(start arm, end arm) for every path to be measured, each once."""
+        return unique_paths(self.ends_of_paths().values())
+
+    def exhibit_stems(self) -> dict[str, str]:
+        """Exhibit name -> what its file is called, without its ending."""
+        return {name: exhibit_stem(name, options) for name, options in self.exhibits.items()}
+
+    @property
+    def timed(self) -> bool:
+        """Whether it asks how long training took: all others give the same bytes whenever they are run."""
+        tabulated = any(TRAIN_SECONDS in table.metrics for table in self.question.tables)
+        return tabulated or any(use.metric == TRAIN_SECONDS for use in uses(self.question))
+
+    def to_aggregate(self) -> dict:
+        """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
+        measured = {(measure, arm.id) for measure, arm in self.measured()}
+        return {
+            "experiment": self.name,
+            "timed": self.timed,
+            "paths": {name: path_stem(*ends) for name, ends in self.ends_of_paths().items()},
+            "exhibits": self.exhibit_stems(),
+            "groups": {
+                group.name: {
+                    "tuned_on": group.tuned_on,
+                    "members": [
+                        {
+                            "arm": member.name,
+                            "run": member.arm.id,
+                            "tuned": member.tuned,
+                            "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
+                            **settings_of(member.arm),
+                            "peak_learning_rate": member.arm.peak_lr,
+                        }
+                        for member in group.members
+                    ],
+                }
+                for group in self.groups.values()
+            },
+        }
+
+    def to_judge(self) -> dict:
+        """What the judge stage is asked."""
+        return {"experiment": self.name, "claims": [claim.chosen() for claim in self.question.claims]}
+
+    def to_draw(self, figure: str) -> dict:
+        """What the draw stage is asked for one figure."""
+        found = named("figure", self.question.figures, figure)
+        return {"experiment": self.name, "figure": with_paper(found, self.question.claims).chosen()}
+
+    def to_tabulate(self, table: str) -> dict:
+        """What is asked for one table."""
+        return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
+
+
+def settings_of(arm: Arm) -> dict[str, float | None]:
+    """The settings that can be swept; JSON has no NaN for the one that an arm lacks."""
+    values = {name: getattr(arm, name) for name in SETTINGS}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def path_stem(start: Arm, end: Arm) -> str:
+    """What a path's file is called, without its ending."""
+    return f"{start.id}_to_{end.id}"
+
+
+def unique_paths(paths: Iterable[tuple[Arm, Arm]]) -> list[tuple[Arm, Arm]]:
+    """Each path once, in the order of its first mention."""
+    return list({path_stem(*ends): ends for ends in paths}.values())
+
+
+def named(what: str, things: Iterable, name: str):
+    """The thing of that name."""
+    by_name = {thing.name: thing for thing in things}
+    if name not in by_name:
+        raise ValueError(f"{what} must be one of {sorted(by_name)}; got {name!r}")
+    return by_name[name]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything one `snakemake` call may make."""
+
+    scale: str
+    seeds: int
+    threads: int
+    sources: str
+    folders: dict[str, Folder]
+    observations: str
+    measures: Measures
+    experiments: tuple[Experiment, ...]
+    papers: list[Paper]
+    path: Path
+    below: Path | None  # the scale that this one extends
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """Run name -> arm, each arm once however many experiments share it."""
+        return {arm.id: arm for e in self.experiments for arm in e.arms}
+
+    def paths(self) -> list[tuple[Arm, Arm]]:
+        """(start arm, end arm) of every path, each once however many experiments share it."""
+        return unique_paths(ends for e in self.experiments for ends in e.paths())
+
+    @property
+    def line(self) -> tuple[str, dict[str, str]] | None:
+        """(experiment, label -> path) of the first figure of the loss between minima, if there is any."""
+        for e in self.experiments:
+            for figure in e.question.figures:
+                if isinstance(figure, Profile) and LINE_LOSSES["train"] in figure.y:
+                    return e.name, figure.lines
+        return None
+
+    def to_page(self) -> dict:
+        """What the primer's page is asked: what each claim says, and whose minima the measured lines join."""
+        asked = {"claims": {c.id: c.says for e in self.experiments for c in e.question.claims}, "line": None}
+        if self.line:
+            name, lines = self.line
+            ends = self.experiment(name).ends_of_paths()
+            asked["line"] = [
+                {"label": label, "path": path, "small": start.batch_size, "large": end.batch_size}
+                for label, path in lines.items()
+                for start, end in [ends[path]]
+            ]
+        return asked
+
+    @property
+    def exhibits(self) -> dict[str, tuple[str, Settings]]:
+        """Stem -> (exhibit name, options), each once however many experiments share it."""
+        return {exhibit_stem(*shown): shown for e in self.experiments for shown in e.exhibits.items()}
+
+    def experiment(self, name: str) -> Experiment:
+        return named("experiment", self.experiments, name)
+
+    def to_draw(self, experiment: str, figure: str) -> dict:
+        """What the draw stage is asked for one figure, which says of itself whose it is."""
+        return {"scale": self.scale, **self.experiment(experiment).to_draw(figure)}
+
+
+def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
+    """The study of a call of Snakemake: `files` of --configfile and `settings` of --config.
+
+    Without a file, scale=<name> among the settings names config/<name>.yaml. Snakemake's own reading of the
+    files is not used: it follows YAML 1.1.
+    """
+    if len(files) > 1:
+        names = " ".join(map(str, map(shown, files)))
+        raise ConfigError(f"--configfile: wanted one file, maybe with `extends: <scale>`; got {names}")
+    if files:
+        return load_study(shown(files[0]), settings)
+    name = settings.get("scale", DEFAULT_SCALE)
+    if name not in (known := scales(CONFIG)):
+        raise ConfigError(f"--config: scale: wanted one of {known}, or --configfile <file>; got {name!r}")
+    return load_study(CONFIG / f"{name}.yaml", {key: settings[key] for key in settings if key != "scale"})
+
+
+def shown(path: Path) -> Path:
+    """A path as people write it: from the current folder if it lies there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def scales(folder: Path) -> list[str]:
+    """The names of the scale files in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def home(scale_path: Path) -> Path:
+    """The folder of what a scale file names: its own if that holds experiments, else config/."""
+    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
+
+
+def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """The study a scale file describes, with `overrides` on top of it."""
+    own = read_yaml(scale_path)
+    raw = merged(extended(own, scale_path), dict(overrides or {}))
+    if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
+        raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
+    scale = checked(ScaleFile, raw, scale_path)
+    if repeated := repeats(scale.experiments):
+        raise ConfigError(f"{scale_path}: experiments: wanted each name once; got {repeated} repeatedly")
+    if known := sorted(scale.folders.keys() & IMAGES.keys()):
+        raise ConfigError(f"{scale_path}: folders: wanted other names than {sorted(IMAGES)}; got {known}")
+    experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
+    if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
+        raise ConfigError(
+            f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
+        )
+    return Study(
+        scale.scale,
+        scale.seeds,
+        scale.threads,
+        scale.sources,
+        scale.folders,
+        scale.observations,
+        scale.measures,
+        experiments,
+        papers_of(scale_path, experiments),
+        scale_path,
+        home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
+    )
+
+
+def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
+    """The papers beside the scale files; none without the file."""
+    path = home(scale_path) / PAPERS
+    if not path.is_file():
+        return []
+    papers = read_papers(path)
+    for mistake in mistakes_in_papers(papers, {e.written.experiment: e.written for e in experiments}):
+        raise ConfigError(f"{path}: {mistake}")
+    return papers
+
+
+def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
+    if "extends" not in own:
+        return own
+    parent = home(path) / f"{own['extends']}.yaml"
+    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
+    if own["extends"] not in known:
+        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
+    below = read_yaml(parent)
+    if "extends" in below:
+        raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
+    return merged(below, {key: value for key, value in own.items() if key != "extends"})
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Mappings key by key, all else as it stands above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
+
+
+def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:
+    """One experiment's question with this scale's numbers, cross-checked."""
+    numbers = scale.numbers.get(name)
+    asks = numbers.question if numbers and numbers.question else name
+    folder = home(scale_path) / "experiments"
+    path = folder / f"{asks}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
+    if numbers is None:
+        raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
+    written = checked(Question, read_yaml(path), path)
+    if written.experiment != asks:
+        raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
+    groups = resolve_groups(scale, scale_path, name)
+    crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
+    for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
+        raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
+    absent = absent_from(written, numbers)
+    question = asked(written, numbers, name)
+    for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
+        raise ConfigError(f"{path}: {mistake}")
+    exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
+    return Experiment(question, groups, exhibits, written, path)
+
+
+def repeats(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, Group]:
+    """All groups of an experiment at this scale: base, then experiment, then arm, then variant."""
+    numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
+    base = {"base": scale.base, f"{where}.base": numbers.base}
+    groups = {}
+    for name, settings in numbers.arms.items():
+        key = f"{where}.arms.{name}"
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
+    if numbers.crossed:
+        key = f"{where}.crossed"
+        for (arm, settings), (variant, more) in itertools.product(
+            numbers.crossed.arms.items(), numbers.crossed.variants.items()
+        ):
+            name = f"{arm}.{variant}"
+            if numbers.left_out and name in numbers.left_out.arms:
+                continue
+            layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
+    return groups

@@ -1,0 +1,1 @@
+"""Data sets, downloads, archives, folders of images, splits."""

@@ -1,0 +1,198 @@
+"""Prepared data sets, and the parts that each seed draws from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from largebatch.config.images import Images, require_parts
+from largebatch.data.randomness import generator
+from largebatch.files import map_tensors
+
+PARTS = ("train", "validation", "test")
+USED_TO = dict(zip(PARTS, ("to train on", "to validate on", "to test on"), strict=True))
+MOST_LABELS = 10  # that a message lists
+
+# Training parts of up to this size, all seeds together, are kept standardised.
+KEPT_BYTES = 64 << 20
+
+# Room for the pixels in double precision that are summed at a time.
+SUMMED_BYTES = 32 << 20
+# Images of each seed's training part that the standardisation is fitted on, of data sets with more than that.
+FITTED_IMAGES = 100_000
+# A channel whose variance is a smaller share of its mean square does not vary but by rounding.
+LEAST_VARIANCE = 1e-12
+# Of a GPU's memory; larger data sets stay in their file, and batches travel.
+RESIDENT_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
+
+    dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used. The
+    labels lie on the device that computes, the images where there is room. name: what messages call it.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    dtype: torch.dtype
+    held_out: int = 0
+    name: str = "the data"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(self.images.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+    @property
+    def bytes_each(self) -> int:
+        """Bytes of one image as it is computed with."""
+        return self.images[0].numel() * self.dtype.itemsize
+
+
+def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
+    """A prepared data set on a device; on the CPU its bytes stay in the file until they are used."""
+    arrays = map_tensors(path)
+    if missing := {"images", "labels"} - arrays.keys():
+        raise ValueError(f"{path}: wanted images and labels; got no {sorted(missing)}")
+    images, held_out = arrays["images"], int(arrays["held_out"]) if "held_out" in arrays else 0
+    if images.dtype != torch.uint8:
+        images = images.to(dtype)
+    if fits(images, device):
+        images = images.to(device)
+    return Dataset(images, arrays["labels"].to(device), dtype, held_out, path.stem)
+
+
+def fits(images: torch.Tensor, device: torch.device) -> bool:
+    """Whether a device has room for all images beside what it computes with."""
+    if device.type != "cuda":
+        return True
+    return images.nbytes <= RESIDENT_SHARE * torch.cuda.get_device_properties(device).total_memory
+
+
+class Splits:
+    """The parts of several seeds, and the images of each standardised by its own training part.
+
+    Every seed draws its own training and validation part, so that intervals over seeds cover that choice;
+    and its own test part, unless the data set comes with one.
+    """
+
+    def __init__(self, dataset: Dataset, seeds: list[int], train: int, validation: int, test: int):
+        self.dataset = dataset
+        self.rows = parts_of(dataset, seeds, train, validation, test)
+        self.scale, self.shift = self._standardisation(seeds)
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def _standardisation(self, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1).
+
+        A channel that never varies there carries nothing to train on: both are 0, and so is the channel.
+        """
+        images = self.dataset.images
+        rows = self.rows["train"][:, :FITTED_IMAGES].to(images.device)
+        if len(images) > FITTED_IMAGES:
+            used, rows = rows.unique(return_inverse=True)
+            first, second = moments(images, used)
+        else:
+            first, second = moments(images, None)
+        mean, square = (m[rows].mean(1) for m in (first, second))  # (s, c)
+        variance = square - mean.square()
+        varies = variance > LEAST_VARIANCE * square
+        if without := [seed for seed, some in zip(seeds, varies.any(1).tolist(), strict=True) if not some]:
+            raise ValueError(
+                f"{self.dataset.name}: wanted pixels that vary among each seed's {rows.shape[1]} images to "
+                f"train on; got one colour for seeds {without}"
+            )
+        std = variance.where(varies, 1.0).sqrt()
+        both = (varies / std, -mean * varies / std)
+        return tuple(m[:, None, :, None, None].to(self.dataset.device, self.dataset.dtype) for m in both)
+
+    def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
+        images = self.dataset.images
+        picked = images.index_select(0, rows.flatten().to(images.device)).unflatten(0, rows.shape)
+        picked = picked.to(self.dataset.device).to(self.dataset.dtype)
+        return torch.addcmul(self.shift, picked, self.scale), self.dataset.labels[rows]
+
+    def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Training examples by their places in each seed's training part; order: (s, m).
+
+        Small parts are standardised once and kept, not at every epoch.
+        """
+        train = self.rows["train"]
+        if train.numel() * self.dataset.bytes_each > KEPT_BYTES:
+            return self.examples(train.gather(1, order))
+        if self.kept is None:
+            self.kept = self.examples(train)
+        images, labels = self.kept
+        starts = torch.arange(len(train), device=train.device)[:, None] * train.shape[1]
+        picked = images.flatten(0, 1).index_select(0, (order + starts).flatten())
+        return picked.unflatten(0, order.shape), labels.gather(1, order)
+
+    def keep(self, lanes: torch.Tensor) -> None:
+        """Keep only these seeds' splits; lanes: (s,) indices."""
+        self.kept = None
+        self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
+        self.scale, self.shift = self.scale[lanes], self.shift[lanes]
+
+
+def parts_of(
+    dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
+) -> dict[str, torch.Tensor]:
+    """Part -> rows (s, m) of each seed's examples, on the data set's device."""
+    images = Images(len(dataset.labels) - dataset.held_out, dataset.held_out)
+    require_parts(dataset.name, images, train, validation, test)
+    drawn = [draw(images, train + validation, test, generator(seed, "split")) for seed in seeds]
+    parts = torch.stack(drawn).to(dataset.device).split([train, validation, test], 1)
+    return dict(zip(PARTS, parts, strict=True))
+
+
+def absent(
+    dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
+) -> dict[str, dict[int, list[int]]]:
+    """Part -> label -> the seeds in whose part no image has it; a part that has all is left out."""
+    found: dict[str, dict[int, list[int]]] = {}
+    for part, rows in parts_of(dataset, seeds, train, validation, test).items():
+        for seed, of_seed in zip(seeds, rows if rows.shape[1] else (), strict=False):
+            counts = dataset.labels[of_seed].bincount(minlength=dataset.classes)
+            for label in (counts == 0).nonzero().flatten().tolist():
+                found.setdefault(part, {}).setdefault(label, []).append(seed)
+    return {part: dict(sorted(labels.items())) for part, labels in found.items()}
+
+
+def told(absent: dict[str, dict[int, list[int]]], seeds: list[int]) -> str:
+    """'13 of 14 seeds have no image labelled 0, 2 or 7 to train on', one line; empty if none is absent."""
+    said = []
+    for part, labels in absent.items():
+        without = len(set().union(*labels.values()))
+        *others, last = [str(label) for label in labels]
+        which = f"{', '.join(others)} or {last}" if others else last
+        which = which if len(labels) <= MOST_LABELS else f"by one of {len(labels)} labels"
+        said.append(f"{without} of {len(seeds)} seeds have no image labelled {which} {USED_TO[part]}")
+    return "; ".join(said)
+
+
+def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and mean square of the pixels of these images (of all if None), by channel; (m, c) each."""
+    at_once = max(1, SUMMED_BYTES // (8 * images[0].numel()))
+    blocks = images.split(at_once) if rows is None else (images[some] for some in rows.split(at_once))
+    sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
+    first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))
+    return first, second
+
+
+def draw(images: Images, most: int, test: int, stream: torch.Generator) -> torch.Tensor:
+    """Rows of one seed's examples: `most` to train and validate on, then those of its test part."""
+    order = torch.randperm(images.open, generator=stream)
+    if not images.held_out:
+        return order[: most + test]
+    held_out = images.open + torch.randperm(images.held_out, generator=stream)
+    return torch.cat([order[:most], held_out[:test]])

@@ -1,0 +1,175 @@
+"""Data sets from where they are published to one checksummed tensor file each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from largebatch import progress
+from largebatch.config.images import IMAGES, Folder, Images
+from largebatch.config.settings import located
+from largebatch.data import archives, contents, downloads, folders
+from largebatch.files import checksum, record_of, write_json, write_stream
+
+
+class Published(NamedTuple):
+    """A data set: its images in order, each (c, h, w) of bytes, or of numbers in [0, 1].
+
+    labels: (n,), places in `classes`; the last `held_out` are the test part; source: where it comes from;
+    seen: counts that grow while the images are read.
+    """
+
+    images: Iterable[np.ndarray]
+    labels: np.ndarray
+    classes: list[str]
+    source: dict
+    held_out: int = 0
+    seen: Counter[str] = Counter()
+
+
+def digits(sources: Path) -> Published:
+    """scikit-learn's optical digits, (1797, 1, 8, 8) in [0, 1]; embedded."""
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    images = (raw.images[:, None] / 16.0).astype(np.float32)
+    source = {"scikit-learn": "load_digits", "version": version("scikit-learn")}
+    return Published(images, raw.target.astype(np.int64), [str(name) for name in raw.target_names], source)
+
+
+def mnist(sources: Path) -> Published:
+    """Handwritten digits (LeCun et al. 1998), (70000, 1, 28, 28)."""
+    return downloaded("mnist", "MNIST", sources)
+
+
+def cifar10(sources: Path) -> Published:
+    """Photographs of ten classes (Krizhevsky 2009), (60000, 3, 32, 32)."""
+    return downloaded("cifar10", "CIFAR10", sources)
+
+
+def cifar100(sources: Path) -> Published:
+    """Photographs of a hundred classes (Krizhevsky 2009), (60000, 3, 32, 32); the fine labels."""
+    return downloaded("cifar100", "CIFAR100", sources)
+
+
+def downloaded(name: str, kind: str, sources: Path) -> Published:
+    """What torchvision's class of that name reads."""
+    parts = downloads.read(name, downloads.original(kind), sources)
+    source = {"torchvision": kind, "version": version("torchvision")}
+    return Published(parts.images, parts.labels, parts.classes, source, parts.held_out)
+
+
+DATA: dict[str, Callable[[Path], Published]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+}
+
+
+def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) -> None:
+    """Write the tensor file of a data set: images, labels, and how many of the last are held out.
+
+    Beside it stands a record: checksum, shape, classes, where they come from, and what was noticed of them.
+    """
+    with opened(name, sources, folder, path.parent) as found:
+        check(name, found)
+        record_of(path).unlink(missing_ok=True)  # it must not outlive the file that it speaks of
+        noticed = contents.Contents()
+        shape = write(found._replace(images=noticed.watch(name, found.images)), path)
+    copies = noticed.copies(found.labels, found.held_out)
+    for line in remarks(found, noticed, copies):
+        progress.say(f"{name}: {line}")
+    about = {"copies": copies, "constant_channels": noticed.constant, **found.seen}
+    write_json(record_of(path), record(name, found, shape, path) | about)
+
+
+def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]) -> Iterator[str]:
+    """What a person should know of the images, a line each."""
+    if copies["images"]:
+        yield (
+            f"{copies['images']} images are exact copies of an earlier one, {copies['held_out']} of the test "
+            f"part also lie outside it, {copies['other_label']} have a copy with another label: all kept"
+        )
+    if noticed.constant:
+        yield f"channels {noticed.constant}, counted from 0, never vary: standardised they are 0"
+    if transparent := found.seen["transparent"]:
+        yield f"{transparent} images are transparent somewhere: their colours there are those of the file"
+
+
+def opened(
+    name: str, sources: Path, folder: Folder | None, scratch: Path
+) -> AbstractContextManager[Published]:
+    """A data set for as long as its images are read."""
+    if folder is not None:
+        return pictures(name, sources / located(folder.path), folder, scratch)
+    if name not in DATA:
+        raise ValueError(f"data set must be one of {sorted(DATA)}; got {name!r}")
+    return nullcontext(DATA[name](sources))
+
+
+@contextmanager
+def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[Published]:
+    """The images of a folder or an archive, which is unpacked below `scratch` meanwhile."""
+    with archives.unpacked(path, scratch) as top:
+        root = top if path.is_dir() else archives.lone_folder(top)
+        found, hidden = folders.listing(root, path), folders.hidden_in(top)
+        if hidden:
+            progress.say(f"{name}: left out: {folders.told(hidden)}")
+        if found.ignored:
+            progress.say(f"{name}: {found.ignored} files have no ending of an image: left out")
+        source = {
+            "folder": folder.model_dump(),
+            "files_left_out": found.ignored,
+            "hidden_files_left_out": hidden.total(),
+            "pillow": version("pillow"),
+        }
+        if path.is_file():
+            source["sha256"] = checksum(path)
+        seen = Counter(transparent=0)
+        images = folders.decoded(name, found, folder.size, folder.resize, seen)
+        yield Published(images, found.labels, found.classes, source, found.held_out, seen)
+
+
+def write(found: Published, path: Path) -> tuple[int, ...]:
+    """Stream the images into the file; their shape (n, c, h, w)."""
+    small = {"labels": found.labels}
+    if found.held_out:
+        small["held_out"] = np.array(found.held_out, dtype=np.int64)
+    return write_stream(path, small, "images", found.images, len(found.labels))
+
+
+def record(name: str, found: Published, shape: tuple[int, ...], path: Path) -> dict:
+    """What the file holds and where it comes from, ready for JSON."""
+    return {
+        "name": name,
+        "sha256": checksum(path),
+        "images": len(found.labels),
+        "held_out": found.held_out,
+        "shape": shape,
+        "classes": found.classes,
+        "source": found.source,
+    }
+
+
+def check(name: str, found: Published) -> None:
+    """Refuse another number of images than is known, and parts in which a class is missing."""
+    images = Images(len(found.labels) - found.held_out, found.held_out)
+    if images != IMAGES.get(name, images):
+        known = IMAGES[name]
+        raise ValueError(
+            f"{name}: wanted {known.open} images and {known.held_out} held out; "
+            f"got {images.open} and {images.held_out}"
+        )
+    parts = {"images": found.labels[: images.open], "held-out images": found.labels[images.open :]}
+    for part, labels in parts.items():
+        present, known = set(np.unique(labels).tolist()), set(range(len(found.classes)))
+        if len(labels) and present != known:
+            raise ValueError(
+                f"{name}: wanted {part} of all {len(known)} classes, labelled 0 to {len(known) - 1}; "
+                f"got none of {sorted(known - present)}, and unknown labels {sorted(present - known)}"
+            )

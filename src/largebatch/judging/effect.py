@@ -1,0 +1,98 @@
+"""What every kind of effect is made of: a value a seed, the bounds it is judged by, remarks on the seeds."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from largebatch.config.question import Operand
+from largebatch.observations.reading import finals_of, reading, short_of
+
+# Slack in shares of a run (0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it) and in positions.
+ROUNDING = 1e-9
+
+
+class NotJudgeable(ValueError):
+    """Observations on which the claim's effect is not defined."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """values: index seed, on the judged scale; expected to lie between `low` and `high` on that scale.
+
+    logs: the scale is the natural logarithm.
+    at_least, at_most: seeds whose effect is only known to be at least (most) its value.
+    """
+
+    values: pd.Series
+    low: float = -np.inf
+    high: float = np.inf
+    logs: bool = False
+    remarks: tuple[str, ...] = ()
+    at_least: frozenset[int] = field(default=frozenset())
+    at_most: frozenset[int] = field(default=frozenset())
+
+
+def expected(claim) -> tuple[float, float]:
+    """The two bounds between which the effect is expected, one of them infinite for a threshold."""
+    expect = claim.expect
+    if expect.within is not None:
+        return tuple(expect.within)
+    return (expect.above, np.inf) if expect.above is not None else (-np.inf, expect.below)
+
+
+def log_expected(claim) -> tuple[float, float]:
+    """The logarithms of the bounds of a ratio."""
+    if wrong := [bound for bound in claim.expect.bounds if bound <= 0]:
+        raise ValueError(f"claim {claim.id}: expect: wanted a ratio above 0; got {wrong[0]:g}")
+    return tuple(float(np.log(bound)) if np.isfinite(bound) else bound for bound in expected(claim))
+
+
+def log_ratio(a: pd.Series, b: pd.Series) -> pd.Series:
+    """log(a / b) of positive values."""
+    if wrong := int(((a <= 0) | (b <= 0)).sum()):
+        raise NotJudgeable(
+            f"The ratio is not defined in {wrong} of {len(a)} seeds, which have a value of 0 or below"
+        )
+    return np.log(a) - np.log(b)
+
+
+def read_operand(observations: pd.DataFrame, side: Operand, metric: str) -> pd.Series:
+    """One value a seed."""
+    return reading(observations, side.arm, side.metric or metric, side.at)
+
+
+def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series, tuple[str, ...]]:
+    """a and b of the seeds that have both, with a remark on those that do not."""
+    both = a.index.intersection(b.index).sort_values()
+    return a[both], b[both], left_out(len(a.index.union(b.index)) - len(both))
+
+
+def seeds_of(observations: pd.DataFrame, arms) -> set[int]:
+    """Every seed that an observation of these arms is of."""
+    return set(observations.loc[observations["arm"].isin(list(arms)), "seed"])
+
+
+def left_out(seeds: int) -> tuple[str, ...]:
+    """A remark on seeds that lack a finite value."""
+    return (f"{seeds} seeds without a finite value in every arm are left out.",) if seeds else ()
+
+
+def lost(observations: pd.DataFrame, arms) -> tuple[str, ...]:
+    """A remark for each arm in which seeds diverged: they count with their last finite values."""
+    known = set(observations.loc[observations["metric"] == "diverged", "arm"])
+    lost = finals_of(observations, [arm for arm in dict.fromkeys(arms) if arm in known], "diverged") > 0
+    return tuple(
+        f"{count} of {len(lost)} seeds of {arm} diverged and count with their last finite values."
+        for arm, count in lost.sum().items()
+        if count
+    )
+
+
+def fewer_updates(observations: pd.DataFrame, side: Operand) -> tuple[str, ...]:
+    """A remark where a seed cannot be read at as many updates as another arm made."""
+    other = side.at.same_updates_as if side.at else None
+    short = short_of(observations, side.arm, other) if other else 0
+    return (
+        f"{short} seeds of {side.arm} made fewer updates than {other} and are read at their end.",
+    ) * bool(short)

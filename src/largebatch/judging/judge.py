@@ -1,0 +1,215 @@
+"""Judges published claims, each alone: one effect a seed, its interval, a verdict.
+
+The correction over all claims is the ledger's.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from largebatch.config.question import At, Claim
+from largebatch.judging.claims import (
+    COLUMNS,
+    CONTRADICTED,
+    DISTANCE,
+    FACTOR,
+    INCONCLUSIVE,
+    NOT_RUN,
+    SUPPORTED,
+    sensitivity,
+    write_claims,
+)
+from largebatch.judging.effect import read_operand
+from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
+from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
+from largebatch.observations import statistics
+from largebatch.observations.reading import Missing, read
+
+Row = dict[str, object]
+
+
+def judge(ask: dict, observations: Path, judged: Path) -> None:
+    """Write the verdict that each claim of an experiment gets alone, columns COLUMNS.
+
+    ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
+    """
+    asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
+    groups = {arm for claim in asked for arm in arms_of(claim)}
+    table = read(observations, groups, {m for claim in asked for m in metrics_of(claim)})
+    write_claims(judged, verdicts_on(asked, table, ask["experiment"]))
+
+
+def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """One row a claim, columns COLUMNS."""
+    rows = [{"experiment": experiment, **judged(claim, observations)} for claim in claims]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def judged(claim: Claim, observations: pd.DataFrame) -> Row:
+    """A claim's row: the verdict of its interval, or not_run."""
+    row = describe(claim)
+    if claim.not_run:
+        return row | not_run(claim.not_run, claim)
+    try:
+        effects = EFFECTS[claim.kind](observations, claim)
+        if claim.metric in TIMED_IN_ROUNDS:
+            require_steady_times(observations, claim, effects)
+    except Missing as missing:
+        return row | not_run(f"The observations lack {missing}.", claim)
+    except NotJudgeable as reason:
+        return row | not_run(f"{reason}.", claim)
+    if (got := len(effects.values)) < 2:
+        return row | {"n": got} | not_run(f"Wanted at least 2 seeds; got {got}.", claim)
+    interval = statistics.mean_interval(effects.values)
+    row |= numbers(effects, interval)
+    verdict, reason = settle(effects, interval, row)
+    note = sentences(reason, *no_variance(interval), *effects.remarks, claim.deviation)
+    return row | {"verdict": verdict, "note": note}
+
+
+def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effects) -> None:
+    """Refuse times whose rounds lie farther apart than the effect from its bound: a busy machine's."""
+    if claim.kind != "ratio":
+        raise NotJudgeable(f"{claim.metric} is a time on one machine: only ratios of it are judged")
+    spreads = [read_operand(observations, side, TIME_SPREAD) for side in sides(claim)]
+    # the median over seeds, of a seed the factor by which both sides together may be off
+    spread = float(pd.concat(spreads, axis="columns").dropna().prod(axis="columns").median())
+    distance = min(abs(effects.values.mean() - bound) for bound in finite_bounds(effects))
+    if np.log(spread) > distance:
+        raise NotJudgeable(
+            f"Not judged: rounds of the same work took times that lie a factor of {spread:.3g} apart, "
+            f"the estimate and its bound one of {exp(distance):.3g}"
+        )
+
+
+def not_run(reason: str, claim: Claim) -> Row:
+    """What is said of a claim that cannot be judged."""
+    return {"verdict": NOT_RUN, "note": sentences(reason, claim.deviation)}
+
+
+def sentences(*texts: str) -> str:
+    """The texts that say something, one after the other."""
+    return " ".join(text for text in texts if text)
+
+
+def describe(claim: Claim) -> Row:
+    """What the claim's row says before any number is known."""
+    return {
+        "id": claim.id,
+        "statement": claim.stated,
+        "source": claim.source,
+        "says": claim.says,
+        "kind": claim.kind,
+        "metric": claim.metric,
+        "unit": claim.unit,
+        "expect": expectation(claim),
+        "paper_value": claim.paper_value,
+    }
+
+
+def expectation(claim: Claim) -> str:
+    """The effect that bears the claim out, in words."""
+    ((key, _),) = claim.expect.chosen().items()
+    bounds = [f"{bound:g}" for bound in claim.expect.bounds]
+    return f"within [{', '.join(bounds)}]" if key == "within" else f"{key} {bounds[0]}"
+
+
+def numbers(effects: Effects, interval: statistics.Interval) -> Row:
+    """Estimate, interval, p and the smallest detectable effect, on the claim's own scale."""
+    back = exp if effects.logs else float
+    # without variance there is no t test whose power could be asked for
+    smallest = statistics.smallest_detectable_effect(interval.std, interval.n) if interval.std else np.nan
+    return {
+        "n": interval.n,
+        "estimate": back(interval.mean),
+        "low": back(interval.low),
+        "high": back(interval.high),
+        "p_value": statistics.nearer_p_value(effects.values, effects.low, effects.high),
+        "detectable": back(smallest),
+        "detectable_as": FACTOR if effects.logs else DISTANCE,
+    }
+
+
+def exp(logarithm: float) -> float:
+    """e to the power of a logarithm; infinity where two seeds give an interval beyond all numbers."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(logarithm))
+
+
+def settle(effects: Effects, interval: statistics.Interval, row: Row) -> tuple[str, str]:
+    """Verdict and reason: the interval has to clear the bounds, also where seeds are known by a limit."""
+    verdict = cleared(interval, effects)
+    # they disagree only where equal seeds lie within rounding of a bound
+    if verdict == INCONCLUSIVE or row["p_value"] >= statistics.LEVEL:
+        return INCONCLUSIVE, sensitivity(row)
+    if not holds_at_the_bounds(interval, effects):
+        return INCONCLUSIVE, "Too many seeds count with a bound that flatters the result."
+    return verdict, ""
+
+
+def cleared(interval: statistics.Interval, effects: Effects) -> str:
+    """Supported where the interval lies between the bounds, contradicted where it lies wholly outside."""
+    if effects.low < interval.low and interval.high < effects.high:
+        return SUPPORTED
+    outside = interval.high < effects.low or interval.low > effects.high
+    return CONTRADICTED if outside else INCONCLUSIVE
+
+
+def finite_bounds(effects: Effects) -> list[float]:
+    """The bounds that an effect can be compared with."""
+    return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
+
+
+def side_of(interval: statistics.Interval, bound: float) -> int:
+    """1 above the bound, -1 below, 0 if the interval touches it."""
+    return int(interval.low > bound) - int(interval.high < bound)
+
+
+def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
+    """Whether the verdict stands if every seed whose effect is only known by a limit lay elsewhere."""
+    return all(holds_at(bound, side_of(interval, bound), effects) for bound in finite_bounds(effects))
+
+
+def holds_at(bound: float, side: int, effects: Effects) -> bool:
+    """Whether the seeds lie on this side of a bound if the uncertain ones lay on the other (sign test)."""
+    open_end = effects.at_least if side < 0 else effects.at_most
+    if not open_end:
+        return True
+    certain = effects.values.drop(index=list(open_end))
+    on_side = int((side * (certain - bound) > 0).sum())
+    n = len(effects.values)
+    return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
+
+
+def no_variance(interval: statistics.Interval) -> tuple[str, ...]:
+    """A remark where the seeds' effects do not vary: the p-value is 0 or 1 by decree."""
+    return ("All seeds give the same value, so the t test does not apply.",) * (interval.std == 0)
+
+
+def sides(claim: Claim) -> list:
+    """The operands of a claim that has them."""
+    named = (getattr(claim, name, None) for name in ("a", "b", "c", "d", "over"))
+    return [side for side in named if side is not None]
+
+
+def readings_of(claim: Claim) -> list[At]:
+    """Every `at` of a claim: its own and its operands'."""
+    places = [getattr(thing, "at", None) for thing in (claim, *sides(claim))]
+    return [at for at in places if at is not None]
+
+
+def arms_of(claim: Claim) -> Iterable[str]:
+    """Every arm that a claim reads."""
+    yield from (getattr(side, "arm", side) for side in sides(claim))
+    yield from (getattr(claim, name) for name in ("arm", "minus") if getattr(claim, name, None))
+    yield from (at.same_updates_as for at in readings_of(claim) if at.same_updates_as)
+
+
+def metrics_of(claim: Claim) -> Iterable[str]:
+    """Every metric that a claim reads."""
+    yield from (claim.metric, "updates", "diverged", *(TIME_SPREAD,) * (claim.metric in TIMED_IN_ROUNDS))
+    yield from (side.metric for side in sides(claim) if getattr(side, "metric", None))
+    yield from ("train_loss_nats" for at in readings_of(claim) if at.train_loss_nats is not None)

@@ -1,1 +1,0 @@
-"""Makes numbers: data, training, measuring. Knows torch, not pandas or matplotlib."""

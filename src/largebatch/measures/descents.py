@@ -1,0 +1,59 @@
+"""The ways of two runs from one start, on the plane through it and their ends."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from largebatch.files import Observation
+from largebatch.measures import paths
+from largebatch.nets.stack import POPULATION_BATCH
+
+if TYPE_CHECKING:
+    from largebatch.measures.measure import Nets
+
+# epoch -> (seeds, plain name -> (s, ...)), as files.read_snapshots() gives them
+Snapshots = dict[int, tuple[list[int], dict[str, np.ndarray]]]
+PLANE_REACH = (-0.5, 1.5)  # in shares of the ways to the ends
+
+
+def way_of(end: "Nets", snapshots: Snapshots) -> "dict[int, Nets]":
+    """epoch -> the same seeds' nets there, of the snapshots that have all of them."""
+    way = {}
+    for epoch, (seeds, weights) in snapshots.items():
+        if set(end.seeds) <= set(seeds):
+            lanes = [seeds.index(seed) for seed in end.seeds]
+            way[epoch] = replace(end, weights={n: w[lanes] for n, w in weights.items()})
+    return way
+
+
+def descents(
+    first: "Nets",
+    second: "Nets",
+    first_way: "dict[int, Nets]",
+    second_way: "dict[int, Nets]",
+    examples: int | None,
+    points: int,
+    renormalise: bool,
+) -> Iterator[Observation]:
+    """The loss on the plane through the common start (0, 0) and the ends (1, 0) and (0, 1) of two runs.
+
+    With both ways as shares of these two directions, what leaves the plane left out.
+    """
+    count = examples or first.arm.data.train
+    start = first_way[0].landscape(count)
+    ends = [nets.landscape(count).weights - start.weights for nets in (first, second)]
+    places = np.linspace(*PLANE_REACH, points).tolist()
+    batches = start.images.split(POPULATION_BATCH, dim=1) if renormalise else None
+    losses = paths.plane(start, *ends, places, batches)
+    for index, (i, j) in enumerate(itertools.product(range(points), repeat=2)):
+        yield from first.rows("descent_x", index, first.each(places[i]))
+        yield from first.rows("descent_y", index, first.each(places[j]))
+        yield from first.rows("descent_loss_nats", index, losses[i, j])
+    for name, way in (("start", first_way), ("end", second_way)):
+        for epoch, nets in way.items():
+            place = paths.shares(nets.landscape(1).weights - start.weights, *ends)
+            for axis, values in zip("xy", place, strict=True):
+                yield from first.rows(f"descent_{name}_{axis}", epoch, values)

@@ -1,0 +1,254 @@
+"""Two ways to one update, or not: workers, micro-batches, scaled losses, shuffles (Goyal et al. 2017)."""
+
+import contextlib
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.multiprocessing.spawn import ProcessContext, ProcessException, start_processes
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import parameters_to_vector
+
+from largebatch.training import device
+from largebatch.training.losses import LOSSES
+
+# A worker waits so long for the others, and all are waited for so long, before it is an error.
+WAIT_SECONDS, ALL_SECONDS = 60.0, 600.0
+# Imported once for all workers; DistributedDataParallel would import the second at its first use.
+PRELOADED = ["torch.nn.parallel", "torch._dynamo"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Where one seed starts and how it descends; a batch is rows of images (m, c, h, w), labels (m,)."""
+
+    net: nn.Module
+    images: torch.Tensor
+    labels: torch.Tensor
+    loss: str  # one of LOSSES
+    sgd: dict[str, float]  # what torch.optim.SGD is told
+
+    def mean_loss(self, net: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+        logits = net(self.images[rows])
+        return LOSSES[self.loss].each(logits[None], self.labels[rows][None]).mean()
+
+    @property
+    def start(self) -> torch.Tensor:
+        """The weights at the start; (p,)."""
+        return flat(self.net)
+
+
+Task = tuple[Problem, torch.Tensor]  # and the rows of its batches, (updates, batch size)
+
+
+def flat(net: nn.Module) -> torch.Tensor:
+    """A copy of all weights; (p,)."""
+    return parameters_to_vector(net.parameters()).detach().clone()
+
+
+def descend(
+    problem: Problem,
+    batches: torch.Tensor,
+    parts: int = 1,
+    factor: float = 1.0,
+    wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
+    **sgd: float,
+) -> torch.Tensor:
+    """The weights after an update on each batch, in training mode; batches: (updates, m) rows -> (p,).
+
+    parts: micro-batches whose gradients are accumulated; factor: of the loss; sgd: in place of the problem's.
+    """
+    net = deepcopy(problem.net).train()
+    wrapped = wrap(net)
+    optimiser = torch.optim.SGD(net.parameters(), **problem.sgd | sgd)
+    for batch in batches:
+        optimiser.zero_grad()
+        for rows in batch.chunk(parts):
+            # Goyal 2017, remark 3: by the size of the whole batch, not of the part.
+            (problem.mean_loss(wrapped, rows) * (factor / parts)).backward()
+        optimiser.step()
+    return flat(net)
+
+
+def relative_difference(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> float:
+    """Largest difference of a weight over the largest change of one on the way to b; all (p,)."""
+    return ((a - b).abs().max() / (b - start).abs().max()).item()
+
+
+@dataclass(frozen=True)
+class Shuffles:
+    """Rows of each epoch's batches, (epochs, batches, batch size); worker j has the j-th share of a batch.
+
+    shared: one shuffle, split over the workers; own: each worker's own shuffle, of which it has its share.
+    """
+
+    shared: torch.Tensor
+    own: torch.Tensor
+
+    @classmethod
+    def draw(cls, examples: int, batch_size: int, workers: int, epochs: int, stream: torch.Generator):
+        """What does not fill a batch is dropped."""
+        batches, share = examples // batch_size, batch_size // workers
+        shared, own = [], []
+        for _ in range(epochs):
+            order = torch.randperm(examples, generator=stream)
+            shared.append(order[: batches * batch_size].unflatten(0, (batches, batch_size)))
+            orders = (torch.randperm(examples, generator=stream) for _ in range(workers))
+            own.append(torch.cat([o[: batches * share].unflatten(0, (batches, share)) for o in orders], 1))
+        return cls(torch.stack(shared), torch.stack(own))
+
+
+def seen_percent(epochs: torch.Tensor, examples: int) -> float:
+    """Distinct examples of an epoch, mean over epochs; epochs: (epochs, batches, batch size) rows."""
+    seen = [len(rows.unique()) for rows in epochs]
+    return 100 * sum(seen) / (len(seen) * examples)
+
+
+def has_batch_norm(net: nn.Module) -> bool:
+    return any(isinstance(module, _BatchNorm) for module in net.modules())
+
+
+def differences(
+    problems: list[Problem],
+    streams: list[torch.Generator],
+    batch_size: int,
+    workers: int,
+    updates: int,
+    loss_factor: float,
+    weight_decay: float,
+) -> Iterator[tuple[str, list[float]]]:
+    """Metric, one value a seed, for each two ways; all seeds have the same net at weights of their own.
+
+    With BatchNorm only its statistics are compared: they make a split batch another computation.
+    """
+    require_alike(problems[0], batch_size, workers)
+    examples = len(problems[0].labels)
+    epochs = math.ceil(updates / (examples // batch_size))
+    shuffles = [Shuffles.draw(examples, batch_size, workers, epochs, stream) for stream in streams]
+    shared, own = ([getattr(s, kind).flatten(0, 1)[:updates] for s in shuffles] for kind in ("shared", "own"))
+    tasks = list(zip(problems, shared, strict=True))
+
+    whole = [descend(*task) for task in tasks]
+    accumulated = [descend(*task, parts=workers) for task in tasks]
+
+    def apart(a: list[torch.Tensor], b: list[torch.Tensor]) -> list[float]:
+        ends = zip(a, b, problems, strict=True)
+        return [relative_difference(one, other, problem.start) for one, other, problem in ends]
+
+    if has_batch_norm(problems[0].net):
+        # A micro-batch goes through the net alone: it is a ghost batch.
+        spread = descend_in_workers(tasks, workers)
+        yield "worker_statistics_difference", apart(spread, accumulated)
+        yield "whole_statistics_difference", apart(spread, whole)
+        return
+    yield "workers_difference", apart(descend_in_workers(tasks, workers), whole)
+    yield "accumulation_difference", apart(accumulated, whole)
+    for metric, decay in (("scaled_loss", 0.0), ("scaled_loss_decay", weight_decay)):
+        yield f"{metric}_difference", apart(*scaled(tasks, loss_factor, decay))
+    # In one process: that workers are the same is what the first difference says.
+    alone = [descend(*task) for task in zip(problems, own, strict=True)]
+    yield "own_shuffles_difference", apart(alone, whole)
+    yield "shuffled_images_percent", [seen_percent(s.shared, examples) for s in shuffles]
+    yield "own_shuffles_images_percent", [seen_percent(s.own, examples) for s in shuffles]
+
+
+def scaled(tasks: list[Task], factor: float, decay: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The weights with the loss times `factor`, and with the rate times `factor`."""
+    loss = [descend(*task, factor=factor, weight_decay=decay) for task in tasks]
+    rate = [descend(*t, lr=factor * t[0].sgd["lr"], weight_decay=decay) for t in tasks]
+    return loss, rate
+
+
+def require_alike(problem: Problem, batch_size: int, workers: int) -> None:
+    """An error for what would differ for reasons of its own."""
+    if batch_size % workers:
+        raise ValueError(f"equivalence: wanted a batch_size that {workers} workers divide; got {batch_size}")
+    if any(isinstance(module, nn.modules.dropout._DropoutNd) for module in problem.net.modules()):
+        raise ValueError("equivalence: wanted a net without dropout, whose masks differ; got one with it")
+
+
+def descend_in_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
+    """The weights after each task, made by that many processes which average their gradients.
+
+    They are forks of a server that has imported torch: the job may be a fork itself, with threads, and
+    must not be forked again; to start each afresh takes two seconds of a processor a worker.
+    """
+    get_context("forkserver").set_forkserver_preload(PRELOADED)
+    with TemporaryDirectory(prefix="largebatch-") as name:
+        folder = Path(name)
+        torch.save(tasks, folder / "tasks.pt")
+        settings = (workers, folder, WAIT_SECONDS)
+        running = start_processes(work, settings, workers, join=False, start_method="forkserver")
+        try:
+            wait_for(running, folder / "error")
+        finally:
+            for process in running.processes:
+                process.kill()
+                process.join()
+                process.close()
+        return torch.load(folder / "weights.pt")
+
+
+def wait_for(running: ProcessContext, error: Path) -> None:
+    """Until all workers are done; an error once one has failed, or after ALL_SECONDS."""
+    deadline = time.monotonic() + ALL_SECONDS
+    try:
+        while not running.join(timeout=1.0):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"equivalence: wanted workers done in {ALL_SECONDS:g} s; got none so far")
+    except ProcessException as failure:
+        reason = (
+            error.read_text(encoding="utf-8") if error.exists() else str(failure)
+        )  # one that was killed wrote nothing
+        raise RuntimeError(f"equivalence: wanted {len(running.processes)} workers; got {reason}") from failure
+
+
+def work(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
+    """Be one worker, and say what went wrong if no other has: they fail as soon as one is gone."""
+    try:
+        descend_together(rank, workers, folder, wait_seconds)
+    except Exception as error:
+        with contextlib.suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
+            file.write(f"{type(error).__name__} of worker {rank}: {error}")
+        raise
+
+
+def descend_together(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
+    """Each task on this worker's share of every batch, the gradient averaged with the others'."""
+    device.prepare(threads=1)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
+    tasks = torch.load(folder / "tasks.pt", weights_only=False)  # our own file: it holds Problems
+    dist.init_process_group(
+        "gloo",
+        store=dist.FileStore(str(folder / "store"), workers),
+        rank=rank,
+        world_size=workers,
+        timeout=timedelta(seconds=wait_seconds),
+    )
+    found = [descend(problem, rows.chunk(workers, 1)[rank], wrap=averaged) for problem, rows in tasks]
+    if rank == 0:
+        torch.save(found, folder / "weights.pt")
+    dist.destroy_process_group()
+
+
+def averaged(net: nn.Module) -> nn.Module:
+    """The net with gradients averaged over the workers."""
+    # The buffers are running averages, which no update reads.
+    return DistributedDataParallel(net, forward_sync_buffers=False)
+
+
+def loopback() -> str:
+    """The network interface that leads nowhere else."""
+    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))

@@ -1,0 +1,122 @@
+"""The mean loss of several seeds' nets as a function of their weights, on fixed examples.
+
+All seeds are one stacked model in evaluation mode, and a point is one flat vector a seed: (s, p).
+Whatever is asked about sharpness is asked of a Landscape.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from largebatch.nets.layers import Stacked, output_sizes
+from largebatch.training.losses import LOSSES
+
+# Examples of one seed processed at a time: fixed, so that a value never depends on the company.
+CHUNK = 1024
+# Graphs of the gradient up to this size are kept from one Hessian-vector product to the next.
+KEPT_GRAPH_BYTES = 512 << 20
+
+
+class Landscape:
+    """Loss, gradient and curvature of s nets at any weights; the model itself is never changed.
+
+    model: stacked, in evaluation mode, with finite weights; images (s, n, c, h, w); labels (s, n).
+    Everything is the mean over the n examples, in the model's precision.
+    """
+
+    def __init__(
+        self, model: Stacked, images: torch.Tensor, labels: torch.Tensor, loss: str = "cross_entropy"
+    ):
+        require_finite(model)
+        if model.training:
+            raise ValueError("landscape: wanted a model in evaluation mode; got one in training mode")
+        self.model, self.images, self.labels, self.loss_of = model, images, labels, LOSSES[loss].each
+        self.kind = loss
+        self.names = [name for name, _ in model.named_parameters()]
+        parameters = [p.detach() for p in model.parameters()]
+        self.shapes = [p.shape for p in parameters]
+        self.sizes = [p[0].numel() for p in parameters]
+        self.weights = torch.cat([p.flatten(1) for p in parameters], dim=1)
+        self.seeds, self.parameters = self.weights.shape
+        self.examples = images.shape[1]
+        self._graphs: list[tuple[torch.Tensor, torch.Tensor]] | None = None
+
+    def tensors(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """A flat point (s, p) as the model's stacked tensors, in its order."""
+        parts = flat.split(self.sizes, dim=1)
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def logits(self, at: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """(s, b, classes) at a flat point."""
+        weights = dict(zip(self.names, self.tensors(at), strict=True))
+        return torch.func.functional_call(self.model, weights, (images,))
+
+    def chunks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images, labels) of at most CHUNK examples a seed."""
+        yield from zip(self.images.split(CHUNK, 1), self.labels.split(CHUNK, 1), strict=True)
+
+    @torch.no_grad()
+    def evaluate(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss and accuracy in percent at a point, both (s,), summed in double precision."""
+        loss = right = torch.zeros(self.seeds, dtype=torch.float64, device=at.device)
+        for images, labels in self.chunks():
+            logits = self.logits(at, images)
+            loss = loss + self.loss_of(logits, labels).sum(1, dtype=torch.float64)
+            right = right + (logits.argmax(2) == labels).sum(1)
+        return loss / self.examples, 100.0 * right / self.examples
+
+    def loss(self, at: torch.Tensor) -> torch.Tensor:
+        """Mean loss at a point; (s,) in double precision."""
+        return self.evaluate(at)[0]
+
+    def gradient(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss (s,) and its gradient (s, p) at a point."""
+        loss, gradient = torch.zeros(self.seeds, dtype=torch.float64, device=at.device), torch.zeros_like(at)
+        for images, labels in self.chunks():
+            point = at.detach().requires_grad_()
+            each = self.loss_of(self.logits(point, images), labels)
+            # Seeds do not meet in the sum, so each gets the gradient of its own mean.
+            gradient += torch.autograd.grad(each.sum() / self.examples, point)[0]
+            loss += each.detach().sum(1, dtype=torch.float64)
+        return loss / self.examples, gradient
+
+    def hessian_vector_product(self, v: torch.Tensor) -> torch.Tensor:
+        """H v at the model's own weights; v: (s, p) -> (s, p). Pearlmutter 1994, by double backward."""
+        product = torch.zeros_like(v)
+        for gradient, point in self._gradient_graphs():
+            product += torch.autograd.grad(gradient, point, v, retain_graph=self._graphs is not None)[0]
+        return product
+
+    def _gradient_graphs(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(gradient, point) of every chunk, differentiable once more; kept where they are small."""
+        if self._graphs is None and self._graph_bytes() <= KEPT_GRAPH_BYTES:
+            self._graphs = [self._graph(images, labels) for images, labels in self.chunks()]
+        yield from self._graphs or (self._graph(images, labels) for images, labels in self.chunks())
+
+    def _graph(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        point = self.weights.detach().requires_grad_()
+        loss = self.loss_of(self.logits(point, images), labels).sum() / self.examples
+        return torch.autograd.grad(loss, point, create_graph=True)[0], point
+
+    def _graph_bytes(self) -> int:
+        """About what the graphs of all chunks hold: a gradient each, and a few copies of the activations."""
+        chunks = -(-self.examples // CHUNK)
+        return (
+            self.weights.element_size()
+            * self.seeds
+            * (chunks * 2 * self.parameters + self.examples * self._activations() * 4)
+        )
+
+    def _activations(self) -> int:
+        """Values that all layers together put out for one example."""
+        with output_sizes(self.model.parts()) as sizes, torch.no_grad():
+            some = self.images[:, :2]
+            self.model(some)
+        return sum(sizes) // (self.seeds * some.shape[1])
+
+
+def require_finite(model: Stacked) -> None:
+    """Refuse weights with NaN or infinity, which no measure of a minimum survives."""
+    for name, tensor in model.plain().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"landscape: wanted finite weights; got NaN or infinity in {name}")

@@ -1,0 +1,117 @@
+"""The loss along random directions through given weights, as Li et al. 2018 draw it."""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+
+import torch
+
+from largebatch.measures.landscape import Landscape
+from largebatch.measures.sharpness import normal, of_length
+from largebatch.nets.layers import Stacked, StackedLinear
+from largebatch.nets.stack import POPULATION_BATCH, estimate_population_statistics
+
+# Directions
+
+
+def filter_normalised(landscape: Landscape, generators: list[torch.Generator]) -> torch.Tensor:
+    """A Gaussian direction with each filter as long as that filter of the weights; (s, p).
+
+    Li et al. 2018, section 4. A filter is what leads to one output: the incoming weights of a neuron, one
+    output channel of a convolution. Biases and BatchNorm's parameters stay where they are.
+    """
+    spared = {id(p) for m in landscape.model.modules() if isinstance(m, Stacked) for p in m.spared()}
+    drawn = landscape.tensors(normal(landscape, generators))
+    parts = []
+    for (name, weight), noise in zip(landscape.model.named_parameters(), drawn, strict=True):
+        if id(weight) in spared:
+            parts.append(torch.zeros_like(noise))
+        else:
+            within = filter_dimensions(landscape, name)
+            length, drawn_length = (
+                torch.linalg.vector_norm(t.detach(), dim=within, keepdim=True) for t in (weight, noise)
+            )
+            parts.append(noise * (length / drawn_length))
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def filter_dimensions(landscape: Landscape, name: str) -> tuple[int, ...]:
+    """The dimensions of a stacked weight that run within a filter."""
+    layer = landscape.model.get_submodule(name.rpartition(".")[0])
+    if isinstance(layer, StackedLinear):
+        return (1,)  # (s, in, out)
+    return tuple(range(2, landscape.model.get_parameter(name).ndim))  # (s, out, ...)
+
+
+def plain_direction(
+    landscape: Landscape, generators: list[torch.Generator], length: float = 1.0
+) -> torch.Tensor:
+    """A Gaussian direction of this length over all weights, (s, p), whatever the weights; the baseline.
+
+    Uniform on the sphere: Li et al.'s raw N(0, I) has length sqrt(p) to within a percent or so. A distance
+    along it is one between weights, in units of `length`, and means less the larger the weights are.
+    """
+    if length <= 0:
+        raise ValueError(f"surface: length above 0; got {length}")
+    return of_length(normal(landscape, generators), length)
+
+
+# Losses
+
+
+def along(
+    landscape: Landscape, direction: torch.Tensor, distances: Sequence[float], renormalise: bool = False
+) -> torch.Tensor:
+    """Mean loss at x + distance * direction; direction (s, p) -> (points, s).
+
+    renormalise: BatchNorm's population statistics are re-estimated at each point, on the landscape's
+    images; else they stay those of x.
+    """
+    points = (landscape.weights + float(distance) * direction for distance in distances)
+    if not renormalise:
+        return torch.stack([landscape.loss(point) for point in points])
+    moving = own_copy(landscape)
+    batches = landscape.images.split(POPULATION_BATCH, dim=1)
+    losses = []
+    for point in points:
+        move(moving, point)
+        estimate_population_statistics(moving.model, batches)
+        losses.append(moving.loss(point))
+    return torch.stack(losses)
+
+
+def plane(
+    landscape: Landscape, first: torch.Tensor, second: torch.Tensor, distances: Sequence[float]
+) -> torch.Tensor:
+    """Mean loss at x + distances[i] * first + distances[j] * second; (i, j, s)."""
+    rows = [
+        torch.stack(
+            [landscape.loss(landscape.weights + float(u) * first + float(v) * second) for v in distances]
+        )
+        for u in distances
+    ]
+    return torch.stack(rows)
+
+
+def rise(landscape: Landscape, directions: Iterable[torch.Tensor], radius: float) -> torch.Tensor:
+    """Mean of f(x ± radius * direction) - f(x) over directions (s, p) and both signs; (s,)."""
+    if radius <= 0:
+        raise ValueError(f"surface: radius above 0; got {radius}")
+    both = [along(landscape, direction, [-radius, radius]).mean(0) for direction in directions]
+    if not both:
+        raise ValueError("surface: at least one direction; got none")
+    return torch.stack(both).mean(0) - landscape.loss(landscape.weights)
+
+
+# Models that go along
+
+
+def own_copy(landscape: Landscape) -> Landscape:
+    """The same landscape on a copy of its model, which may then be changed."""
+    return Landscape(deepcopy(landscape.model), landscape.images, landscape.labels, landscape.kind)
+
+
+@torch.no_grad()
+def move(landscape: Landscape, point: torch.Tensor) -> None:
+    """Give the landscape's model the weights of a point (s, p); `landscape.weights` stay what they were."""
+    for weight, values in zip(landscape.model.parameters(), landscape.tensors(point), strict=True):
+        weight.copy_(values)

@@ -1,0 +1,1 @@
+"""Models, and the layers that train several seeds at once."""

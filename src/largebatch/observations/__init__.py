@@ -1,0 +1,1 @@
+"""What was measured as one table, and how figures and claims read it."""

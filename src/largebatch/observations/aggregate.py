@@ -1,0 +1,173 @@
+"""From the observations of single runs to one tidy table an experiment, with its summary."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from largebatch import files
+from largebatch.config.question import SETTINGS
+from largebatch.metrics import TRAIN_SECONDS
+from largebatch.observations import reading
+from largebatch.observations.statistics import half_width
+
+SUMMARY_KEYS = ["group", "arm", "metric", "at"]
+ORDER = ["metric", "run", "arm", "group", "seed", "at"]
+SUMMARY_COLUMNS = ["group", "arm", *SETTINGS, "metric", "at", "n", "mean", "std", "low", "high"]
+
+
+def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
+    """Write the observations of all arms of an experiment, and their summary over seeds.
+
+    ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
+    null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures",
+    "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}, "exhibits":
+    {exhibit: stem of its file}}. runs: the folder of the runs' folders; those of the paths' and exhibits'
+    files, paths/ and exhibits/, lie beside it.
+    """
+    cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
+    parts = []
+    for group, asked in ask["groups"].items():
+        parts += group_rows(group, asked, ask["timed"], runs, cache)
+    for name, stem in ask["paths"].items():
+        parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
+    for name, stem in ask["exhibits"].items():
+        parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
+    table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
+    write_observations(table, observations)
+    write_summary(table, summary)
+
+
+def write_observations(table: pd.DataFrame, path: Path) -> None:
+    """Write the observations of an experiment, like beside like: nobody goes by their order."""
+    ordered = table.sort_values(ORDER, kind="stable", ignore_index=True)
+    files.write_small(path, pa.Table.from_pandas(ordered, preserve_index=False))
+
+
+def take(published: Path, observations: Path, summary: Path) -> None:
+    """Write the published observations of an experiment where its own would lie, and their summary."""
+    table = pd.read_parquet(published)
+    if list(table.columns) != list(reading.COLUMNS):
+        raise ValueError(f"{published}: wanted columns {list(reading.COLUMNS)}; got {list(table.columns)}")
+    write_observations(table, observations)
+    write_summary(table, summary)
+
+
+def write_summary(table: pd.DataFrame, summary: Path) -> None:
+    """The summary of observations as a table that people read."""
+    with files.atomic(summary) as temporary:
+        # seven digits: the file is read by people and committed; judging and drawing use the parquet
+        summarise(table).to_csv(temporary, index=False, float_format="%.7g")
+
+
+def group_rows(group: str, asked: dict, timed: bool, runs: Path, cache: dict) -> list[pd.DataFrame]:
+    """The observations of a group's arms; what a tuned arm tried goes under `<group>.tried`."""
+
+    def rows_of(member: dict, group: str) -> pd.DataFrame:
+        rows = member_rows(group, member, runs, cache)
+        return timed_rows(rows, runs) if timed else rows
+
+    members = asked["members"]
+    if asked["tuned_on"] is None:
+        return [rows_of(member, group) for member in members]
+    parts = []
+    for arm in dict.fromkeys(member["tuned"] for member in members):
+        tries = [m for m in members if m["tuned"] == arm]
+        tried = pd.concat(rows_of(member, f"{group}.tried") for member in tries)
+        parts += [tried, tuned_rows(tried, arm, asked["tuned_on"]).assign(group=group)]
+    return parts
+
+
+def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFrame:
+    """The observations of one arm, under its group and with its settings."""
+    key = (member["run"], *sorted(member["measures"]))
+    if key not in cache:
+        folder = runs / member["run"]
+        # no seed may have come to the loss at which snapshots are kept and measured
+        measured = [run_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]]
+        cache[key] = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
+    rows = cache[key]
+    peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
+        metric="peak_learning_rate", at=np.nan, value=float(member["peak_learning_rate"])
+    )
+    settings = {name: np.nan if member[name] is None else float(member[name]) for name in SETTINGS}
+    return pd.concat([rows, peak]).assign(group=group, arm=member["arm"], run=member["run"], **settings)
+
+
+def timed_rows(rows: pd.DataFrame, runs: Path) -> pd.DataFrame:
+    """The observations of one arm, and behind them its training time, shared out evenly among its seeds."""
+    each = rows.drop_duplicates("seed").sort_values("seed")
+    seconds = seconds_of(runs / rows["run"].iloc[0] / "provenance.json") / len(each)
+    return pd.concat([rows, each.assign(metric=TRAIN_SECONDS, at=np.nan, value=seconds)])
+
+
+def seconds_of(path: Path) -> float:
+    """How long a run took to train, all its seeds together."""
+    try:
+        return float(files.read_json(path)["seconds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: wanted a run's provenance with its seconds; got {error!r}") from error
+
+
+def path_rows(name: str, path: Path) -> pd.DataFrame:
+    """The observations of one path between minima, as an arm without settings."""
+    return run_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
+
+
+def exhibit_rows(name: str, path: Path) -> pd.DataFrame:
+    """The observations of an exhibit; each arm is `<name>.<arm>`, a group without settings."""
+    rows = run_rows(path, read=files.read_exhibit)
+    arm = f"{name}." + rows["arm"]
+    return rows.assign(group=arm, arm=arm, run=name, **dict.fromkeys(SETTINGS, np.nan))
+
+
+def run_rows(
+    path: Path, may_be_empty: bool = False, read: Callable[[Path], pa.Table] = files.read_observations
+) -> pd.DataFrame:
+    """The observations in one file of a run; ValueError if it cannot be read, or holds none where it must."""
+    try:
+        rows = read(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: wanted a parquet file of observations; got {error}") from error
+    if rows.empty and not may_be_empty:
+        raise ValueError(f"{path}: wanted observations; got none")
+    return rows.astype({"at": float})
+
+
+def tuned_rows(tried: pd.DataFrame, arm: str, tuned_on: str) -> pd.DataFrame:
+    """For each seed the rows of the try whose final `tuned_on` is lowest, as one arm.
+
+    Each seed chooses on its own validation part, so no test image enters its choice.
+    """
+    finite = tried[np.isfinite(tried["value"])]
+    names = finite.loc[finite["metric"] == tuned_on, "arm"].unique()
+    if len(names) == 0:
+        raise ValueError(f"arm {arm}: wanted {tuned_on} of a try to tune on; got none")
+    best = reading.best_members(finite, names, tuned_on)
+    return tried[tried["arm"] == tried["seed"].map(best)].assign(arm=arm)
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Per arm, metric and position: n, mean, std and the 95 % interval over the seeds with a finite value.
+
+    A setting that a tuned arm's seeds do not share is left empty. The trace of the learning rate, which is
+    the same for every seed, is left to the observations.
+    """
+    table = table[np.isfinite(table["value"]) & (table["metric"] != "learning_rate")]
+    grouped = table.groupby(SUMMARY_KEYS, dropna=False, sort=True)
+    # a constant column's mean and std carry rounding; its minimum and maximum do not
+    rows = grouped["value"].agg(n="size", mean="mean", std="std", least="min", most="max")
+    constant = (rows["least"] == rows["most"]) & (rows["n"] > 1)
+    rows.loc[constant, "mean"], rows.loc[constant, "std"] = rows["least"][constant], 0.0
+    half = half_width(rows["std"], rows["n"])
+    rows = rows.assign(low=rows["mean"] - half, high=rows["mean"] + half).reset_index()
+    for setting, values in table.groupby(["group", "arm"])[list(SETTINGS)].agg(shared).items():
+        rows[setting] = values.reindex(pd.MultiIndex.from_frame(rows[["group", "arm"]])).to_numpy()
+    return rows[SUMMARY_COLUMNS]
+
+
+def shared(values: pd.Series) -> float:
+    """The value that all have, or NaN."""
+    return float(values.iloc[0]) if values.nunique() == 1 else np.nan

@@ -1,0 +1,1 @@
+"""The report, answers, citing, comparing, publishing."""

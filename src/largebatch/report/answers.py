@@ -1,0 +1,181 @@
+"""What each paper's headline claims come to, in a sentence, at one scale and beside the others."""
+
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+
+from largebatch.config.cards import Paper, read_papers
+from largebatch.judging.claims import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    SUPPORTED,
+    VERDICTS,
+    brief,
+    estimate,
+    read_claims,
+)
+
+MIXED = "mixed"
+WORDS = {
+    SUPPORTED: "supported",
+    CONTRADICTED: "contradicted",
+    INCONCLUSIVE: "inconclusive",
+    NOT_RUN: "not run",
+    MIXED: "in part",
+}
+ICONS = {SUPPORTED: "✓", CONTRADICTED: "✗", INCONCLUSIVE: "?", NOT_RUN: "–", MIXED: "◐"}
+LEADS = {
+    SUPPORTED: "Yes",
+    CONTRADICTED: "No",
+    INCONCLUSIVE: "Undecided",
+    NOT_RUN: "Not run here",
+    MIXED: "In part",
+}
+# How a finding goes on after the lead, by the verdict on it.
+CLAUSES = {
+    SUPPORTED: "{}",
+    CONTRADICTED: "it does not hold that {}",
+    INCONCLUSIVE: "it stays open whether {}",
+    NOT_RUN: "it was not run whether {}",
+}
+DECIDED = (SUPPORTED, CONTRADICTED)
+WIDTH = 100  # of a terminal
+
+
+def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:
+    """A card for each paper and experiment of this scale that asks its question, in the papers' order.
+
+    claims: scale -> judged claims. A card: {"paper", "question", "experiment", "figures", "figure": None,
+    "verdict", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being this scale
+    and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
+    """
+    cards = []
+    for paper in papers:
+        of_scale = {name: headlines(paper, table) for name, table in claims.items()}
+        of_scale = {name: found for name, found in of_scale.items() if found}
+        cards += [card(paper, experiment, scale, of_scale) for experiment in of_scale.get(scale, {})]
+    return cards
+
+
+def headlines(paper: Paper, claims: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
+    """Experiment -> headline id -> the claim's row; an experiment that asks once more ends all ids alike."""
+    found = {}
+    for name in claims["experiment"].unique():
+        ending = name.removeprefix(paper.experiment)
+        if name.startswith(paper.experiment) and ending[:1] in ("", "_"):
+            rows = claims[claims["experiment"] == name].set_index("id", drop=False)
+            some = {id: rows.loc[id + ending] for id in paper.headlines if id + ending in rows.index}
+            found |= {name: some} if some else {}
+    return found
+
+
+def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
+    """One card; the other scales stand beside this one, each with its own experiments."""
+    own = of_scale[scale][experiment]
+    columns = {scale: (scale, own)}
+    for other, experiments in of_scale.items():
+        for name, rows in experiments.items() if other != scale else ():
+            columns[other + name.removeprefix(paper.experiment)] = (other, rows)
+    rows = {column: found for column, (_, found) in columns.items()}
+    return {
+        "paper": paper.paper,
+        "question": paper.question,
+        "experiment": experiment,
+        "figures": paper.figures,
+        "figure": None,
+        "verdict": overall([row["verdict"] for row in own.values()]),
+        "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
+        "agreement": agreement(rows),
+        "columns": list(columns),
+        "rows": [row_of(id, columns) for id in own],
+    }
+
+
+def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
+    """One headline at every scale; no cell where a scale does not ask."""
+    cells = [cell(scale, rows[headline]) if headline in rows else None for scale, rows in columns.values()]
+    found = [rows[headline] for _, rows in columns.values() if headline in rows]
+    papers = [brief(row["paper_value"]) for row in found if pd.notna(row["paper_value"])]
+    return {"id": found[0]["id"], "paper": next(iter(papers), ""), "cells": cells}
+
+
+def cell(scale: str, row: pd.Series) -> dict[str, str]:
+    """What a scale has to say on one headline."""
+    return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """The verdict that all have, or that they differ."""
+    return verdicts[0] if len(set(verdicts)) == 1 else MIXED
+
+
+def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
+    """'Yes: <finding> (<effect>; paper <number>).' headlines: id -> finding; found: id -> the claim's row."""
+    verdict = overall([row["verdict"] for row in found.values()])
+    clauses = []
+    by_verdict = sorted(found.items(), key=lambda item: VERDICTS.index(item[1]["verdict"]))
+    for each, group in groupby(by_verdict, key=lambda item: item[1]["verdict"]):
+        parts = [f"{headlines[id]}{evidence(row)}" for id, row in group]
+        clauses.append(CLAUSES[each].format(", and ".join(parts)))
+    return f"{LEADS[verdict]}: {'; '.join(clauses)}."
+
+
+def evidence(row: pd.Series) -> str:
+    """' (<effect>; paper <number>)' as far as there is any."""
+    paper = brief(row["paper_value"])
+    said = [text for text in (effect(row), paper and f"paper {paper}") if text]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def effect(row: pd.Series) -> str:
+    """'0.243 points [0.055, 0.431]'"""
+    value, _, interval = estimate(row).partition(" ")
+    return " ".join(text for text in (in_unit(value, row["unit"]), interval) if text)
+
+
+def in_unit(value: str, unit: str) -> str:
+    """A number with its unit, in words."""
+    match unit if value else "":
+        case "ratio":
+            return f"{value} times"
+        case "percentage points":
+            return f"{value} points"
+        case "correlation" | "exponent" | "R²":
+            return f"{unit} {value}"
+        case "" | "number":
+            return value
+    return f"{value} {unit}"
+
+
+def agreement(columns: dict[str, dict]) -> str:
+    """Where scales decide differently, or only some of them decide; empty for one scale alone."""
+    if len(columns) == 1:
+        return ""
+    against, partly = [], []
+    first = next(iter(columns.values()))
+    for id in first:
+        found = {scale: rows[id]["verdict"] for scale, rows in columns.items() if id in rows}
+        decided = {verdict for verdict in found.values() if verdict in DECIDED}
+        if len(set(found.values())) > 1:
+            said = ", ".join(f"{WORDS[verdict]} at {scale}" for scale, verdict in found.items())
+            (against if len(decided) > 1 else partly).append(f"{id} {said}")
+    if against:
+        return f"Scales disagree: {'; '.join(against + partly)}."
+    return (
+        f"Not the same everywhere: {'; '.join(partly)}." if partly else f"The same at {', '.join(columns)}."
+    )
+
+
+def say(results: Path, papers: Path) -> str:
+    """The answers of a results folder for a terminal, and the page to open."""
+    claims = read_claims(results / "claims.csv")
+    lines = []
+    for found in answers(read_papers(papers), {results.name: claims}, results.name):
+        head = f"{ICONS[found['verdict']]} {found['paper']}: {found['question']}"
+        said = found["sentences"][results.name]
+        lines += [head, textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    return "\n".join([*lines, f"Open {results / 'report.html'}"])

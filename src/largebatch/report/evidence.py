@@ -1,0 +1,213 @@
+"""What the report is told of a study: behind each claim its arms, figures, configuration and command."""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from largebatch.config.exhibits import EXHIBIT_OF
+from largebatch.config.parts import BatchGrowth
+from largebatch.config.question import Claim
+from largebatch.config.references import Use, uses_of_claim, uses_of_figure
+from largebatch.config.study import Experiment, Study
+
+MOST_FIGURES = 3
+MOST_FILES = 12  # named one by one in a command
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same marks, ten times as fast
+Lines = tuple[int, int]
+
+
+def to_report(study: Study) -> dict:
+    """What the report is asked to show, ready for JSON."""
+    where = lines_of(study.path) if not study.below else lines_of(study.below) | lines_of(study.path)
+    return {
+        "scale": study.scale,
+        "seeds": study.seeds,
+        "papers": [paper.model_dump() for paper in study.papers],
+        "experiments": [experiment_of(study, e, where) for e in study.experiments],
+    }
+
+
+def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
+    """One experiment: its words, what it shows, its arms, and what stands behind its claims."""
+    question = e.question
+    return {
+        "experiment": e.name,
+        "asks": e.written.experiment,
+        "title": question.title,
+        "question": question.question,
+        "figures": [figure.name for figure in question.figures],
+        "tables": [table.name for table in question.tables],
+        "arms": {name: arms_of(name, e, where) for name in (*e.groups, *question.paths, *e.exhibits)},
+        "pace": {arm: pace for group in e.groups.values() for arm, pace in paces(group)},
+        "claims": dict(claims_of(study, e)),
+    }
+
+
+def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
+    """Where an arm, path or exhibit is configured, its runs (what sets each apart, name), what they share."""
+    if name in e.question.paths:
+        path = e.question.paths[name]
+        return {"lines": [], "runs": [[f"from {path.start} to {path.end}", ""]], "common": ""}
+    if name in e.exhibits:
+        options = e.exhibits[name].chosen()
+        lines = places(where, f"numbers.{e.name}.exhibits.{name}")
+        return {"lines": lines, "runs": [[name, e.exhibit_stems()[name]]], "common": settings(options)}
+    arm, _, variant = name.partition(".")
+    keys = [f"crossed.arms.{arm}", f"crossed.variants.{variant}"] if variant else [f"arms.{name}"]
+    runs = [(m.name.removeprefix(name) or name, m.arm) for m in e.groups[name].members]
+    first = runs[0][1].chosen()
+    shared = {
+        key: value for key, value in first.items() if all(run.chosen().get(key) == value for _, run in runs)
+    }
+    return {
+        "lines": places(where, *(f"numbers.{e.name}.{key}" for key in keys)),
+        "runs": [[label, run.id] for label, run in runs],
+        "common": settings(shared),
+    }
+
+
+def settings(chosen: dict) -> str:
+    """Settings in the manner of YAML, on one line."""
+    return yaml.safe_dump(chosen, default_flow_style=True, sort_keys=False, width=10**6).strip().strip("{}")
+
+
+def places(where: dict[str, tuple[Path, Lines]], *keys: str) -> list[str]:
+    """'config/digits.yaml:63' of those keys that a file has."""
+    found = [where[key] for key in keys if key in where]
+    return [f"{path.as_posix()}:{first}" for path, (first, _) in found]
+
+
+def paces(group) -> Iterator[tuple[str, list[int]]]:
+    """(arm, [updates per epoch, epochs]) where all its runs have the same and no batch grows."""
+    for arm, members in group.arms.items():
+        runs = [m.arm for m in members]
+        found = {(run.batches_of(run.batch_size), run.epochs) for run in runs}
+        if len(found) == 1 and not any(isinstance(run.schedule, BatchGrowth) for run in runs):
+            yield arm, list(found.pop())
+
+
+def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
+    """(id, what stands behind it) of each claim."""
+    where, text = lines_of(e.path), e.path.read_text(encoding="utf-8").splitlines()
+    for claim, written in zip(e.question.claims, e.written.claims, strict=True):
+        _, (first, last) = where[f"claims[{written.id}]"]
+        yield (
+            claim.id,
+            {
+                "file": f"{e.path.as_posix()}:{first}-{last}",
+                "lines": "\n".join(text[first - 1 : last]),
+                "arms": list(dict.fromkeys(listed(use.arm, e) for use in uses_of_claim(claim, ""))),
+                "figures": figures_of(claim, e),
+                "tables": tables_of(claim, e),
+                "command": "" if claim.not_run else command(study, e, claim),
+            },
+        )
+
+
+def listed(arm: str, e: Experiment) -> str:
+    """What an arm is listed under: arms of exhibits under theirs."""
+    return EXHIBIT_OF[arm] if EXHIBIT_OF.get(arm) in e.exhibits else arm
+
+
+def figures_of(claim: Claim, e: Experiment) -> list[str]:
+    """The figures that show the claim's metric of its runs; else its runs; else its exhibits."""
+    own = shown_by(uses_of_claim(claim, ""), e)
+    shown = {f.name: shown_by(uses_of_figure(f, ""), e) for f in e.question.figures}
+    looks = (lambda run, metric: (run, metric), lambda run, metric: run, lambda run, metric: listed(run, e))
+    for look in looks:
+        wanted = {look(*pair) for pair in own}
+        score = {
+            name: sum(look(*pair) in wanted for pair in pairs) / len(pairs) for name, pairs in shown.items()
+        }
+        if any(score.values()):
+            return [n for n in sorted(score, key=score.get, reverse=True) if score[n]][:MOST_FIGURES]
+    return []
+
+
+def tables_of(claim: Claim, e: Experiment) -> list[str]:
+    """The tables that show the claim's metric of its runs."""
+    own = shown_by(uses_of_claim(claim, ""), e)
+    return [
+        table.name
+        for table in e.question.tables
+        if own
+        & {(run, kin(m)) for arm in table.rows.values() for run in runs_of(arm, e) for m in table.metrics}
+    ]
+
+
+def shown_by(uses: Iterable[Use], e: Experiment) -> set[tuple[str, str]]:
+    """(run, metric) of all that is read."""
+    return {(run, kin(use.metric)) for use in uses if use.metric for run in runs_of(use.arm, e)}
+
+
+def runs_of(arm: str, e: Experiment) -> list[str]:
+    """The names of the runs behind an arm: two arms may be one run. Paths and exhibits go by their own."""
+    return [m.arm.id for m in e.groups[arm].members] if arm in e.groups else [arm]
+
+
+def kin(metric: str) -> str:
+    """A metric and its complement, or itself along training, are shown by the same figures."""
+    return metric.removesuffix("_by_epoch").replace("accuracy", "error")
+
+
+def command(study: Study, e: Experiment, claim: Claim) -> str:
+    """What makes the claim's numbers anew, from training to its verdict."""
+    files = dict.fromkeys(file for use in uses_of_claim(claim, "") for file in files_of(use.arm, study, e))
+    again = list(files) if len(files) <= MOST_FILES else ["train"]
+    words = ["snakemake", "--cores", "all", e.name, "--forcerun", *again]
+    return shlex.join([*words, "--configfile", study.path.as_posix()])
+
+
+def files_of(arm: str, study: Study, e: Experiment) -> Iterator[str]:
+    """The files in which an arm's numbers begin."""
+    results = f"results/{study.scale}"
+    if arm in e.groups:
+        yield from (f"{results}/runs/{m.arm.id}/history.parquet" for m in e.groups[arm].members)
+    elif arm in e.question.paths:
+        ends = e.question.paths[arm]
+        yield from (file for end in (ends.start, ends.end) for file in files_of(end, study, e))
+    else:
+        yield f"{results}/exhibits/{e.exhibit_stems()[EXHIBIT_OF[arm]]}.parquet"
+
+
+def lines_of(path: Path) -> dict[str, tuple[Path, Lines]]:
+    """Key -> (file, its first and last line) of every mapping in a YAML file; items of lists by their id."""
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, tuple[Path, Lines]] = {}
+
+    def visit(node: yaml.Node, key: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                inner = f"{key}.{name.value}".removeprefix(".")
+                found[inner] = (path, (name.start_mark.line + 1, last_line(value, lines)))
+                visit(value, inner)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                named = (
+                    {n.value: v.value for n, v in item.value} if isinstance(item, yaml.MappingNode) else {}
+                )
+                if "id" in named:
+                    found[f"{key}[{named['id']}]"] = (
+                        path,
+                        (item.start_mark.line + 1, last_line(item, lines)),
+                    )
+
+    lines = text.splitlines()
+    visit(yaml.compose(text, LOADER), "")
+    return found
+
+
+def last_line(node: yaml.Node, lines: list[str]) -> int:
+    """The last line of a node that says something: a block ends where the next one begins."""
+    block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+    last = node.end_mark.line + (not block and node.end_mark.column > 0)
+    while last > node.start_mark.line + 1 and not says_something(lines[last - 1]):
+        last -= 1
+    return last
+
+
+def says_something(line: str) -> bool:
+    """Whether a line is neither empty nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")

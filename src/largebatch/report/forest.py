@@ -1,0 +1,104 @@
+"""Where the effects of claims lie on the axis that all of one unit share, in per cent of its length."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from largebatch.judging.claims import brief
+from largebatch.metrics import RATIO
+
+# The part of the claims whose intervals and thresholds have to fit; an arrow shows what reaches farther.
+FITTING = 0.85
+MARGIN = 0.06
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From low to high, of logarithms where log."""
+
+    low: float
+    high: float
+    log: bool
+
+    def at(self, value: float) -> float:
+        """Place of a value, from 0 to 100; beyond the ends at these."""
+        if self.log:
+            value = np.log10(value) if value > 0 else -np.inf
+        return round(float(np.clip((value - self.low) / (self.high - self.low), 0, 1)) * 100, 1)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """(place, label) of round numbers, five at most."""
+        places = round_decades(self.low, self.high) if self.log else round_numbers(self.low, self.high)
+        return [(self.at(value), brief(value)) for value in places]
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between the two, five at most."""
+    rough = (high - low) / 4
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first = np.ceil(low / step)
+    return [float(f"{k * step:.10g}") for k in np.arange(first, np.floor(high / step) + 1)]
+
+
+def round_decades(low: float, high: float) -> list[float]:
+    """Round numbers between two powers of ten: within a decade or so by 1, 2, 5, else whole decades."""
+    decades = np.arange(np.floor(low), np.ceil(high) + 1)
+    if high - low < 0.5:
+        return [v for v in round_numbers(10**low, 10**high) if v > 0]
+    factors = (1, 2, 5) if high - low < 1.6 else (1,)
+    found = [float(f * 10.0**d) for d in decades for f in factors if low <= np.log10(f * 10.0**d) <= high]
+    return found[:: -(-len(found) // 5)]
+
+
+def axis_of(claims: pd.DataFrame) -> Axis:
+    """The axis of claims of one unit."""
+    log = (claims["unit"] == RATIO).all()
+    spans = np.array([span(row, log) for _, row in claims.iterrows()])
+    low, high = np.quantile(spans[:, 0], 1 - FITTING), np.quantile(spans[:, 1], FITTING)
+    if np.ptp(spans) <= 3 * (high - low):  # nothing lies far out
+        low, high = spans.min(), spans.max()
+    pad = (high - low) * MARGIN or max(abs(high), 1.0) / 2
+    return Axis(float(low - pad), float(high + pad), bool(log))
+
+
+def span(row: pd.Series, log: bool) -> tuple[float, float]:
+    """The least and the largest number of a claim: interval, bounds and the paper's."""
+    values = np.array(
+        [*row[["estimate", "low", "high", "paper_value"]].astype(float), *bounds(row["expect"])]
+    )
+    if log:
+        values = np.log10(values[values > 0])
+    values = values[np.isfinite(values)]
+    return (values.min(), values.max())
+
+
+def bounds(expect: str) -> tuple[float, float]:
+    """The two ends of where an effect is expected: 'above 0', 'below 1', 'within [0.5, 2]'."""
+    word, _, numbers = expect.partition(" ")
+    values = [float(number) for number in numbers.strip("[]").split(",")]
+    match word:
+        case "above":
+            return values[0], np.inf
+        case "below":
+            return -np.inf, values[0]
+    return tuple(values)
+
+
+def marks(row: pd.Series, axis: Axis) -> dict:
+    """Places of one claim: where it is expected, its interval, its estimate, the paper's number.
+
+    beyond: '<' or '>' where the interval leaves the axis. No effect, no interval.
+    """
+    expected = [axis.at(bound) for bound in bounds(row["expect"])]
+    if pd.isna(row["estimate"]):
+        return {"expected": expected, "interval": None, "paper": None, "beyond": ""}
+    ends = [axis.at(row["low"]), axis.at(row["high"])]
+    return {
+        "expected": expected,
+        "interval": ends,
+        "estimate": axis.at(row["estimate"]),
+        "paper": None if pd.isna(row["paper_value"]) else axis.at(row["paper_value"]),
+        "beyond": "<" * (ends[0] == 0) + ">" * (ends[1] == 100),
+    }

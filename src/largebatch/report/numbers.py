@@ -1,0 +1,53 @@
+"""Every claim's numbers as LaTeX macros, so that a text holds none that was copied by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from largebatch import files
+from largebatch.figures.citation import software
+from largebatch.figures.tabulate import escape_tex
+from largebatch.judging.claims import read_claims
+from largebatch.page.templates import template
+
+NONE = r"\mbox{--}"  # a number that a claim lacks
+NUMBERS = {"estimate": "estimate", "low": "low", "high": "high", "paper": "paper_value"}  # field -> column
+FIELDS = (*NUMBERS, "unit", "seeds", "expected", "verdict")
+
+
+def numbers(claims: Path, scale: str, out: Path) -> None:
+    """Write the macros of all claims of a scale."""
+    rows = {row["id"]: fields_of(row) for _, row in read_claims(claims).iterrows()}
+    text = template("numbers.tex.jinja", autoescape=False).render(
+        version=software().version, scale=scale, claims=rows, fields=FIELDS
+    )
+    files.write_text(out, text)
+
+
+def fields_of(row: pd.Series) -> dict[str, str]:
+    """Field -> what TeX reads, of one claim; <field>-math: a number as it is set, where that differs."""
+    fields = {
+        **{field: plain_number(row[column]) for field, column in NUMBERS.items()},
+        "unit": escape_tex(row["unit"]),
+        "seeds": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
+        "expected": escape_tex(row["expect"]),
+        "verdict": row["verdict"].replace("_", " "),
+    }
+    shown = {field: in_mathematics(row[column]) for field, column in NUMBERS.items()}
+    return fields | {f"{field}-math": text for field, text in shown.items() if text != fields[field]}
+
+
+def plain_number(value: float) -> str:
+    """A number of 4 significant digits in ASCII; empty for NaN."""
+    return "" if pd.isna(value) else f"{value:.4g}"
+
+
+def in_mathematics(value: float) -> str:
+    """A number of 4 significant digits as mathematics: 1.2 times a power of 10 where it is long."""
+    if pd.isna(value):
+        return NONE
+    if np.isinf(value):
+        return "-" * (value < 0) + r"\infty"
+    digits, _, exponent = plain_number(value).partition("e")
+    return rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits

@@ -1,0 +1,117 @@
+"""The committed snapshot of a run, its verdicts as Markdown, and the page that joins the scales."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from largebatch import files
+from largebatch.config.cards import Paper, read_papers
+from largebatch.figures.tabulate import escape_markdown
+from largebatch.judging.claims import brief, counts, paper_of, read_claims
+from largebatch.page.templates import template
+from largebatch.provenance import provenance
+from largebatch.report.answers import ICONS, WORDS, answers, effect
+from largebatch.report.compare import PUBLISHED, published_names
+
+# An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
+NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
+VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
+
+
+def publish(results: Path, published: Path, papers: Path) -> None:
+    """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
+
+    The page beside `published` that joins the scales is written anew; papers: see cards.py.
+    """
+    for name in ("claims.csv", "report.html"):
+        if not (results / name).is_file():
+            raise ValueError(
+                f"{results}: wanted complete results with {name}; got none (run the study first)"
+            )
+    if results.resolve() == published.resolve():
+        raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
+    claims = read_claims(results / "claims.csv")
+    names = published_names(results)
+    for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
+        (published / stale).unlink()
+    for name in sorted(names):
+        with files.atomic(published / name) as temporary:
+            shutil.copyfile(results / name, temporary)
+    # What was judged and drawn from published observations was trained as they say.
+    runs = runs_of(results) or read_runs(published)
+    tally = {"files": len(names), "claims": len(claims), **counts(claims)}
+    inputs = {"claims.csv": files.checksum(results / "claims.csv")}
+    files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
+    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=tally, runs=runs))
+    index(published.parent, read_papers(papers))
+
+
+def read_runs(published: Path) -> dict:
+    """What is published about the runs behind a snapshot; empty if there is none."""
+    path = published / PROVENANCE
+    return files.read_json(path)["runs"] if path.is_file() else {}
+
+
+def runs_of(results: Path) -> dict:
+    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
+    records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
+    if not records:
+        return {}
+    return {
+        "count": len(records),
+        "train_seconds": round(sum(record["seconds"] for record in records), 1),
+        **{f"{key}s": sorted({record[key] for record in records}) for key in ("device", "commit", "code")},
+    }
+
+
+def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
+    """The verdicts in Markdown, a heading for each paper and an anchor for each claim."""
+    tally = ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in counts(claims).items() if n)
+    lines = [
+        f"# Verdicts: {scale}",
+        "",
+        f"{len(claims)} claims: {tally}. What stands behind each: [report.html](report.html).",
+    ]
+    for paper, of_paper in claims.groupby(claims["source"].map(paper_of), sort=False):
+        lines += ["", f"## {paper}", "", *paper_table(of_paper, paper), *notes(of_paper)]
+    return "\n".join(lines) + "\n"
+
+
+def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
+    """The claims of one paper."""
+    yield "| claim | what it says | ours [95 %] | expected | paper | verdict |"
+    yield "|---|---|---|---|---|---|"
+    for _, row in claims.iterrows():
+        place = row["source"].removeprefix(paper).lstrip(",; ")
+        says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
+        verdict = f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}"
+        cells = [
+            f'<a id="{row["id"]}"></a>{row["id"]}',
+            says,
+            effect(row),
+            row["expect"],
+            brief(row["paper_value"]),
+            verdict,
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def notes(claims: pd.DataFrame) -> list[str]:
+    """What is said of single claims, below their table."""
+    said = [f"- {row['id']}: {escape_markdown(row['note'])}" for _, row in claims.iterrows() if row["note"]]
+    return ["", *said] if said else []
+
+
+def index(folder: Path, papers: Sequence[Paper]) -> None:
+    """Write the page that joins the scales published in a folder: a card for each paper."""
+    claims = {path.parent.name: read_claims(path) for path in sorted(folder.glob("*/claims.csv"))}
+    cards = {card["paper"]: card for scale in reversed(claims) for card in answers(papers, claims, scale)}
+    page = template("index.html.jinja").render(
+        cards=[cards[paper.paper] for paper in papers if paper.paper in cards],
+        scales={scale: counts(table) for scale, table in claims.items()},
+        words=WORDS,
+        icons=ICONS,
+    )
+    files.write_text(folder / INDEX, page)

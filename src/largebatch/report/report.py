@@ -1,0 +1,176 @@
+"""One self-contained page: answers first, then the evidence for each claim. Needs no network."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from largebatch import files
+from largebatch.config.cards import Paper
+from largebatch.figures.tabulate import caption_of, layout, read_cells
+from largebatch.judging.claims import VERDICTS, counts, detectable, estimate, number, paper_of, read_claims
+from largebatch.metrics import TRAIN_SECONDS
+from largebatch.page.templates import template
+from largebatch.report.answers import ICONS, WORDS, answers
+from largebatch.report.forest import axis_of, marks
+from largebatch.report.inline import Drawings
+from largebatch.report.plots import plot_of
+
+VENDOR = Path(__file__).parent / "vendor"
+SENTENCE = re.compile(r"(?<=[a-z\d)][.!?])\s+(?=[A-Z])")
+
+
+def report(
+    ask: Path, claims: Path, figures: list[Path], tables: list[Path], beside: list[Path], out: Path
+) -> None:
+    """Write the page.
+
+    ask: what evidence.to_report() gave, as JSON. figures, tables: their files or stems, named
+    <experiment>_<name>. beside: the claims.csv of other scales, each in the folder of its scale.
+    """
+    asked = files.read_json(ask)
+    judged = {asked["scale"]: read_claims(claims)}
+    judged |= {path.parent.name: read_claims(path) for path in beside}
+    stems = [
+        {path.with_suffix("").name: path.with_suffix("") for path in paths} for paths in (figures, tables)
+    ]
+    drawings = Drawings()
+    experiments = [experiment_of(e, judged[asked["scale"]], *stems, drawings) for e in asked["experiments"]]
+    papers = [Paper.model_validate(paper) for paper in asked["papers"]]
+    page = template("report.html.jinja").render(
+        scale=asked["scale"],
+        seeds=asked["seeds"],
+        counts=counts(judged[asked["scale"]]),
+        cards=[with_figure(card, experiments) for card in answers(papers, judged, asked["scale"])],
+        experiments=experiments,
+        filters=filters(judged[asked["scale"]]),
+        drawings=drawings,
+        words=WORDS,
+        icons=ICONS,
+        library=vendored("uPlot.iife.min.js"),
+        library_css=vendored("uPlot.min.css"),
+    )
+    files.write_text(out, page)
+
+
+def vendored(name: str) -> str:
+    """A file of the plotting library."""
+    return (VENDOR / name).read_text(encoding="utf-8").strip()
+
+
+def experiment_of(
+    asked: dict, judged: pd.DataFrame, figures: dict[str, Path], tables: dict[str, Path], drawings: Drawings
+) -> dict:
+    """One experiment as the page shows it."""
+    name = asked["experiment"]
+    claims = judged[judged["experiment"] == name]
+    shown = {
+        stem.name: read_cells(stem.with_suffix(".csv")) for stem in stems_of(tables, name, asked["tables"])
+    }
+    seconds = seconds_in(shown.values())
+    return {
+        **asked,
+        "counts": counts(claims),
+        "units": [unit_of(unit, some, asked["claims"]) for unit, some in claims.groupby("unit", sort=False)],
+        "figures": [
+            figure(stem, asked["pace"], seconds, drawings) | {"short": short}
+            for stem, short in zip(stems_of(figures, name, asked["figures"]), asked["figures"], strict=True)
+        ],
+        "tables": [table(tables[stem], cells) for stem, cells in shown.items()],
+    }
+
+
+def stems_of(stems: dict[str, Path], experiment: str, names: list[str]) -> list[Path]:
+    """The stems of an experiment's figures or tables among those given."""
+    wanted = [f"{experiment}_{name}" for name in names]
+    if missing := [name for name in wanted if name not in stems]:
+        raise ValueError(f"report: wanted files of {missing[0]}; got {sorted(stems)}")
+    return [stems[name] for name in wanted]
+
+
+def seconds_in(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
+    """Row -> training time, from the tables that show it."""
+    timed = [cells[cells["metric"] == TRAIN_SECONDS] for cells in tables]
+    return {row["row"]: row["mean"] for cells in timed for _, row in cells.iterrows()}
+
+
+def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict]) -> dict:
+    """The claims of one unit on their common axis, those of one statement together."""
+    axis = axis_of(claims)
+    order = claims.groupby("statement", sort=False).ngroup().sort_values(kind="stable").index
+    rows = [
+        claim_texts(row) | {"marks": marks(row, axis)} | behind[row["id"]]
+        for _, row in claims.loc[order].iterrows()
+    ]
+    for before, row in zip([None, *rows], rows, strict=False):
+        row["goes_on"] = before is not None and before["statement"] == row["statement"]
+    return {"unit": unit, "axis": axis, "claims": rows}
+
+
+def claim_texts(row: pd.Series) -> dict:
+    """A claim as the page shows it."""
+    texts = {
+        name: row[name]
+        for name in ("id", "says", "source", "statement", "unit", "kind", "expect", "verdict", "note")
+    }
+    return texts | {
+        "paper_of": paper_of(row["source"]),
+        "n": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
+        "estimate": estimate(row),
+        "p_adjusted": p_words(row["p_adjusted"]),
+        "detectable": detectable(row),
+        "paper": number(row["paper_value"]),
+        "p": 2.0 if pd.isna(row["p_adjusted"]) else float(f"{row['p_adjusted']:.3g}"),  # to sort by
+    }
+
+
+def p_words(p: float) -> str:
+    """An adjusted p-value as the page shows it."""
+    if pd.isna(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
+    """What claims can be chosen by: name of the control -> its values."""
+    return {
+        "paper": sorted({paper_of(source) for source in claims["source"]}),
+        "verdict": [verdict for verdict in VERDICTS if (claims["verdict"] == verdict).any()],
+        "unit": list(claims["unit"].unique()),
+    }
+
+
+def with_figure(card: dict, experiments: list[dict]) -> dict:
+    """A card with the first of its figures that there is, and where its evidence stands."""
+    shown = {
+        f["short"]: f for e in experiments if e["experiment"] == card["experiment"] for f in e["figures"]
+    }
+    return card | {"figure": next((shown[name] for name in card["figures"] if name in shown), None)}
+
+
+def figure(stem: Path, pace: dict, seconds: dict[str, float], drawings: Drawings) -> dict:
+    """The drawing, what it says in its first sentence and in those that follow, its numbers."""
+    title, *more = SENTENCE.split(text_of(stem.with_suffix(".txt")), maxsplit=1)
+    return {
+        "name": stem.name,
+        "title": title,
+        "more": "".join(more),
+        "plot": plot_of(stem.with_suffix(".csv"), pace, seconds),
+        **drawings.inline(stem.with_suffix(".svg")),
+    }
+
+
+def table(stem: Path, cells: pd.DataFrame) -> dict:
+    """Header, rows, caption and name of a table."""
+    header, body = layout(cells)
+    caption = caption_of(text_of(stem.with_suffix(".md")))
+    return {"name": stem.name, "caption": caption, "header": header, "body": body}
+
+
+def text_of(path: Path) -> str:
+    """The file's text without its last line break; ValueError if it is missing or empty."""
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if not text:
+        raise ValueError(f"{path}: wanted a file with content; got none")
+    return text

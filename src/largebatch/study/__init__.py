@@ -1,1 +1,0 @@
-"""Reads numbers: aggregating, judging, drawing, reporting. Knows pandas and matplotlib, not torch."""

@@ -1,0 +1,1 @@
+"""The engine: updates, schedules, optimisers, losses, augmentation, mitigations."""

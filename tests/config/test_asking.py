@@ -1,0 +1,191 @@
+"""A scale that leaves out some arms of an experiment, on the real experiment of Keskar et al."""
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from largebatch.config.asking import Asking, asked, figure_without, mistakes_in_asking
+from largebatch.config.question import Figure, Question, Walks
+from largebatch.config.references import uses
+from tests.conftest import REPOSITORY
+
+EXPERIMENTS = REPOSITORY / "config" / "experiments"
+LEFT_OUT = ["sweep_adam", "sweep_sgd", "sgd.small", "sgd.large", "sgd.full", "warm_start"]
+
+
+def question(name="keskar") -> Question:
+    return Question.model_validate(yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+def without(left_out, name="keskar", **more):
+    """The real question without these arms."""
+    some = {"left_out": {"arms": left_out, "because": "Too long."}} if left_out else {}
+    return asked(question(name), Asking.model_validate(some | more), name)
+
+
+def by_name(things):
+    return {thing.name: thing for thing in things}
+
+
+def test_nothing_but_claims_names_what_is_left_out():
+    found = without(LEFT_OUT)
+    absent = {*LEFT_OUT, "between_sgd"}
+    assert {use.arm for use in uses(found.model_copy(update={"claims": []}))}.isdisjoint(absent)
+    assert found.paths.keys() == {"between_adam", "descent"}
+
+
+def test_claims_stay_and_say_why_they_are_not_run():
+    whole, found = question(), without(LEFT_OUT, deviations={"K1": "Five seeds."})
+    assert [claim.id for claim in found.claims] == [claim.id for claim in whole.claims]
+    why = {claim.id: claim.not_run for claim in found.claims}
+    assert why["K9"] == why["K1.sgd"] == why["K7.sgd"] == "Too long." and why["K1"] == why["K2"] == ""
+    said = {claim.id: claim.deviation for claim in found.claims}
+    assert said["K1"] == "Five seeds." and said["K9"] == ""
+    before = {claim.id: claim.deviation for claim in whole.claims}
+    assert said["K2"] == before["K2"] != ""
+
+
+def test_figures_and_tables_lose_lines_and_rows_and_go_when_none_is_left():
+    found = without(LEFT_OUT)
+    figures, tables = by_name(found.figures), by_name(found.tables)
+    assert "batch_sweep" not in figures and "warm_start" not in figures
+    assert figures["line"].lines == {"Adam": "between_adam"}
+    assert list(tables["convergence"].rows) == ["Adam, small batch", "Adam, large batch", "Adam, full batch"]
+    without_small = without([*LEFT_OUT, "adam.small"])
+    assert "Adam, small batch" not in by_name(without_small.tables)["convergence"].paper
+
+
+def test_a_figure_that_needs_an_arm_goes_with_it():
+    whole, found = question("mitigations"), without(["small"], "mitigations")
+    gaps = {figure.name for figure in whole.figures if figure.kind == "gap_closed"}
+    assert gaps and gaps.isdisjoint(by_name(found.figures))
+
+
+def test_a_baseline_that_is_left_out_is_not_drawn():
+    found = without(["adam.large"])
+    assert by_name(found.figures)["warm_start"].baseline is None
+
+
+def test_nothing_left_out_changes_nothing():
+    assert without([]) == question()
+
+
+def test_a_claim_can_be_left_out_by_itself():
+    some = {"arms": ["sweep_sgd"], "because": "Too long.", "claims": {"K1.updates": "Evaluated too rarely."}}
+    found = asked(question(), Asking.model_validate({"left_out": some}), "keskar")
+    why = {claim.id: claim.not_run for claim in found.claims if claim.not_run}
+    assert why["K1.updates"] == "Evaluated too rarely." and "K1" not in why
+
+
+PAPER = {
+    "of": "net C1 on CIFAR-10",
+    "values": {"K1": 2.78},
+    "tables": {"convergence": {"Adam, small batch": {"test_accuracy_percent": "80.04 ± 0.12"}}},
+}
+
+
+def test_the_numbers_of_another_net_replace_all_of_the_papers():
+    found = without([], paper=PAPER)
+    assert {claim.id: claim.paper_value for claim in found.claims if claim.paper_value} == {"K1": 2.78}
+    tables = by_name(found.tables)
+    assert tables["convergence"].paper == PAPER["tables"]["convergence"]
+    assert tables["sharpness"].paper == {} and tables["convergence"].paper_of == "net C1 on CIFAR-10"
+
+
+def test_a_question_asked_once_more_has_claims_of_its_own():
+    found = asked(question(), Asking(question="keskar", deviations={"K1": "VGG."}), "keskar_c2")
+    assert found.experiment == "keskar_c2"
+    assert [claim.id for claim in found.claims] == [f"{claim.id}_c2" for claim in question().claims]
+    assert found.claims[0].deviation == "VGG."
+    Question.model_validate(found.model_dump())  # ids of claims stay ids
+
+
+@pytest.mark.parametrize(
+    ("asking", "text"),
+    [
+        (
+            {"left_out": {"arms": ["adam.small"], "because": "."}},
+            "left_out.arms: wanted arms that the scale lacks; got ['adam.small']",
+        ),
+        (
+            {"left_out": {"arms": ["sweep"], "because": "."}},
+            "left_out.arms: wanted arms that the experiment names; got ['sweep']",
+        ),
+        (
+            {"left_out": {"arms": ["sgd.small"], "because": ".", "claims": {"K99": "."}}},
+            "left_out.claims: wanted ids of the experiment's claims; got ['K99']",
+        ),
+        ({"deviations": {"K99": "."}}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
+        (
+            {"paper": {"of": "C1", "values": {"K99": 1.0}}},
+            "paper.values: wanted ids of the experiment's claims; got ['K99']",
+        ),
+        (
+            {"paper": {"of": "C1", "tables": {"sharp": {}}}},
+            "paper.tables: wanted names of the experiment's tables; got ['sharp']",
+        ),
+        ({"question": "goyal"}, "question: wanted the begin of the experiment's name, 'keskar'; got 'goyal'"),
+    ],
+)
+def test_names_that_change_nothing_are_mistakes(asking, text):
+    found = mistakes_in_asking(
+        question(), Asking.model_validate(asking), {"adam.small"}, {"adam.huge"}, "keskar"
+    )
+    assert list(found) == [text]
+
+
+def test_an_exhibit_is_made_unless_all_that_is_named_of_it_is_left_out():
+    whole = question("primer")
+    assert without(["worked.full"], "primer").exhibits == whole.exhibits
+    every = sorted({use.arm for use in uses(whole)})
+    found = without(every, "primer")
+    assert (found.exhibits, found.figures, found.tables) == ([], [], [])
+    assert {claim.not_run for claim in found.claims} == {"Too long."}
+
+
+def test_walks_lose_lines_and_panels_and_go_when_none_is_left():
+    panels = {
+        "bowl": {"full": "surfaces.bowl_full"},
+        "trap": {"full": "surfaces.trap_full", "mini": "surfaces.trap_mini"},
+    }
+    walks = Walks(kind="walks", name="w", caption="c", panels=panels)
+    assert figure_without(walks, {"surfaces.saddle_full"}) == walks
+    left = figure_without(walks, {"surfaces.bowl_full", "surfaces.trap_mini"})
+    assert left.panels == {"trap": {"full": "surfaces.trap_full"}}
+    assert figure_without(walks, set(walks.shown.values())) is None
+
+
+def parsed(**parts):
+    return TypeAdapter(Figure).validate_python({"name": "f", "caption": "c", **parts})
+
+
+def test_what_a_figure_compares_goes_with_its_lines_and_the_figure_with_the_last_of_it():
+    lines = {"one": "a", "two": "b", "three": "c"}
+    against = {"two": "one", "three": "two"}
+    finals = parsed(kind="finals", y="test_error_percent", lines=lines, against=against)
+    assert figure_without(finals, {"d"}) == finals
+    assert figure_without(finals, {"c"}).against == {"two": "one"}
+    assert figure_without(finals, {"b"}) is None
+    to_one = parsed(kind="finals", y="test_error_percent", lines=lines, against_all="one")
+    assert figure_without(to_one, {"b"}).pairs == {"three": "one"}
+    assert figure_without(to_one, {"a"}) is None
+    assert figure_without(to_one, {"b", "c"}) is None
+    alone = parsed(kind="finals", y="test_error_percent", lines=lines)
+    assert figure_without(alone, {"b", "c"}).lines == {"one": "a"}
+
+
+def test_formulas_and_lines_behind_go_with_their_arms():
+    lines = {"one": "a", "two": "b"}
+    profile = parsed(kind="profile", y=["path_loss_nats"], x_label="x", lines=lines, theory=["two"])
+    assert figure_without(profile, {"b"}).theory == []
+    curves = parsed(
+        kind="curves", x="epoch", y=["test_error_percent"], lines=lines, behind={"small": "c", "large": "d"}
+    )
+    assert figure_without(curves, {"c"}).behind == {"large": "d"}
+    assert figure_without(curves, {"a", "b"}) is None
+
+
+def test_a_row_that_is_left_out_takes_its_position_with_it():
+    table = by_name(without(["worked.online"], "primer").tables)["worked"]
+    assert table.positions.keys() == table.rows.keys() == table.paper.keys()
+    assert "worked.online" not in table.rows.values()

@@ -1,0 +1,50 @@
+"""The commands are those the rules would call, and running them in a shell makes the files."""
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from largebatch.config.commands import commands
+from largebatch.config.study import load_study
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def study():
+    return load_study(REPOSITORY / "config" / "smoke.yaml", {"experiments": "keskar,sharpness"})
+
+
+def test_everything_is_made_once_and_after_what_it_needs(study):
+    lines = [shlex.split(text) for text in commands(study)]
+    kinds = [words[1] for words in lines]
+    assert kinds == sorted(kinds, key=["data", "train", "measure", "path", "exhibit"].index)
+    outs = [words[words.index("--out") + 1] for words in lines]
+    assert len(set(outs)) == len(outs)
+    assert kinds.count("train") == len(study.arms) and kinds.count("path") == len(study.paths())
+    wanted = {
+        f"results/smoke/runs/{arm.id}/{m}.parquet" for e in study.experiments for m, arm in e.measured()
+    }
+    assert wanted <= set(outs)
+
+
+def test_a_shell_makes_the_files(study, tmp_path):
+    """The first two commands: the data set and one arm."""
+    one = replace(study, experiments=(study.experiment("sharpness"),), seeds=2)
+    text = "\n".join(list(commands(one))[:2])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["sh", "-e", "-c", text],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "LARGEBATCH_WARM": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(list(Path(tmp_path).glob("results/smoke/runs/*/history.parquet"))) == 1

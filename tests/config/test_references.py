@@ -1,0 +1,756 @@
+"""A question may name only what its scale has: arms, as many as it needs, with the metric it reads."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from largebatch.config.exhibits import Exhibits
+from largebatch.config.measures import Measures
+from largebatch.config.question import Question
+from largebatch.config.references import mistakes, uses
+from largebatch.config.study import load_study
+from tests.conftest import REPOSITORY
+
+CONFIG = REPOSITORY / "config"
+STUDY = load_study(CONFIG / "smoke.yaml")
+MEASURES = Measures.model_validate(
+    {
+        "curvature": {"examples": 64},
+        "keskar": {"examples": 64},
+        "curvature_by_epoch": {"examples": 64},
+        "path": {},
+    }
+)
+TEXT = {
+    name: (CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
+    for name in ("keskar", "goyal")
+}
+PARSED = {name: yaml.safe_load(text) for name, text in TEXT.items()}
+# Of keskar what needs neither paths nor more than curvature: the tests put in what they are about.
+WHOLE = dict(PARSED["keskar"])
+KEPT = {"batch_sweep", "convergence", "sharpness"}
+PARSED["keskar"] = {key: value for key, value in WHOLE.items() if key != "paths"} | {
+    "measures": {"curvature": WHOLE["measures"]["curvature"]},
+    "claims": [c for c in WHOLE["claims"] if c["id"] in ("K1", "K6", "K9", "K9.sharpness", "K12")],
+    "figures": [f for f in WHOLE["figures"] if f["name"] in KEPT],
+    "tables": [t for t in WHOLE["tables"] if t["name"] == "convergence"],
+}
+CLAIM = {"id": "X1", "says": "s", "source": "p"}
+TEST_ERROR = {"metric": "test_error_percent", "expect": {"below": 0.0}}
+SHARP = {"metric": "hessian_top_eigenvalue", "expect": {"above": 1.0}}
+END, ERROR = "hessian_top_eigenvalue", "test_error_percent"
+BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
+LINE = {"paths": {"line": {"start": "adam.small", "end": "adam.large"}}}
+SIDES = {"a": {"arm": "adam.small"}, "b": {"arm": "adam.large"}}
+GAP = {"small": "adam.small", "large": "adam.large"}
+NAMES = {"a": "adam.small", "b": "adam.large"}
+
+
+def said(name="keskar", settings=MEASURES, **parts) -> list[str]:
+    """The mistakes in a question of smoke with these parts in place."""
+    question = Question.model_validate(PARSED[name] | parts)
+    return [*mistakes(question, STUDY.experiment(name).groups, settings)]
+
+
+def claim(kind, **parts):
+    return {"claims": [CLAIM | {"kind": kind} | parts]}
+
+
+def figure(kind, arm, **parts):
+    return {"figures": [{"name": "f", "caption": "c", "kind": kind, "lines": {"line": arm}} | parts]}
+
+
+def boxed(**parts):
+    """A question of keskar in which Metric 2.1 is measured on two arms and a sweep, and a path is there."""
+    arms = ["adam.small", "adam.large", "sweep_sgd"]
+    return {"measures": PARSED["keskar"]["measures"] | {"keskar": arms}} | LINE | parts
+
+
+def table(**parts):
+    row = {"name": "t", "caption": "c", "rows": {"row": "adam.small"}, "metrics": ["updates"]}
+    return {"tables": [row | parts]}
+
+
+@pytest.mark.parametrize("name", [experiment.name for experiment in STUDY.experiments])
+def test_the_questions_of_this_repository_have_no_mistake(name):
+    question = yaml.safe_load((CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
+    groups = STUDY.experiment(name).groups
+    exhibits = Exhibits(**STUDY.experiment(name).exhibits)
+    parsed = Question.model_validate(question)
+    assert [*mistakes(parsed, groups, STUDY.measures, exhibits=exhibits)] == []
+
+
+AT_UNKNOWN = {"at": {"same_updates_as": "nope"}}
+UNKNOWN = r"wanted an arm that the scale has, such as ['"
+GRID = "wanted one arm; got 'sweep_sgd', a grid of 2"
+SINGLE = "wanted a grid of arms over batch_size; got 'adam.small', a single arm"
+UNMEASURED = f"wanted an arm listed in measures.curvature for {END}; got 'sb_adam_epochs'"
+AT_END = f"wanted a metric that is known along the run; got '{END}', known at its end"
+
+MISTAKES = {
+    "unknown arm of a difference": (
+        claim("difference", **TEST_ERROR, **SIDES | {"b": {"arm": "nope"}}),
+        f"claims[X1].b.arm: {UNKNOWN}",
+    ),
+    "unknown arm of an equal-updates reading": (
+        claim("difference", **TEST_ERROR, **SIDES | {"a": {"arm": "adam.small"} | AT_UNKNOWN}),
+        f"claims[X1].a.at.same_updates_as: {UNKNOWN}",
+    ),
+    "unknown arm of a correlation": (
+        claim("rank_correlation", **TEST_ERROR, arm="nope", setting="batch_size"),
+        f"claims[X1].arm: {UNKNOWN}",
+    ),
+    "unknown arm of a correlation's reading": (
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="batch_size", **AT_UNKNOWN),
+        f"claims[X1].at.same_updates_as: {UNKNOWN}",
+    ),
+    "unknown arm of a curve gap": (
+        claim("curve_gap", **TEST_ERROR, **NAMES | {"a": "nope"}, after=0.5),
+        f"claims[X1].a: {UNKNOWN}",
+    ),
+    "unknown arm of a line": (figure("rates", "nope"), f"figures[f].lines.line: {UNKNOWN}"),
+    "unknown arm of a band": (
+        figure("against_setting", "sweep_sgd", x="batch_size", y=["updates"], baseline="nope"),
+        f"figures[f].baseline: {UNKNOWN}",
+    ),
+    "unknown arm of a figure's reading": (
+        figure("finals", "adam.small", y="updates", **AT_UNKNOWN),
+        f"figures[f].at.same_updates_as: {UNKNOWN}",
+    ),
+    "unknown arm of a row": (table(rows={"row": "nope"}), f"tables[t].rows.row: {UNKNOWN}"),
+    "unknown arm of a table's reading": (table(**AT_UNKNOWN), f"tables[t].at.same_updates_as: {UNKNOWN}"),
+    "unknown arm of a measure": (
+        {"measures": {"curvature": [*PARSED["keskar"]["measures"]["curvature"], "nope"]}},
+        f"measures.curvature: {UNKNOWN}",
+    ),
+    "grid in a difference": (
+        claim("difference", **TEST_ERROR, **SIDES | {"a": {"arm": "sweep_sgd"}}),
+        f"claims[X1].a.arm: {GRID}",
+    ),
+    "grid in a curve gap": (
+        claim("curve_gap", **TEST_ERROR, **NAMES | {"b": "sweep_sgd"}, after=0.5),
+        f"claims[X1].b: {GRID}",
+    ),
+    "grid as a line": (
+        figure("curves", "sweep_sgd", x="epoch", y=["updates"]),
+        f"figures[f].lines.line: {GRID}",
+    ),
+    "grid as a band": (
+        figure("against_setting", "sweep_sgd", x="batch_size", y=["updates"], baseline="sweep_sgd"),
+        f"figures[f].baseline: {GRID}",
+    ),
+    "goal of an arm without one": (
+        claim("level", metric="updates_to_test_goal", expect={"above": 1.0}, a={"arm": "adam.small"}),
+        "claims[X1].a.arm: wanted an arm with a goal for updates_to_test_goal; got 'adam.small'",
+    ),
+    "single arm as a row over a setting": (
+        table(over="batch_size"),
+        "tables[t].rows.row: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "numbers of a paper over a setting": (
+        table(rows={"row": "sweep_sgd"}, over="batch_size", paper={"row": {"updates": "1"}}),
+        "tables[t].paper: wanted none beside over, which makes rows of its own; got ['row']",
+    ),
+    "grid as a row": (table(rows={"row": "sweep_sgd"}), f"tables[t].rows.row: {GRID}"),
+    "one arm in a correlation": (
+        claim("rank_correlation", **TEST_ERROR, arm="adam.small", setting="batch_size"),
+        f"claims[X1].arm: {SINGLE}",
+    ),
+    "one arm against a setting": (
+        figure("against_setting", "adam.small", x="batch_size", y=["updates"]),
+        f"figures[f].lines.line: {SINGLE}",
+    ),
+    "one arm in a best setting": (
+        claim(
+            "best_setting",
+            **TEST_ERROR | {"expect": {"within": [-1.0, 1.0]}},
+            a="sweep_sgd",
+            b="adam.small",
+            setting="batch_size",
+        ),
+        f"claims[X1].b: {SINGLE}",
+    ),
+    "grid over another setting": (
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="lr"),
+        "claims[X1].arm: wanted one arm at each lr; got 'sweep_sgd', with {0.05: 2}",
+    ),
+    "metric that was not measured, in a claim": (
+        claim("ratio", **SHARP, **SIDES | {"a": {"arm": "sb_adam_epochs"}}),
+        f"claims[X1].a.arm: {UNMEASURED}",
+    ),
+    "metric of a side that was not measured": (
+        claim(
+            "ratio",
+            **TEST_ERROR | {"expect": {"above": 1.0}},
+            **SIDES | {"a": {"arm": "sb_adam_epochs", "metric": END}},
+        ),
+        f"claims[X1].a.arm: {UNMEASURED}",
+    ),
+    "metric that was not measured, in a figure": (
+        figure("finals", "sb_adam_epochs", y=END),
+        f"figures[f].lines.line: {UNMEASURED}",
+    ),
+    "metric that was not measured, in a band": (
+        figure("against_setting", "sweep_sgd", x="batch_size", y=["updates", END], baseline="sb_adam_epochs"),
+        f"figures[f].baseline: {UNMEASURED}",
+    ),
+    "curve of what is known at the end": (
+        figure("curves", "adam.small", x="epoch", y=[END]),
+        f"figures[f].lines.line: {AT_END}",
+    ),
+    "share of a run of what is known at the end": (
+        claim("ratio", **SHARP, **SIDES | {"a": {"arm": "adam.small", "at": {"share": 0.5}}}),
+        f"claims[X1].a.arm: {AT_END}",
+    ),
+    "target for what is known at the end": (
+        claim("updates_to_target", **SHARP, **NAMES, target=1.0),
+        f"claims[X1].a: {AT_END}",
+    ),
+    "a ratio's threshold of 0": (
+        claim("ratio", metric="updates", expect={"above": 0.0}, **SIDES),
+        "claims[X1].expect: wanted a ratio above 0; got 0.0",
+    ),
+    "a ratio's bound below 0": (
+        claim("ratio", metric="updates", expect={"within": [-0.5, 2.0]}, **SIDES),
+        "claims[X1].expect: wanted a ratio above 0; got -0.5",
+    ),
+    # profiles
+    "profile in a claim without a position": (
+        boxed(**claim("ratio", metric=BOX, expect={"above": 1.0}, **SIDES)),
+        f"claims[X1].a.arm: wanted at: {{value: ...}} for the profile {BOX}; got a reading at its end",
+    ),
+    "profile in a figure without a position": (
+        boxed(**figure("finals", "adam.small", y=BOX, at={"median_of_last": 5})),
+        f"figures[f].lines.line: wanted at: {{value: ...}} for the profile {BOX}; got a reading at its end",
+    ),
+    "profile along a run": (
+        boxed(**figure("curves", "adam.small", x="epoch", y=[BOX])),
+        f"figures[f].lines.line: wanted a metric that is known along the run; got '{BOX}', a profile",
+    ),
+    "profile at a share of a run": (
+        boxed(
+            **claim("level", metric=BOX, expect={"above": 1.0}, a={"arm": "adam.small", "at": {"share": 1}})
+        ),
+        f"claims[X1].a.arm: wanted a metric that is known along the run; got '{BOX}', a profile",
+    ),
+    "position of what is no profile": (
+        claim("level", **TEST_ERROR, a={"arm": "adam.small"} | BOX_AT),
+        "claims[X1].a.arm: wanted a metric that is a profile; got 'test_error_percent'",
+    ),
+    "slope of what is known at its end only": (
+        claim("slope", metric="diverged", expect={"above": 1.0}, arm="adam.small"),
+        "claims[X1].arm: wanted a metric that is known along the run; got 'diverged', known at its end",
+    ),
+    "slope over a setting of one arm": (
+        claim("slope", **TEST_ERROR, arm="adam.small", setting="lr"),
+        "claims[X1].arm: wanted a grid of arms over lr; got 'adam.small', a single arm",
+    ),
+    "critical batch of nought": (
+        claim("hyperbola", metric="updates", expect={"above": 0.0}, arm="sweep_sgd", show="critical_batch"),
+        "claims[X1].expect: wanted a ratio above 0; got 0.0",
+    ),
+    "hyperbola of one arm": (
+        claim("hyperbola", metric="updates", expect={"above": 1.0}, arm="adam.small", show="r_squared_gain"),
+        "claims[X1].arm: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "growth of what is known at its end only": (
+        claim("growth_law", metric="diverged", expect={"above": 0.0}, arm="adam.small"),
+        "claims[X1].arm: wanted a metric that is known along the run; got 'diverged', known at its end",
+    ),
+    "trend within a setting of one arm": (
+        claim("rank_correlation", **TEST_ERROR, arm="adam.small", setting="batch_size", within="lr"),
+        "claims[X1].arm: wanted several arms; got 'adam.small', a single arm",
+    ),
+    "trend of a gap to a single arm": (
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="batch_size", minus="adam.small"),
+        "claims[X1].minus: wanted a grid of arms over batch_size; got 'adam.small', a single arm",
+    ),
+    "contrast of what is not there": (
+        claim(
+            "contrast",
+            **TEST_ERROR,
+            a={"arm": "adam.small"},
+            b={"arm": "adam.small"},
+            c={"arm": "adam.small"},
+            d={"arm": "sweep_sgd"},
+        ),
+        f"claims[X1].d.arm: {GRID}",
+    ),
+    "slope of a grid": (
+        boxed(**claim("slope", metric=BOX, expect={"above": 1.0}, arm="sweep_sgd")),
+        f"claims[X1].arm: {GRID}",
+    ),
+    "profile figure of what is none": (
+        figure("profile", "adam.small", y=["updates"], x_label="x"),
+        "figures[f].lines.line: wanted a metric that is a profile; got 'updates'",
+    ),
+    "surface of an arm without one": (
+        figure("surface", "adam.small"),
+        "figures[f].lines.line: wanted an arm listed in measures.surface for plane_loss_nats; "
+        "got 'adam.small'",
+    ),
+    "level of a profile": (
+        boxed(**figure("curves", "adam.small", x="epoch", y=["updates"], level=BOX)),
+        f"figures[f].lines.line: wanted at: {{value: ...}} for the profile {BOX}; got a reading at its end",
+    ),
+    "profile in a table without a position": (
+        boxed(**table(metrics=["updates", BOX], at={"share": 0.5})),
+        f"tables[t].at: wanted {{value: ...}} for ['{BOX}'], which are profiles; got {{'share': 0.5}}",
+    ),
+    "position in a table without a profile": (
+        table(**BOX_AT),
+        "tables[t].at: wanted a metric that is a profile; got ['updates']",
+    ),
+    "unknown arm of a heat map": (
+        figure("heat_map", "nope", y=["updates"]),
+        f"figures[f].lines.line: {UNKNOWN}",
+    ),
+    "metric of a heat map that was not measured": (
+        figure("heat_map", "sb_adam_epochs", y=["updates", END]),
+        f"figures[f].lines.line: {UNMEASURED}",
+    ),
+    "two cells of a heat map in one place": (
+        figure("heat_map", "sweep_sgd", y=["updates"], lines={"one": "sweep_sgd", "two": "sweep_sgd"}),
+        "figures[f].lines: wanted one arm at each (batch size, peak rate); "
+        "got more at [(4, 0.05), (26, 0.05)]",
+    ),
+    "unknown small batch": (
+        figure("gap_closed", "adam.full", y="updates", **GAP | {"small": "nope"}),
+        f"figures[f].small: {UNKNOWN}",
+    ),
+    "unknown large batch": (
+        figure("gap_closed", "adam.full", y="updates", **GAP | {"large": "nope"}),
+        f"figures[f].large: {UNKNOWN}",
+    ),
+    "grid as a mitigation": (
+        figure("gap_closed", "sweep_sgd", y="updates", **GAP),
+        f"figures[f].lines.line: {GRID}",
+    ),
+    "small batch that was not measured": (
+        figure("gap_closed", "adam.large", y=END, **GAP | {"small": "sb_adam_epochs"}),
+        f"figures[f].small: {UNMEASURED}",
+    ),
+    "training time along a run": (
+        figure("curves", "adam.small", x="epoch", y=["train_seconds"]),
+        f"figures[f].lines.line: {AT_END.replace(END, 'train_seconds')}",
+    ),
+    # paths
+    "unknown end of a path": (
+        {"paths": {"line": {"start": "adam.small", "end": "nope"}}},
+        f"paths.line.end: {UNKNOWN}",
+    ),
+    "grid as an end of a path": (
+        {"paths": {"line": {"start": "sweep_sgd", "end": "adam.small"}}},
+        f"paths.line.start: {GRID}",
+    ),
+    "path as an end of a path": (
+        {"paths": LINE["paths"] | {"two": {"start": "line", "end": "adam.small"}}},
+        "paths.two.start: wanted an arm; got 'line', a path",
+    ),
+    "path with the name of an arm": (
+        {"paths": {"sweep_sgd": {"start": "adam.small", "end": "adam.large"}}},
+        "paths.sweep_sgd: wanted a name that no arm has; got 'sweep_sgd'",
+    ),
+    "path to itself": (
+        {"paths": {"line": {"start": "adam.small", "end": "adam.small"}}},
+        "paths.line: wanted two different runs; got 'adam.small' and 'adam.small', the same",
+    ),
+    "metric of a path on an arm": (
+        LINE | claim("level", metric="path_rise_behind_nats", expect={"above": 1.0}, a={"arm": "adam.small"}),
+        "claims[X1].a.arm: wanted a path for path_rise_behind_nats; got 'adam.small', an arm",
+    ),
+    "metric of an arm on a path": (
+        LINE | claim("level", metric="test_loss_nats", expect={"above": 1.0}, a={"arm": "line"}),
+        "claims[X1].a.arm: wanted a metric of paths, such as ['arc_test_loss_nats', ",
+    ),
+    "profile of a path without a position": (
+        LINE | claim("level", metric="path_loss_nats", expect={"above": 1.0}, a={"arm": "line"}),
+        "claims[X1].a.arm: wanted at: {value: ...} for the profile path_loss_nats; got a reading at its end",
+    ),
+    "path where updates are read": (
+        LINE | table(at={"same_updates_as": "line"}),
+        "tables[t].at.same_updates_as: wanted a metric of paths, such as [",
+    ),
+    "path in a correlation": (
+        LINE | claim("rank_correlation", **TEST_ERROR, arm="line", setting="lr"),
+        "claims[X1].arm: wanted a grid of arms over lr; got 'line', a path",
+    ),
+    "path among the arms of a measure": (
+        LINE | {"measures": PARSED["keskar"]["measures"] | {"keskar": ["line"]}},
+        "measures.keskar: wanted an arm; got 'line', a path",
+    ),
+    "path in a table of other metrics": (
+        LINE | table(rows={"row": "adam.small", "path": "line"}),
+        "tables[t].rows.path: wanted a path's row beside a metric of paths; got ['updates']",
+    ),
+    "path with rates": (
+        LINE | figure("rates", "line"),
+        "figures[f].lines.line: wanted a metric of paths, such as [",
+    ),
+    # settings and what only some arms have
+    "setting that arms lack": (
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="growth_epoch"),
+        "claims[X1].arm: wanted arms that have a growth_epoch; "
+        "got ['sweep_sgd[batch_size=4]', 'sweep_sgd[batch_size=26]'] without",
+    ),
+    "arm that keeps no snapshots": (
+        {"measures": PARSED["keskar"]["measures"] | {"curvature_by_epoch": ["adam.small"]}},
+        "measures.curvature_by_epoch: wanted arms with snapshots_at_epochs or snapshots_at_loss; "
+        "got 'adam.small' without",
+    ),
+    "loss that an arm does not have": (
+        figure("curves", "adam.small", x="epoch", y=["train_squared_error"]),
+        "figures[f].lines.line: wanted an arm with loss: squared_error for train_squared_error; "
+        "got 'adam.small'",
+    ),
+    "paper's number of no row": (
+        table(paper={"raw": {"updates": "1"}}),
+        "tables[t].paper: wanted labels of rows, ['row']; got ['raw']",
+    ),
+    "paper's number of no column": (
+        table(paper={"row": {"test_error_percent": "1"}}),
+        "tables[t].paper.row: wanted metrics of the table; got ['test_error_percent']",
+    ),
+    "claim twice": (
+        {"claims": PARSED["keskar"]["claims"][:1] * 2},
+        "claims: wanted each name once; got ['K1'] repeatedly",
+    ),
+    "figure twice": (
+        {"figures": PARSED["keskar"]["figures"][:1] * 2},
+        "figures: wanted each name once; got ['batch_sweep'] repeatedly",
+    ),
+    "table twice": (
+        {"tables": PARSED["keskar"]["tables"] * 2},
+        "tables: wanted each name once; got ['convergence'] repeatedly",
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_key_wanted_and_got(parts, line):
+    found = said(**parts)[0]
+    assert found.startswith(line) and "; got " in found and "\n" not in found
+
+
+def test_a_measure_needs_its_settings():
+    assert said(settings=Measures())[0] == (
+        "measures.curvature: wanted settings for it under measures.curvature of the scale; got none"
+    )
+
+
+def test_a_path_needs_its_settings():
+    assert said(settings=MEASURES.model_copy(update={"path": None}), **LINE)[0] == (
+        "paths: wanted settings for it under measures.path of the scale; got none"
+    )
+
+
+def of_groups(groups, **parts) -> list[str]:
+    """The mistakes in keskar's question with these parts, where these groups are there too."""
+    question = Question.model_validate(PARSED["keskar"] | parts)
+    return [*mistakes(question, STUDY.experiment("keskar").groups | groups, MEASURES)]
+
+
+def test_a_path_leads_between_arms_that_are_not_tuned_and_of_one_net():
+    tuned = {"tuned": STUDY.experiment("schedules").groups["cosine.small_tuned"]}
+    line = {"paths": {"line": {"start": "adam.small", "end": "tuned"}}}
+    assert of_groups(tuned, **line) == [
+        "paths.line.end: wanted an arm that is not tuned; got 'tuned', tuned on validation_loss_nats"
+    ]
+    group = STUDY.experiment("keskar").groups["adam.small"]
+    (member,) = group.members
+    wider = member.arm.model_copy(update={"model": member.arm.model.model_copy(update={"hidden": [32]})})
+    other = {"tuned": replace(group, members=(replace(member, arm=wider),))}
+    assert of_groups(other, **line) == [
+        "paths.line: wanted two arms with the same model; got 'adam.small' and 'tuned', which differ"
+    ]
+
+
+def test_what_profiles_and_paths_are_for():
+    on_line = {"arm": "line"} | {"at": {"value": 1.0}}
+    ratio = {"metric": "path_loss_nats", "expect": {"within": [0.5, 2.0]}, "a": on_line, "b": on_line}
+    right = (
+        claim("ratio", **ratio),
+        claim("ratio", metric=BOX, expect={"above": 1.0}, **{s: v | BOX_AT for s, v in SIDES.items()}),
+        claim("level", metric="path_rise_behind_nats", expect={"above": 1.0}, a={"arm": "line"}),
+        claim("slope", metric=BOX, expect={"above": 1.0}, arm="adam.small"),
+        claim("slope", metric="arc_loss_nats", expect={"above": 1.0}, arm="line"),
+        claim(
+            "rank_correlation",
+            metric=BOX,
+            expect={"above": 0.0},
+            arm="sweep_sgd",
+            setting="batch_size",
+            **BOX_AT,
+        ),
+        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="lr_over_batch"),
+        claim("level", **TEST_ERROR, a={"arm": "adam.small", "at": {"train_loss_nats": 0.1}}),
+        figure("profile", "line", y=["path_loss_nats", "path_accuracy_percent"], x_label="α"),
+        figure("finals", "line", y="path_loss_nats", at={"value": 0.5}),
+        figure("heat_map", "sweep_sgd", y=["updates", BOX], **BOX_AT),
+        figure("gap_closed", "adam.full", y="test_error_percent", **GAP),
+        figure("curves", "adam.small", x="train_loss_nats", y=["test_loss_nats"], level=END),
+        table(
+            rows={"row": "adam.small", "line": "line"}, metrics=["updates", BOX, "path_loss_nats"], **BOX_AT
+        ),
+    )
+    for parts in right:
+        assert said(**boxed(**parts)) == []
+
+
+def test_a_tuned_group_is_one_arm():
+    group = STUDY.experiment("schedules").groups["cosine.small_tuned"]
+    groups = {"tuned": group}
+    assert of_groups(groups, **figure("finals", "tuned", y="updates")) == []
+    against = figure("against_setting", "tuned", x="lr", y=["updates"])
+    assert "got 'tuned', a single arm" in of_groups(groups, **against)[0]
+
+
+def test_a_row_that_was_not_measured_is_no_mistake():
+    """It shows a dash."""
+    assert said(**table(rows={"row": "sb_adam_epochs"}, metrics=[END])) == []
+
+
+def test_the_last_evaluations_of_any_metric_may_be_read():
+    """Goyal's table has the share of diverged seeds beside medians."""
+    at = {"median_of_last": 5}
+    assert said(**figure("finals", "adam.small", y=END, at=at)) == []
+    assert said(**claim("difference", **SHARP, **{s: v | {"at": at} for s, v in SIDES.items()})) == []
+
+
+def test_every_name_in_a_question_is_looked_up():
+    """Spoil one arm's name after another, wherever it stands."""
+    for name, parsed in PARSED.items():
+        groups = STUDY.experiment(name).groups
+        places = [*arms_in(parsed, groups)]
+        assert len(places) >= len({(use.key, use.arm) for use in uses(Question.model_validate(parsed))}) > 10
+        for *way, last in places:
+            spoilt = part = copy.deepcopy(parsed)
+            for key in way:
+                part = part[key]
+            part[last] = "nope"
+            found = [*mistakes(Question.model_validate(spoilt), groups, STUDY.measures)]
+            assert any("such as" in line and "'nope'" in line for line in found), (way, last)
+
+
+def arms_in(content, groups, place=()):
+    """The places of all values that are names of arms."""
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from arms_in(value, groups, (*place, key))
+    elif isinstance(content, str) and content in groups:
+        yield place
+
+
+SHOWN = {"worked": {}}
+WORKED = {"metric": "worked_value", "expect": {"above": 0.0}}
+FIRST = {"at": {"value": 1}}
+
+
+def shown(settings=SHOWN, names=("worked",), groups=None, **parts) -> list[str]:
+    """The mistakes in keskar's question with these exhibits and parts."""
+    question = Question.model_validate(PARSED["keskar"] | {"exhibits": list(names)} | parts)
+    groups = STUDY.experiment("keskar").groups | (groups or {})
+    return [*mistakes(question, groups, MEASURES, exhibits=Exhibits.model_validate(settings))]
+
+
+def test_an_arm_of_an_exhibit_stands_where_an_arm_can():
+    full, online = {"arm": "worked.full"}, {"arm": "worked.online"}
+    right = (
+        claim("level", metric="worked_error", expect={"below": 1e-12}, a=full),
+        claim("difference", **WORKED, a=full | FIRST, b=online | FIRST),
+        claim("ratio", **WORKED | {"expect": {"above": 1.0}}, a=full | FIRST, b=online | FIRST),
+        claim("contrast", **WORKED, a=full | FIRST, b=online | FIRST, c=online | FIRST, d=online | FIRST),
+        claim("slope", **WORKED, arm="worked.online", low_at=1),
+        figure("profile", "worked.full", y=["worked_value"], x_label="updates"),
+        figure("finals", "worked.full", y="worked_error"),
+        table(rows={"a": "worked.full", "b": "adam.small"}, metrics=["worked_error", "updates"]),
+        table(rows={"a": "worked.full"}, metrics=["worked_value"], **FIRST),
+        table(rows={"a": "worked.full"}, metrics=["worked_value", "worked_error"], positions={"a": 1}),
+    )
+    for parts in right:
+        assert shown(**parts) == []
+
+
+OF_EXHIBITS = {
+    "unknown arm": (
+        claim("level", **WORKED, a={"arm": "worked.onlin"} | FIRST),
+        f"claims[X1].a.arm: {UNKNOWN}worked.online', ",
+    ),
+    "exhibit that is not listed": (
+        {"exhibits": [], **claim("level", **WORKED, a={"arm": "worked.online"} | FIRST)},
+        "exhibits: wanted each that the scale has settings for, ['worked'] too; got []",
+    ),
+    "profile without a position": (
+        claim("level", **WORKED, a={"arm": "worked.online"}),
+        "claims[X1].a.arm: wanted at: {value: ...} for the profile worked_value; got a reading at its end",
+    ),
+    "profile along a run": (
+        figure("curves", "worked.online", x="epoch", y=["worked_value"]),
+        "figures[f].lines.line: wanted a metric that is known along the run; got 'worked_value', a profile",
+    ),
+    "slope of what is known at its end": (
+        claim("slope", metric="worked_error", expect={"above": 0.0}, arm="worked.online"),
+        "claims[X1].arm: wanted a metric that is known along the run; got 'worked_error', known at its end",
+    ),
+    "metric of a trained arm": (
+        claim("level", **TEST_ERROR, a={"arm": "worked.online"}),
+        "claims[X1].a.arm: wanted a metric of the exhibit worked, such as ['worked_error', ",
+    ),
+    "metric of an exhibit on a trained arm": (
+        claim("level", metric="worked_error", expect={"below": 1.0}, a={"arm": "adam.small"}),
+        "claims[X1].a.arm: wanted an arm of an exhibit for worked_error; got 'adam.small', which is trained",
+    ),
+    "grid over a setting": (
+        figure("against_setting", "worked.full", x="lr", y=["worked_error"]),
+        "figures[f].lines.line: wanted a grid of arms over lr; got 'worked.full', of an exhibit",
+    ),
+    "cell of a heat map": (
+        figure("heat_map", "worked.full", y=["worked_error"]),
+        "figures[f].lines.line: wanted arms that are trained; got 'worked.full', of an exhibit",
+    ),
+    "arm of a measure": (
+        {"measures": {"curvature": [*PARSED["keskar"]["measures"]["curvature"], "worked.full"]}},
+        "measures.curvature: wanted arms that are trained; got 'worked.full', of an exhibit",
+    ),
+    "end of a path": (
+        {"paths": {"line": {"start": "adam.small", "end": "worked.full"}}},
+        "paths.line.end: wanted arms that are trained; got 'worked.full', of an exhibit",
+    ),
+    "updates of an exhibit without": (
+        claim("level", **WORKED, a={"arm": "worked.full", "at": {"same_updates_as": "adam.small"}}),
+        "claims[X1].a.arm: wanted a metric that is known along the run; got 'worked_value', a profile",
+    ),
+    "curves by update of an exhibit without": (
+        figure("curves", "worked.full", x="update", y=["worked_error"]),
+        "figures[f].lines.line: wanted a metric that is known along the run; got 'worked_error', known ",
+    ),
+    "row beside other metrics": (
+        table(rows={"row": "worked.full"}),
+        "tables[t].rows.row: wanted a row of worked beside its metrics; got ['updates']",
+    ),
+    "position of no row": (
+        table(rows={"a": "worked.full"}, metrics=["worked_value"], positions={"a": 1, "b": 2}),
+        "tables[t].positions: wanted labels of rows, ['a']; got ['b']",
+    ),
+    "row without a position": (
+        table(rows=dict.fromkeys("ab", "worked.full"), metrics=["worked_value"], positions={"a": 1}),
+        "tables[t].at: wanted {value: ...} for ['worked_value'], which are profiles; got none",
+    ),
+    "position beside no profile": (
+        table(rows={"a": "worked.full"}, metrics=["worked_error"], positions={"a": 1}),
+        "tables[t].positions: wanted a metric that is a profile; got ['worked_error']",
+    ),
+    "position over a setting": (
+        table(rows={"a": "sweep_sgd"}, over="batch_size", positions={"a": 1}),
+        "tables[t].positions: wanted none beside over; got ['a']",
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "line"), OF_EXHIBITS.values(), ids=OF_EXHIBITS)
+def test_a_mistake_about_an_exhibit_is_one_line(parts, line):
+    found = shown(**parts)
+    assert any(one.startswith(line) for one in found), found
+    assert all("; got " in one and "\n" not in one for one in found)
+
+
+def walks(**lines):
+    panels = {"bowl": {"full batch": "surfaces.bowl_full"}, "trap": lines}
+    return {"figures": [{"name": "f", "caption": "c", "kind": "walks", "panels": panels}]}
+
+
+def test_walks_read_both_weights_of_the_arms_of_all_panels():
+    found = [use for use in uses(Question.model_validate(PARSED["keskar"] | walks(a="surfaces.trap_mini")))]
+    found = [use for use in found if use.key.startswith("figures")]
+    assert {(use.key, use.arm) for use in found} == {
+        ("figures[f].panels.bowl.full batch", "surfaces.bowl_full"),
+        ("figures[f].panels.trap.a", "surfaces.trap_mini"),
+    }
+    assert {use.metric for use in found} == {"path_x", "path_y"}
+    assert {use.read for use in found} == {"profile"}
+    assert len(found) == 4
+
+
+def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
+    descent = {"name": "f", "caption": "c", "kind": "descent", "path": "ways", "start": "a", "end": "b"}
+
+    def complaints(plane_points, start):
+        paths = {"ways": {"start": start, "end": "along_large"}}
+        asked = Question.model_validate(PARSED["keskar"] | {"paths": paths, "figures": [descent]})
+        measures = MEASURES.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
+        found = mistakes(asked, STUDY.experiment("keskar").groups, measures)
+        return [line for line in found if line.startswith("figures[f]")]
+
+    assert complaints({}, "along_small") == []
+    assert complaints({"plane_points": None}, "along_small") == [
+        "figures[f].path: wanted plane_points under measures.path of the scale; got none"
+    ]
+    assert complaints({}, "adam.small") == [
+        "figures[f].path: wanted runs with snapshots_at_epochs from 0 on; got ['adam.small']"
+    ]
+
+
+def test_lines_behind_and_images_per_update_are_looked_up():
+    curves = {"kind": "curves", "x": "epoch", "y": [ERROR], "lines": {"a": "one"}, "behind": {"b": "two"}}
+    rates = {"kind": "rates", "lines": {"a": "one"}, "images_per_update": True}
+    figures = [{"name": f, "caption": "c", **made} for f, made in (("f", curves), ("g", rates))]
+    found = list(uses(Question.model_validate(PARSED["keskar"] | {"figures": figures})))
+    assert {(u.key, u.arm, u.metric, u.read) for u in found if u.key.startswith("figures")} == {
+        ("figures[f].lines.a", "one", ERROR, "along"),
+        ("figures[f].behind.b", "two", ERROR, "along"),
+        ("figures[g].lines.a", "one", "learning_rate", "along"),
+        ("figures[g].lines.a", "one", "updates", "along"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arm", "lines"),
+    [
+        ("surfaces.trap_online", []),
+        ("surfaces.trap_slow", [f"figures[f].panels.trap.a: {UNKNOWN}"]),
+        (
+            "trap_",
+            ["figures[f].panels.trap.a: wanted an arm of an exhibit for path_x; got 'trap_', which is"],
+        ),
+    ],
+)
+def test_a_walk_is_an_arm_of_the_exhibit(arm, lines):
+    trained = {"trap_": STUDY.experiment("keskar").groups["adam.small"]}
+    found = shown({"surfaces": {}}, ["surfaces"], trained, **walks(a=arm))
+    assert bool(found) == bool(lines)
+    assert all(any(one.startswith(line) for one in found) for line in lines), found
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        claim("growth_law", metric="distance_from_start", expect={"above": 0.0}, arm="worked.full"),
+        claim("updates_to_target", **SHARP, a="worked.full", b="adam.small", target=1.0),
+        claim("level", **TEST_ERROR, a={"arm": "worked.full", "at": {"same_updates_as": "adam.small"}}),
+        figure("curves", "worked.full", x="update", y=["test_loss_nats"]),
+    ],
+)
+def test_what_goes_by_updates_needs_an_exhibit_that_counts_them(claimed):
+    assert any(
+        line.startswith(("claims[X1]", "figures[f]")) and line.endswith("got 'updates'")
+        for line in shown(**claimed)
+    )
+
+
+def test_a_scale_has_settings_for_just_the_exhibits_that_are_shown():
+    assert shown() == []
+    assert shown(settings={}) == [
+        "exhibits: wanted settings for worked under exhibits of the scale's numbers; got none"
+    ]
+    assert shown(names=[]) == [
+        "exhibits: wanted each that the scale has settings for, ['worked'] too; got []"
+    ]
+
+
+def test_no_arm_has_the_name_of_an_exhibits():
+    group = STUDY.experiment("keskar").groups["adam.small"]
+    assert shown(groups={"worked.full": group}) == [
+        "exhibits: wanted names of their arms that no arm of the scale has; got ['worked.full']"
+    ]

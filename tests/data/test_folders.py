@@ -1,0 +1,435 @@
+import shutil
+import struct
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+from largebatch.data import folders
+from largebatch.data.folders import decoded, hidden_in, listing, told
+
+TRAIN = {"ant": ["1.png", "10.png", "2.png"], "bee": ["x.PNG", "below/y.png"]}
+TEST = {"ant": ["1.png"], "bee": ["1.png", "2.png"]}
+
+
+def paint(path: Path, seed: int, size=(6, 5), mode="RGB") -> None:
+    """A picture of noise, (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
+    Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels, mode).save(path)
+
+
+def fill(folder: Path, classes: dict[str, list[str]], **settings) -> Path:
+    for seed, path in enumerate(folder / name / file for name, files in classes.items() for file in files):
+        paint(path, seed, **settings)
+    return folder
+
+
+@pytest.fixture
+def parted(tmp_path) -> Path:
+    """train/ and test/ with two classes each."""
+    fill(tmp_path / "pictures" / "train", TRAIN)
+    fill(tmp_path / "pictures" / "test", TEST)
+    return tmp_path / "pictures"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).transpose(2, 0, 1)
+
+
+def read(folder: Path, size=None, resize=None, seen=None) -> np.ndarray:
+    seen = Counter() if seen is None else seen
+    return np.stack([*decoded("mine", listing(folder, Path("mine")), size, resize, seen)])
+
+
+def test_images_are_those_of_torchvisions_folders(parted):
+    found = listing(parted, parted)
+    theirs = [ImageFolder(parted / part) for part in ("train", "test")]
+    assert found.files == [Path(file) for part in theirs for file, _ in part.samples]
+    assert found.labels.tolist() == [label for part in theirs for _, label in part.samples]
+    assert found.classes == theirs[0].classes == ["ant", "bee"]
+    assert found.held_out == 3 and found.labels.dtype == np.int64
+
+
+def test_val_may_stand_for_test(parted):
+    (parted / "test").rename(parted / "val")
+    assert listing(parted, parted).held_out == 3
+
+
+def test_classes_alone_hold_nothing_out(parted):
+    found = listing(parted / "train", parted)
+    assert found.held_out == 0 and found.labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    fill(tmp_path, {"bus": ["1.png"], "train": ["1.png"]})
+    assert listing(tmp_path, tmp_path).classes == ["bus", "train"]
+
+
+def test_links_are_followed(parted, tmp_path):
+    for name in TRAIN:
+        (tmp_path / "links" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "links" / name).symlink_to(parted / "train" / name)
+    assert len(listing(tmp_path / "links", tmp_path).files) == 5
+
+
+def test_other_files_are_counted_and_hidden_ones_are_none(parted):
+    for name in ("train/ant/notes.txt", "test/bee/clip.gif", "train/bee/.DS_Store", ".cache/x.png"):
+        (parted / name).parent.mkdir(exist_ok=True)
+        (parted / name).write_bytes(b"")
+    found = listing(parted, parted)
+    assert len(found.files) == 8 and found.ignored == 2
+
+
+HIDDEN = [".ipynb_checkpoints", ".git", "__MACOSX", "@eaDir", ".anything"]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("place", ["", "train", "train/ant", "test/bee/below"])
+def test_what_lies_in_a_hidden_folder_is_no_image_at_any_depth(name, place, parted):
+    before = listing(parted, parted)
+    for i, copy in enumerate(("ant-checkpoint.png", "deeper/x.png", "notes.txt")):
+        paint(parted / place / name / copy, i) if copy != "notes.txt" else None
+    (parted / place / name / "notes.txt").write_text("?", encoding="utf-8")
+    found = listing(parted, parted)
+    assert found.files == before.files and found.held_out == before.held_out and found.ignored == 0
+    assert hidden_in(parted) == {name: 3}
+
+
+def test_hidden_files_are_told_by_where_they_lie(parted):
+    for path in ("train/ant/.git/a.png", "train/bee/.git/b.png", "test/.x/c.png", "train/ant/._1.png"):
+        paint(parted / path, 0) if path.endswith("c.png") else None
+        (parted / path).parent.mkdir(exist_ok=True)
+        (parted / path).write_bytes(b"")
+    assert told(hidden_in(parted)) == "2 files in .git, 1 file in .x, 1 hidden file"
+    assert told(hidden_in(parted / "test" / "bee")) == ""
+
+
+def test_pixels_are_those_of_the_files_in_order(parted, monkeypatch):
+    found = listing(parted, parted)
+    for workers in (1, 3):
+        monkeypatch.setattr(folders, "WORKERS", workers)
+        images = read(parted)
+        assert images.shape == (8, 3, 5, 6) and images.dtype == np.uint8
+        for image, file in zip(images, found.files, strict=True):
+            np.testing.assert_array_equal(image, pixels(file))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "1", "P"])
+def test_every_mode_of_8_bits_becomes_rgb(mode, tmp_path):
+    fill(tmp_path, TRAIN)
+    grey = Image.fromarray(np.arange(30, dtype=np.uint8).reshape(5, 6) * 8)
+    grey.convert(mode).save(tmp_path / "ant" / "1.png")
+    expected = np.asarray(grey.convert(mode).convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(read(tmp_path)[0], expected)
+
+
+def written(path: Path, image: Image.Image, **settings) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **settings)
+
+
+def coloured(alpha: int) -> Image.Image:
+    """Four colours, the first two of them with this alpha."""
+    pixels = np.full((2, 2, 4), 255, dtype=np.uint8)
+    pixels[..., :3] = np.arange(12).reshape(2, 2, 3) * 20
+    pixels[0, :, 3] = alpha
+    return Image.fromarray(pixels, "RGBA")
+
+
+TRANSPARENT = {
+    "RGBA": lambda path, alpha: written(path, coloured(alpha)),
+    "LA": lambda path, alpha: written(path, coloured(alpha).convert("LA")),
+    "a palette": lambda path, alpha: written(
+        path, coloured(255).convert("RGB").quantize(4), transparency=bytes([alpha, 255, 255, 255])
+    ),
+    "WebP": lambda path, alpha: written(
+        path.with_suffix(".webp"), coloured(alpha), lossless=True, exact=True
+    ),
+    "TIFF": lambda path, alpha: written(path.with_suffix(".tif"), coloured(alpha)),
+}
+
+
+@pytest.mark.parametrize("write", TRANSPARENT.values(), ids=TRANSPARENT)
+@pytest.mark.parametrize(("alpha", "count"), [(0, 1), (100, 1), (255, 0)])
+def test_transparent_images_are_counted_and_keep_their_own_colours(write, alpha, count, tmp_path):
+    write(tmp_path / "ant" / "1.png", alpha)
+    written(tmp_path / "bee" / "1.png", coloured(255).convert("RGB"))
+    seen = Counter()
+    ant, bee = read(tmp_path, seen=seen)
+    if write is TRANSPARENT["LA"]:
+        bee = np.repeat(np.asarray(coloured(255).convert("L"))[None], 3, 0)
+    np.testing.assert_array_equal(ant, bee)
+    assert seen["transparent"] == count
+
+
+def test_cmyk_becomes_rgb_as_with_pillow(tmp_path):
+    for name in TRAIN:
+        written(tmp_path / name / "1.jpg", Image.new("CMYK", (3, 2), (200, 10, 90, 30)))
+    with Image.open(tmp_path / "ant" / "1.jpg") as image:
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(read(tmp_path)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("ending", "turned"), [("jpg", False), ("png", False), ("webp", False), ("tif", True)]
+)
+def test_only_a_tiffs_note_on_turning_it_is_heeded(ending, turned, tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees
+    for name in TRAIN:
+        written(tmp_path / name / f"1.{ending}", Image.new("RGB", (3, 2)), exif=exif)
+    assert read(tmp_path).shape == ((2, 3, 3, 2) if turned else (2, 3, 2, 3))
+
+
+def test_the_first_picture_of_a_cameras_jpeg_is_the_photograph(tmp_path):
+    for name in TRAIN:
+        preview = Image.new("RGB", (3, 2), "blue")
+        first = Image.new("RGB", (3, 2), "red")
+        written(tmp_path / name / "1.jpg", first, format="MPO", save_all=True, append_images=[preview])
+    assert read(tmp_path)[:, 0].min() > 200 and read(tmp_path)[:, 2].max() < 50
+
+
+def test_an_image_of_one_pixel_is_one(tmp_path):
+    fill(tmp_path, TRAIN, size=(1, 1))
+    assert read(tmp_path).shape == (5, 3, 1, 1)
+
+
+def test_a_size_makes_central_squares_of_any_images(tmp_path):
+    """A wide and a tall gradient keep their middle and their height or width."""
+    ramp = np.repeat(np.arange(80, dtype=np.uint8)[None] * 3, 40, 0)  # 80 x 40, brighter to the right
+    for name, image in (("wide", ramp), ("tall", ramp.T)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(image).save(tmp_path / name / "1.png")
+    tall, wide = read(tmp_path, size=20)
+    assert tall.shape == wide.shape == (3, 20, 20)
+    np.testing.assert_array_equal(tall, wide.transpose(0, 2, 1))
+    # halved: pixel j is the mean of about 2j and 2j + 1 of the middle 40 columns
+    expected = 3 * (20 + 2 * np.arange(20) + 0.5)
+    np.testing.assert_allclose(wide[0, 10], expected, atol=1)
+    closer = read(tmp_path, size=10, resize=20)[1]
+    np.testing.assert_array_equal(closer, wide[:, 5:15, 5:15])
+
+
+def test_resizing_is_torchvisions(tmp_path):
+    from torchvision import transforms
+
+    fill(tmp_path, TRAIN, size=(37, 23))
+    theirs = transforms.Compose([transforms.Resize(16), transforms.CenterCrop(12)])
+    files = listing(tmp_path, tmp_path).files
+    for image, file in zip(read(tmp_path, size=12, resize=16), files, strict=True):
+        np.testing.assert_array_equal(image, np.asarray(theirs(Image.open(file))).transpose(2, 0, 1))
+
+
+# What may be wrong with a folder.
+
+
+def remove(folder: Path, *names: str) -> None:
+    for name in names:
+        shutil.rmtree(folder / name)
+
+
+MISTAKES = {
+    "nothing at all": (
+        lambda f: remove(f, "train", "test"),
+        r"^mine: wanted a folder for each of two .*; got nothing in it",
+    ),
+    "no folders": (
+        lambda f: (remove(f, "train", "test"), paint(f / "1.png", 0)),
+        "^mine: wanted a folder for each of two classes or more; got no folder",
+    ),
+    "an empty part": (
+        lambda f: remove(f, "test/ant", "test/bee"),
+        r"^mine/test: wanted a folder for each .*; got nothing in it",
+    ),
+    "one class": (lambda f: remove(f, "train/ant"), "^mine/train: wanted .* two classes .*; got only 'bee'"),
+    "an empty class": (
+        lambda f: (remove(f, "test/bee"), (f / "test/bee").mkdir()),
+        r"^mine/test/bee: wanted images \(.jpg, .*\); got 0 other files",
+    ),
+    "a class of texts": (
+        lambda f: [path.rename(path.with_suffix(".txt")) for path in (f / "train/ant").iterdir()],
+        r"^mine/train/ant: wanted images \(.*\); got 3 other files",
+    ),
+    "a class that is not tested": (
+        lambda f: fill(f / "train", {"cat": ["1.png"]}),
+        r"^mine/test: wanted the classes of mine/train; got none of \['cat'\]",
+    ),
+    "a class that is only tested": (
+        lambda f: fill(f / "test", {"cat": ["1.png"]}),
+        r"^mine/train: wanted the classes of mine/test; got none of \['cat'\]",
+    ),
+    "no test part": (
+        lambda f: remove(f, "test"),
+        r"^mine: wanted train/ with either test/ or val/, or folders of classes; got \['train'\]",
+    ),
+    "two test parts": (lambda f: fill(f / "val", TEST), r"^mine: wanted train/ .*'test', 'train', 'val'\]"),
+    "a folder beside the parts": (lambda f: (f / "extra").mkdir(), r"^mine: wanted train/ .*'extra', 'test'"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_the_layout_names_the_folder(spoil, message, parted):
+    spoil(parted)
+    with pytest.raises(ValueError, match=message):
+        listing(parted, Path("mine"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def png(path: Path, depth: int, colour_type: int, rows: list[bytes], width: int) -> None:
+    """A PNG written by hand: Pillow writes no colours of 16 bits."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        ends = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + ends
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+def deep_png(path: Path, colour_type: int, channels: int) -> None:
+    """Values of 16 bits below 256, of which Pillow makes zeros."""
+    values = np.random.default_rng(0).integers(0, 256, (5, 6 * channels)).astype(">u2")
+    png(path, 16, colour_type, [row.tobytes() for row in values], 6)
+
+
+def tiff(path: Path, channels: int, planes: int = 1, bits: int = 16) -> None:
+    """A TIFF of 6 x 5 pixels written by hand, little-endian; planes: 2 where each channel lies by itself."""
+    parts = channels if planes == 2 else 1
+    size = 5 * 6 * channels * bits // 8 // parts
+    long_values, entries = b"", []
+    after = 8 + 2 + 12 * 10 + 4
+
+    def entry(tag: int, kind: int, values: list[int]) -> None:
+        nonlocal long_values
+        packed = b"".join(struct.pack("<H" if kind == 3 else "<I", value) for value in values)
+        if len(packed) > 4:
+            offset, long_values = after + len(long_values), long_values + packed
+            packed = struct.pack("<I", offset)
+        entries.append(struct.pack("<HHI", tag, kind, len(values)) + packed.ljust(4, b"\0"))
+
+    begin = after + 64
+    entry(256, 4, [6])
+    entry(257, 4, [5])
+    entry(258, 3, [bits] * channels)
+    entry(259, 3, [1])
+    entry(262, 3, [2 if channels == 3 else 1])
+    entry(273, 4, [begin + size * part for part in range(parts)])
+    entry(277, 3, [channels])
+    entry(278, 4, [5])
+    entry(279, 4, [size] * parts)
+    entry(284, 3, [planes])
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + b"\0" * 4
+    pixels = np.random.default_rng(0).integers(0, 256, size * parts * 8 // bits)
+    head = b"II*\0" + struct.pack("<I", 8) + directory + long_values.ljust(64, b"\0")
+    path.write_bytes(head + pixels.astype("<u2" if bits == 16 else "u1").tobytes())
+
+
+def animated(path: Path, ending: str) -> None:
+    first, *others = (Image.new("RGB", (6, 5), colour) for colour in ("red", "blue", "green"))
+    first.save(path.with_suffix(ending), save_all=True, append_images=others)
+    path.unlink()
+
+
+def jpeg_of_12_bits(path: Path) -> None:
+    """The header of one: a frame of 12 bits a channel."""
+    Image.new("RGB", (6, 5)).save(path, format="JPEG")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\xff\xc0") + 4] = 12
+    path.write_bytes(content)
+
+
+def values(path: Path, kind: str, most: int) -> None:
+    """A PPM or PGM with values up to this one."""
+    channels = 3 if kind in ("P3", "P6") else 1
+    numbers = np.random.default_rng(0).integers(0, min(most, 255), 5 * 6 * channels)
+    width = ">u2" if most > 255 else "u1"
+    body = " ".join(map(str, numbers)).encode() if kind in ("P2", "P3") else numbers.astype(width).tobytes()
+    path.write_bytes(f"{kind}\n6 5\n{most}\n".encode() + body)
+
+
+def test_files_written_by_hand_are_read_where_they_have_8_bits(tmp_path):
+    """So that those below are refused for their bits alone; a smaller largest value becomes 255."""
+    fill(tmp_path, TRAIN)
+    ant, pixels = tmp_path / "ant", np.random.default_rng(0).integers(0, 256, 90).astype("u1")
+    png(ant / "1.png", 8, 2, [row.tobytes() for row in pixels.reshape(5, 18)], 6)
+    tiff(ant / "10.png", 3, bits=8)
+    values(ant / "2.png", "P6", 15)
+    images = read(tmp_path)
+    np.testing.assert_array_equal(images[0].transpose(1, 2, 0).ravel(), pixels)
+    np.testing.assert_array_equal(images[1].transpose(1, 2, 0).ravel(), pixels)
+    small = np.random.default_rng(0).integers(0, 15, 90)
+    np.testing.assert_array_equal(images[2].transpose(1, 2, 0).ravel(), small * 17)
+
+
+HERE = r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "
+BROKEN = {
+    "truncated": (cut, HERE),
+    "a text": (lambda path: path.write_text("hello", encoding="utf-8"), HERE),
+    "empty": (lambda path: path.write_bytes(b""), HERE),
+    "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), f"{HERE}.*No such file"),
+    "grey PNG of 16 bits": (lambda path: deep_png(path, 0, 1), f"{HERE}16 bits"),
+    "RGB PNG of 16 bits": (lambda path: deep_png(path, 2, 3), f"{HERE}16 bits"),
+    "LA PNG of 16 bits": (lambda path: deep_png(path, 4, 2), f"{HERE}16 bits"),
+    "RGBA PNG of 16 bits": (lambda path: deep_png(path, 6, 4), f"{HERE}16 bits"),
+    "grey TIFF of 16 bits": (lambda path: tiff(path, 1), f"{HERE}16 bits"),
+    "RGB TIFF of 16 bits": (lambda path: tiff(path, 3), f"{HERE}16 bits"),
+    "RGB TIFF of 16 bits, by planes": (lambda path: tiff(path, 3, planes=2), f"{HERE}16 bits"),
+    "TIFF of 32 bits, compressed": (
+        lambda path: Image.new("F", (6, 5), 0.5).save(path, format="TIFF", compression="tiff_lzw"),
+        f"{HERE}32 bits",
+    ),
+    "PPM of 16 bits": (lambda path: values(path, "P6", 65535), f"{HERE}16 bits"),
+    "PPM of 9 bits": (lambda path: values(path, "P6", 256), f"{HERE}9 bits"),
+    "plain PPM of 10 bits": (lambda path: values(path, "P3", 1023), f"{HERE}10 bits"),
+    "PGM of 16 bits": (lambda path: values(path, "P5", 65535), f"{HERE}16 bits"),
+    "PGM of 10 bits": (lambda path: values(path, "P5", 1023), HERE),
+    "plain PGM of 10 bits": (lambda path: values(path, "P2", 1023), HERE),
+    "JPEG of 12 bits": (jpeg_of_12_bits, HERE),
+    "GIF": (lambda path: Image.new("RGB", (6, 5)).save(path, format="GIF"), HERE),
+    "animated PNG": (
+        lambda path: Image.new("RGB", (6, 5)).save(
+            path, save_all=True, append_images=[Image.new("RGB", (6, 5), "red")]
+        ),
+        f"{HERE}2 pictures",
+    ),
+    "animated WebP": (
+        lambda path: animated(path, ".webp"),
+        HERE.replace("png", "webp") + "3 pictures in one WEBP",
+    ),
+    "TIFF of several pages": (
+        lambda path: animated(path, ".tiff"),
+        HERE.replace("png", "tiff") + "3 pictures in one TIFF",
+    ),
+    "another size": (
+        lambda path: paint(path, 0, (7, 5)),
+        r"^mine/test/ant/1\.png: wanted 6 x 5 pixels, as mine/train/ant/1\.png has, or .*; got 7 x 5",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
+def test_an_image_that_cannot_be_read_is_named(spoil, message, parted):
+    spoil(parted / "test" / "ant" / "1.png")
+    with pytest.raises(ValueError, match=message):
+        read(parted)
+
+
+def test_a_truncated_jpeg_is_not_taken_for_a_whole_one(tmp_path):
+    fill(tmp_path, TRAIN)
+    path = tmp_path / "ant" / "3.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)).save(path)
+    read(tmp_path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"^mine/ant/3\.jpg: wanted a whole image"):
+        read(tmp_path)

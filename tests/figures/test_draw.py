@@ -1,0 +1,55 @@
+import json
+import re
+
+import matplotlib as mpl
+import pytest
+import yaml
+
+from largebatch.figures.draw import KINDS, draw
+from tests.conftest import REPOSITORY
+from tests.shared.figures import asked
+
+ENDINGS = ("csv", "json", "pdf", "png", "svg", "txt")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind):
+    table = write_table(rows)
+    contents = []
+    with mpl.rc_context({"font.size": 31, "axes.grid": False}):
+        for folder in ("one", "two"):
+            before = dict(mpl.rcParams)
+            draw(asked(kind), table, tmp_path / folder / "e_f")
+            assert dict(mpl.rcParams) == before
+            contents.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
+    assert sorted(contents[0]) == [f"e_f.{ending}" for ending in ENDINGS]
+    assert contents[0] == contents[1]
+    caption = contents[0]["e_f.txt"].decode()
+    assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
+    assert caption.count(". ") == 1 and caption.count("\n") == 1, "two sentences"
+    assert ("95 % intervals (Student t)" in caption) == (
+        kind not in ("surface", "heat_map", "descent", "walks")
+    )
+    on_logarithms = b",log" in contents[0]["e_f.csv"]
+    assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
+    record = json.loads(contents[0]["e_f.json"])
+    assert record["stage"] == "draw" and list(record["inputs"]) == ["observations.parquet"]
+
+
+def test_bad_inputs(rows, write_table, tmp_path):
+    with pytest.raises(ValueError, match="figure f: wanted arm absent; got none"):
+        draw(asked("rates", lines={"x": "absent"}), write_table(rows), tmp_path / "f")
+    with pytest.raises(ValueError, match="one arm for each lr of sweep"):
+        draw(asked("against_setting", x="lr"), write_table(rows), tmp_path / "f")
+    with pytest.raises(ValueError, match="kind"):
+        draw({"experiment": "e", "figure": {"kind": "pie"}}, write_table(rows), tmp_path / "f")
+    assert not list(tmp_path.glob("f.*"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "config/experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_caption_is_one_sentence_to_which_the_marks_add_a_second(path):
+    for figure in yaml.safe_load(path.read_text(encoding="utf-8"))["figures"]:
+        text = figure["caption"].strip()
+        assert text.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", text), figure["name"]

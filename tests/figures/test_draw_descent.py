@@ -1,0 +1,53 @@
+"""The ways of two runs on the plane through their start and ends."""
+
+import numpy as np
+import pytest
+
+from largebatch.figures.draw import draw
+from largebatch.figures.draw_descent import scene, up_to
+from largebatch.figures.looks import LOOKS
+from tests.shared.figures import asked, canvas_of, drawn, ways_metrics
+
+
+def test_the_plane_and_both_ways_are_in_the_data(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("descent"))
+    plane, ways = found[found["line"].isna()], found[found["line"].notna()]
+    assert plane["mean"].tolist() == pytest.approx((plane["x"] - 1) ** 2 + (plane["y"] - 1) ** 2)
+    assert (plane["n"] == 3).all() and len(plane) == 25
+    ends = ways.groupby(["line", "seed"])[["x", "y"]].last()
+    assert ends.loc["small batch"].to_numpy().tolist() == [[1, 0]] * 3
+    assert ends.loc["large batch"].to_numpy().tolist() == [[0, 1]] * 3
+    assert ways.groupby("line")["at"].agg(list)["small batch"] == [0, 2, 4] * 3
+
+
+def test_no_more_ways_than_can_be_told_apart(helpers, write_table, tmp_path):
+    found = drawn(helpers.arm("ways", ways_metrics(seeds=9)), write_table, tmp_path, asked("descent"))
+    assert found.groupby("line")["seed"].nunique().tolist() == [5, 5]
+
+
+def test_the_ways_have_the_looks_of_their_batches(rows):
+    (axes,) = canvas_of("descent", rows).axes
+    trails = [line for line in axes.lines if len(line.get_xdata()) > 3]
+    assert [line.get_color() for line in trails] == [
+        *[LOOKS["small batch"].color] * 3,
+        *[LOOKS["large batch"].color] * 3,
+    ]
+
+
+def test_a_scene_shows_each_way_up_to_a_share_of_its_own_epochs(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("descent"))
+    way = found[(found["line"] == "small batch") & (found["seed"] == 0)]
+    for share, x, y in (
+        (0.0, [0, 0], [0, 0]),
+        (0.25, [0, 0.25], [0, 0.1]),
+        (0.75, [0, 0.5, 0.75], [0, 0.2, 0.1]),
+        (1.0, [0, 0.5, 1, 1], [0, 0.2, 0, 0]),
+    ):
+        assert np.array(up_to(way, share)) == pytest.approx(np.array([x, y]))
+    assert callable(scene)
+
+
+def test_a_plane_with_a_hole_is_an_error(rows, write_table, tmp_path):
+    whole = rows[~((rows["metric"] == "descent_loss_nats") & (rows["at"] == 4))]
+    with pytest.raises(ValueError, match="wanted a full grid of descent_loss_nats of path ways; got none"):
+        draw(asked("descent"), write_table(whole), tmp_path / "f")

@@ -1,0 +1,156 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from largebatch.figures import draw_finals
+from largebatch.figures.draw import draw
+from tests.shared.figures import (
+    ERROR,
+    LOSS,
+    asked,
+    canvas_of,
+    drawn,
+    letters_of,
+    same_interval,
+)
+
+
+def test_rates_and_finals_show_the_recomputed_means(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("rates"))
+    assert found.loc[found["line"] == "one", "mean"].tolist() == pytest.approx([0.1, 0.075, 0.05, 0.025, 0.0])
+    found = drawn(rows, write_table, tmp_path, asked("finals", at=None))
+    assert found["mean"].is_monotonic_increasing
+    of_b = rows[(rows["arm"] == "b") & (rows["metric"] == LOSS) & (rows["at"] == 4)]["value"]
+    same_interval(found.set_index("line").loc["two"], of_b)
+
+
+def test_accuracy_is_best_where_it_is_highest(helpers, write_table, tmp_path):
+    accuracy = "test_accuracy_percent"
+    rows = pd.concat([helpers.arm("a", {accuracy: [90, 91]}), helpers.arm("b", {accuracy: [95, 96]})])
+    assert drawn(rows, write_table, tmp_path, asked("finals", y=accuracy, at=None))["line"].tolist() == [
+        "two",
+        "one",
+    ]
+
+
+def test_finals_at_a_position(rows, write_table, tmp_path):
+    found = drawn(
+        rows,
+        write_table,
+        tmp_path,
+        asked("finals", y="path_loss_nats", at={"value": 2}, lines={"one": "path"}),
+    )
+    same_interval(found.iloc[0], rows[(rows["metric"] == "path_loss_nats") & (rows["at"] == 2)]["value"])
+    with pytest.raises(ValueError, match=r"path_loss_nats of arm path at 0.5 \(known at -1, 0, 1, 2\)"):
+        draw(
+            asked("finals", y="path_loss_nats", at={"value": 0.5}, lines={"one": "path"}),
+            write_table(rows),
+            tmp_path / "f",
+        )
+
+
+@pytest.mark.parametrize(("floor", "n"), [(0.01, [2, 0]), (0.001, [0, 0])])
+def test_finals_say_who_never_gets_to_a_training_loss(helpers, write_table, tmp_path, floor, n):
+    rows = pd.concat(
+        helpers.arm(arm, {LOSS: {0.0: [1, 1], 1.0: [end] * 2}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}})
+        for arm, end in (("early", 0.005), ("late", 0.05))
+    )
+    at, lines = {"train_loss_nats": floor}, {"one": "early", "two": "late"}
+    found = drawn(rows, write_table, tmp_path, asked("finals", y=ERROR, at=at, lines=lines))
+    assert found["n"].tolist() == n
+    canvas = canvas_of("finals", rows, y=ERROR, at=at, lines=lines)
+    assert [text.get_text() for text in canvas.axes[0].texts] == [draw_finals.NEVER] * n.count(0)
+
+
+def test_one_seed_is_drawn_without_an_interval(helpers, write_table, tmp_path):
+    found = drawn(
+        helpers.arm("a", {LOSS: [0.5]}), write_table, tmp_path, asked("finals", at=None, lines={"one": "a"})
+    )
+    assert found["low"].isna().all()
+
+
+def test_finals_are_best_first_or_as_written(rows, write_table, tmp_path):
+    lines = {"high": "a", "low": "b"}
+    best = drawn(rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines))
+    written = drawn(
+        rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines, as_written=True)
+    )
+    assert best["mean"].is_monotonic_increasing
+    assert written["line"].tolist() == ["high", "low"]
+
+
+PAIRS = {"small": [1.0, 2, 3], "large": [1.5, 2.6, 3.4]}
+
+
+def pairs(helpers):
+    return pd.concat(helpers.arm(arm, {ERROR: values}) for arm, values in PAIRS.items())
+
+
+@pytest.mark.parametrize("against", [{"against_all": "one"}, {"against": {"two": "one"}}], ids=str)
+@pytest.mark.parametrize("ratios", [False, True])
+def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, against, ratios):
+    changes = {"y": ERROR, "at": None, "lines": {"one": "small", "two": "large"}, **against}
+    ask = asked("finals", **changes, ratios=ratios, paper={"two": 0.25})
+    found = drawn(pairs(helpers), write_table, tmp_path, ask)
+    assert found["against"].fillna("").tolist() == ["", "", "one"]
+    compared = found.iloc[2]
+    small, large = (np.array(PAIRS[arm]) for arm in ("small", "large"))
+    if ratios:
+        logs = stats.ttest_rel(np.log(large), np.log(small)).confidence_interval(0.95)
+        wanted = [stats.gmean(large / small), np.exp(logs.low), np.exp(logs.high)]
+    else:
+        interval = stats.ttest_rel(large, small).confidence_interval(0.95)
+        wanted = [np.mean(large - small), interval.low, interval.high]
+    assert compared[["mean", "low", "high"]].tolist() == pytest.approx(wanted)
+    assert compared["axis"] == ("log" if ratios else "linear") and compared["paper"] == 0.25
+    canvas = canvas_of("finals", pairs(helpers), **changes, ratios=ratios, paper={"two": 0.25})
+    assert letters_of(canvas) == ["a", "b"]
+    right = canvas.axes[1]
+    assert right.get_xscale() == ("log" if ratios else "linear")
+    (legend,) = canvas.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ours", "the paper's"]
+    places = [line.get_xydata().tolist() for line in right.lines if line.get_marker() == "d"]
+    assert places == [[[0.25, 1]]]
+
+
+def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, write_table, tmp_path):
+    rows = pd.concat([helpers.arm("small", {ERROR: [1, 2, 3, 9]}), helpers.arm("large", {ERROR: [2, 4, 4]})])
+    ask = asked("finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one")
+    found = drawn(rows, write_table, tmp_path, ask).iloc[2]
+    assert found["n"] == 3 and found["mean"] == pytest.approx(4 / 3)
+
+
+def test_a_ratio_to_nought_has_no_place(helpers, write_table, tmp_path):
+    rows = pd.concat([helpers.arm("small", {ERROR: [0, 2]}), helpers.arm("large", {ERROR: [2, 4]})])
+    ask = asked(
+        "finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one", ratios=True
+    )
+    found = drawn(rows, write_table, tmp_path, ask).iloc[2]
+    assert found["n"] == 0 and np.isnan(found["mean"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"against_all": "three"}, "against of labels of lines"),
+        ({"against_all": "one", "against": {"two": "one"}}, "not both"),
+        ({"against": {"two": "three"}}, "against of labels of lines"),
+        ({"paper": {"two": 1.0}}, "paper of lines that are compared"),
+    ],
+)
+def test_a_comparison_with_what_is_not_drawn(rows, write_table, tmp_path, changes, text):
+    with pytest.raises(ValueError, match=text):
+        draw(asked("finals", **changes), write_table(rows), tmp_path / "f")
+
+
+def test_intervals_on_a_logarithmic_axis_stay_above_its_floor(helpers):
+    rows = pd.concat([helpers.arm("a", {ERROR: [1, 1, 90]}), helpers.arm("b", {ERROR: [4000, 4100, 4200]})])
+    (axes,) = canvas_of("finals", rows, y=ERROR, at=None).axes
+    assert axes.get_xscale() == "log"
+    for bars in axes.collections:
+        assert all(
+            axes.get_xlim()[0] < end < axes.get_xlim()[1]
+            for path in bars.get_paths()
+            for end in path.vertices[:, 0]
+        )

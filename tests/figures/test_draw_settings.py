@@ -1,0 +1,136 @@
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter
+
+from largebatch.config.question import Figure
+from largebatch.figures import draw_settings, style
+from largebatch.figures.draw import KINDS, draw
+from tests.shared.figures import ERROR, LOSS, asked, canvas_of, drawn, letters_of, same_interval
+
+
+def test_against_setting_shows_the_recomputed_means(rows, write_table, tmp_path):
+    found = drawn(rows, write_table, tmp_path, asked("against_setting", baseline="a", y=[ERROR]))
+    assert len(found) == 7
+    for _, row in found[found["line"] == "one"].iterrows():
+        of_arm = rows[
+            (rows["batch_size"] == row["batch_size"]) & (rows["group"] == "sweep") & (rows["metric"] == ERROR)
+        ]
+        same_interval(row, of_arm["value"])
+    baseline = found[found["batch_size"].isna()].iloc[0]
+    assert (baseline["line"], baseline["arm"]) == ("baseline", "a")
+
+
+@pytest.mark.parametrize(
+    ("floor", "n", "without"),
+    [
+        (0.1, [2, 2, 2], []),
+        (0.01, [2, 0, 0], ["g[batch_size=8]", "late"]),
+        (0.001, [0, 0, 0], ["g[batch_size=4]", "g[batch_size=8]", "late"]),
+    ],
+)
+def test_arms_that_never_get_to_a_training_loss_leave_a_gap(
+    helpers, write_table, tmp_path, floor, n, without
+):
+    def ends(loss):
+        return {LOSS: {0.0: [1, 1], 1.0: [loss, loss]}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}}
+
+    rows = helpers.group("g", "batch_size", {4: ends(0.005), 8: ends(0.05)})
+    rows = pd.concat([rows, helpers.arm("late", ends(0.05))])
+    at = {"train_loss_nats": floor}
+    ask = asked("against_setting", y=[ERROR], at=at, lines={"one": "g"}, baseline="late")
+    found = drawn(rows, write_table, tmp_path, ask)
+    assert found["n"].tolist() == n
+    assert found.loc[found["n"] == 0, "arm"].tolist() == without
+    assert found.loc[found["n"] == 0, ["mean", "low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("sizes", "scale"), [((0.0, 2.0, 5.0), "linear"), ((1.0, 2.0, 5.0), "log")])
+def test_a_setting_of_nought_has_a_place(helpers, sizes, scale):
+    rows = helpers.group("g", "growth_epoch", {s: {ERROR: [1, 2, 3]} for s in sizes})
+    ask = asked("against_setting", x="growth_epoch", y=[ERROR], lines={"one": "g"})["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
+    assert canvas.axes[0].get_xscale() == scale
+    assert canvas.axes[0].get_xlabel() == "epoch at which the batch grows"
+
+
+@pytest.mark.parametrize("panels", [1, 2])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (4, 8, 16, 32, 64, 102, 256, 512, 1024),
+        [2**i for i in range(13)],
+        [0.0003125 * 2**i for i in range(9)],
+    ],
+)
+def test_the_labels_of_ticks_do_not_overlap(helpers, panels, sizes):
+    rows = helpers.group("g", "lr", {s: {ERROR: [1, 2, 3], LOSS: [1000.5, 2000, 3000]} for s in sizes})
+    ask = asked("against_setting", x="lr", y=[ERROR, LOSS][:panels], lines={"one": "g"})["figure"]
+    figure = TypeAdapter(Figure).validate_python(ask)
+    with style.paper_style():
+        canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
+        canvas.draw_without_rendering()
+        for axes in canvas.axes:
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+            assert len(boxes) > 3
+            assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize(
+    ("lines", "ends"), [(1, 1.0), (2, 2**0.035), (3, 2**0.07), (5, 2**0.07), (12, 2**0.07)]
+)
+def test_lines_stand_side_by_side_within_five_percent(lines, ends):
+    shifts = draw_settings.dodges(lines)
+    assert len(shifts) == lines and len(set(shifts)) == lines
+    assert (shifts[0], shifts[-1]) == pytest.approx((1 / ends, ends))
+    assert ends < 1.05
+
+
+def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path):
+    mark = {"arm": "a", "metric": "updates", "at": {"share": 0.25}}
+    ask = asked("against_setting", y=[ERROR], lines={"one": "sweep"}, exponent=-1.0, marks={"eight": mark})
+    found = drawn(rows, write_table, tmp_path, ask)
+    assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates an epoch, a quarter of 4 epochs
+    figure = TypeAdapter(Figure).validate_python(ask["figure"])
+    (axes,) = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["eight"].get_xdata() == [8, 8]
+    x, y = lines["slope −1"].get_data()
+    assert x.tolist() == [4, 16]
+    assert y[1] / y[0] == pytest.approx(1 / 4)
+
+
+def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, write_table, tmp_path):
+    goal, examples = "updates_to_test_goal", "examples_to_test_goal"
+    updates = {b: [s * (1 + 50 / b) for s in (20, 30, 40)] for b in (4, 16, 64, 256)}
+    rows = helpers.group(
+        "g", "batch_size", {b: {goal: u, examples: [b * s for s in u]} for b, u in updates.items()}
+    )
+    ask = {"y": [goal, examples], "lines": {"tuned": "g"}, "hyperbola": True}
+    found = drawn(rows, write_table, tmp_path, asked("against_setting", **ask))
+    fit = found[found["line"] == draw_settings.FIT]
+    geometric = (20 * 30 * 40) ** (1 / 3)
+    for metric, times in ((goal, 1.0), (examples, fit["batch_size"])):
+        of_metric = fit[fit["metric"] == metric]
+        wanted = (
+            geometric
+            * (1 + 50 / of_metric["batch_size"])
+            * (times if metric == goal else of_metric["batch_size"])
+        )
+        assert of_metric["mean"].tolist() == pytest.approx(wanted.tolist(), rel=1e-4)
+        assert (of_metric["low"] < of_metric["mean"]).all() and (of_metric["n"] == 3).all()
+    canvas = canvas_of("against_setting", rows, **ask)
+    assert letters_of(canvas) == ["a", "b"]
+    assert draw_settings.FIT in [text.get_text() for text in canvas.legends[0].get_texts()]
+
+
+def test_a_hyperbola_over_anything_but_batches(rows, write_table, tmp_path):
+    with pytest.raises(ValueError, match="hyperbola only of x: batch_size"):
+        draw(asked("against_setting", x="lr", hyperbola=True), write_table(rows), tmp_path / "f")
+
+
+def test_a_baseline_is_called_what_it_is(rows):
+    canvas = canvas_of("against_setting", rows, y=[ERROR], baseline="a", baseline_label="k = 1")
+    assert "k = 1" in [text.get_text() for text in canvas.legends[0].get_texts()]

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from largebatch.figures import style
+from tests.shared.figures import (
+    letters_of,
+)
+
+
+def test_an_error_of_nought_has_a_place_on_a_logarithmic_axis():
+    canvas = style.canvas(2, 2)
+    axes = canvas.subplots()
+    style.log_axis(axes, "y", np.array([0.0, 0.3, 40.0]))
+    ends = axes.transData.transform([(0, 0.0), (0, 0.3), (0, 40.0)])[:, 1]
+    assert np.isfinite(ends).all() and (np.diff(ends) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (4, "4"),
+        (1024, "1024"),
+        (0.00125, "0.00125"),
+        (-2, "−2"),
+        (1e-5, "$10^{-5}$"),
+        (2e6, r"$2\cdot10^{6}$"),
+    ],
+)
+def test_ticks_are_plain_numbers(value, text):
+    assert style.plain(value) == text
+
+
+@pytest.mark.parametrize(
+    ("settings", "ticks"),
+    [
+        ([4, 8, 16, 32, 64, 102, 256, 512, 1024], [4, 8, 16, 32, 64, 102, 256, 512, 1024]),
+        ([4, 8, 16, 32, 64, 80, 256], [4, 8, 16, 32, 64, 256]),  # 80 is too near to 64
+        ([2.0**i for i in range(13)], [4.0**i for i in range(7)]),  # 13 labels do not fit
+        ([0.1], [0.1]),
+    ],
+)
+def test_settings_get_a_tick_where_their_label_has_room(settings, ticks):
+    assert style.thinned(np.array(settings)).tolist() == ticks
+
+
+@pytest.mark.parametrize(
+    ("panels", "most", "columns"),
+    [(1, 3, 1), (2, 3, 2), (3, 3, 3), (4, 3, 2), (5, 3, 3), (11, 5, 4), (12, 5, 4), (13, 5, 5)],
+)
+def test_panels_stand_so_that_few_places_stay_empty(panels, most, columns):
+    assert style.columns_of(panels, most) == columns
+
+
+def test_panels_are_lettered_and_those_above_an_empty_place_have_their_ticks_labelled():
+    figure = style.canvas(7, 4)
+    blocks = style.panels(figure, 5, 3, 2, sharex=True, sharey=True)
+    assert [len(block) for block in blocks] == [5, 5]
+    assert letters_of(figure) == list("abcdefghij")
+    labelled = [axes.xaxis.get_tick_params()["labelbottom"] for axes in figure.axes if axes.axison]
+    assert labelled == [False] * 5 + [False, False, True, True, True]
+    single = style.canvas(3, 3)
+    style.panels(single, 1, 1)
+    assert letters_of(single) == []
+
+
+def test_one_line_needs_no_legend():
+    for lines, legends in ((1, 0), (2, 1)):
+        figure = style.canvas(3, 3)
+        axes = figure.subplots()
+        for line in range(lines):
+            axes.plot([0, 1], label=str(line))
+        style.legend_below(figure, axes)
+        assert len(figure.legends) == legends

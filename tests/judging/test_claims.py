@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from largebatch.judging import claims
+
+
+@pytest.fixture
+def path(tmp_path, helpers, judged):
+    path = tmp_path / "claims.csv"
+    rows = helpers.claim("T1", estimate=0.1 + 0.2), helpers.claim("T2", verdict="not_run", note="No arm.")
+    judged(*rows).to_csv(path, index=False)
+    return path
+
+
+def test_numbers_come_back_as_written_and_absent_texts_are_empty(path):
+    judged, not_run = (row for _, row in claims.read_claims(path).iterrows())
+    assert judged["estimate"] == 0.1 + 0.2
+    assert judged["note"] == ""
+    assert np.isnan(not_run["estimate"]) and not_run["note"] == "No arm."
+
+
+def test_an_unknown_verdict_is_an_error(path):
+    path.write_text(path.read_text(encoding="utf-8").replace("supported", "perhaps"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"claims.csv: wanted verdicts among .*; got \['perhaps'\]"):
+        claims.read_claims(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1234.5, "1234"), (-0.5, "−0.5"), (0.0, "0"), (1e-5, "1e−05"), (np.nan, "")]
+)
+def test_numbers_as_texts(value, text):
+    assert claims.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expect", "text", "sentence"),
+    [
+        (0.20114, "distance", "above 0", "0.2011", "an effect 0.201 away from the threshold"),
+        (1.12345, "factor", "below 1", "× 1.123", "an effect a factor of 1.12 away from the threshold"),
+        (1.5, "factor", "within [0.5, 2]", "× 1.5", "an effect a factor of 1.5 away from a bound"),
+        (np.nan, "distance", "within [0, 2]", "", "Every seed lies on a bound itself."),
+    ],
+)
+def test_detectable_effects_as_texts(value, kind, expect, text, sentence):
+    row = {"detectable": value, "detectable_as": kind, "expect": expect}
+    assert claims.detectable(row) == text
+    assert sentence in claims.sensitivity(row)
+
+
+def test_intervals_as_texts():
+    assert claims.interval(-1.0, 2.25) == "[−1, 2.25]"
+    assert claims.interval(np.nan, np.nan) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.24286, 0.0551, 0.431, "0.243 [0.0551, 0.431]"),
+        (-0.5, -1.0, np.inf, "−0.5 [−1, ∞]"),
+        (-4.8e-17, -0.362, 0.362, "0 [−0.362, 0.362]"),
+        (5.3e-16, 5e-16, 6e-16, "5.3e−16 [5e−16, 6e−16]"),
+        (np.nan, np.nan, np.nan, ""),
+    ],
+)
+def test_estimates_as_texts(value, low, high, text):
+    assert claims.estimate({"estimate": value, "low": low, "high": high}) == text
+
+
+def test_minus_zero_is_zero():
+    assert claims.brief(-0.0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("source", "paper"),
+    [
+        ("Keskar et al. 2017, table 2", "Keskar et al. 2017"),
+        ("Robbins and Monro 1951; Bottou et al. 2018, section 4", "Robbins and Monro 1951"),
+        ("this study; no paper's number", "this study"),
+        ("Teaching texts that draw it as a U", "Teaching texts that draw it as a U"),
+    ],
+)
+def test_the_paper_of_a_source(source, paper):
+    assert claims.paper_of(source) == paper
+
+
+def test_counts_are_in_the_order_of_the_verdicts(helpers, judged):
+    found = claims.counts(judged(helpers.claim("B", verdict="not_run"), helpers.claim("A")))
+    assert found == {"supported": 1, "contradicted": 0, "inconclusive": 0, "not_run": 1}
+    assert list(found) == list(claims.VERDICTS)

@@ -1,0 +1,168 @@
+"""Fits on made-up runs whose law is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter
+from scipy import optimize, stats
+
+from largebatch.config.question import Claim
+from largebatch.judging import fits
+from largebatch.judging.effect import NotJudgeable
+from largebatch.judging.effects import EFFECTS
+
+BATCHES = np.array([4.0, 8, 16, 32, 64, 128, 256])
+
+
+def claim(kind, expect=None, **settings):
+    asked = {"id": "X1", "says": "", "source": "", "metric": "updates", "expect": expect or {"above": 0.5}}
+    return TypeAdapter(Claim).validate_python(asked | {"kind": kind} | settings)
+
+
+def effects(rows, asked) -> pd.Series:
+    return EFFECTS[asked.kind](rows, asked).values
+
+
+def sweep(helpers, least, critical, noise=0.0):
+    """Updates to a goal over BATCHES; least, critical: (seeds,)."""
+    stream = np.random.default_rng(0)
+    found = {
+        batch: {
+            "test_loss_nats": np.array(least)
+            * (1 + np.array(critical) / batch)
+            * np.exp(noise * stream.standard_normal(len(least)))
+        }
+        for batch in BATCHES
+    }
+    return helpers.group("s", "batch_size", found)
+
+
+HYPERBOLA = {"metric": "test_loss_nats", "arm": "s"}
+
+
+def test_the_critical_batch_is_found_again(helpers):
+    rows = sweep(helpers, [50.0, 80.0], [20.0, 90.0])
+    found = effects(rows, claim("hyperbola", show="critical_batch", **HYPERBOLA))
+    np.testing.assert_allclose(np.exp(found), [20.0, 90.0], rtol=1e-5)
+
+
+def test_the_fit_is_scipys_least_squares_on_logarithms(helpers):
+    rows = sweep(helpers, [50.0], [20.0], noise=0.2)
+    y = np.log(rows["value"].to_numpy())
+
+    def residuals(logs):
+        return y - logs[0] - np.log1p(np.exp(logs[1]) / BATCHES)
+
+    wanted = optimize.least_squares(residuals, [3.0, 3.0])
+    found = effects(rows, claim("hyperbola", show="critical_batch", **HYPERBOLA))
+    assert found[0] == pytest.approx(wanted.x[1], rel=1e-4)
+    r_squared = 1 - 2 * wanted.cost / np.square(y - y.mean()).sum()
+    line = stats.linregress(np.log(BATCHES), y).rvalue ** 2
+    gain = effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+    assert gain[0] == pytest.approx(r_squared - line)
+
+
+def test_the_critical_batch_as_a_multiple(helpers):
+    noise = helpers.arm("n", {"gradient_noise_scale": [10.0, 30.0]})
+    over = {"arm": "n", "metric": "gradient_noise_scale"}
+    rows = pd.concat([sweep(helpers, [50.0, 80.0], [20.0, 90.0]), noise])
+    found = effects(rows, claim("hyperbola", show="critical_batch", over=over, **HYPERBOLA))
+    np.testing.assert_allclose(np.exp(found), [2.0, 3.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [0.0, -1.0])
+def test_a_line_and_a_flat_one_have_their_critical_batch_beyond_the_data(exponent):
+    x = np.log(BATCHES)
+    critical = fits.fit_hyperbola(x, 5 + exponent * x)["critical_batch"]
+    assert critical > 100 * BATCHES.max() if exponent else critical < BATCHES.min() / 100
+
+
+def test_too_few_batch_sizes(helpers):
+    rows = helpers.group("s", "batch_size", {b: {"test_loss_nats": [9.0, 9.0]} for b in (4, 8)})
+    with pytest.raises(NotJudgeable, match="at least 3 batch sizes; got 2"):
+        effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+
+
+def test_a_power_law_is_no_hyperbola_and_its_critical_batch_is_remarked_on(helpers):
+    found = {b: {"test_loss_nats": [1000 * b**-0.7, 1000 * (1 + 40 / b)]} for b in BATCHES}
+    rows = helpers.group("s", "batch_size", found)
+    gain = effects(rows, claim("hyperbola", show="r_squared_gain", **HYPERBOLA))
+    assert gain[0] < 0 < gain[1]
+    steep = {b: {"test_loss_nats": [1000 / b, 1000 * (1 + 40 / b)]} for b in BATCHES}
+    asked = claim("hyperbola", show="critical_batch", **HYPERBOLA)
+    judged = EFFECTS["hyperbola"](helpers.group("s", "batch_size", steep), asked)
+    assert judged.remarks == ("The fitted batch of 1 seeds lies outside the batches that were run.",)
+
+
+def test_a_seed_that_lacks_a_batch_is_left_out_and_said(helpers):
+    found = {b: {"test_loss_nats": [100 / b, None if b == 4 else 90 / b]} for b in BATCHES}
+    rows = helpers.group("s", "batch_size", found)
+    for asked in (
+        claim("slope", metric="test_loss_nats", arm="s", setting="batch_size"),
+        claim("hyperbola", show="critical_batch", **HYPERBOLA),
+    ):
+        judged = EFFECTS[asked.kind](rows, asked)
+        assert judged.values.index.tolist() == [0]
+        assert "1 seeds without a finite value in every arm are left out." in judged.remarks
+
+
+def test_slope_over_a_setting(helpers):
+    found = {b: {"test_loss_nats": [100 / b, 100 / b**0.5]} for b in BATCHES}
+    rows = helpers.group("s", "batch_size", found)
+    asked = claim("slope", metric="test_loss_nats", arm="s", setting="batch_size", high_at=64.0)
+    np.testing.assert_allclose(effects(rows, asked), [-1.0, -0.5])
+
+
+def test_slope_over_epochs(helpers):
+    along = {float(t): [t**-0.5, t**-1.0] for t in (1, 2, 4, 8)}
+    rows = helpers.arm("a", {"train_loss_nats": along})
+    found = effects(rows, claim("slope", metric="train_loss_nats", arm="a", low_at=2.0))
+    np.testing.assert_allclose(found, [-0.5, -1.0])
+
+
+@pytest.mark.parametrize(("law", "sign"), [(np.log, 1), (np.sqrt, -1)])
+def test_growth_law_tells_the_logarithm_from_a_random_walk(helpers, law, sign):
+    updates = 64.0 * np.arange(41)
+    grown = [0.0, *law(updates[1:])]
+    rows = helpers.arm(
+        "a",
+        {
+            "distance_from_start": {float(e): [v, 2 * v] for e, v in enumerate(grown)},
+            "updates": {float(e): [u, u] for e, u in enumerate(updates)},
+        },
+    )
+    found = effects(rows, claim("growth_law", metric="distance_from_start", arm="a"))
+    assert (sign * found > 0.02).all()
+
+
+def test_a_law_of_what_does_not_vary_is_left_out(helpers):
+    along = {float(e): [1.0] for e in range(4)}
+    rows = helpers.arm("a", {"distance_from_start": along, "updates": {e: [e] for e in along}})
+    assert effects(rows, claim("growth_law", metric="distance_from_start", arm="a")).empty
+
+
+def test_contrast_is_a_difference_of_differences(helpers):
+    values = {"a": [9.0, 5.0], "b": [4.0, 4.0], "c": [3.0, 2.0], "d": [1.0, 2.0]}
+    rows = pd.concat(helpers.arm(name, {"updates": found}) for name, found in values.items())
+    sides = {name: {"arm": name} for name in values}
+    assert effects(rows, claim("contrast", **sides)).tolist() == [3.0, 1.0]
+
+
+def test_trend_of_a_gap(helpers):
+    """Each group rises with the setting; their gap falls."""
+    small = helpers.group("s", "width", {w: {"updates": [w]} for w in (1, 2, 3)})
+    large = helpers.group("l", "width", {w: {"updates": [w + 1 / w]} for w in (3, 1, 2)})
+    asked = claim("rank_correlation", arm="l", minus="s", setting="width")
+    assert effects(pd.concat([small, large]), asked).tolist() == [-1.0]
+
+
+def test_trend_within_a_setting(helpers):
+    """Along the diagonals the metric falls with the batch, across them it rises."""
+    cells = [(8, 0.1, 5), (16, 0.2, 4), (8, 0.2, 9), (16, 0.4, 8), (32, 0.8, 7)]
+    rows = pd.concat(
+        helpers.arm(f"g{i}", {"updates": [v]}, group="g", batch_size=b, lr=lr, lr_over_batch=lr / b)
+        for i, (b, lr, v) in enumerate(cells)
+    )
+    asked = {"arm": "g", "setting": "batch_size"}
+    assert effects(rows, claim("rank_correlation", within="lr_over_batch", **asked)).tolist() == [-1.0]
+    assert effects(rows, claim("rank_correlation", **asked))[0] > -1.0

@@ -1,0 +1,108 @@
+"""Rescaling leaves the function and moves what is not invariant (Dinh et al. 2017)."""
+
+import pytest
+import torch
+from torch import nn
+
+from largebatch.measures.landscape import Landscape
+from largebatch.measures.rescaling import rescaled
+from largebatch.measures.sharpness import adaptive, average, keskar, sam
+from largebatch.nets import models
+from largebatch.nets.stack import stack
+
+ALPHA = 20.0
+
+
+def streams():
+    return [torch.Generator().manual_seed(seed) for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def net(dataset):
+    """Two small ReLU nets after some gradient descent, on 40 examples."""
+    model = stack([models.build(seed, "mlp", (1, 4, 4), 3, hidden=[6, 5]) for seed in range(2)])
+    images, labels = (t[:40].expand(2, *t[:40].shape) for t in (dataset.images, dataset.labels))
+    start = Landscape(model.double().eval(), images, labels)
+    at = start.weights
+    for _ in range(20):
+        at = at - 0.3 * start.gradient(at)[1]
+    with torch.no_grad():
+        for parameter, values in zip(model.parameters(), start.tensors(at), strict=True):
+            parameter.copy_(values)
+    return Landscape(model, images, labels)
+
+
+@pytest.fixture(scope="module")
+def moved(net):
+    return Landscape(rescaled(net.model, ALPHA), net.images, net.labels)
+
+
+def top_eigenvalue(landscape):
+    """Of each seed, from its dense Hessian."""
+    rows = [
+        landscape.hessian_vector_product(unit.expand(landscape.seeds, -1))
+        for unit in torch.eye(landscape.parameters).double()
+    ]
+    return torch.linalg.eigvalsh(torch.stack(rows, 1))[:, -1]
+
+
+def test_the_function_stays(net, moved):
+    assert not torch.allclose(net.weights, moved.weights, rtol=0.5)
+    torch.testing.assert_close(moved.model(net.images), net.model(net.images), rtol=1e-12, atol=1e-13)
+
+
+def test_weights_are_multiplied_and_divided(net, moved):
+    before, after = net.model.plain(), moved.model.plain()
+    factors = {"1.weight": ALPHA, "1.bias": ALPHA, "3.weight": 1 / ALPHA}
+    assert set(factors) < set(before)
+    for name, weight in before.items():
+        torch.testing.assert_close(after[name], weight * factors.get(name, 1.0))
+
+
+def test_top_eigenvalue_and_sharpness_move_but_the_adaptive_stays(net, moved):
+    for measure in (
+        top_eigenvalue,
+        lambda at: keskar(at, 1e-3, streams()),
+        lambda at: sam(at, 0.1, 20, streams()),
+        lambda at: average(at, 0.1, 20, streams())[0],
+    ):
+        assert (measure(moved) / measure(net) > 1.5).all()
+    torch.testing.assert_close(
+        adaptive(moved, 0.5, 20, streams()), adaptive(net, 0.5, 20, streams()), rtol=1e-9, atol=0
+    )
+
+
+def test_back_and_forth_is_where_it_was_and_nothing_given_is_changed(net):
+    before = {key: tensor.clone() for key, tensor in net.model.state_dict().items()}
+    back = rescaled(rescaled(net.model, 4.0), 0.25)
+    assert not back.training
+    for key, tensor in back.state_dict().items():
+        assert torch.equal(tensor, before[key])  # powers of two are exact
+        assert torch.equal(net.model.state_dict()[key], before[key])
+
+
+def test_a_net_without_biases():
+    net = stack([nn.Sequential(nn.Flatten(), nn.Linear(4, 3, bias=False), nn.ReLU(), nn.Linear(3, 2))])
+    x = torch.rand(1, 6, 1, 2, 2)
+    torch.testing.assert_close(rescaled(net, 8.0)(x), net(x))
+
+
+@pytest.mark.parametrize(
+    ("layers", "got"),
+    [
+        ([nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)], r"2 StackedLinear and \['StackedTanh'\]"),
+        ([nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2)], "'StackedBatchNorm'"),
+        ([nn.Linear(4, 3), nn.ReLU()], r"1 StackedLinear and \[\]"),
+    ],
+    ids=["tanh", "batch norm", "one layer"],
+)
+def test_other_nets_are_refused(layers, got):
+    with pytest.raises(ValueError, match=f"at least two StackedLinear .*got .*{got}"):
+        rescaled(stack([nn.Sequential(*layers)]), 2.0)
+
+
+def test_a_bare_layer_and_alpha_below_zero_are_refused(net):
+    with pytest.raises(ValueError, match="got 1 StackedLinear"):
+        rescaled(stack([nn.Linear(4, 3)]), 2.0)
+    with pytest.raises(ValueError, match=r"alpha above 0; got -2\.0"):
+        rescaled(net.model, -2.0)

@@ -1,0 +1,491 @@
+"""Modules of any kind against a plain PyTorch loop, one seed after another."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from largebatch.data.data import Dataset, Splits
+from largebatch.data.randomness import generator
+from largebatch.measures.landscape import Landscape
+from largebatch.measures.measure import measure
+from largebatch.measures.trace import is_exact_for
+from largebatch.nets import models
+from largebatch.nets.one_by_one import OneByOne
+from largebatch.nets.stack import estimate_population_statistics, stack
+from largebatch.training import train as train_module
+from largebatch.training.engine import Lanes, decay_groups
+from tests.conftest import small_arm
+from tests.shared.modules import MODULES, STACKED, Block
+from tests.training.test_train import plain_update
+
+SEEDS = [0, 3]
+SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
+# Some of these weights have a gradient of rounding alone, which a small epsilon would turn into steps.
+ADAM = {"optimiser": {"name": "adam", "epsilon": 1e-4}, "lr": 0.01, "weight_decay": 0.01}
+DATA = {"data": {"name": "digits", "train": 24, "validation": 16, "test": 16}}
+
+# The warnings that PyTorch has for its older ways, and for a layer's first call with a hook.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*spectral_norm.*is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning"),
+]
+
+
+def lanes_of(build, dataset, monkeypatch, seeds=SEEDS, **settings):
+    """Lanes that train the modules that `build` makes."""
+    monkeypatch.setitem(models.MODELS, "mlp", lambda shape, classes, **_: build())
+    arm = small_arm(**DATA | settings)
+    return Lanes(arm, list(seeds), Splits(dataset, list(seeds), 24, 16, 16))
+
+
+def plain_loop(lanes, seed, dataset, epochs=2, calls_train=True):
+    """What anybody would write; the global generator stands where the seed's own stream does."""
+    arm = lanes.arm
+    net = models.build(seed, "mlp", dataset.shape, dataset.classes).double()
+    splits = Splits(dataset, [seed], 24, 16, 16)
+    images, labels = (part[0] for part in splits.examples(splits.rows["train"]))
+    if arm.optimiser.name == "adam":
+        eps = arm.optimiser.epsilon
+        optimiser = torch.optim.Adam(net.parameters(), lr=arm.lr, eps=eps, weight_decay=arm.weight_decay)
+    else:
+        momentum = arm.optimiser.momentum
+        optimiser = torch.optim.SGD(
+            net.parameters(), lr=arm.lr, momentum=momentum, weight_decay=arm.weight_decay
+        )
+    order = generator(seed, "order")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.set_state(generator(seed, "dropout").get_state())
+        for _ in range(epochs):
+            if calls_train:
+                net.train()
+            for batch in torch.randperm(len(images), generator=order).split(arm.batch_size):
+                optimiser.zero_grad()
+                F.cross_entropy(net(images[batch]), labels[batch]).backward()
+                if arm.clip_norm:
+                    torch.nn.utils.clip_grad_norm_(net.parameters(), arm.clip_norm)
+                optimiser.step()
+    return net
+
+
+def require_equal(lanes, lane, net):
+    """All weights and buffers of one seed; a stacked net's BatchNorm has no running average."""
+    tensors = lanes.model.plain()
+    is_stacked = not isinstance(lanes.model, OneByOne)
+    for name, tensor in (dict(net.named_parameters()) if is_stacked else net.state_dict()).items():
+        near = max(1e-12, 1e-10 * tensor.abs().max().item())
+        torch.testing.assert_close(tensors[name][lane], tensor.detach(), rtol=0, atol=near, msg=name)
+
+
+@pytest.mark.parametrize("settings", [SGD, ADAM], ids=["sgd", "adam"])
+@pytest.mark.parametrize("name", [*MODULES, *STACKED])
+def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset, monkeypatch):
+    if name == "resnet18" and settings is ADAM:
+        pytest.skip("says no more than mobilenet_v3_small")
+    seeds, epochs = (SEEDS[:1], 1) if name == "resnet18" else (SEEDS, 2)  # it takes long
+    lanes = lanes_of((MODULES | STACKED)[name], dataset, monkeypatch, seeds, **settings)
+    before = torch.random.get_rng_state()
+    for _ in range(epochs):
+        lanes.train_epoch()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for lane, seed in enumerate(seeds):
+        net = plain_loop(lanes, seed, dataset, epochs, name != "frozen in evaluation")
+        require_equal(lanes, lane, net)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sharpness_aware": {"rho": 0.3}, "clip_norm": 0.5},
+        {"adversarial": {"size": 0.2, "share": 0.3}, "loss": "squared_error"},
+        {"proximal": {"strength": 0.5, "steps": 2}},
+        {"gradient_penalty": {"strength": 0.3, "step": 1e-7}},
+        {"batch_size": 10, "last_batch": "weigh", "label_smoothing": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["tied weights", "frozen in evaluation"])
+def test_settings_of_an_update_do_what_they_do_in_a_plain_loop(name, settings, dataset, monkeypatch):
+    lanes = lanes_of(MODULES[name], dataset, monkeypatch, **SGD | settings)
+    lanes.train_epoch()
+    arm = lanes.arm
+    for lane, seed in enumerate(SEEDS):
+        net = models.build(seed, "mlp", dataset.shape, dataset.classes).double()
+        optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+        splits = Splits(dataset, [seed], 24, 16, 16)
+        images, labels = (part[0] for part in splits.examples(splits.rows["train"]))
+        for batch in torch.randperm(24, generator=generator(seed, "order")).split(arm.batch_size):
+            plain_update(arm, net, optimiser, images[batch], labels[batch])
+        for key, weight in net.named_parameters():
+            torch.testing.assert_close(
+                lanes.model.plain()[key][lane], weight.detach(), rtol=1e-5, atol=1e-7, msg=key
+            )
+
+
+def test_micro_batches_are_those_of_a_plain_loop(dataset, monkeypatch):
+    whole, parts = (
+        lanes_of(MODULES["tied weights"], dataset, monkeypatch, **SGD | more)
+        for more in ({}, {"micro_batch_size": 2})
+    )
+    for lanes in (whole, parts):
+        lanes.train_epoch()
+    for key, tensor in whole.model.plain().items():
+        torch.testing.assert_close(parts.model.plain()[key], tensor, rtol=1e-10, atol=1e-12)
+
+
+def test_a_block_that_is_left_out_at_random_is_not_decayed_meanwhile(dataset, monkeypatch):
+    class Skipping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.block, self.head = nn.Linear(16, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = self.first(x.flatten(1))
+            return self.head(x if self.training and torch.rand(()) < 0.5 else self.block(x))
+
+    for settings in (SGD, ADAM, SGD | {"clip_norm": 0.1}):
+        lanes = lanes_of(Skipping, dataset, monkeypatch, seeds=[3], **settings)
+        for _ in range(2):
+            lanes.train_epoch()
+        net = plain_loop(lanes, 3, dataset)
+        for name, weight in net.named_parameters():
+            torch.testing.assert_close(lanes.model.plain()[name][0], weight.detach(), rtol=1e-5, atol=1e-6)
+    lanes = lanes_of(Skipping, dataset, monkeypatch, seeds=range(8))
+    with pytest.raises(ValueError, match=r"block\.weight: wanted a gradient for all seeds or for none"):
+        lanes.train_epoch()
+
+
+# Of each kind of state: random numbers, running statistics, buffers.
+STATEFUL = [
+    "own forward",
+    "transformer with dropout",
+    "buffers",
+    "running average in training",
+    "spectral norm",
+]
+
+
+@pytest.mark.parametrize("name", [*STATEFUL, "shared layer", "tied weights", "pruned", "gru"])
+def test_company_and_evaluations_change_nothing(name, dataset, monkeypatch):
+    alone, company = (
+        lanes_of(MODULES[name], dataset, monkeypatch, seeds, **SGD) for seeds in ([3], [0, 3, 1])
+    )
+    for epoch in range(2):
+        company.estimate_population_statistics()
+        company.evaluate("test")
+        for lanes in (alone, company):
+            lanes.train_epoch()
+        if epoch == 0:
+            company.keep([1, 2])
+    for key, tensor in alone.model.plain().items():
+        torch.testing.assert_close(company.model.plain()[key][0], tensor[0], rtol=1e-10, atol=1e-12, msg=key)
+
+
+@pytest.mark.parametrize("name", [*STATEFUL, "own input overwritten", "instance norm"])
+def test_evaluation_leaves_the_model_its_streams_and_the_images_as_they_were(name, dataset, monkeypatch):
+    lanes = lanes_of(MODULES[name], dataset, monkeypatch, **SGD)
+    lanes.train_epoch()
+    lanes.estimate_population_statistics()
+    state = copy.deepcopy(lanes.model.state_dict())
+    streams, images = [stream.get_state() for stream in lanes.streams()], dataset.images.clone()
+    first, second = (lanes.evaluate("test") for _ in range(2))
+    assert all(torch.equal(first[metric], second[metric]) for metric in first)
+    assert all(torch.equal(tensor, state[key]) for key, tensor in lanes.model.state_dict().items())
+    assert all(torch.equal(stream.get_state(), s) for stream, s in zip(lanes.streams(), streams, strict=True))
+    assert torch.equal(dataset.images, images)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", [*STATEFUL, "frozen in evaluation", "unused weights"])
+def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
+    arm, checkpoint = small_arm(**DATA | SGD | {"epochs": 4}), tmp_path / "checkpoint.pt"
+    assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset)] == [1, 1]
+    expected = train_module.train(arm, SEEDS, dataset)
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+
+    def kill(text):
+        if "epoch 3" in text or "epoch 2/4 of seeds 3" in text:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_module.train(arm, SEEDS, dataset, checkpoint, kill)
+    trained = train_module.train(arm, SEEDS, dataset, checkpoint)
+    if name != "unused weights":  # which counts its calls where no checkpoint looks
+        assert trained.history == expected.history
+        assert all(np.array_equal(trained.weights[n], expected.weights[n]) for n in expected.weights)
+    # What is kept is what the plain module is made of.
+    net = models.build(0, "mlp", (1, 4, 4), 3).double()
+    net.load_state_dict({n: torch.as_tensor(w[0]) for n, w in trained.weights.items()}, strict=True)
+
+
+NORMALISED = [
+    "resnet18",
+    "own forward",
+    "synchronised BatchNorm",
+    "class from BatchNorm",
+    "class from Sequential",
+]
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_population_statistics_of_one_batch_make_evaluation_equal_training(name, dataset, monkeypatch):
+    lanes = lanes_of(MODULES[name], dataset, monkeypatch)
+    images, _ = lanes.splits.examples(lanes.splits.rows["train"])
+    for own in lanes.model.nets:
+        for part in own.net.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+    expected = lanes.model.train()(images)
+    estimate_population_statistics(lanes.model, [images])
+    assert not any(part.training for own in lanes.model.nets for part in own.net.modules())
+    torch.testing.assert_close(lanes.model(images), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_population_statistics_are_pooled_over_batches_and_uses(dataset):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.own = (
+                nn.BatchNorm1d(3, momentum=0.5),
+                nn.InstanceNorm1d(3, track_running_stats=True),
+            )
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            self.own(x)
+            return self.scale * self.norm(x) + self.norm(3 * x[:, :, :2])[:, :, :1]
+
+    x = torch.randn(1, 10, 3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    model = stack([Twice().double()])
+    estimate_population_statistics(model, x.split([2, 7, 1], dim=1))
+    seen = torch.cat([x[0].transpose(0, 1).flatten(1), 3 * x[0, :, :, :2].transpose(0, 1).flatten(1)], 1)
+    tensors = model.plain()
+    torch.testing.assert_close(tensors["norm.running_mean"][0], seen.mean(1))
+    torch.testing.assert_close(tensors["norm.running_var"][0], seen.var(1, correction=0))
+    torch.testing.assert_close(tensors["own.running_mean"][0], x[0].mean((0, 2)))
+    torch.testing.assert_close(tensors["own.running_var"][0], x[0].var(2).mean(0))
+
+
+@pytest.mark.parametrize("name", ["frozen backbone", "frozen in evaluation"])
+def test_frozen_statistics_are_not_estimated(name, dataset, monkeypatch):
+    lanes = lanes_of(MODULES[name], dataset, monkeypatch)
+    lanes.train_epoch()
+    lanes.estimate_population_statistics()
+    means = [t for key, t in lanes.model.plain().items() if key.endswith("running_mean")]
+    assert len(means) == 1 and not means[0].any()
+
+
+def landscape_of(name, dataset):
+    """Plain nets in evaluation mode, and their landscape on 20 images, others for each seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = [MODULES[name]().double() for _ in SEEDS]
+    images = torch.stack([dataset.images[10 * s : 10 * s + 20] for s in range(2)])
+    labels = torch.stack([dataset.labels[10 * s : 10 * s + 20] for s in range(2)])
+    plain = [copy.deepcopy(net) if name not in NOT_COPIED else net for net in nets]
+    return [net.eval() for net in plain], Landscape(stack(nets).eval(), images, labels)
+
+
+# Tensors that they compute cannot be copied.
+NOT_COPIED = ("old weight norm", "pruned")
+
+
+def trained(net):
+    return [p for p in net.parameters() if p.requires_grad]
+
+
+def gradient_of(net, images, labels, create_graph=False):
+    loss = F.cross_entropy(net(images), labels)
+    found = torch.autograd.grad(loss, trained(net), create_graph=create_graph, materialize_grads=True)
+    return torch.cat([g.flatten() for g in found])
+
+
+CURVED = [
+    "gru",
+    "shared layer",
+    "tied weights",
+    "weight norm",
+    "spectral norm",
+    "orthogonal",
+    "pruned",
+    "forward hook",
+]
+FROZEN = [
+    "frozen layer",
+    "frozen bias and scale",
+    "frozen backbone",
+    "own forward",
+    "acts by its mode",
+    "buffers",
+]
+
+
+@pytest.mark.parametrize("name", [*CURVED, *FROZEN])
+def test_gradients_and_products_are_those_of_the_dense_hessian(name, dataset):
+    nets, landscape = landscape_of(name, dataset)
+    assert landscape.parameters == sum(p.numel() for p in trained(nets[0]))
+    state = copy.deepcopy(landscape.model.state_dict())
+    loss, gradient = landscape.gradient(landscape.weights)
+    some = torch.arange(0, landscape.parameters, 7)
+    units = torch.eye(landscape.parameters, dtype=torch.float64)[some]
+    products = [landscape.hessian_vector_product(unit.expand(2, -1)) for unit in units]
+    assert not is_exact_for(landscape.model)
+    for s, net in enumerate(nets):
+        images, labels = landscape.images[s], landscape.labels[s]
+        expected = gradient_of(net, images, labels, create_graph=True)
+        torch.testing.assert_close(gradient[s], expected.detach(), rtol=1e-10, atol=1e-13)
+        assert loss[s].item() == pytest.approx(F.cross_entropy(net(images), labels).item(), rel=1e-12)
+        for i, product in zip(some, products, strict=True):
+            row = torch.autograd.grad(expected[i], trained(net), retain_graph=True, materialize_grads=True)
+            row = torch.cat([g.flatten() for g in row])
+            torch.testing.assert_close(product[s], row, rtol=1e-9, atol=1e-12)
+    assert all(torch.equal(tensor, state[key]) for key, tensor in landscape.model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["transformer with dropout", "lstm"])
+def test_products_through_fused_layers_equal_differences_of_gradients(name, dataset):
+    _, landscape = landscape_of(name, dataset)
+    way = torch.randn(
+        landscape.weights.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    ahead, behind = (landscape.gradient(landscape.weights + step * way)[1] for step in (1e-5, -1e-5))
+    torch.testing.assert_close(
+        landscape.hessian_vector_product(way), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6
+    )
+
+
+CURVATURE = {
+    **{"backend": "lanczos", "examples": 24, "top": 1, "tolerance": 1e-4, "most_products": 100, "probes": 2},
+    **{"bottom": False, "per_layer": True},
+}
+OTHERS = {
+    "keskar": {"examples": 24, "epsilon": [1e-3], "iterations": 2},
+    "surface": {
+        **{"examples": 24, "reach": 0.5, "points": 3, "plane_points": 2, "directions": 1},
+        **{"radius": [0.1], "renormalise": True},
+    },
+    "noise": {"examples": 24, "batch_sizes": [4], "draws": 2, "small": 2, "large": 8},
+}
+AGREEMENT = {"examples": 24, "trace_probes": 2, "eigenvalue_iterations": 200, "eigenvalue_tolerance": 1e-5}
+
+
+@pytest.mark.parametrize("name", ["tied weights", "frozen layer", "own forward"])
+def test_trained_modules_are_measured(name, dataset, monkeypatch):
+    monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
+    arm = small_arm(**DATA | SGD)
+    trained = train_module.train(arm, SEEDS, dataset)
+    rows = measure("curvature", CURVATURE, arm, SEEDS, trained.weights, dataset)
+    top = {row.seed: row.value for row in rows if row.metric == "hessian_top_eigenvalue"}
+    rows = measure("agreement", AGREEMENT, arm, SEEDS, trained.weights, dataset)
+    theirs = {row.seed: row.value for row in rows if row.metric == "pyhessian_top_eigenvalue"}
+    assert theirs == pytest.approx(top, rel=1e-2)
+    for kind, options in OTHERS.items():
+        rows = measure(kind, options, arm, SEEDS, trained.weights, dataset)
+        assert np.isfinite([row.value for row in rows]).all()
+
+
+def test_frozen_weights_count_nowhere(dataset, monkeypatch):
+    lanes = lanes_of(MODULES["frozen layer"], dataset, monkeypatch, **SGD | {"clip_norm": 0.1})
+    assert {tuple(w.shape[1:]) for w in lanes.weights} == {(6,), (3, 6), (3,)}
+    before = lanes.model.plain()
+    before = {key: before[key].clone() for key in ("1.weight", "1.bias")}
+    lanes.train_epoch()
+    assert all(torch.equal(lanes.model.plain()[key], tensor) for key, tensor in before.items())
+
+
+def test_weight_decay_spares_what_has_one_dimension_and_normalisation():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.matrix, self.number = nn.Linear(3, 3), nn.Parameter(torch.ones(()))
+            self.norm = nn.LayerNorm((1, 3))
+
+    model = stack([Scaled(), Scaled()])
+    decayed, _ = decay_groups(model, everything=False)
+    names = [name for name, _ in model.named_parameters()]
+    assert [names[i] for i in decayed] == ["weight/matrix/weight"]
+
+
+@pytest.mark.parametrize("settings", [{"ghost_batch_size": 4}, {"precision": "bfloat16"}], ids=str)
+def test_settings_of_stacked_layers_are_refused(settings, dataset, monkeypatch):
+    with pytest.raises(
+        ValueError, match=rf"{next(iter(settings))}: wanted .* \(the net: Block has no stacked"
+    ):
+        lanes_of(MODULES["own forward"], dataset, monkeypatch, **settings)
+
+
+class Pair(Block):
+    """Puts out more than its logits."""
+
+    def forward(self, x):
+        return super().forward(x), x
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "match"),
+    [
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 4)),
+            ValueError,
+            r"wanted outputs \(b, 3\).*got .*4",
+        ),
+        (lambda: nn.Sequential(nn.Conv2d(1, 3, 4)), ValueError, r"wanted outputs \(b, 3\)"),
+        (Pair, TypeError, "Pair: wanted outputs as one tensor .*; got tuple"),
+        (lambda: Block().requires_grad_(False), ValueError, "wanted weights to train; got none"),
+    ],
+)
+def test_bad_modules_are_told(build, error, match, dataset, monkeypatch):
+    with pytest.raises(error, match=match):
+        lanes_of(build, dataset, monkeypatch).evaluate("test")
+
+
+def test_seeds_that_do_not_fit_together_are_told():
+    with pytest.raises(ValueError, match=r"weight: wanted the same shape for each seed; got .*2.* and .*3"):
+        stack([nn.LayerNorm(2), nn.LayerNorm(3)])
+    with pytest.raises(ValueError, match="LayerNorm: wanted weights of its own for each seed"):
+        stack([nn.LayerNorm(2)] * 2)
+
+
+def test_a_buffer_that_grows_is_told(dataset, monkeypatch):
+    class Queue(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(16, 3)
+            self.register_buffer("queue", torch.zeros(1, 3))
+
+        def forward(self, x):
+            out = self.head(x.flatten(1))
+            self.queue = torch.cat([self.queue, out.detach()])
+            return out
+
+    with pytest.raises(ValueError, match=r"queue: wanted a buffer of constant shape \(1, 3\); got \(9, 3\)"):
+        lanes_of(Queue, dataset, monkeypatch).train_epoch()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; found none")
+@pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk:UserWarning")
+@pytest.mark.parametrize("name", ["own forward", "transformer with dropout", "gru", "buffers"])
+def test_a_gpu_trains_and_measures_them_too(name, dataset, monkeypatch):
+    there = Dataset(dataset.images.cuda(), dataset.labels.cuda(), dataset.dtype)
+    found = []
+    for _ in range(2):
+        lanes = lanes_of(MODULES[name], there, monkeypatch, **SGD)
+        lanes.train_epoch()
+        found.append(lanes.model.plain())
+    assert all(torch.equal(found[1][key], tensor) for key, tensor in found[0].items())
+    ours, theirs = (landscape_of(name, data)[1] for data in (there, dataset))
+    ours = Landscape(ours.model.cuda(), ours.images, ours.labels)
+    assert not any(p.is_cuda for p in theirs.model.parameters())
+    v = torch.ones_like(theirs.weights)
+    product = ours.hessian_vector_product(v.cuda()).cpu()
+    torch.testing.assert_close(product, theirs.hessian_vector_product(v), rtol=1e-6, atol=1e-8)

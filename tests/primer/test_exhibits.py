@@ -1,0 +1,96 @@
+"""What an exhibit gives is what the registry says of it: arms, metrics, seeds, each place once."""
+
+import inspect
+import math
+
+import pytest
+
+from largebatch.config.exhibits import EXHIBITS as REGISTERED
+from largebatch.files import Observation
+from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
+from largebatch.primer import exhibits
+from largebatch.primer.exhibits import rows_of
+
+GOOD = [
+    (arm, Observation(seed, metric, None, 1.0))
+    for arm in REGISTERED["worked"].arms
+    for metric in REGISTERED["worked"].metrics
+    for seed in (0, 1)
+]
+
+
+def made_up(monkeypatch, rows):
+    monkeypatch.setitem(exhibits.EXHIBITS, "worked", lambda seeds: iter(rows))
+    return rows_of("worked", [0, 1], {})
+
+
+def test_rows_pass_as_they_are(monkeypatch):
+    assert made_up(monkeypatch, GOOD) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([*GOOD[1:], ("ful", GOOD[0][1])], r"wanted the arms \[.*'full'.*\]; got \[.*'ful', 'full'"),
+        ([r for r in GOOD if r[0] != "full"], r"wanted the arms \[.*'full'.*\]; got "),
+        ([r for r in GOOD if r[1].metric == "worked_value"], r"wanted the metrics .*; got "),
+        ([r for r in GOOD if r[1].seed == 0], r"wanted the seeds \[0, 1\]; got \[0\]"),
+        ([*GOOD, GOOD[0]], r"wanted each \(arm, seed, metric, at\) once; got \('full', 0, 'worked_value', "),
+    ],
+)
+def test_what_is_not_registered_is_an_error(monkeypatch, rows, text):
+    with pytest.raises(ValueError, match=f"exhibit worked: {text}"):
+        made_up(monkeypatch, rows)
+
+
+# What makes each one small enough to run here.
+SMALL = {
+    "rule": {"examples": 20, "updates": 20},
+    "noise": {"examples": 16, "draws": 2},
+    "regression": {"examples": 100, "features": 3, "updates": 400, "small_examples": 20},
+    "rates": {"updates": 20, "repeats": 2},
+    "edge": {"updates": 5, "steps": 2},
+    "clipping": {"epochs": 2, "spike_at": 10},
+    "xor": {"epochs": 3},
+    "surfaces": {"updates": 8, "runs": 2, "escape_updates": 4},
+    "shuffling": {"train": 60, "test": 30, "epochs": 1},
+    "speed": {"examples": 8, "rounds": 1},
+    "ring": {"values": 48},
+    "three_ways": {"share": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_observations_are_of_the_seeds_and_finite(name):
+    found = list(exhibits.EXHIBITS[name]([2, 7], **SMALL[name]))
+    assert {o.seed for _, o in found} == {2, 7}
+    assert all(isinstance(o, Observation) and arm.replace("_", "").isalnum() for arm, o in found)
+    assert all(math.isfinite(o.value) and type(o.value) in (int, float) for _, o in found)
+    places = [(arm, o.seed, o.metric, o.at) for arm, o in found]
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_seed_does_not_depend_on_its_company(name):
+    clocks = TIMED_IN_ROUNDS | {TIME_SPREAD}
+    # And what depends on what a machine has done before, or on kernels that round all seeds together.
+    excepted = clocks | {"saturating_batch_size", "peak_memory_mib", "memory_growth", "rule_difference"}
+    runs = (exhibits.EXHIBITS[name](seeds, **SMALL[name]) for seeds in ([2, 7], [7]))
+    both, alone = ([x for x in run if x[1].seed == 7 and x[1].metric not in excepted] for run in runs)
+    assert both == [x for x in alone if x[0] != "one_run"]  # that of the first seed there is
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_options_of_the_registry_are_those_of_the_function(name):
+    _, *parameters = inspect.signature(exhibits.EXHIBITS[name]).parameters.values()
+    fields = REGISTERED[name].options.model_fields
+    assert {p.name: p.default for p in parameters} == {key: field.default for key, field in fields.items()}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_each_gives_what_the_registry_says(name):
+    assert rows_of(name, [2, 7], SMALL[name])
+
+
+def test_registries_name_the_same():
+    assert exhibits.EXHIBITS.keys() == REGISTERED.keys() == SMALL.keys() | {"worked"}

@@ -1,0 +1,56 @@
+"""Memory against arrays that must be held, throughput against its definition."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from largebatch.primer.problems import SOFTMAX, Mlp
+from largebatch.primer.speed import first_at_share, peak_mib, speed
+
+NET = Mlp(np.zeros((256, 64)), np.zeros((256, 10)), SOFTMAX, hidden=32)
+START = NET.start(np.random.default_rng(0))
+
+
+def test_the_first_batch_at_nine_tenths():
+    assert first_at_share({1: 1.0, 2: 8.9, 4: 9.0, 8: 10.0, 16: 9.5}) == 4
+    assert first_at_share({1: 1.0, 2: 2.0}, share=0.5) == 1
+
+
+def test_memory_is_at_least_the_arrays_of_a_batch_and_not_many_times_that():
+    """Of an example: 64 inputs, then 32 active units and twice their gradients."""
+    small, large = (peak_mib(NET, START, size) * 2**20 for size in (64, 256))
+    held = (64 + 2 * 32) * 8
+    assert held < (large - small) / 192 < 4 * held
+    assert peak_mib(NET, START, 64) == pytest.approx(small / 2**20, rel=0.05)
+
+
+def test_tracing_is_left_as_found():
+    assert not tracemalloc.is_tracing()
+    peak_mib(NET, START, 4)
+    assert not tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        peak_mib(NET, START, 4)
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_numbers_of_a_batch_size_agree():
+    found = list(speed([0, 1], examples=32, hidden=8, rounds=2))
+    of = {(o.metric, o.at): o.value for _, o in found if o.seed == 1}
+    for size in (1, 2, 4, 8, 16, 32):
+        seconds = of["epoch_seconds", size]
+        assert seconds > 0
+        assert of["update_seconds", size] == pytest.approx(seconds / (32 / size))
+        assert of["examples_per_second", size] == pytest.approx(32 / seconds)
+        assert of["peak_memory_mib", size] > 0
+    assert of["saturating_batch_size", None] in (1, 2, 4, 8, 16, 32)
+    assert ("memory_growth", None) in of and {arm for arm, _ in found} == {"machine"}
+
+
+@pytest.mark.parametrize("options", [{"examples": 3}, {"examples": 8, "rounds": 0}])
+def test_bad_options_are_refused(options):
+    with pytest.raises(ValueError, match="examples from 4, rounds from 1"):
+        next(speed([0], **options))

@@ -1,0 +1,120 @@
+import pytest
+
+from largebatch.config.cards import Paper
+from largebatch.report.answers import answers, say
+
+PAPER = Paper(
+    paper="P", experiment="e", question="Why?", headlines={"T1": "it is", "T2": "it was"}, figures=["f"]
+)
+
+
+@pytest.fixture
+def claims(helpers, judged):
+    """Claims T1 and T2 with these verdicts."""
+
+    def claims(first, second="supported", **columns):
+        return judged(helpers.claim("T1", verdict=first), helpers.claim("T2", verdict=second, **columns))
+
+    return claims
+
+
+def card(of_scales, scale="digits"):
+    (found,) = answers([PAPER], of_scales, scale)
+    return found
+
+
+NUMBERS = "(1.25 updates [1, 1.5]; paper 0.3)"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict", "sentence"),
+    [
+        ("supported", "supported", "supported", f"Yes: it is {NUMBERS}, and it was {NUMBERS}."),
+        (
+            "contradicted",
+            "contradicted",
+            "contradicted",
+            f"No: it does not hold that it is {NUMBERS}, and it was {NUMBERS}.",
+        ),
+        (
+            "inconclusive",
+            "supported",
+            "mixed",
+            f"In part: it was {NUMBERS}; it stays open whether it is {NUMBERS}.",
+        ),
+        (
+            "not_run",
+            "not_run",
+            "not_run",
+            "Not run here: it was not run whether it is (paper 0.3), and it was (paper 0.3).",
+        ),
+    ],
+)
+def test_the_sentence_follows_from_the_verdicts(claims, first, second, verdict, sentence):
+    found = card({"digits": claims(first, second)})
+    assert found["verdict"] == verdict
+    assert found["sentences"] == {"digits": sentence}
+    assert found["agreement"] == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("ratio", "1.25 times [1, 1.5]"),
+        ("percentage points", "1.25 points [1, 1.5]"),
+        ("correlation", "correlation 1.25 [1, 1.5]"),
+        ("number", "1.25 [1, 1.5]"),
+        ("nats", "1.25 nats [1, 1.5]"),
+    ],
+)
+def test_effects_have_their_unit(claims, unit, words):
+    found = card({"digits": claims("supported", unit=unit)})
+    assert found["rows"][1]["cells"][0]["effect"] == words
+
+
+def test_scales_that_disagree_are_said_to(claims):
+    scales = {"digits": claims("supported"), "mnist": claims("contradicted")}
+    found = card(scales)
+    assert found["agreement"] == "Scales disagree: T1 supported at digits, contradicted at mnist."
+    assert found["columns"] == ["digits", "mnist"]
+    assert [cell["verdict"] for cell in found["rows"][0]["cells"]] == ["supported", "contradicted"]
+    assert card(scales, "mnist")["verdict"] == "mixed"
+    weaker = card({"digits": claims("supported"), "mnist": claims("inconclusive")})
+    assert weaker["agreement"] == "Not the same everywhere: T1 supported at digits, inconclusive at mnist."
+    same = card({"digits": claims("supported"), "mnist": claims("supported")})
+    assert same["agreement"] == "The same at digits, mnist."
+
+
+def test_a_question_asked_once_more_under_another_name(helpers, judged):
+    rows = [
+        helpers.claim("T1"),
+        helpers.claim("T1_net", experiment="e_net", verdict="contradicted"),
+        helpers.claim("T1", experiment="else"),
+    ]
+    first, second = answers([PAPER], {"big": judged(*rows)}, "big")
+    assert (first["experiment"], first["verdict"], first["rows"][0]["id"]) == ("e", "supported", "T1")
+    assert (second["experiment"], second["verdict"], second["rows"][0]["id"]) == (
+        "e_net",
+        "contradicted",
+        "T1_net",
+    )
+    beside = card({"digits": judged(helpers.claim("T1")), "big": judged(*rows)})
+    assert beside["columns"] == ["digits", "big", "big_net"]
+
+
+def test_a_scale_that_does_not_ask_has_no_card_and_no_cell(helpers, judged, claims):
+    other = judged(helpers.claim("T1"))
+    assert answers([PAPER], {"digits": judged(helpers.claim("T1", experiment="else"))}, "digits") == []
+    assert card({"digits": claims("supported"), "mnist": other})["rows"][1]["cells"][1] is None
+
+
+def test_a_terminal_is_told_the_answers_in_words_and_the_page(claims, tmp_path):
+    claims("supported").to_csv(tmp_path / "claims.csv", index=False)
+    papers = tmp_path / "papers.yaml"
+    papers.write_text(
+        'papers: [{paper: P, experiment: e, question: "Why?", headlines: {T1: it is}, figures: [f]}]',
+        encoding="utf-8",
+    )
+    text = say(tmp_path, papers)
+    assert text.startswith(f"✓ P: Why?\n  Yes: it is {NUMBERS}.\n")
+    assert text.endswith(f"Open {tmp_path / 'report.html'}")

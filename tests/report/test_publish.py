@@ -1,0 +1,123 @@
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from largebatch.config.cards import Paper
+from largebatch.report.compare import compare
+from largebatch.report.publish import index, publish, verdicts_page
+
+
+@pytest.fixture
+def both(results, tmp_path):
+    return results(tmp_path / "ours"), tmp_path / "published" / "theirs"
+
+
+@pytest.fixture
+def papers(tmp_path):
+    path = tmp_path / "papers.yaml"
+    path.write_text(
+        "papers: [{paper: P, experiment: e, question: 'Why?', headlines: {T1: it is}, figures: [f]}]",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, papers):
+    ours, theirs = both
+    (theirs / "figures").mkdir(parents=True)
+    (theirs / "figures" / "old.svg").write_text("stale", encoding="utf-8")
+    (theirs / "e").mkdir()
+    (theirs / "e" / "claims.csv").write_text("an experiment's own ledger, once published", encoding="utf-8")
+    (theirs / "README.md").write_text("mine", encoding="utf-8")
+    publish(ours, theirs, papers)
+    found = {path.relative_to(theirs).as_posix() for path in theirs.rglob("*") if path.is_file()}
+    assert found == {
+        "README.md",
+        "claims.csv",
+        "e/observations.parquet",
+        "figures/e_f.json",
+        "provenance.json",
+        "report.html",
+        "tables/e_t.md",
+        "verdicts.md",
+    }
+    assert compare(ours, theirs).same_verdicts
+    record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
+    assert record["counts"] == {
+        "files": 5,
+        "claims": 3,
+        "supported": 1,
+        "contradicted": 0,
+        "inconclusive": 1,
+        "not_run": 1,
+    }
+    assert record["runs"] == {
+        "count": 1,
+        "train_seconds": 1.5,
+        "devices": ["cpu"],
+        "commits": ["c"],
+        "codes": ["d"],
+    }
+    assert record["commit"] and record["packages"]["pandas"] == pd.__version__
+
+
+def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both, papers):
+    ours, theirs = both
+    publish(ours, theirs, papers)
+    trained = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"]
+    shutil.rmtree(ours / "runs")
+    publish(ours, theirs, papers)
+    assert json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"] == trained != {}
+
+
+@pytest.mark.parametrize("name", ["claims.csv", "report.html"])
+def test_publish_wants_complete_results(both, papers, name):
+    ours, theirs = both
+    (ours / name).unlink()
+    with pytest.raises(ValueError, match=f"wanted complete results with {name}"):
+        publish(ours, theirs, papers)
+    assert not theirs.exists()
+
+
+def test_publish_onto_itself(both, papers):
+    with pytest.raises(ValueError, match="wanted another folder"):
+        publish(both[0], both[0], papers)
+
+
+def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(helpers, judged):
+    rows = [
+        helpers.claim("T1", unit="percentage points", note="A note."),
+        helpers.claim("T1.b", source="Other 2018, figure 1", says="a | b", verdict="contradicted"),
+        helpers.claim("T2", verdict="not_run", paper_value=None),
+    ]
+    text = verdicts_page(judged(*rows), "digits")
+    assert text.startswith("# Verdicts: digits\n\n3 claims: 1 supported, 1 contradicted, 1 not run.")
+    assert re.findall("^## (.+)$", text, re.MULTILINE) == ["Paper 2017", "Other 2018"]
+    assert all(text.count(f'<a id="{row["id"]}"></a>') == 1 for row in rows)
+    assert "A statement. (table 1) | 1.25 points [1, 1.5] | above 0 | 0.3 | ✓ supported |" in text
+    assert "- T1: A note." in text and "a \\| b" in text
+    assert (
+        len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+    )
+
+
+def test_the_index_joins_the_scales(results, tmp_path):
+    results(tmp_path / "digits")
+    results(tmp_path / "mnist", {"T1": ("contradicted", -1.0, -1.5, -0.5)})
+    paper = Paper(paper="P", experiment="e", question="Why?", headlines={"T1": "it is"}, figures=["f"])
+    index(tmp_path, [paper])
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 1
+    links = set(re.findall('href="([^"]+)"', page))
+    assert links == {
+        "digits/report.html",
+        "mnist/report.html",
+        "digits/report.html#T1",
+        "mnist/report.html#T1",
+    }
+    assert "Scales disagree: T1 supported at digits, contradicted at mnist." in page
+    assert "Yes: it is (1 updates [0.5, 1.5]; paper 0.3)." in page
+    assert "No: it does not hold that it is (−1 updates [−1.5, −0.5]; paper 0.3)." in page

@@ -1,0 +1,42 @@
+"""Files of config/ to spoil, and what is said of them."""
+
+import pytest
+import yaml
+
+from largebatch.config.study import ConfigError, load_study
+
+ABSENT = object()
+
+
+def put(content, key, value):
+    """Set the value at a dotted key; ABSENT takes it away, a function is given the value that is there."""
+    *way, last = (int(part) if part.isdigit() else part for part in key.split("/"))
+    for part in way:
+        content = content[part]
+    if value is ABSENT:
+        del content[last]
+    else:
+        content[last] = value(content[last]) if callable(value) else value
+
+
+def spoil(path, edits):
+    """Set values in a YAML file by their keys, written with /."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in edits.items():
+        put(content, key, value)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
+    """The one line that load_study says, without the folder."""
+    with pytest.raises(ConfigError) as caught:
+        load_study(folder / scale, overrides)
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < 600
+    assert text.startswith(f"{folder}/")
+    return text.removeprefix(f"{folder}/")
+
+
+SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"
+K, G, P = "numbers/keskar", "numbers/goyal", "numbers/primer"
+CLAIM = "claims/0"

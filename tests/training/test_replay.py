@@ -1,0 +1,96 @@
+"""Updates on tensors that stay where they are are those of the engine; the graph itself needs a GPU."""
+
+import pytest
+import torch
+
+from largebatch.data.data import Dataset, Splits
+from largebatch.training import device
+from largebatch.training.engine import Lanes
+from tests.conftest import SMALL, small_arm
+
+MOMENTUM = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+ARMS = {
+    "plain": {},
+    "momentum and decay": {"optimiser": MOMENTUM, "weight_decay": 0.01},
+    "adam": {"optimiser": {"name": "adam"}, "lr": 0.01},
+    "batch norm and dropout": {"model": SMALL["model"] | {"batch_norm": True, "dropout": 0.3}},
+    "a schedule": {"schedule": {"name": "cosine"}},
+    "clipped": {"clip_norm": 0.1},
+    "a short last batch": {"batch_size": 10, "last_batch": "weigh"},
+    "a growing batch": {"epochs": 4, "schedule": {"name": "batch_growth", "at": [0.5], "factor": 2.0}},
+    "proximal": {"proximal": {}},
+    "sharpness aware": {"sharpness_aware": {}},
+    "convolutions": {"model": {"name": "cnn", "channels": [4], "batch_norm": True}},
+    # a rate that single precision holds exactly: these nets enlarge the smallest difference
+    "C1": {"model": {"name": "keskar_cnn", "dropout": 0.0}, "lr": 0.125},
+    "a residual net": {"model": {"name": "resnet", "depth": 8}, "lr": 0.125},
+}
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_job():
+    """cuDNN as jobs have it: no TF32, deterministic kernels."""
+    if torch.cuda.is_available():
+        device.prepare(threads=1)
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; found none")
+
+
+def weights_after(arm, dataset, replay, epochs=3, seeds=(0, 1), keep=None):
+    """Plain weights after so many epochs; keep: the lanes that go on behind the first."""
+    sizes = (arm.data.train, arm.data.validation, arm.data.test)
+    lanes = Lanes(arm, list(seeds), Splits(dataset, list(seeds), *sizes), replay)
+    for epoch in range(epochs):
+        lanes.train_epoch()
+        if keep and epoch == 0:
+            lanes.keep(keep)
+    return lanes.model.plain()
+
+
+def on(dataset, device, dtype=torch.float32):
+    return Dataset(dataset.images.to(device, dtype), dataset.labels.to(device), dtype)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_replayed_updates_are_those_of_the_engine(name, dataset):
+    arm = small_arm(**ARMS[name])
+    for keep in (None, [1]):
+        ours, theirs = (weights_after(arm, dataset, replay, keep=keep) for replay in (True, False))
+        for key in theirs:  # the rate is in single precision
+            torch.testing.assert_close(ours[key], theirs[key], rtol=1e-5, atol=1e-7)
+
+
+def test_lars_is_not_replayed(dataset):
+    with pytest.raises(ValueError, match="optimiser sgd or adam; got lars"):
+        weights_after(small_arm(optimiser={"name": "lars"}), dataset, True)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("name", ARMS)
+def test_a_graph_gives_what_single_kernels_give(name, dataset):
+    arm, there = small_arm(**ARMS[name], precision="float32"), on(dataset, "cuda")
+    captured, eager = (weights_after(arm, there, replay, keep=[1]) for replay in (True, False))
+    for key in eager:
+        torch.testing.assert_close(captured[key], eager[key], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("name", [name for name in ARMS if "dropout" not in name])
+def test_a_gpu_gives_what_a_processor_gives(name, dataset):
+    """Dropout's masks are drawn on the device and differ."""
+    arm = small_arm(**ARMS[name], precision="float32")
+    ours, theirs = (weights_after(arm, on(dataset, device), False) for device in ("cuda", "cpu"))
+    for key in theirs:
+        torch.testing.assert_close(ours[key].cpu(), theirs[key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_gpu_gives_the_same_bytes_again(replay, dataset):
+    arm, there = small_arm(**ARMS["batch norm and dropout"], precision="float32"), on(dataset, "cuda")
+    once, again = (weights_after(arm, there, replay) for _ in range(2))
+    assert all(torch.equal(once[key], again[key]) for key in once)
