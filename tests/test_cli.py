@@ -31,7 +31,7 @@ from largebatch.files import (
     record_of,
     write_json,
 )
-from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, TRAINING
+from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, PLANE_LOSSES, TRAINING
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
 COMMAND = Path(sys.executable).with_name("largebatch")
@@ -323,7 +323,7 @@ def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
     ]
     assert main(words) == 0
     rows = read_observations(out).to_pylist()
-    assert {row["metric"] for row in rows} == set(BETWEEN.labels) - PLANE.keys()
+    assert {row["metric"] for row in rows} == set(BETWEEN.labels) - {*PLANE, *PLANE_LOSSES.values()}
     assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
 
 

@@ -41,6 +41,8 @@ TIME_SPREAD = "time_spread"
 TIMED_IN_ROUNDS = frozenset({"epoch_seconds", "update_seconds", "examples_per_second", "regression_seconds"})
 # On the straight line through two minima.
 LINE_LOSSES = {"train": "path_loss_nats", "test": "path_test_loss_nats"}
+# On the plane through two minima and the common start of their runs.
+PLANE_LOSSES = {"train": "descent_loss_nats", "test": "descent_test_loss_nats"}
 
 TRAINING = Written(
     history={
@@ -175,8 +177,9 @@ MEASURED = {
     "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
 }
 # Of two runs from one start, on the plane through it and both ends; there are none without snapshots.
+# What a figure of kind descent draws.
 PLANE = {
-    "descent_loss_nats": "training loss on the plane (nats)",  # at: index of the grid point
+    PLANE_LOSSES["train"]: "training loss on the plane (nats)",  # at: index of the grid point
     "descent_x": "share of the way to the first end",
     "descent_y": "share of the way to the second end",
     "descent_start_x": "first run: share of the way to its own end",  # at: epoch
@@ -203,6 +206,7 @@ BETWEEN = Written(
         "arc_test_loss_nats": "test loss on the arc (nats)",
         "arc_test_accuracy_percent": "test accuracy on the arc (%)",
         **PLANE,
+        PLANE_LOSSES["test"]: "test loss on the plane (nats)",
     },
 )
 

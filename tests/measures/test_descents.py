@@ -6,7 +6,7 @@ import torch
 
 from largebatch.measures.descents import PLANE_REACH
 from largebatch.measures.measure import measure_path
-from largebatch.metrics import PLANE
+from largebatch.metrics import PLANE, PLANE_LOSSES
 from largebatch.training.train import train
 from tests.conftest import small_arm
 from tests.measures.test_measure import by_metric, options
@@ -39,8 +39,9 @@ def test_start_and_ends_are_at_the_corners_of_the_plane_with_their_losses(runs, 
         assert found["descent_x", index] == {3: corner[0], 5: corner[0]}
         assert found["descent_y", index] == {3: corner[1], 5: corner[1]}
         epoch, run = (0, runs[1][0]) if trained is None else (3, trained)
-        losses = {r.seed: r.value for r in run.history if r.metric == "train_loss_nats" and r.at == epoch}
-        assert found["descent_loss_nats", index] == pytest.approx(losses, rel=1e-6)
+        for part, metric in PLANE_LOSSES.items():
+            of_part = [r for r in run.history if r.metric == f"{part}_loss_nats" and r.at == epoch]
+            assert found[metric, index] == pytest.approx({r.seed: r.value for r in of_part}, rel=1e-6)
 
 
 def test_a_way_is_where_its_snapshots_are_nearest_to_the_plane(runs, dataset):
@@ -67,7 +68,7 @@ def test_without_snapshots_or_points_there_is_no_plane(runs, dataset, changes):
         found = measure_path(arms, [3, 5], weights, dataset, **options("path") | {"plane_points": POINTS})
     else:
         found = rows_of(runs, dataset, **changes)
-    assert found and not {row.metric for row in found} & PLANE.keys()
+    assert found and not {row.metric for row in found} & {*PLANE, *PLANE_LOSSES.values()}
 
 
 def test_batch_norm_is_estimated_anew_on_the_plane(dataset):

@@ -15,7 +15,7 @@ from largebatch.measures.measure import (
     path_points,
     stability_threshold,
 )
-from largebatch.metrics import BETWEEN, MEASURES, PLANE
+from largebatch.metrics import BETWEEN, MEASURES, PLANE, PLANE_LOSSES
 from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.nets import dense_hessian
@@ -275,7 +275,7 @@ def test_a_path_runs_between_the_two_minima(arm, trained, dataset):
     far = train(other, [3, 5], dataset)
     rows = measure_path((arm, other), [3, 5], (trained.weights, far.weights), dataset, **options("path"))
     found = by_metric(rows)
-    assert {metric for metric, _ in found} == set(BETWEEN.labels) - PLANE.keys()
+    assert {metric for metric, _ in found} == set(BETWEEN.labels) - {*PLANE, *PLANE_LOSSES.values()}
     for alpha, run in ((0.0, trained), (1.0, far)):
         losses = {r.seed: r.value for r in run.history if r.metric == "train_loss_nats" and r.at == 3}
         accuracy = {r.seed: r.value for r in run.history if r.metric == "test_accuracy_percent" and r.at == 3}

@@ -38,7 +38,7 @@ def descents(
     points: int,
     renormalise: bool,
 ) -> Iterator[Observation]:
-    """The loss on the plane through the common start (0, 0) and the ends (1, 0) and (0, 1) of two runs.
+    """The losses on the plane through the common start (0, 0) and the ends (1, 0) and (0, 1) of two runs.
 
     With both ways as shares of these two directions, what leaves the plane left out.
     """
@@ -47,11 +47,12 @@ def descents(
     ends = [nets.landscape(count).weights - start.weights for nets in (first, second)]
     places = np.linspace(*PLANE_REACH, points).tolist()
     batches = start.images.split(POPULATION_BATCH, dim=1) if renormalise else None
-    losses = paths.plane(start, *ends, places, batches)
+    losses = paths.plane(start, *ends, places, first.tested(), batches)
     for index, (i, j) in enumerate(itertools.product(range(points), repeat=2)):
         yield from first.rows("descent_x", index, first.each(places[i]))
         yield from first.rows("descent_y", index, first.each(places[j]))
-        yield from first.rows("descent_loss_nats", index, losses[i, j])
+        for name, of_points in losses.items():
+            yield from first.rows(f"descent_{name}", index, of_points[i, j])
     for name, way in (("start", first_way), ("end", second_way)):
         for epoch, nets in way.items():
             place = paths.shares(nets.landscape(1).weights - start.weights, *ends)

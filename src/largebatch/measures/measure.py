@@ -470,7 +470,7 @@ def measure_path(
 ) -> list[Observation]:
     """Loss and accuracy between the minima of two runs, seed by seed, on the line and on the arc.
 
-    With plane_points, also the loss on the plane through their start and ends, and their ways on it.
+    With plane_points, also the losses on the plane through their start and ends, and their ways on it.
     """
     found = []
     for lanes in groups_of(seeds, weights[0], dataset):

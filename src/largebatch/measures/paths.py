@@ -74,20 +74,26 @@ def plane(
     first: torch.Tensor,
     second: torch.Tensor,
     places: Sequence[float],
+    held_out: tuple[torch.Tensor, torch.Tensor],
     statistics_batches: Sequence[torch.Tensor] | None = None,
-) -> torch.Tensor:
-    """Mean loss at x + places[i] * first + places[j] * second, x the origin's weights; (i, j, s).
+) -> dict[str, torch.Tensor]:
+    """Mean losses at x + places[i] * first + places[j] * second, x the origin's weights; each (i, j, s).
 
-    first, second: (s, p). statistics_batches: as of evaluate_path; with None they stay the origin's.
+    first, second: (s, p). held_out, statistics_batches: as of evaluate_path; with None for the latter they
+    stay the origin's.
     """
-    moving, losses = own_copy(origin), []
+    moving = own_copy(origin)
+    parts = {"loss_nats": moving, "test_loss_nats": Landscape(moving.model, *held_out, origin.kind)}
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in parts}
     for u, v in itertools.product(map(float, places), repeat=2):
         point = origin.weights + u * first + v * second
         move(moving, point)
         if statistics_batches is not None:
             estimate_population_statistics(moving.model, statistics_batches)
-        losses.append(moving.loss(point))
-    return torch.stack(losses).unflatten(0, (len(places), len(places)))
+        for name, part in parts.items():
+            found[name].append(part.loss(point))
+    grid = (len(places), len(places))
+    return {name: torch.stack(losses).unflatten(0, grid) for name, losses in found.items()}
 
 
 def shares(steps: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
