@@ -159,7 +159,10 @@ def test_the_page_is_asked_for_the_line_between_minima_where_a_figure_draws_it(d
         {"label": "plain SGD", "path": "between_sgd", "small": 4, "large": 102},
     ]
     primer = load_study(REPOSITORY / "config" / "digits.yaml", {"experiments": "primer"})
-    assert primer.line is None and primer.to_page()["line"] is None
+    assert asked["plane"] == {"path": "descent", "small": 4, "large": 102}
+    mnist = load_study(REPOSITORY / "config" / "mnist.yaml").to_page()
+    assert mnist["line"] and mnist["plane"] is None  # its arms are left out there
+    assert primer.line is None and primer.to_page()["line"] is primer.to_page()["plane"] is None
     assert "P8" in primer.to_page()["claims"] and "K7" not in primer.to_page()["claims"]
 
 

@@ -74,7 +74,7 @@ def test_claims_are_linked_where_the_study_judges_them(file, tmp_path):
         assert f'<a href="report.html#{i}"><b>{i}</b> What {i} &lt;says&gt;.</a>' in file.read_text(
             encoding="utf-8"
         )
-    page({"claims": {"P8": "It stays."}, "line": None}, None, tmp_path / "primer.html")
+    page({"claims": {"P8": "It stays."}, "line": None, "plane": None}, None, tmp_path / "primer.html")
     assert set(
         re.findall(r"report\.html#([^\"]+)", (tmp_path / "primer.html").read_text(encoding="utf-8"))
     ) == {"P8"}

@@ -39,6 +39,27 @@ def line_rows(train, test=None, name="between"):
     return arm_rows(name, metrics)
 
 
+def plane_rows(train, test, ways, name="plane"):
+    """The plane through two minima and their start. train, test: {(x, y): (seeds,) losses}.
+
+    ways: {"start" | "end": [(x, y) by epoch]}, the same of every seed.
+    """
+    seeds = len(next(iter(train.values())))
+    at_points = {
+        "descent_x": [[x] * seeds for x, _ in train],
+        "descent_y": [[y] * seeds for _, y in train],
+        "descent_loss_nats": train.values(),
+        "descent_test_loss_nats": test.values(),
+    }
+    along = {
+        f"descent_{run}_{axis}": [[place[k]] * seeds for place in way]
+        for run, way in ways.items()
+        for k, axis in enumerate("xy")
+    }
+    metrics = (at_points | along).items()
+    return arm_rows(name, {metric: dict(enumerate(values)) for metric, values in metrics})
+
+
 def group_rows(group, setting, metrics_at):
     """One arm for each value of a setting. metrics_at: {value: metrics as in arm_rows}."""
     return pd.concat(

@@ -100,5 +100,5 @@ def page_files():
 
 
 def line_observations():
-    """The observations that the page draws the loss between two minima from, if the study has them."""
+    """The observations that the page draws the loss around two minima from, if the study has them."""
     return [f"{RESULTS}/{STUDY.line[0]}/observations.parquet"] if STUDY.line else []

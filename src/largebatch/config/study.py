@@ -22,7 +22,7 @@ from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
-from largebatch.config.question import SETTINGS, Name, Profile, Question
+from largebatch.config.question import SETTINGS, Descent, Name, Profile, Question
 from largebatch.config.references import mistakes, uses
 from largebatch.config.settings import Count, PathText, Settings
 from largebatch.config.spec import Arm
@@ -216,17 +216,22 @@ class Study:
         return None
 
     def to_page(self) -> dict:
-        """What the primer's page is asked: what each claim says, and whose minima the measured lines join."""
-        asked = {"claims": {c.id: c.says for e in self.experiments for c in e.question.claims}, "line": None}
-        if self.line:
-            name, lines = self.line
-            ends = self.experiment(name).ends_of_paths()
-            asked["line"] = [
-                {"label": label, "path": path, "small": start.batch_size, "large": end.batch_size}
-                for label, path in lines.items()
-                for start, end in [ends[path]]
-            ]
-        return asked
+        """What the primer's page is asked: what each claim says, and of whose minima it shows the losses.
+
+        Of the experiment with the line between minima: all its lines, and the plane of its first descent.
+        """
+        claims = {c.id: c.says for e in self.experiments for c in e.question.claims}
+        if not self.line:
+            return {"claims": claims, "line": None, "plane": None}
+        name, lines = self.line
+        paths = {
+            path: {"path": path, "small": start.batch_size, "large": end.batch_size}
+            for path, (start, end) in self.experiment(name).ends_of_paths().items()
+        }
+        figures = self.experiment(name).question.figures
+        planes = [paths[figure.path] for figure in figures if isinstance(figure, Descent)]
+        asked = [{"label": label} | paths[path] for label, path in lines.items()]
+        return {"claims": claims, "line": asked, "plane": planes[0] if planes else None}
 
     @property
     def exhibits(self) -> dict[str, tuple[str, Settings]]:

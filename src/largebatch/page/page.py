@@ -1,4 +1,4 @@
-"""The primer's interactive page: two runs of gradient descent, and the measured loss between two minima.
+"""The primer's interactive page: two runs of gradient descent, and the measured loss around two minima.
 
 One file that needs no network. Its script has no surface, no setting and no measured number of its own: they
 are exported from here.
@@ -12,6 +12,7 @@ from largebatch import files
 from largebatch.config.surfaces import EXAMPLES, SURFACES
 from largebatch.page.page_formula import formula
 from largebatch.page.page_line import measured_line
+from largebatch.page.page_plane import measured_plane
 from largebatch.page.templates import template
 
 
@@ -65,19 +66,23 @@ CLAIMS = {
     "saddle": ("P8", "P8.leaves"),
     "trap": ("P8.trap",),
     "line": ("K1", "K2", "K3", "K6", "K7", "X.order"),
+    "plane": ("K11", "K11.small", "K6.at_loss", "K12"),
 }
 
 
 def page(ask: dict, observations: Path | None, out: Path) -> None:
     """Write the page.
 
-    ask: {"claims": {id: what it says}, "line": paths for measured_line(), or None}; see Study.to_page().
-    observations: of the experiment that measured the paths. Where there is no line the page says so.
+    ask: {"claims": {id: what it says}, "line": paths for measured_line(), or None, "plane": path for
+    measured_plane(), or None}; see Study.to_page(). observations: of the experiment that measured the paths.
+    Where there is no line the page says so.
     """
     line = measured_line(ask["line"], observations) if ask["line"] and observations else None
+    plane = measured_plane(ask["plane"], observations) if line and ask["plane"] else None
     text = template("page.html.jinja").render(
-        definitions=definitions() | {"line": line},
+        definitions=definitions() | {"line": line, "plane": plane},
         line=line,
+        plane=plane,
         surfaces=SURFACES,
         formulas={name: formula(surface) for name, surface in SURFACES.items()},
         runs=RUNS,

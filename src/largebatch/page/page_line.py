@@ -76,6 +76,6 @@ def losses(rows: pd.DataFrame, at: list[float]) -> list[dict]:
     ]
 
 
-def rounded(number: float) -> float:
-    """To DIGITS significant digits: the same text on every machine."""
-    return float(f"{number:.{DIGITS}g}")
+def rounded(number: float, digits: int = DIGITS) -> float:
+    """To so many significant digits: the same text on every machine."""
+    return float(f"{number:.{digits}g}")
