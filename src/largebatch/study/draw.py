@@ -95,11 +95,16 @@ def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
 
 def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
     """The data that a figure draws."""
-    rows = read(observations, arms_of(figure), metrics_of(figure))
+    rows = read(observations, *reads(figure))
     try:
         return KINDS[figure.kind].table(rows, figure)
     except Missing as missing:
         raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
+
+
+def reads(figure: Figure) -> tuple[set[str], set[str]]:
+    """The groups, and the metrics of each, that a figure is drawn from."""
+    return arms_of(figure), metrics_of(figure)
 
 
 def named(stem: Path, ending: str) -> Path:
