@@ -255,7 +255,7 @@ def compare(a: argparse.Namespace) -> int:
 def publish(a: argparse.Namespace) -> None:
     from largebatch.report.publish import publish
 
-    publish(a.results, a.published, a.papers)
+    publish(a.results, a.published, a.papers, scale_of(a))
 
 
 def cite(a: argparse.Namespace) -> None:
@@ -458,7 +458,7 @@ COMMANDS: dict[str, tuple[Callable, str, str | None, dict[str, dict]]] = {
         publish,
         "make the committed snapshot of a run",
         None,
-        {"results": HERE, "published": HERE, "--papers": PAPERS},
+        {"results": HERE, "published": HERE, "--papers": PAPERS, "--scale": SCALE},
     ),
     "plan": (
         plan,

@@ -7,7 +7,7 @@ import yaml
 
 from largebatch.figures.draw import KINDS, draw
 from tests.conftest import REPOSITORY
-from tests.shared.figures import asked
+from tests.shared.figures import ERROR, LOSS, asked
 
 ENDINGS = ("csv", "json", "pdf", "png", "svg", "txt")
 
@@ -34,6 +34,17 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
     record = json.loads(contents[0]["e_f.json"])
     assert record["stage"] == "draw" and list(record["inputs"]) == ["observations.parquet"]
+
+
+def test_the_data_have_seven_digits_and_whole_numbers_all_of_theirs(helpers, write_table, tmp_path):
+    along = {0.0: [1 / 3, 1 / 3], 1.0: [2e-9 / 3, 2e-9 / 3]}
+    rows = helpers.arm("a", {LOSS: along, ERROR: along, "updates": {0.0: [0, 0], 1.0: [1234567, 1234567]}})
+    ask = asked("curves", x="update", y=[LOSS], log_y=False, lines={"one": "a"})
+    draw(ask, write_table(rows), tmp_path / "f")
+    data = [line.split(",") for line in (tmp_path / "f.csv").read_text(encoding="utf-8").splitlines()]
+    header, *lines = (line[3:6] for line in data)
+    assert header == ["update", "n", "mean"]
+    assert lines == [["0", "2", "0.3333333"], ["1234567", "2", "6.666667e-10"]]
 
 
 def test_bad_inputs(rows, write_table, tmp_path):

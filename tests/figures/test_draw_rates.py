@@ -36,6 +36,25 @@ def test_images_per_update_are_the_batch_sizes(ways, write_table, tmp_path):
     ]
 
 
+def test_epochs_at_which_no_line_changes_are_left_out(helpers, write_table, tmp_path):
+    """The one steps down at epoch 3, a seed of the other stops behind epoch 6."""
+    ways = pd.concat(
+        [
+            helpers.arm(
+                "step", {"learning_rate": {float(e): [0.2 if e < 3 else 0.02] * 2 for e in range(9)}}
+            ),
+            helpers.arm(
+                "stop", {"learning_rate": {float(e): [0.1, None if e > 6 else 0.1] for e in range(9)}}
+            ),
+        ]
+    )
+    found = drawn(ways, write_table, tmp_path, asked("rates", lines={"falls": "step", "stops": "stop"}))
+    for _, of_line in found.groupby("line"):
+        assert of_line["epoch"].tolist() == [0, 2, 3, 6, 7, 8]
+    assert found.loc[found["line"] == "falls", "mean"].tolist() == [0.2, 0.2, *[0.02] * 4]
+    assert found.loc[found["line"] == "stops", "n"].tolist() == [2, 2, 2, 2, 1, 1]
+
+
 def test_each_number_and_the_begin_of_the_run_have_a_panel(ways):
     begin, whole, images = (
         axes := canvas_of("rates", ways, lines=LINES, images_per_update=True, first_share=0.5).axes

@@ -6,8 +6,14 @@ import pandas as pd
 import pytest
 
 from largebatch.config.cards import Paper
+from largebatch.config.checking import ConfigError
+from largebatch.files import checksum
 from largebatch.report.compare import compare
 from largebatch.report.publish import index, publish, verdicts_page
+from tests.conftest import REPOSITORY
+from tests.shared.tables import write_rows
+
+SCALE = REPOSITORY / "config/smoke.yaml"
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     (theirs / "e").mkdir()
     (theirs / "e" / "claims.csv").write_text("an experiment's own ledger, once published", encoding="utf-8")
     (theirs / "README.md").write_text("mine", encoding="utf-8")
-    publish(ours, theirs, papers)
+    publish(ours, theirs, papers, SCALE)
     found = {path.relative_to(theirs).as_posix() for path in theirs.rglob("*") if path.is_file()}
     assert found == {
         "README.md",
@@ -66,11 +72,34 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
 
 def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both, papers):
     ours, theirs = both
-    publish(ours, theirs, papers)
+    publish(ours, theirs, papers, SCALE)
     trained = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"]
     shutil.rmtree(ours / "runs")
-    publish(ours, theirs, papers)
+    publish(ours, theirs, papers, SCALE)
     assert json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["runs"] == trained != {}
+
+
+def test_observations_that_nothing_reads_are_left_out_and_the_record_names_the_whole(both, papers, helpers):
+    ours, theirs = both
+    along = {0.0: [3, 4], 1.0: [1, 2]}
+    (ours / "keskar").mkdir()
+    whole = write_rows(
+        ours / "keskar/observations.parquet",
+        helpers.arm("adam.small", {"test_accuracy_percent": along, "validation_loss_nats": along}),
+    )
+    publish(ours, theirs, papers, SCALE)
+    kept = pd.read_parquet(theirs / "keskar/observations.parquet")
+    assert kept["metric"].value_counts().to_dict() == {"test_accuracy_percent": 4, "validation_loss_nats": 2}
+    assert (theirs / "e/observations.parquet").read_text(encoding="utf-8") == "large"  # not of this scale
+    inputs = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))["inputs"]
+    assert inputs["keskar/observations.parquet"] == checksum(whole)
+    assert inputs.keys() == {"claims.csv", "keskar/observations.parquet"}
+
+
+def test_publish_wants_the_scale_file(both, papers, tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        publish(*both, papers, tmp_path / "none.yaml")
+    assert not both[1].exists()
 
 
 @pytest.mark.parametrize("name", ["claims.csv", "report.html"])
@@ -78,13 +107,13 @@ def test_publish_wants_complete_results(both, papers, name):
     ours, theirs = both
     (ours / name).unlink()
     with pytest.raises(ValueError, match=f"wanted complete results with {name}"):
-        publish(ours, theirs, papers)
+        publish(ours, theirs, papers, SCALE)
     assert not theirs.exists()
 
 
 def test_publish_onto_itself(both, papers):
     with pytest.raises(ValueError, match="wanted another folder"):
-        publish(both[0], both[0], papers)
+        publish(both[0], both[0], papers, SCALE)
 
 
 def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(helpers, judged):

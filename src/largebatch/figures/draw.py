@@ -56,6 +56,8 @@ KINDS = {
         draw_walks.table, draw_walks.picture, "Lines are paths from the dot to a marker, one a seed,"
     ),
 }
+# The data of figures are read by people, and committed: seven digits.
+CSV_DIGITS = "%.7g"
 ON_LOGARITHMS = ", of the logarithm on logarithmic axes"
 # What a kind of figure reads that does not name it.
 OWN = {
@@ -75,7 +77,7 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
     kind, drawn = KINDS[figure.kind], table_of(figure, observations)
     with files.atomic(named(stem, "csv")) as temporary:
-        drawn.to_csv(temporary, index=False)
+        drawn.to_csv(temporary, index=False, float_format=CSV_DIGITS)
     text = caption(figure, drawn)
     files.write_text(named(stem, "txt"), text)
     citation = Citation(FIGURE, f"{ask['experiment']}_{figure.name}", ask.get("scale", ""), text.strip())
@@ -93,11 +95,16 @@ def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
 
 def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
     """The data that a figure draws."""
-    rows = read(observations, arms_of(figure), metrics_of(figure))
+    rows = read(observations, *reads(figure))
     try:
         return KINDS[figure.kind].table(rows, figure)
     except Missing as missing:
         raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
+
+
+def reads(figure: Figure) -> tuple[set[str], set[str]]:
+    """The groups, and the metrics of each, that a figure is drawn from."""
+    return arms_of(figure), metrics_of(figure)
 
 
 def named(stem: Path, ending: str) -> Path:

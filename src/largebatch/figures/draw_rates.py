@@ -18,15 +18,29 @@ LABELS = {RATE: METRICS[RATE], IMAGES: "images per update"}
 
 
 def table(observations: pd.DataFrame, figure: Rates) -> pd.DataFrame:
-    """Columns metric, line, arm, epoch, n, mean, low, high, axis, over the seeds that were still training."""
+    """Columns metric, line, arm, epoch, n, mean, low, high, axis, over the seeds that were still training.
+
+    Where all lines of a metric stay as they are, the epochs between the first and the last are left out.
+    """
     parts = []
     for metric in [RATE, IMAGES] if figure.images_per_update else [RATE]:
         for label, arm in figure.lines.items():
             values = within_runs(observations, arm, RATE) if metric == RATE else images_of(observations, arm)
             part = summary_along(values).reset_index(names="epoch")
             parts.append(part.assign(metric=metric, line=label, arm=arm))
-    drawn = on_axes(pd.concat(parts, ignore_index=True), lambda rows: style.wide(rows["mean"].to_numpy()))
+    whole = pd.concat(parts, ignore_index=True)
+    kept = pd.concat(without_plateaus(rows) for _, rows in whole.groupby("metric", sort=False))
+    drawn = on_axes(kept, lambda rows: style.wide(rows["mean"].to_numpy()))
     return drawn[["metric", "line", "arm", "epoch", *MEASURED, "axis"]]
+
+
+def without_plateaus(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one metric without the epochs at which every line is as it is before and after."""
+    numbers = rows.set_index(["epoch", "line"])[list(MEASURED)].unstack("line").sort_index()
+    before = numbers.shift()
+    changes = ~((numbers == before) | (numbers.isna() & before.isna())).all(axis="columns")
+    kept = changes.index[changes | changes.shift(-1, fill_value=True)]
+    return rows[rows["epoch"].isin(kept)]
 
 
 def images_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:

@@ -55,7 +55,7 @@ RC = {
     "ytick.labelsize": 7,
 }
 # As wide as a README shows pictures: in print and on larger screens they are taken from the pdf.
-PNG_DPI, PNG_COLOURS = 150, 256
+PNG_DPI, PNG_COLOURS = 150, 128
 UNPRINTED = "\u200b"  # a letter without width
 # Where a panel's letter stands: left of its upper left corner.
 LETTER = {
@@ -113,7 +113,7 @@ def palette_file(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
     for key, text in metadata.items():
         words.add_itxt(key, text)
     full = Image.open(drawn).convert("RGB")
-    # two rounds of k-means behind the median cut leave every colour of lines and bars as it is
+    # two rounds of k-means behind the median cut leave colours of lines and bars as they are, or nearly so
     few = full.quantize(PNG_COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     few.save(path, pnginfo=words, dpi=(PNG_DPI, PNG_DPI), optimize=True)
 

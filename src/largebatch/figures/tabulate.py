@@ -56,10 +56,7 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     ask: {"experiment": name, "table": a Table as JSON}.
     """
     table = TypeAdapter(Table).validate_python(ask["table"])
-    other = table.at.same_updates_as if table.at else None
-    metrics = {*table.metrics, *needed_for(table.at)}
-    rows = read(observations, {*table.rows.values(), other} - {None}, metrics)
-    cells = cells_of(table, rows)
+    cells = cells_of(table, read(observations, *reads(table)))
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
     caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
@@ -70,6 +67,12 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
+
+
+def reads(table: Table) -> tuple[set[str], set[str]]:
+    """The groups, and the metrics of each, that a table is made from."""
+    other = table.at.same_updates_as if table.at else None
+    return {*table.rows.values(), other} - {None}, {*table.metrics, *needed_for(table.at)}
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:

@@ -37,9 +37,13 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
-    groups = {arm for claim in asked for arm in arms_of(claim)}
-    table = read(observations, groups, {m for claim in asked for m in metrics_of(claim)})
-    write_claims(judged, verdicts_on(asked, table, ask["experiment"]))
+    write_claims(judged, verdicts_on(asked, read(observations, *reads(asked)), ask["experiment"]))
+
+
+def reads(claims: list[Claim]) -> tuple[set[str], set[str]]:
+    """The groups, and the metrics of each, that the claims of an experiment are judged from."""
+    arms, metrics = ([of(claim) for claim in claims] for of in (arms_of, metrics_of))
+    return set().union(*arms), set().union(*metrics)
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:

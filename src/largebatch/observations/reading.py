@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from largebatch.config.question import SETTINGS, At
-from largebatch.metrics import BY_EPOCH
+from largebatch.metrics import BY_EPOCH, HISTORY
 
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 
@@ -138,7 +138,7 @@ def at_value(observations: pd.DataFrame, arm: str, metric: str, value: float) ->
 
 def median_of_last(observations: pd.DataFrame, arm: str, metric: str, count: int) -> pd.Series:
     """Each seed's median over its last `count` evaluations (Goyal 2017, section 5.1, takes 5)."""
-    rows = rows_of(observations, arm, metric)
+    rows = (history_of if metric in HISTORY | BY_EPOCH else rows_of)(observations, arm, metric)
     return rows.groupby("seed").tail(count).groupby("seed")["value"].median()
 
 
@@ -163,7 +163,7 @@ def history_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFram
     """The rows of a metric that is recorded along the run."""
     rows = rows_of(observations, arm, metric)
     if rows["at"].isna().any():
-        raise Missing(f"history of {metric} of arm {arm}, which is measured at the end only")
+        raise Missing(f"history of {metric} of arm {arm}, of which only the end is known")
     return rows
 
 

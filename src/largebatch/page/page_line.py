@@ -23,7 +23,7 @@ def measured_line(paths: list[dict], observations: Path) -> dict | None:
     Returns {"at": positions, "shifts": stops of the slider, "shift": its first one, "paths": [{"label",
     "small", "large", "losses": as losses() gives them}]}.
     """
-    table = read(observations, [path["path"] for path in paths], [*LINE_LOSSES.values(), DISTANCE])
+    table = read(observations, *reads(paths))
     at = sorted(table.loc[table["metric"] == LINE_LOSSES["train"], "at"].unique())
     shown = [
         {name: path[name] for name in ("label", "small", "large")} | {"losses": found}
@@ -35,6 +35,11 @@ def measured_line(paths: list[dict], observations: Path) -> dict | None:
     stops = shifts(np.array(at))
     first = min(stops, key=lambda stop: abs(stop - FIRST_SHIFT))
     return {"at": at, "shifts": stops, "shift": first, "paths": shown}
+
+
+def reads(paths: list[dict]) -> tuple[set[str], set[str]]:
+    """The groups, and the metrics of each, that the lines are drawn from."""
+    return {path["path"] for path in paths}, {*LINE_LOSSES.values(), DISTANCE}
 
 
 def shifts(at: np.ndarray) -> list[float]:

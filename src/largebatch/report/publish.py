@@ -8,22 +8,26 @@ import pandas as pd
 
 from largebatch import files
 from largebatch.config.cards import Paper, read_papers
+from largebatch.config.study import load_study
 from largebatch.figures.tabulate import escape_markdown
 from largebatch.judging.claims import brief, counts, paper_of, read_claims
 from largebatch.page.templates import template
 from largebatch.provenance import provenance
 from largebatch.report.answers import ICONS, WORDS, answers, effect
 from largebatch.report.compare import PUBLISHED, published_names
+from largebatch.report.keep import keep
 
 # An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
 NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
+OBSERVATIONS = "observations.parquet"
 
 
-def publish(results: Path, published: Path, papers: Path) -> None:
+def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
 
-    The page beside `published` that joins the scales is written anew; papers: see cards.py.
+    The page beside `published` that joins the scales is written anew; papers: see cards.py. scale: the scale
+    file, which says what is read of the observations; those of an experiment that it lacks are kept whole.
     """
     for name in ("claims.csv", "report.html"):
         if not (results / name).is_file():
@@ -32,17 +36,20 @@ def publish(results: Path, published: Path, papers: Path) -> None:
             )
     if results.resolve() == published.resolve():
         raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
-    claims = read_claims(results / "claims.csv")
+    study, claims = load_study(scale), read_claims(results / "claims.csv")
     names = published_names(results)
     for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
         (published / stale).unlink()
     for name in sorted(names):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
+    measured = {f"{e.name}/{OBSERVATIONS}": e for e in study.experiments}
+    for name in names & measured.keys():
+        keep(results / name, study, measured[name], published / name)
     # What was judged and drawn from published observations was trained as they say.
     runs = runs_of(results) or read_runs(published)
     tally = {"files": len(names), "claims": len(claims), **counts(claims)}
-    inputs = {"claims.csv": files.checksum(results / "claims.csv")}
+    inputs = {name: files.checksum(results / name) for name in sorted(names & {"claims.csv", *measured})}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
     files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=tally, runs=runs))
     index(published.parent, read_papers(papers))
