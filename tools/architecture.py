@@ -1,7 +1,7 @@
 """Print which folder of the package imports from which, as a Mermaid graph.
 
-An arrow leads from a folder to one that imports from it. Arrows that follow from others are left out, and so are
-the modules beside the folders. The graph is part of docs/architecture.md; a test tells when it is out of date.
+An arrow leads from a folder to one that imports from it. Arrows that follow from others are left out, and so
+are the modules beside the folders. A test compares the graph with the one in docs/architecture.md.
 """
 
 import ast
