@@ -1,8 +1,8 @@
 """Why test accuracies of Keskar's nets differ from the paper's: BatchNorm's statistics, and when a run ends.
 
 For the small and the large batch of a finished scale, print three test accuracies: with BatchNorm's
-statistics of the training set, as we report it; with those of each test batch, as in the authors' code; and when the
-training accuracy first reached the paper's.
+statistics of the training set, as we report it; with those of each test batch, as in the authors' code; and
+when the training accuracy first reached the paper's.
 
 python tools/accuracy_by_mode.py config/mnist.yaml results/mnist [--paper 99.66 99.92]
 """
