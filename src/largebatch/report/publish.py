@@ -15,15 +15,15 @@ from largebatch.provenance import provenance
 from largebatch.report.answers import ICONS, WORDS, answers, effect
 from largebatch.report.compare import PUBLISHED, published_names
 
-# An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
+# An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
 NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
 
 
 def publish(results: Path, published: Path, papers: Path) -> None:
-    """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
+    """Copy the published part of a results folder, and write its provenance; outdated files are removed.
 
-    The page beside `published` that joins the scales is written anew; papers: see cards.py.
+    The page beside `published` that joins the scales is written again; papers: see cards.py.
     """
     for name in ("claims.csv", "report.html"):
         if not (results / name).is_file():
@@ -39,7 +39,7 @@ def publish(results: Path, published: Path, papers: Path) -> None:
     for name in sorted(names):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
-    # What was judged and drawn from published observations was trained as they say.
+    # Results from published observations keep the provenance of the runs behind them.
     runs = runs_of(results) or read_runs(published)
     tally = {"files": len(names), "claims": len(claims), **counts(claims)}
     inputs = {"claims.csv": files.checksum(results / "claims.csv")}
@@ -49,13 +49,13 @@ def publish(results: Path, published: Path, papers: Path) -> None:
 
 
 def read_runs(published: Path) -> dict:
-    """What is published about the runs behind a snapshot; empty if there is none."""
+    """The published provenance of the runs behind a snapshot; empty if there is none."""
     path = published / PROVENANCE
     return files.read_json(path)["runs"] if path.is_file() else {}
 
 
 def runs_of(results: Path) -> dict:
-    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
+    """Where, by which code and for how long the runs behind the results were trained; or nothing."""
     records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
     if not records:
         return {}
@@ -99,7 +99,7 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
 
 
 def notes(claims: pd.DataFrame) -> list[str]:
-    """What is said of single claims, below their table."""
+    """The notes on single claims, below their table."""
     said = [f"- {row['id']}: {escape_markdown(row['note'])}" for _, row in claims.iterrows() if row["note"]]
     return ["", *said] if said else []
 
