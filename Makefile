@@ -1,10 +1,10 @@
-# make results | make test: each sets up .venv from the hashed lock first. See README.md.
+# make results | make test: each first sets up .venv from the hashed lock. See README.md.
 PYTHON ?= python3
 SCALE ?= digits
 BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-# Snakemake and matplotlib want to write below the home folder; without one they write here.
+# Snakemake and matplotlib write below the home folder, or here if it is not writable.
 ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" && echo yes),yes)
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
@@ -25,11 +25,11 @@ lint: $(BIN)/.ready
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) python tools/lint_workflow.py
 
-# The committed snapshot, made from a finished run.
+# The published snapshot, made from a finished run.
 publish: $(BIN)/.ready
 	$(RUN) largebatch publish results/$(SCALE) results/published/$(SCALE)
 
-# The documentation as a site in site/, which opens from disk; a link that leads nowhere is an error.
+# The documentation as a site in site/, which opens from disk; a broken link is an error.
 docs: $(BIN)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
@@ -41,7 +41,7 @@ benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/memory.py
 	$(RUN) python benchmarks/draw.py
 
-# The environment is made anew when the lock changes; half-made ones are not taken for ready.
+# The environment is made again when the lock changes; an incomplete one does not count as ready.
 $(BIN)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "largebatch: wanted Python 3.11 or later; got " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv

@@ -9,7 +9,7 @@ from largebatch.provenance import code_digest
 from largebatch.config.question import MEASURES
 from largebatch.forkserver import speak_utf_8
 
-# Snakemake prints names of files, which a terminal may lack letters for.
+# Snakemake prints file names, and a terminal may lack some of their letters.
 speak_utf_8()
 
 try:
@@ -23,7 +23,7 @@ ARMS = STUDY.arms
 
 
 wildcard_constraints:
-    # the longest name first: one may begin like another
+    # the longest name first: a name may begin with another
     experiment="|".join(sorted((e.name for e in STUDY.experiments), key=len, reverse=True)),
     arm="[^/]+",
     start="[^/_]+",
@@ -32,7 +32,7 @@ wildcard_constraints:
     exhibit="[^/]+",
 
 
-# `snakemake --report report.zip`: Snakemake's own, beside the page that readers get.
+# `snakemake --report report.zip`: Snakemake's own report, beside the page for readers.
 report: "workflow/report/workflow.rst"
 
 
@@ -49,8 +49,8 @@ include: "workflow/rules/page.smk"
 
 
 onstart:
-    # Because of a limit on jobs started a second, each step of the scheduler asks for another a second later, and each of
-    # those for another: after some hundred jobs that takes a fifth of a core.
+    # Snakemake limits how many jobs start per second. With that limit each step of the scheduler causes another one a
+    # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
     write_json(Path(ASK), to_report(STUDY))
@@ -74,7 +74,7 @@ rule all:
         f"{RESULTS}/report.html",
         f"{RESULTS}/numbers.tex",
         page_files(),
-        # Snakemake makes no deleted file again that only stands between others, so all that people read is named.
+        # Snakemake does not remake a deleted intermediate file, so all files that people read are targets.
         [file for experiment in STUDY.experiments for file in files_to_read(experiment)],
 
 

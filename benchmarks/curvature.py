@@ -2,14 +2,13 @@
 
 Two kinds of trained nets: the digits MLP, 20 seeds, and Keskar's F1 (784-5x(512, BatchNorm, ReLU)-10), 5
 seeds, on 1,000 images each (digits, for F1 enlarged to 28 x 28). Errors are relative to a reference in double
-precision: Lanczos to 1e-10, and the exact trace, which the tests prove against dense Hessians. A method's own
-stopping rule counts for nothing: every method is given the loosest setting on a ladder at which its true
-error is below the target (1e-4 for the eigenvalue, 1 % for the trace), and timed there. The others take one
+precision: Lanczos to 1e-10, and the exact trace, which the tests prove against dense Hessians. No method's
+own stopping rule is used. Every method is timed at the loosest setting at which its true
+error is below the target (1e-4 for the eigenvalue, 1 % for the trace). The others take one
 net after another; ours takes all seeds together.
 
-The error of an estimated trace is its root mean square over nets and repeats, measured at the number of
-products that is affordable and, where that is not enough, carried on by the 1/√m law (said in the table:
-extrapolated).
+The error of an estimated trace is its root mean square over nets and repeats. If the target would need more
+Hessian-vector products than is affordable, the number is extrapolated by the 1/√m law; the table says so.
 
 python benchmarks/curvature.py [--nets digits f1] [--out results/benchmarks/curvature-cpu.csv]
 python benchmarks/curvature.py --memory [--out results/benchmarks/memory-cpu.csv]
@@ -43,12 +42,12 @@ from largebatch.training.train import train
 
 IMAGES = 1000
 EIGENVALUE_ERROR, TRACE_ERROR = 1e-4, 1e-2
-# Tolerances from loose to tight; iterations and probes to begin with.
+# Tolerances from loose to tight; first numbers of iterations and probes.
 LANCZOS_TOLERANCES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5]
 ITERATIONS, PROBES = 16, 30
-# Products that a trace may cost on one net before the law takes over.
+# Hessian-vector products that a trace may cost on one net; beyond that it is extrapolated.
 AFFORDABLE = {"digits": 480, "f1": 30}
-# Work longer than this is timed once, else the best of three.
+# Work longer than this is timed once; shorter work three times, and the best counts.
 LONG_SECONDS = 1.0
 
 CASES = {
@@ -69,7 +68,7 @@ CASES = {
 
 @dataclass
 class Reached:
-    """What a method needed: products and seconds a net, and its true relative error."""
+    """What a method needed: Hessian-vector products and seconds per net, and its true relative error."""
 
     setting: str
     products: float
@@ -92,7 +91,7 @@ def trained(case: str, images: torch.Tensor, labels: torch.Tensor) -> Nets:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """The shortest of three runs, of long work the only one."""
+    """The shortest of three runs; long work runs once."""
     found: list[float] = []
     while len(found) < 3 and (not found or found[0] < LONG_SECONDS):
         start = time.perf_counter()
@@ -221,7 +220,7 @@ def curvlinops_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reache
 
 
 def estimated(estimate: Callable[[int, int], float], truth: torch.Tensor, affordable: int) -> Reached:
-    """Raise the products until the error is at the target, or carry it on by the 1/√m law."""
+    """Raise the number of products until the error is at the target, or extrapolate by the 1/√m law."""
     products = PROBES
     while True:
         start = time.perf_counter()
@@ -244,7 +243,7 @@ def estimated(estimate: Callable[[int, int], float], truth: torch.Tensor, afford
 
 
 def mean_of(reached: list[Reached], setting: str) -> Reached:
-    """Mean cost of a net, worst error."""
+    """Mean cost per net, and the largest error."""
     count = len(reached)
     return Reached(
         setting,

@@ -1,4 +1,4 @@
-"""Draw the benchmarks that stand in results/benchmarks: speed against the plain loop and memory, by batch.
+"""Draw the benchmarks in results/benchmarks: speed relative to the plain loop, and memory, by batch size.
 
 python benchmarks/draw.py [--device cpu]
 """
@@ -10,12 +10,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 FOLDER = Path("results/benchmarks")
-# One look for all: the nets of one figure never share a panel, so lines are numbers of seeds.
+# One colour per number of seeds; each net has its own panel.
 COLOURS = {1: "#0072b2", 5: "#d55e00", 20: "#009e73"}
 
 
 def draw_speed(rows: pd.DataFrame, stem: Path) -> None:
-    """Ratio of model-updates a second with the range of rounds; a panel a net, a line a number of seeds."""
+    """Ratio of model-updates per second, with its range; a panel per net, a line per number of seeds."""
     nets = list(dict.fromkeys(rows["net"]))
     columns = min(4, len(nets))
     lines = -(-len(nets) // columns)
@@ -45,7 +45,7 @@ def draw_speed(rows: pd.DataFrame, stem: Path) -> None:
 
 
 def draw_memory(rows: pd.DataFrame, stem: Path) -> None:
-    """Peak memory against batch size, one line a net."""
+    """Peak memory against batch size, one line per net."""
     figure, panel = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
     for net, of_net in rows.groupby("net", sort=False):
         panel.plot(of_net["batch_size"], of_net["peak_mib"], marker="o", label=net)

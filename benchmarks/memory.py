@@ -1,6 +1,6 @@
-"""Peak memory against batch size: an epoch of five seeds, each batch in a process of its own.
+"""Peak memory against batch size: an epoch of five seeds, each batch size in its own process.
 
-On a processor the resident memory above what the imports and the data take; on a GPU what PyTorch allocated.
+On a CPU it is the resident memory beyond imports and data; on a GPU what PyTorch allocated.
 
 python benchmarks/memory.py [--device cuda] [--nets F1 C1] [--out FILE]
 """

@@ -1,10 +1,10 @@
-"""Model-updates a second: our engine against the plain PyTorch loop, in one run, one thread each.
+"""Model-updates per second: our engine against the plain PyTorch loop, in one run, one thread each.
 
 The plain loop is what a user would otherwise write: DataLoader(shuffle=True), one seed after another, the
-optimiser of torch.optim at its defaults. Both train the same nets on the same random pixels; ours and theirs
-alternate, and the median over the rounds is reported with the range of the ratio. Of fully connected nets the
-last columns put our rate beside the matrix-product rate of the same core or GPU: of the net's own products
-alone, in their shapes, and of one large square product; `copied` is the rate of a plain copy.
+optimiser of torch.optim at its defaults. Both train the same nets on the same random pixels, in turn. The
+median over the rounds is reported, with the range of the ratio. For fully connected nets the last columns
+compare our rate with the matrix-product rate of the same core or GPU: for the net's own products in their
+shapes, and for one large square product. `copied` is the rate of a plain copy.
 
 python benchmarks/throughput.py [--nets F1 C1] [--device cuda] [--seconds 0.5] [--rounds 5] [--out FILE]
 """
@@ -88,7 +88,7 @@ def pixels(problem: Problem, batch: int, where: torch.device) -> Dataset:
 
 
 def rate(work: Callable[[], int], seconds: float) -> float:
-    """Units of work a second; work() does some and says how much."""
+    """Units of work per second; work() does some and returns how much."""
     work()
     settle()
     done, start = 0, time.perf_counter()
@@ -105,7 +105,7 @@ def settle() -> None:
 
 
 def our_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
-    """One epoch of every seed; the seeds grouped as the engine groups them."""
+    """One epoch of every seed, with the seeds grouped as by the engine."""
     sizes = (arm.data.train, arm.data.validation, arm.data.test)
     groups = [
         Lanes(arm, group, Splits(dataset, group, *sizes))

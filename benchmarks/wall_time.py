@@ -1,8 +1,8 @@
 """Where the wall time of a finished run went: training, measuring, drawing, starting jobs, Snakemake.
 
-Read from the seconds that Snakemake's benchmarks (logs/<scale>/benchmarks/) give every job, and those that
-training and measuring wrote down themselves; the rest of such a job is its start. Cores times wall time that
-no job took is Snakemake's own start and scheduling, and waiting.
+Snakemake's benchmarks (logs/<scale>/benchmarks/) give the seconds of every job. Training and measuring record
+their own seconds; the rest of such a job is its start. What remains of cores times wall time is Snakemake's
+own start and scheduling, and waiting.
 
 python benchmarks/wall_time.py CHECKOUT SCALE --cores 2 --wall-seconds 1111 [--out FILE]
 """
@@ -37,7 +37,7 @@ def job_seconds(benchmarks: Path) -> dict[str, float]:
 
 
 def own_seconds(results: Path) -> dict[str, float]:
-    """Seconds that training and measuring took by their own count."""
+    """Seconds that training and measuring recorded themselves."""
     measured = [*results.glob("runs/*/*.parquet"), *results.glob("paths/*.parquet")]
     records = (read_provenance(path) for path in measured)
     return {
@@ -52,7 +52,7 @@ def split(checkout: Path, scale: str, cores: int, wall: float) -> list[dict]:
     for kind, seconds in own_seconds(checkout / "results" / scale).items():
         spent["starting jobs"] += max(0.0, spent[kind] - seconds)
         spent[kind] = min(spent[kind], seconds)
-    # runs from before drawing and judging had benchmarks of their own
+    # in older runs drawing and judging have no benchmarks
     rest = "Snakemake and waiting" if "drawing" in spent else "drawing, judging, Snakemake and waiting"
     spent[rest] = max(0.0, cores * wall - sum(spent.values()))
     return [

@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -48,3 +50,10 @@ def test_what_the_readme_cites_is_published():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_is_left_to_fill_in(page):
     assert "<!--" not in page.read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_folders_is_drawn_from_the_imports():
+    tool = [sys.executable, REPOSITORY / "tools" / "architecture.py"]
+    drawn = subprocess.run(tool, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{drawn}```\n" in text

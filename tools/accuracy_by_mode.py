@@ -1,8 +1,8 @@
-"""Why test accuracies of Keskar's nets differ from the paper's: statistics of BatchNorm, end of a run.
+"""Why test accuracies of Keskar's nets differ from the paper's: BatchNorm's statistics, and when a run ends.
 
-For small and large batch of a finished scale: test accuracy with BatchNorm's statistics of the training
-set, as we report it, and with those of each test batch, as the authors' code does; and test accuracy when the
-training accuracy first reached the paper's.
+For the small and the large batch of a finished scale, print three test accuracies: with BatchNorm's
+statistics of the training set, as we report it; with those of each test batch, as in the authors' code; and
+when the training accuracy first reached the paper's.
 
 python tools/accuracy_by_mode.py config/mnist.yaml results/mnist [--paper 99.66 99.92]
 """
@@ -24,7 +24,7 @@ TEST_BATCH = 256
 
 
 def by_mode(arm: Arm, run: Path, dataset: data.Dataset) -> dict[str, list[float]]:
-    """Test accuracy in percent of every seed, by whose statistics BatchNorm takes."""
+    """Test accuracy in percent of every seed, with either statistics for BatchNorm."""
     weights = read_arrays(run / "weights.safetensors")
     seeds = range(len(next(iter(weights.values()))))
     found: dict[str, list[float]] = {"training set's statistics": [], "statistics of each test batch": []}

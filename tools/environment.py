@@ -1,6 +1,6 @@
 """Write environment.yml from requirements.lock: the same versions for conda users.
 
-conda hands pip's part over line by line and cannot mix hashes with `-e .`, so the pins go without them.
+conda gives pip these lines one by one and cannot mix hashes with `-e .`, so the pins have no hashes.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What mkdocs adds to docs/: the README as home, one page per experiment, and the results that they show."""
+"""Hooks of mkdocs that add to docs/: the README as home, one page per experiment, and results shown there."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from largebatch.report.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
 PUBLISHED = ROOT / "results" / "published"
 QUESTIONS = ROOT / "config" / "experiments"
 HOME = "index.md"
-# What a page links to outside of docs/, and the site therefore holds too: within the text, or below it.
+# Links to files outside docs/, within the text or below it; the site holds these files too.
 OUTSIDE = re.compile(
     r"(?:(?<=\]\()|(?<=\]: ))(?:\.\./)?((?:results|config|docs)/[^)#\s]+|CITATION\.cff|LICENSE)"
 )
@@ -32,7 +32,7 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Add what docs/ does not hold."""
+    """Add the pages and files that docs/ does not hold."""
     from mkdocs.structure.files import File
 
     made = {HOME: (ROOT / "README.md").read_text(encoding="utf-8")}

@@ -34,7 +34,7 @@ OBSERVATIONS = pa.schema(
     ]
 )
 
-# What an exhibit gives: the same of several arms, named without the exhibit.
+# The rows of an exhibit: observations with an arm, named without the exhibit.
 EXHIBITED = pa.schema([pa.field("arm", pa.string(), nullable=False), *OBSERVATIONS])
 
 PROVENANCE = b"largebatch"
@@ -68,7 +68,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:
-    """Parquet of seed, metric, at, value; where they come from stands in the file's metadata."""
+    """Parquet of seed, metric, at, value; the provenance is in the file's metadata."""
     write_rows(path, OBSERVATIONS, rows, provenance)
 
 
@@ -80,7 +80,7 @@ def write_exhibit(
 
 
 def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple], provenance: dict | None) -> None:
-    """Parquet of these columns; where the rows come from stands in the file's metadata."""
+    """Parquet of these columns; the provenance is in the file's metadata."""
     columns = list(zip(*rows, strict=True)) or [[] for _ in schema]
     table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
     if provenance is not None:
@@ -89,13 +89,13 @@ def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple], provenance:
         pq.write_table(table, temporary, compression="zstd")
 
 
-# Doubles that are hardly ever equal: a dictionary of them is larger than they are.
+# Doubles that are hardly ever equal: a dictionary of them would be larger than they are.
 UNLIKE = frozenset({"value", "at"})
-WHOLE = 1 << 28  # bytes or rows that no table of an experiment has: all its repetitions are found
+WHOLE = 1 << 28  # more bytes and rows than any table has, so that all repetitions are found
 
 
 def write_small(path: Path, table: pa.Table) -> None:
-    """Parquet in as few bytes as it takes; slow to write, as quick to read as any."""
+    """Parquet in as few bytes as possible; slow to write, fast to read."""
     with atomic(path) as temporary:
         pq.write_table(
             table,
@@ -106,12 +106,12 @@ def write_small(path: Path, table: pa.Table) -> None:
             dictionary_pagesize_limit=WHOLE,
             data_page_size=WHOLE,
             row_group_size=WHOLE,
-            write_statistics=False,  # there is but one group of rows to pass over
+            write_statistics=False,  # there is only one row group to skip
         )
 
 
 def read_provenance(path: Path) -> dict:
-    """Where the observations at `path` come from; empty if they do not say."""
+    """The provenance of the observations at `path`; empty if the file has none."""
     return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))
 
 
@@ -143,7 +143,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
-# What safetensors calls the types that images have.
+# The names of the types of images in safetensors.
 DTYPES = {"uint8": "U8", "float32": "F32", "float64": "F64", "int64": "I64"}
 
 
@@ -152,7 +152,8 @@ def write_stream(
 ) -> tuple[int, ...]:
     """The file of write_arrays with `name`, `count` items of one shape, written as they come; its shape.
 
-    arrays: the others, int64: they come first, because the format wants wide numbers before narrow ones.
+    arrays: the other arrays, int64. They come first, because the format needs wide numbers before narrow
+    ones.
     """
     items = iter(items)
     first = next(items)
@@ -191,7 +192,7 @@ def header(kinds: dict[str, tuple[np.dtype, tuple[int, ...], int]]) -> bytes:
 
 def map_tensors(path: Path) -> dict:
     """The tensors of a safetensors file on the CPU; their bytes are read when they are first used."""
-    from safetensors.torch import load_file  # imports torch, for which not every stage must wait
+    from safetensors.torch import load_file  # imports torch, which is slow and which not every stage needs
 
     try:
         return load_file(path)
@@ -227,7 +228,7 @@ DIGEST_BYTES = 32
 
 
 def write_sealed(path: Path, content: bytes) -> None:
-    """Bytes behind their sha256, so that a damaged file is known when it is read."""
+    """Bytes after their sha256, so that a damaged file is noticed when it is read."""
     with atomic(path) as temporary:
         temporary.write_bytes(sha256(content).digest() + content)
 
@@ -242,11 +243,11 @@ def read_sealed(path: Path) -> bytes:
 
 
 def record_of(path: Path) -> Path:
-    """Where it stands what a data set's tensor file holds."""
+    """The file that describes a data set's tensor file."""
     return path.with_suffix(".json")
 
 
 def recorded_checksum(path: Path) -> str:
-    """sha256 of a data set's tensor file, which may be too large to read for every job."""
+    """The recorded sha256 of a data set's tensor file, which may be too large to read in every job."""
     record = record_of(path)
     return read_json(record)["sha256"] if record.exists() else checksum(path)

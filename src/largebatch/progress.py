@@ -1,4 +1,4 @@
-"""Lines for the person who waits: arms done and to do, time left, epochs within a long arm."""
+"""Progress lines: arms done and to do, time left, epochs within a long arm."""
 
 import itertools
 import json
@@ -11,30 +11,30 @@ from pathlib import Path
 from largebatch.config.spec import Arm
 
 NOTE = ".progress.json"
-# Arms that take longer than this speak while they train.
+# Arms that take longer than this print lines while they train.
 LONG_SECONDS = 10.0
 
 
-# Seconds of one seed on one core: of an update whatever its batch, of a multiplication in a forward and
-# a backward pass, of an arm whatever it trains. Rough: only ratios count.
+# Seconds of one seed on one core: per update, per multiplication in a forward and
+# a backward pass, per arm. Rough: only ratios count.
 UPDATE_SECONDS, MULTIPLICATION_SECONDS, ARM_SECONDS = 3e-5, 1.2e-10, 0.03
 BATCH_NORM = 1.7  # times the cost of a net without
 EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
-STOPPED_AT = 0.2  # the share of its epochs after which an arm that stops early is expected to
-# Multiplications of one image, in millions; of dense nets they are counted.
+STOPPED_AT = 0.2  # the share of its epochs after which an arm with a stopping rule is expected to stop
+# Multiplications per image, in millions; for dense nets they are counted.
 MODEL_MILLIONS = {"cnn": 1.0, "keskar_cnn": 40.0, "vgg": 300.0, "resnet": 40.0, "resnet50": 4000.0}
 PIXELS = {"digits": 64, "mnist": 784}
 
 
 def begin(scale_folder: Path, arms: dict[str, Arm]) -> None:
-    """Note at the start of a workflow which runs it will train, and what each is expected to cost."""
+    """Record at the start of a workflow which runs it will train, and the expected cost of each."""
     scale_folder.mkdir(parents=True, exist_ok=True)
     costs = {run: cost(arm) for run, arm in arms.items()}
     (scale_folder / NOTE).write_text(json.dumps({"costs": costs, "since": time.time()}), encoding="utf-8")
 
 
 def cost(arm: Arm) -> float:
-    """What training an arm is expected to cost, in seconds of one seed on one core."""
+    """The expected cost of training an arm, in seconds of one seed on one core."""
     epochs = arm.epochs * (STOPPED_AT if arm.stop or arm.goal else 1.0)
     updates = epochs * arm.data.train / mean_batch(arm) * passes(arm)
     images = epochs * arm.data.train * passes(arm)
@@ -45,7 +45,7 @@ def cost(arm: Arm) -> float:
 
 
 def mean_batch(arm: Arm) -> float:
-    """The batch size at which as many updates are made; a growing batch has another in each stage."""
+    """The constant batch size with the same number of updates; a growing batch changes in each stage."""
     ends = [0.0, *arm.steps_at_epochs(), float(arm.epochs)]
     sizes = arm.batch_sizes()
     stages = zip(itertools.pairwise(ends), itertools.chain(sizes, itertools.repeat(sizes[-1])), strict=False)
@@ -59,7 +59,7 @@ def passes(arm: Arm) -> float:
 
 
 def multiplications(arm: Arm) -> float:
-    """Of one image in one forward pass, about."""
+    """Approximate multiplications for one image in one forward pass."""
     model = arm.model
     if model.name in MODEL_MILLIONS:
         return MODEL_MILLIONS[model.name] * 1e6
@@ -69,19 +69,19 @@ def multiplications(arm: Arm) -> float:
 
 
 def hush_scheduler() -> None:
-    """Drop the two lines a job that no `quiet` setting of Snakemake drops but the one that drops errors."""
+    """Drop two lines per job; Snakemake's only `quiet` setting that drops them also drops errors."""
     noise = ("Select jobs to execute", "Execute ")
     logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
 
 
 def finished(scale_folder: Path, runs: Iterable[str], since: float) -> list[str]:
-    """Those of the runs that have been trained since then."""
+    """The runs that have been trained since this time."""
     records = {run: scale_folder / "runs" / run / "provenance.json" for run in runs}
     return [run for run, path in records.items() if path.exists() and path.stat().st_mtime >= since]
 
 
 def arm_line(run_folder: Path, seconds: float) -> str:
-    """What to say when a run is done."""
+    """The line for a finished run."""
     text = f"trained {run_folder.name} in {seconds:.1f} s"
     note_path = run_folder.parent.parent / NOTE
     if not note_path.exists():
@@ -96,7 +96,7 @@ def arm_line(run_folder: Path, seconds: float) -> str:
 
 
 def seconds_left(costs: dict[str, float], done: Collection[str], elapsed: float) -> float:
-    """How long the other runs will take if cost goes on being worked off as it was."""
+    """Expected seconds for the other runs, at the rate so far."""
     worked_off = sum(costs[run] for run in done)
     return elapsed / worked_off * (sum(costs.values()) - worked_off)
 
@@ -106,7 +106,7 @@ def duration(seconds: float) -> str:
 
 
 class EpochLines:
-    """Says now and then, within a long arm, how far it is."""
+    """Prints the progress within a long arm now and then."""
 
     def __init__(self, name: str):
         self.name = name
@@ -119,5 +119,5 @@ class EpochLines:
 
 
 def say(text: str) -> None:
-    """One whole line on standard output at once, so that jobs side by side do not mix theirs."""
+    """Print a whole line at once, so that lines of parallel jobs do not mix."""
     os.write(1, f"{text}\n".encode())

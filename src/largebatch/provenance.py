@@ -48,7 +48,7 @@ def installed(name: str) -> str | None:
 
 @cache
 def processor() -> str:
-    """The processor's model name."""
+    """The CPU's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -76,7 +76,7 @@ def commit() -> str:
         return "unknown"
 
 
-# The modules in which each stage's work begins; what they import belongs to the stage.
+# The modules in which each stage starts; what they import belongs to the stage.
 STAGES = {
     "data": ("data/datasets.py",),
     "train": ("training/train.py", "training/device.py", "config/milestones.py"),
@@ -100,8 +100,8 @@ DECLARATIONS = "config"
 def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
 
-    It covers the modules that the stage imports, directly or not, and the templates that bear their names.
-    Left out, unless a stage begins there, are the declarations in config/ and what lies beside this module.
+    It covers the modules that the stage imports, directly or not, and the templates with their names. It
+    leaves out config/ and the modules beside this one, except those in which a stage starts.
     """
     digest = sha256()
     modules: dict[Path, ast.Module] = {}
@@ -116,7 +116,7 @@ def code_digest(stage: str) -> str:
 
 
 def reached(path: Path, seen: dict[Path, ast.Module]) -> dict[Path, ast.Module]:
-    """`path` and the modules that it imports and that count as a stage's code, with their syntax trees."""
+    """`path` and the modules that it imports and that count as the stage's code, with their syntax trees."""
     if path not in seen:
         seen[path] = ast.parse(path.read_bytes())
         for other in imports(seen[path]):
@@ -145,7 +145,7 @@ def imports(tree: ast.Module) -> set[Path]:
 
 
 def bare(tree: ast.Module) -> str:
-    """A syntax tree as text, without docstrings, which it loses; comments never get into it."""
+    """A syntax tree as text without docstrings, which are removed from it; it never has comments."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)

@@ -11,7 +11,7 @@ FILES = {"train/a/1.txt": b"one" * 400, "train/b/2.txt": b"two", "test/a/3.txt":
 
 
 def pack(path: Path, files: dict[str, bytes]) -> Path:
-    """An archive of these files, as its ending says."""
+    """An archive of these files, in the format of its ending."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
             for name, content in files.items():
@@ -36,7 +36,7 @@ ENDINGS = pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.xz", "zip"])
 @ENDINGS
 @pytest.mark.parametrize("prefix", ["", "pictures/"])
 def test_an_archive_is_there_for_as_long_as_it_is_read(ending, prefix, tmp_path):
-    """Also one in which everything lies in one folder, beside what macOS adds."""
+    """Also if everything is in one folder, beside files that macOS adds."""
     files = {prefix + name: text for name, text in FILES.items()} | {"__MACOSX/._x": b"", ".DS_Store": b""}
     path = pack(tmp_path / f"x.{ending}", files)
     with unpacked(path, tmp_path / "scratch") as folder:
@@ -91,7 +91,7 @@ def test_a_truncated_archive_is_refused_wherever_it_ends(ending, tmp_path):
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:2048], lambda b: b[:2048] + b"x" + b[2049:]])
 def test_a_plain_archive_without_its_end_is_refused(spoil, tmp_path):
-    """Cut between two members, or with a damaged header: Python takes both for the end."""
+    """Cut between two members, or with a damaged header: Python takes both as the end."""
     path = pack(tmp_path / "x.tar", FILES)
     path.write_bytes(spoil(path.read_bytes()))
     with (

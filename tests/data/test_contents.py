@@ -5,7 +5,7 @@ from largebatch.data.contents import Contents
 
 
 def counted(images: list[bytes], labels: list[int], held_out: int) -> dict[str, int]:
-    """What is said of copies, by comparing every image with every other."""
+    """The numbers of copies, by comparing every image with every other."""
     alike = [[i for i, other in enumerate(images) if other == image] for image in images]
     first_held_out = len(images) - held_out
     return {

@@ -94,7 +94,7 @@ def test_images_are_standardised_by_the_training_part_only(dataset):
 
 
 def test_a_channel_that_never_varies_in_training_is_nought_everywhere(dataset):
-    """For the seed whose training part it is constant in, also where its test part varies in it."""
+    """For the seed with a constant channel in its training part, even if its test part varies in it."""
     splits = Splits(dataset, [0, 1], 48, 16, 16)
     images = dataset.images.repeat(1, 3, 1, 1)
     images[:, 1] = 0.1  # in double precision its mean square is not the square of its mean
@@ -127,7 +127,7 @@ def vary(dataset: Dataset) -> Dataset:
 
 
 def test_parts_without_a_class_are_told():
-    """Held-out images are all of class 2, and 3 images to train on rarely are of 3 classes."""
+    """Held-out images are all of class 2, and 3 training images are rarely of 3 classes."""
     labels = torch.tensor([0, 1, 2] * 4 + [2] * 5)
     some = Dataset(torch.rand(17, 1, 2, 2), labels, torch.float32, held_out=5)
     seeds = list(range(10, 16))

@@ -48,7 +48,7 @@ def test_a_record_says_what_the_file_holds(tmp_path):
 
 
 def test_copies_are_told_and_kept(tmp_path, monkeypatch, capfd):
-    """Five images, of which the first is there again twice: in the test part, and with another label."""
+    """Five images; the first occurs twice more: in the test part, and with another label."""
     pixels = np.arange(5, dtype=np.uint8).repeat(4).reshape(5, 1, 2, 2)[[0, 1, 2, 0, 3, 4, 0]]
     found = Published(pixels, np.array([0, 1, 0, 1, 0, 1, 0]), ["ant", "bee"], {}, held_out=2)
     monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
@@ -127,7 +127,7 @@ def test_another_number_of_images_is_refused(name, tmp_path, monkeypatch):
 
 
 def test_an_old_record_does_not_outlive_its_file(tmp_path, monkeypatch):
-    """Jobs believe the checksum that it says."""
+    """Jobs rely on the checksum in it."""
     path = tmp_path / "digits.safetensors"
     prepare("digits", tmp_path, path)
     monkeypatch.setattr(datasets, "write", lambda found, path: write_arrays(path, {}) or 1 / 0)
@@ -188,7 +188,7 @@ def test_a_folder_with_a_broken_image_leaves_no_file(grey):
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("inside", ["", "pictures", "pictures/train/ant"])
 def test_hidden_files_are_left_out_and_told(grey, packed, inside, tmp_path_factory, capfd):
-    """As Jupyter and macOS add them: in the pictures, in an archive also beside them."""
+    """As Jupyter and macOS add them: among the pictures, and in an archive also beside them."""
     out = tmp_path_factory.mktemp("out")
     prepare("mine", grey, out / "before.safetensors", Folder(path="pictures"))
     for name in (".ipynb_checkpoints", "__MACOSX"):
@@ -221,7 +221,7 @@ def test_files_that_are_left_out_are_told(grey, capfd):
 
 @pytest.mark.skipif(not SOURCES, reason="LARGEBATCH_SOURCES names no folder with MNIST/raw")
 def test_mnist_itself(tmp_path):
-    """Against the counts and pixels that are known of it: 5,923 zeros, ..., mean 0.1307, deviation 0.3081."""
+    """Against its known counts and pixels: 5,923 zeros, ..., mean 0.1307, standard deviation 0.3081."""
     path = tmp_path / "mnist.safetensors"
     prepare("mnist", Path(SOURCES), path)
     dataset = load(path, torch.float32, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""A tiny data set in the formats of MNIST and CIFAR, and a web server that has it, or breaks off."""
+"""A tiny data set in the formats of MNIST and CIFAR, and a web server that has it or breaks off."""
 
 import gzip
 import hashlib
@@ -53,7 +53,7 @@ def mnist(monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch) -> list[str]:
-    """What was asked of a network that there is not."""
+    """The requests to a network that does not exist."""
     names = []
 
     def urlretrieve(url, filename, **_):
@@ -93,7 +93,7 @@ def assert_is_mnist(parts):
 
 def test_files_that_are_there_are_read_and_nothing_is_written(mnist, asked, tmp_path, monkeypatch):
     put(tmp_path, MNIST)
-    monkeypatch.setattr(downloads, "scratch", None)  # would be a folder for something new
+    monkeypatch.setattr(downloads, "scratch", None)  # would be a folder for new files
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o222)
     assert_is_mnist(read("mnist", mnist, tmp_path))
@@ -185,7 +185,7 @@ FINE = [*range(6), *range(6)]
 
 
 def cifar_files(kind) -> dict[str, bytes]:
-    """Two photographs a file, in the folder of CIFAR-10 or CIFAR-100."""
+    """Two photographs per file, in the folder of CIFAR-10 or CIFAR-100."""
     key = {"CIFAR10": "labels", "CIFAR100": "fine_labels"}[kind.__name__]
     lists = [*kind.train_list, *kind.test_list]
     files = {}
@@ -198,7 +198,7 @@ def cifar_files(kind) -> dict[str, bytes]:
 
 @pytest.fixture(params=["CIFAR10", "CIFAR100"])
 def cifar(request, monkeypatch):
-    """(what is wanted, files, archive) of the tiny data set in CIFAR's place."""
+    """(expected data, files, archive) of the tiny data set in CIFAR's place."""
     kind = getattr(datasets, request.param)
     files = cifar_files(kind)
     buffer = BytesIO()

@@ -1,4 +1,4 @@
-"""What images say of themselves, read back by other libraries; what BibTeX entries hold."""
+"""Metadata of images, read back by other libraries; contents of BibTeX entries."""
 
 import re
 from xml.etree import ElementTree

@@ -98,7 +98,7 @@ def test_log_limits_leave_room():
     assert limits([1, 10], heights=[20]) == pytest.approx((0.8, 25))
     assert limits([1, 10], low=[0.5, 9], high=[2, 20]) == pytest.approx((0.4, 25))
     assert limits([1, 10], low=[1e-9, 9], high=[2, 1e9]) == pytest.approx((1 / 3 / 1.25, 37.5))
-    low, high = limits([3, 3])  # what hardly differs is shown over a decade
+    low, high = limits([3, 3])  # values that hardly differ are shown over a decade
     assert high / low == pytest.approx(10) and low * high == pytest.approx(9)
 
 

@@ -1,4 +1,4 @@
-"""The ways of two runs on the plane through their start and ends."""
+"""The paths of two runs on the plane through their start and ends."""
 
 import numpy as np
 import pytest

@@ -92,7 +92,7 @@ def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path)
     mark = {"arm": "a", "metric": "updates", "at": {"share": 0.25}}
     ask = asked("against_setting", y=[ERROR], lines={"one": "sweep"}, exponent=-1.0, marks={"eight": mark})
     found = drawn(rows, write_table, tmp_path, ask)
-    assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates an epoch, a quarter of 4 epochs
+    assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates per epoch, a quarter of 4 epochs
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
     (axes,) = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure).axes
     lines = {line.get_label(): line for line in axes.lines}

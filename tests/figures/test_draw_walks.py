@@ -16,7 +16,7 @@ def test_walks_show_the_paths_of_the_first_seeds(helpers, write_table, tmp_path)
     assert found["x"].tolist() == [-2, 0, 0, -2, 0, 1, -2, 0, 2]
     assert found["y"].tolist() == [1, 1, 0] * 3
     text = (tmp_path / "f.txt").read_text(encoding="utf-8")
-    assert text == ("What is drawn. Lines are paths from the dot to a marker, one a seed, over 3 seeds.\n")
+    assert text == ("What is drawn. Lines are paths from the dot to a marker, one per seed, over 3 seeds.\n")
 
 
 def test_walks_have_equal_panels_and_a_look_a_label(rows):

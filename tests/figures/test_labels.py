@@ -12,7 +12,7 @@ from largebatch.figures.citation import metadata
 from largebatch.figures.draw import KINDS, draw
 from tests.shared.figures import ERROR, FIGURES, asked
 
-# Text that means something else to matplotlib, XML, LaTeX or Markdown.
+# Text with a special meaning in matplotlib, XML, LaTeX or Markdown.
 ODD = [
     "$5 & $6",
     "cost $_$",
@@ -41,7 +41,7 @@ def relabelled(kind: str, labels: list[str]) -> dict:
 
 @pytest.fixture
 def texts_of(monkeypatch, tmp_path):
-    """Draws a figure, as SVG alone; gives its texts as a reader sees them."""
+    """Draws a figure, as SVG alone; returns its texts as a reader sees them."""
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")
     monkeypatch.setattr(drawing, "metadata", lambda citation: {"svg": metadata(citation)["svg"]})
 

@@ -167,7 +167,7 @@ def test_one_seed_says_so(helpers, write_table, tmp_path):
 
 
 def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
-    """It is one measurement, shared out among the seeds."""
+    """It is one measurement, divided among the seeds."""
     ask = {"name": "t", "caption": "c", "rows": {"a": "a"}, "metrics": ["train_seconds"]}
     rows = helpers.arm("a", {"train_seconds": [1.5, 1.5]})
     tabulate({"experiment": "e", "table": ask}, write_table(rows), tmp_path / "t")

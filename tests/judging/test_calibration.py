@@ -1,7 +1,7 @@
-"""The judge errs as often as it says: on made-up observations whose true effects are known.
+"""The judge's error rates are as stated, on simulated observations with known effects.
 
-Every bound is the central 99.9 % of a binomial distribution (or three standard errors, where said), so
-a correct judge fails one check in a thousand over all seeds, and with the seed below it never does.
+Every bound is the central 99.9 % of a binomial distribution (or three standard errors, where said). A correct
+judge fails one check in a thousand over all seeds, and none with the seed below.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def levels(rng, name, count, truth):
 
 
 def differences(rng, name, count, truth):
-    """Pairs of arms; what the seeds of a pair share is five times the noise of their difference."""
+    """Pairs of arms; the noise that the arms of a pair share is five times that of their difference."""
     shared = 5 * rng.normal(size=(count, SEEDS))
     a = shared + truth + rng.normal(size=(count, SEEDS))
     rows = [arms(f"a_{name}", a), arms(f"b_{name}", shared)]
@@ -102,7 +102,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judged(files):
-    """What each claim gets alone, with columns case and truth."""
+    """Each claim's result before correction, with columns case and truth."""
     return read_claims(files[0]).join(files[2])
 
 
@@ -125,7 +125,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(judged, kind):
 @pytest.mark.parametrize("verdict", ["supported", "contradicted"])
 @pytest.mark.parametrize("kind", ["", "level", "difference", "ratio", "slope", "within"])
 def test_with_the_truth_on_the_threshold_each_side_errs_at_half_the_level(judged, kind, verdict):
-    """So `within` is called supported in 2.5 % where the truth is on a bound: TOST at 2.5 % a side."""
+    """So `within` is called supported in 2.5 % if the truth is on a bound: TOST at 2.5 % per side."""
     claims = of(judged, f"null.{kind}")
     assert_rate(claims["verdict"] == verdict, 0.025)
     assert not claims["p_adjusted"].notna().any()
@@ -160,12 +160,12 @@ def bonferroni(claims):
 
 
 def test_the_ledger_finds_what_a_family_wise_correction_would_miss(files, judged):
-    """Of 400 effects at the border of what one test detects, among 1400 claims with none."""
+    """400 effects at the limit of what one test detects, among 1400 claims without effect."""
     settled = read_claims(files[1]).join(files[2])
     null, effect = of(settled, "null"), of(settled, "effect")
     found = (effect["verdict"] == "supported").sum()
     assert found > 5 * max(1, bonferroni(settled)[effect.index].sum())
-    # 5 % of what is called anything are 7; the binomial distribution's 99.9 % adds to it
+    # 5 % of the decided claims are 7; the bound is the binomial distribution's 99.9 %
     called = found + (null["verdict"] != "inconclusive").sum()
     assert called - found <= stats.binom.ppf(0.999, called, 0.05)
     undone = (judged["verdict"] != "inconclusive") & (settled["verdict"] == "inconclusive")
@@ -175,7 +175,7 @@ def test_the_ledger_finds_what_a_family_wise_correction_would_miss(files, judged
 def made_up_ledger(rng, none, effects, shared):
     """Claims as judged alone, with the truth above (1) or on (0) the threshold; scipy's t test.
 
-    shared: the part of the variance that is one and the same in all claims, seed by seed.
+    shared: the part of the variance that is the same in all claims, seed by seed.
     """
     truth = np.repeat([0, 1], [none, effects])
     noise = np.sqrt(1 - shared) * rng.normal(size=(none + effects, SEEDS))
@@ -188,7 +188,7 @@ def made_up_ledger(rng, none, effects, shared):
 
 
 def is_false(claims, verdicts):
-    """Whether a verdict says more than inconclusive while the truth lies on the threshold or beyond it."""
+    """Whether a verdict is decided although the truth lies on the threshold or beyond it."""
     return (verdicts == "contradicted") | ((verdicts == "supported") & (claims["truth"] == 0))
 
 
@@ -208,5 +208,5 @@ def test_false_discoveries_are_as_rare_as_the_ledger_says(shared):
         found_by_bonferroni.append(bonferroni(claims)[effect].mean())
     # three standard errors: one correct ledger in a thousand is called wrong
     assert np.mean(proportions) <= 0.05 + 3 * stats.sem(proportions)
-    assert np.mean(alone) - 3 * stats.sem(alone) > 0.05  # so it is the correction that does it
+    assert np.mean(alone) - 3 * stats.sem(alone) > 0.05  # so the correction causes it
     assert np.mean(found) > 1.4 * np.mean(found_by_bonferroni)

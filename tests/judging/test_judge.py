@@ -37,7 +37,7 @@ def verdict(write_table, tmp_path):
 
 @pytest.fixture
 def two_arms(helpers):
-    """Arms a and b with final errors a and b, one value a seed."""
+    """Arms a and b with final errors a and b, one value per seed."""
 
     def rows(a, b, metric=ERROR):
         return pd.concat(
@@ -105,7 +105,7 @@ def test_no_variance(two_arms, verdict, mean, wanted, p):
 
 
 def sweep(helpers, orders):
-    """A group over batch sizes 8, 16, 32, 64; orders: a permutation a seed."""
+    """A group over batch sizes 8, 16, 32, 64; orders: one permutation per seed."""
     sizes = (8, 16, 32, 64)
     return helpers.group("g", "batch_size", {s: {ERROR: [o[i] for o in orders]} for i, s in enumerate(sizes)})
 
@@ -346,7 +346,7 @@ def test_best_setting(helpers, verdict, a, b, wanted, estimate):
 
 
 def descents(helpers, arm, reached_at, seeds=6, epochs=10):
-    """Error 20 until the epoch a seed reaches 1; 8 updates an epoch. None: never."""
+    """Error 20 until the epoch a seed reaches 1; 8 updates per epoch. None: never."""
     at = np.array([np.inf if e is None else e for e in np.resize(reached_at, seeds)])
     error = {float(e): np.where(e >= at, 1.0, 20.0) for e in range(epochs + 1)}
     updates = {float(e): np.full(seeds, 8.0 * e) for e in range(epochs + 1)}
@@ -372,7 +372,7 @@ def test_updates_to_target(helpers, verdict, a, b, wanted, estimate):
 
 
 def test_a_lower_bound_does_not_support_what_it_flatters(helpers, verdict):
-    # a gives up after 2 epochs without reaching the target: its 16 updates are no speed
+    # a stops after 2 epochs without reaching the target: its 16 updates are no result
     rows = pd.concat([descents(helpers, "a", [None], epochs=2), descents(helpers, "b", [4])])
     found = verdict(rows, claim("updates_to_target", {"below": 1.0}, a="a", b="b", target=5.0))
     assert found["verdict"] == "inconclusive"
@@ -390,7 +390,11 @@ def test_one_seed_that_never_arrives_does_not_undo_many_that_do(helpers, verdict
     ("a", "within", "wanted"),
     [
         ([2, 2, 2, 2, 2, 2], [0.4, 0.6], "supported"),
-        ([2, 2, 2, None, None, None], [1e-3, 1e3], "inconclusive"),  # half may lie beyond any bound
+        (
+            [2, 2, 2, None, None, None],
+            [1e-3, 1e3],
+            "inconclusive",
+        ),  # half of the seeds may lie beyond any bound
     ],
 )
 def test_a_lower_bound_does_not_support_equivalence(helpers, verdict, a, within, wanted):
@@ -558,7 +562,7 @@ def test_a_time_is_judged_only_where_it_is_farther_from_its_bound_than_rounds_ar
 ):
     def timed(arm, seconds):
         spreads = np.full(5, spread)
-        spreads[0] = 9.0  # one seed met a busy moment
+        spreads[0] = 9.0  # one seed was timed while the machine was busy
         return helpers.arm(arm, {"update_seconds": {64.0: seconds}, "time_spread": {64.0: spreads}})
 
     b = np.array([1.0, 1.1, 0.9, 1.0, 1.2])

@@ -167,7 +167,7 @@ def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
     assert chosen["run"].tolist() == ["low", "high", "low"]
     assert set(rows.loc[rows["group"] == "t", "arm"]) == {"t"}
     assert set(rows.loc[rows["group"] == "t.tried", "arm"]) == {"t[lr=0.1]", "t[lr=0.2]"}
-    # its seeds have no rate in common
+    # its seeds chose different rates
     assert summary.loc[summary["arm"] == "t", "lr"].isna().all()
     assert (summary.loc[summary["arm"] == "t", "batch_size"] == 8).all()
 
@@ -276,7 +276,7 @@ def test_training_time_is_shared_out_among_the_seeds(write_run, written):
         [arm, seed, seconds] for arm, seconds in (("g[lr=0.1]", 2), ("g[lr=0.2]", 4)) for seed in range(3)
     ]
     assert taken["at"].isna().all() and taken["lr"].tolist() == [0.1] * 3 + [0.2] * 3
-    # where nobody asks, the table is the one that it would be without
+    # if nothing uses it, the table is the same as without it
     without, _ = written(groups, runs)
     pd.testing.assert_frame_equal(rows[rows["metric"] != "train_seconds"].reset_index(drop=True), without)
 
@@ -306,7 +306,7 @@ def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
 
 
 def test_a_measure_may_have_found_nothing(write_run, written):
-    """Such as one of snapshots at a loss that no seed came to."""
+    """Such as one on snapshots at a loss that no seed reached."""
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
     write_run("r", {}, measure="curvature_by_epoch")
     groups = {"g": {"tuned_on": None, "members": [member("g", "r", measures=["curvature_by_epoch"])]}}

@@ -1,4 +1,4 @@
-"""What reads observations reads those of an exhibit: gathered, judged, drawn and tabulated through files."""
+"""Observations of an exhibit are aggregated, judged, drawn and tabulated like others, through files."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ PLACES = (1.0, 4.0, 16.0)
 
 
 def made_up():
-    """Three arms: a power law with slope -1 and noise, the same twice as large, and what all seeds share.
+    """Three arms: a power law with slope -1 and noise, the same twice as large, one equal for all seeds.
 
     The metrics stand in for those of any exhibit: one of the end, a profile, and one along a run.
     """

@@ -8,7 +8,7 @@ from largebatch.observations import reading
 
 @pytest.fixture
 def runs(helpers):
-    """Seed 0 trains 4 epochs, seed 1 stops after 2; loss is 10 - epoch; 8 updates an epoch."""
+    """Seed 0 trains 4 epochs, seed 1 stops after 2; loss is 10 - epoch; 8 updates per epoch."""
     loss = {0.0: [10, 10], 2.0: [8, 8], 4.0: [6, None]}
     updates = {0.0: [0, 0], 2.0: [16, 16], 4.0: [32, None]}
     other = {"updates": {0.0: [0, 0], 4.0: [12, 40]}, "train_loss_nats": {0.0: [9, 9], 4.0: [1, 3]}}
@@ -51,7 +51,7 @@ def test_train_loss_is_read_where_it_first_falls_to_a_level(helpers):
     loss = {0.0: [2, 2, 0.05], 1.0: [1, 1, 0.04], 2.0: [0.01, 0.2, 0.03], 3.0: [5, 0.15, 0.02]}
     rows = helpers.arm("a", {"test_error_percent": error, "train_loss_nats": loss})
     found = reading.reading(rows, "a", "test_error_percent", At(train_loss_nats=0.1))
-    assert found.index.tolist() == [0, 2]  # seed 1 never gets there, seed 2 begins there
+    assert found.index.tolist() == [0, 2]  # seed 1 never reaches it, seed 2 begins there
     assert found.tolist() == pytest.approx([2.0, 4.0])
     with pytest.raises(reading.Missing, match=r"a seed of arm a whose training loss reaches 0.001 where"):
         reading.reading(rows, "a", "test_error_percent", At(train_loss_nats=0.001))
@@ -65,7 +65,7 @@ def test_a_loss_of_nought_has_a_place(helpers):
 
 @pytest.fixture
 def snapshots(helpers):
-    """8 updates and a loss of 2, 1, 0.5, ... an epoch; snapshots at epochs 0, 1 and 3 of 4."""
+    """8 updates per epoch, losses of 2, 1, 0.5, ...; snapshots at epochs 0, 1 and 3 of 4."""
     run = {float(e): [8 * e] for e in range(0, 5, 2)}
     loss = {float(e): [2.0 ** (1 - e)] for e in range(5)}
     top = {0.0: [10], 1.0: [20], 3.0: [40]}

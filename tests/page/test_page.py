@@ -1,4 +1,4 @@
-"""The primer's page: what is in the file. What a browser makes of it: test_page_in_browser.py."""
+"""The primer's page: the contents of the file. test_page_in_browser.py tests it in a browser."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def test_settings_to_begin_with_and_to_try_are_stops():
 
 
 def tried(settings):
-    """Each seed's (left, right) weights of what is to be tried: (300, 2)."""
+    """Each seed's (left, right) weights with the settings of one thing to try: (300, 2)."""
     chosen = defaults() | settings
     sides = [chosen["batch"], chosen["against"]]
     return [

@@ -1,4 +1,4 @@
-"""What a real browser makes of the primer's page."""
+"""The primer's page in a real browser."""
 
 import json
 from urllib.parse import urlencode
@@ -45,7 +45,7 @@ def open_browser(tmp_path_factory):
 
 @pytest.fixture
 def shown(open_browser, file):
-    """The page, newly loaded in a wide window; afterwards it must not have complained."""
+    """The page, newly loaded in a wide window; it must log no error."""
     open_browser.prefer(prefers_color_scheme="light", prefers_reduced_motion="no-preference")
     open_browser.resize(1280)
     open_browser.complaints.clear()
@@ -56,7 +56,7 @@ def shown(open_browser, file):
 
 
 def ask(shown, **settings):
-    """Choose settings, and take updates, as an address does."""
+    """Choose settings by the address, and take updates."""
     shown.run(
         "new Promise((go) => { addEventListener('hashchange', go, { once: true });"
         f" location.hash = {json.dumps(urlencode(settings))}; }}).then(() => 0)"
@@ -80,7 +80,7 @@ def box(shown, name):
 
 
 def choose(shown, name, value):
-    """Set a control as a person does."""
+    """Set a control as a user does."""
     shown.run(
         f"(() => {{ const it = document.getElementById('{name}'); it.value = {json.dumps(value)};"
         " it.dispatchEvent(new Event('input')); it.dispatchEvent(new Event('change')); })()"
@@ -149,7 +149,7 @@ def test_what_is_to_be_tried_plays_each_time_it_is_clicked(shown):
     links = "document.getElementById('tries').querySelectorAll('a')"
     for k, settings in enumerate(TRIES.values()):
         for _ in range(2):
-            # both in one script: no frame lies between them
+            # both in one script, so that no frame is between them
             begins = f"({links}[{k}].click(), document.getElementById('state-batch').dataset.update)"
             assert shown.run(begins) == "0"
             assert shown.run(PLAY_IS + "'Pause'")
@@ -313,7 +313,7 @@ def test_a_phone_need_not_scroll_sideways_and_a_wide_window_has_two_columns(show
     assert box(shown, "rate")[1] > box(shown, "drawing-against")[3]
 
 
-AXE = REPOSITORY / "tests/vendor/axe.min.js"  # axe-core, which the report's tests bring along
+AXE = REPOSITORY / "tests/vendor/axe.min.js"  # axe-core, which is with the report's tests
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core here: the page's accessibility is not checked")

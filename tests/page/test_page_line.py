@@ -1,4 +1,4 @@
-"""The loss between two minima, as the page is told it."""
+"""The loss between two minima, as passed to the page."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_a_path_without_a_whole_seed_is_left_out_and_no_path_is_no_line(write_ta
         (AT, [-1.0, -0.5, 0.0, 0.5, 1.0]),
         ([0.0, 1.0], [0.0]),
         ([-0.25, 0.0, 0.5, 1.0, 1.25], [0.0]),  # 0 + .25 was not measured
-        ([*np.linspace(-1, 2, 31)], np.linspace(-1, 1, 21)),  # tenths, which floats only come close to
+        ([*np.linspace(-1, 2, 31)], np.linspace(-1, 1, 21)),  # tenths, which floats only approximate
     ],
 )
 def test_both_minima_shifted_either_way_are_at_measured_positions(at, expected):

@@ -1,4 +1,4 @@
-"""Timing on a machine that is made up: tasks advance its clock, and other programs do so too."""
+"""Timing on a simulated machine: tasks advance its clock, and so do other programs."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_other_programs_change_no_time_while_some_rounds_are_undisturbed(machine
 
 
 def test_a_machine_that_slows_down_slows_all_alike(machine):
-    """Size after size instead, the last would be measured at half the speed of the first."""
+    """Timed one size after another, the last would be measured at half the speed of the first."""
     machine.slowness = lambda: 1 + machine.calls / 60
     found = times(machine)
     for size, seconds in TRUE_SECONDS.items():

@@ -1,4 +1,4 @@
-"""What an exhibit gives is what the registry says of it: arms, metrics, seeds, each place once."""
+"""The rows of an exhibit are those of the registry: arms, metrics, seeds, each position once."""
 
 import inspect
 import math
@@ -43,7 +43,7 @@ def test_what_is_not_registered_is_an_error(monkeypatch, rows, text):
         made_up(monkeypatch, rows)
 
 
-# What makes each one small enough to run here.
+# Options that make each one small enough to run here.
 SMALL = {
     "rule": {"examples": 20, "updates": 20},
     "noise": {"examples": 16, "draws": 2},
@@ -73,11 +73,11 @@ def test_observations_are_of_the_seeds_and_finite(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_seed_does_not_depend_on_its_company(name):
     clocks = TIMED_IN_ROUNDS | {TIME_SPREAD}
-    # And what depends on what a machine has done before, or on kernels that round all seeds together.
+    # And metrics that depend on earlier work of the machine, or on kernels that round all seeds together.
     excepted = clocks | {"saturating_batch_size", "peak_memory_mib", "memory_growth", "rule_difference"}
     runs = (exhibits.EXHIBITS[name](seeds, **SMALL[name]) for seeds in ([2, 7], [7]))
     both, alone = ([x for x in run if x[1].seed == 7 and x[1].metric not in excepted] for run in runs)
-    assert both == [x for x in alone if x[0] != "one_run"]  # that of the first seed there is
+    assert both == [x for x in alone if x[0] != "one_run"]  # that of the first seed
 
 
 @pytest.mark.parametrize("name", REGISTERED)

@@ -1,4 +1,4 @@
-"""Gradients written by hand against autograd, and what is drawn and scaled against NumPy."""
+"""Gradients written by hand against autograd; drawing and scaling of examples against NumPy."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ HEADS = {"squared": (SQUARED, STREAM.standard_normal((9, 3))), "softmax": (SOFTM
 
 
 def torch_loss(z, targets, kind):
-    """Mean over the examples, in PyTorch's own words."""
+    """Mean over the examples, by PyTorch's own functions."""
     if kind == "softmax":
         return F.cross_entropy(z, targets)
     return F.mse_loss(z, targets, reduction="sum") / 2 / len(z)

@@ -1,4 +1,4 @@
-"""Batches over epochs, and the updates that are looked at."""
+"""Batches over epochs, and the updates that are recorded."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Orders of sorted data, and what is read along the runs."""
+"""Orders of sorted data, and metrics along the runs."""
 
 import numpy as np
 import pytest

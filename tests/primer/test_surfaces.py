@@ -1,4 +1,4 @@
-"""Paths on surfaces: sums without rounding, runs side by side against runs alone, what escapes."""
+"""Paths on surfaces: sums without rounding, several runs at once against single runs, and which escape."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""XOR's table, and curves that are the plain loop's."""
+"""XOR's table, and curves equal to a plain loop's."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Citing what lies in a results folder, today's snapshot included."""
+"""Citing from a results folder, the published one included."""
 
 import re
 

@@ -48,7 +48,7 @@ def test_claims_of_one_side_are_named(both, results):
     results(theirs, results.rows | {"T4": results.rows["T1"]})
     found = compare(ours, theirs)
     assert not found.same_verdicts and f"only in {theirs}: T4" in found.text
-    assert compare(theirs, ours).same_verdicts  # more claims than published are no disagreement
+    assert compare(theirs, ours).same_verdicts  # more claims than published are no difference
 
 
 def test_verdicts_fit_a_terminal(both):

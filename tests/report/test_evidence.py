@@ -1,4 +1,4 @@
-"""What stands behind each claim, against the configuration itself."""
+"""The evidence for each claim, against the configuration itself."""
 
 import json
 import shlex
@@ -63,7 +63,7 @@ def test_figures_show_the_claims_metric_of_its_runs(asked):
     keskar = of(asked, "keskar")["claims"]
     assert keskar["K9"]["figures"][0] in ("batch_sweep", "metric_sweep")
     assert keskar["K7"]["figures"] == ["line", "arc"]
-    # its arms are in no figure by name, but the sweep over batch sizes has their runs
+    # no figure names its arms, but the sweep over batch sizes has their runs
     assert "batch_sweep" in keskar["K1.epochs"]["figures"]
     assert of(asked, "primer")["claims"]["P8"]["figures"]
 

@@ -24,7 +24,7 @@ def drawn(path, scale=1.0, title="a title"):
 
 
 def end_of(data):
-    """Where the last point of a relative path lies, by its own reading of the grammar."""
+    """The last point of a relative path, by an independent reading of the grammar."""
     at, start = np.zeros(2), np.zeros(2)
     for letter, numbers in re.findall(r"([mlqcz])([^mlqcz]*)", data):
         values = [float(n) for n in re.findall(r"-?\d*\.?\d+", numbers)]

@@ -15,7 +15,7 @@ PUBLISHED = REPOSITORY / "results" / "published" / "digits" / "claims.csv"
 
 
 def macros(claims, out, scale="digits"):
-    """(id, field) -> what was set, read from the file that the command writes."""
+    """(id, field) -> the macro's value, read from the file that the command writes."""
     assert main(["numbers", "--claims", str(claims), "--scale", scale, "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert f"\\lbScale{{{scale}}}\n" in text

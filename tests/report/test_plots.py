@@ -40,7 +40,7 @@ def test_lines_by_metric_with_their_pace(write):
 def test_lines_with_places_of_their_own_keep_them(write):
     path = write(CURVES, "updates,a,arm,0,5,1,1,1", "updates,b,arm,3,5,1,1,1", "updates,b,arm,,5,9,9,9")
     (panel,) = json.loads(plot_of(path, {}, {}))["panels"]
-    assert [line["x"] for line in panel["lines"]] == [[0], [3]]  # what has no place is no point
+    assert [line["x"] for line in panel["lines"]] == [[0], [3]]  # a value without an x is no point
     assert "x" not in panel and "pace" not in panel["lines"][0]
 
 

@@ -62,7 +62,7 @@ def open_browser(tmp_path_factory):
 
 @pytest.fixture
 def shown(open_browser, file):
-    """The page, newly loaded in a wide window; it must not complain, nor ask for anything."""
+    """The page, newly loaded in a wide window; it must log no error and request nothing."""
     open_browser.prefer(prefers_color_scheme="light")
     open_browser.resize(1440, 900)
     open_browser.complaints.clear()
@@ -242,7 +242,7 @@ def test_a_line_is_switched_off(shown):
 
 
 def test_a_logarithmic_axis_ends_somewhere(shown):
-    """Densities fall to 1e-34, and losses to nought."""
+    """Densities fall to 1e-34, and losses to zero."""
     assert shown.run("lowest([1e-34, 0, 40])") == pytest.approx(40e-12)
     assert shown.run("lowest([0.5, 0, 40])") == pytest.approx(0.25)
 
@@ -261,7 +261,7 @@ def test_without_script_nothing_is_lost(shown, file):
 
 
 def sheets(shown):
-    """How many pages it prints on."""
+    """The number of printed pages."""
     paper = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
     pdf = base64.b64decode(shown.call("Page.printToPDF", **paper)["data"])
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))

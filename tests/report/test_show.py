@@ -1,4 +1,4 @@
-"""What stands behind claims and arms of the published snapshot, and what sets two runs apart."""
+"""The evidence for claims and arms of the published snapshot, and how two runs differ."""
 
 import re
 

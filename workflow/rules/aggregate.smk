@@ -1,4 +1,4 @@
-# Observations of one experiment in one tidy table, and their summary.
+# The observations of one experiment in one tidy table, and their summary.
 if STUDY.observations == "published":
 
     # `--config observations=published`: judge and draw what was measured elsewhere.

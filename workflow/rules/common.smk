@@ -1,10 +1,10 @@
-# Names of files, for the rules. What a rule needs to know it asks the study.
+# File names for the rules. What else a rule needs to know, the study says.
 import re
 
 from largebatch.config.study import path_stem
 
-# What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
-# of every ready job at each step, has few to look at.
+# Jobs that are ready run before anything else is trained. So results come early, and few jobs are ready at a time; the
+# scheduler looks at every input of every ready job at each step.
 MEASURE_FIRST, STUDY_FIRST = 1, 2
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
@@ -21,7 +21,7 @@ def data_file(wildcards):
 
 
 def folder_of(wildcards):
-    """The folder of images that a data set is, as JSON; null if it is none."""
+    """The folder of images of a data set, as JSON; null if it has none."""
     folder = STUDY.folders.get(wildcards.name)
     return "null" if folder is None else folder.model_dump_json()
 
@@ -32,9 +32,9 @@ def options_of(measure):
 
 
 def runs_of(wildcards):
-    """What one experiment's observations are gathered from.
+    """The files that one experiment's observations are gathered from.
 
-    Histories and measures of its arms, paths between them, exhibits, and training times if asked for.
+    Histories and measures of its arms, paths between them, exhibits, and training times if something uses them.
     """
     experiment = STUDY.experiment(wildcards.experiment)
     histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
@@ -46,7 +46,7 @@ def runs_of(wildcards):
 
 
 def published_observations(wildcards):
-    """What was measured elsewhere."""
+    """The published observations of an experiment."""
     path = Path(f"results/published/{STUDY.scale}/{wildcards.experiment}/observations.parquet")
     if not path.is_file():
         sys.exit(
@@ -57,13 +57,13 @@ def published_observations(wildcards):
 
 
 def published_beside():
-    """The claims of other scales, which the page shows beside ours."""
+    """The published claims of other scales, which the page shows beside ours."""
     found = sorted(Path("results/published").glob("*/claims.csv"))
     return [path for path in found if path.parent.name != STUDY.scale]
 
 
 def caption_of(shown):
-    """The caption of a figure or table for Snakemake's own report, in which some letters are markup."""
+    """The caption of a figure or table for Snakemake's own report, where some characters are markup."""
     return re.sub(r"([\\*`_|])", r"\\\1", " ".join(shown["caption"].split()))
 
 
@@ -73,7 +73,7 @@ def figure_files(experiment):
 
 
 def animation_files(experiment):
-    """The figures that move as well."""
+    """The animations of figures that have one."""
     animated = [figure.name for figure in experiment.question.figures if getattr(figure, "animated", False)]
     return [f"{RESULTS}/figures/{experiment.name}_{name}.gif" for name in animated]
 
@@ -84,7 +84,7 @@ def table_files(experiment):
 
 
 def files_to_read(experiment):
-    """All that one experiment leaves for people."""
+    """All files of one experiment that people read."""
     return [
         f"{RESULTS}/{experiment.name}/judged.csv",
         *figure_files(experiment),
@@ -94,11 +94,11 @@ def files_to_read(experiment):
 
 
 def page_files():
-    """The interactive page, of a study with the primer or a line between minima. It may show both, so `all` has it."""
+    """The interactive page, if the study has the primer or a line between minima. It may show both, so `all` makes it."""
     shown = STUDY.line or any(e.name == "primer" for e in STUDY.experiments)
     return [f"{RESULTS}/primer.html"] if shown else []
 
 
 def line_observations():
-    """The observations that the page draws the loss around two minima from, if the study has them."""
+    """The observations from which the page draws the loss around two minima, if the study has them."""
     return [f"{RESULTS}/{STUDY.line[0]}/observations.parquet"] if STUDY.line else []

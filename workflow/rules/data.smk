@@ -1,4 +1,4 @@
-# One tensor file a data set, and beside it what it holds: checksum, classes, source.
+# One tensor file per data set, and a record of what it holds: checksum, classes, source.
 
 
 rule data:

@@ -5,7 +5,7 @@ rule draw:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        # in Snakemake's own report, of the drawings only one
+        # Snakemake's own report shows only the png
         report(
             f"{RESULTS}/figures/{{experiment}}_{{figure}}.png",
             caption="../report/shown.rst",

@@ -1,4 +1,4 @@
-# One job an exhibit, which trains no arm: a small study of its own, all its arms and seeds together.
+# One job per exhibit, with all its arms and seeds. An exhibit is a small study that trains no arm.
 
 
 rule exhibit:
@@ -12,7 +12,7 @@ rule exhibit:
     threads: STUDY.threads
     params:
         name=lambda wildcards: STUDY.exhibits[wildcards.exhibit][0],
-        # Chosen options only: a new one with a default makes nothing anew.
+        # Chosen options only: a new option with a default reruns nothing.
         options=lambda wildcards: json.dumps(STUDY.exhibits[wildcards.exhibit][1].chosen()),
         seeds=STUDY.seeds,
         code=code_digest("exhibit"),

@@ -1,4 +1,4 @@
-# Verdicts on each experiment's claims alone, then corrected over all claims in one file.
+# Verdicts on each experiment's claims alone; then all claims in one file, with corrected p-values.
 
 
 rule judge:
@@ -38,7 +38,7 @@ rule ledger:
         "largebatch ledger --judged {input} --out {output.claims} 2> {log}"
 
 
-# Made only when one experiment is asked for: the correction is over its claims alone.
+# Made only if one experiment is asked for: the correction is over its claims alone.
 rule ledger_of_one:
     input:
         f"{RESULTS}/{{experiment}}/judged.csv",

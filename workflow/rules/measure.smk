@@ -1,4 +1,4 @@
-# One job an arm and measure, and one a path between two arms.
+# One job per arm and measure, and one per path between two arms.
 
 
 rule measure:
@@ -16,7 +16,7 @@ rule measure:
     priority: MEASURE_FIRST
     threads: STUDY.threads
     resources:
-        gpu=1,  # limits nothing unless a total is given: --resources gpu=1
+        gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
         options=lambda wildcards: options_of(wildcards.measure),
         code=code_digest("measure"),
@@ -40,7 +40,7 @@ rule path:
     priority: MEASURE_FIRST
     threads: STUDY.threads
     resources:
-        gpu=1,  # limits nothing unless a total is given: --resources gpu=1
+        gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
         options=lambda wildcards: options_of("path"),
         code=code_digest("measure"),

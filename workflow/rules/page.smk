@@ -1,4 +1,4 @@
-# The primer's interactive page: one self-contained file. The only data in it is the loss around two minima.
+# The primer's interactive page: one self-contained file. Its only data are the loss around two minima.
 
 
 rule page:

@@ -1,11 +1,11 @@
-# What a person reads: one self-contained page, and the numbers for a text of their own.
+# What people read: one self-contained page, and the numbers for their own texts.
 from hashlib import sha256
 
 from largebatch.report.evidence import to_report
 from largebatch.files import write_json
 
-# Written when a run starts: a command line is too short for what stands behind every claim, and a rule that runs Python
-# starts Snakemake once more.
+# Written when a run starts: it is too long for a command line, and a rule that runs Python would start Snakemake once
+# more.
 ASK = f"{RESULTS}/report.json"
 
 

@@ -1,4 +1,4 @@
-# One job an arm: all its seeds together.
+# One job per arm: all its seeds together.
 
 
 rule train:
@@ -16,7 +16,7 @@ rule train:
         f"{LOGS}/benchmarks/train/{{arm}}.tsv"
     threads: STUDY.threads
     resources:
-        gpu=1,  # limits nothing unless a total is given: --resources gpu=1
+        gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
         # Chosen settings only: a new setting with a default retrains nothing.
         settings=lambda wildcards: json.dumps(ARMS[wildcards.arm].chosen()),

@@ -1,4 +1,4 @@
-"""Archives of pictures, unpacked where nothing gets out of the folder that is meant."""
+"""Archives of pictures, unpacked such that nothing is written outside the intended folder."""
 
 import io
 import lzma
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-# What readers of damaged, encrypted or unknown archives raise.
+# What the readers raise for damaged, encrypted or unknown archives.
 UNREADABLE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -24,7 +24,7 @@ UNREADABLE = (
 WANTED = "wanted a folder, or a whole archive (.tar, .tar.gz, .tar.xz, .zip)"
 
 
-# Folders that systems and programs add beside a person's files, and that no dot hides.
+# Folders that systems and programs add beside a user's files, with names that do not begin with a dot.
 ADDED = (
     "__MACOSX",
     "@eaDir",
@@ -38,7 +38,7 @@ ADDED = (
 
 @contextmanager
 def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
-    """A folder as it is, or what an archive holds, in a folder below `scratch` that is removed afterwards."""
+    """A folder itself, or an archive's contents, in a folder below `scratch` that is removed afterwards."""
     if path.is_dir():
         yield path
         return
@@ -51,18 +51,18 @@ def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
 
 
 def lone_folder(folder: Path) -> Path:
-    """The folder in which all that was unpacked lies, if there is one, beside what is hidden."""
+    """The one folder that holds everything unpacked (hidden files aside), or `folder` itself."""
     within = [entry for entry in folder.iterdir() if not is_hidden(entry.name)]
     return within[0] if len(within) == 1 and within[0].is_dir() else folder
 
 
 def is_hidden(name: str) -> bool:
-    """Whether it is none of a person's files: .DS_Store, .git, or what a system adds."""
+    """Whether it is hidden or added by a system: .DS_Store, .git, ..."""
     return name.startswith(".") or name in ADDED
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Everything in an archive into a folder; a member that would land elsewhere is an error."""
+    """Unpack an archive into a folder; a member that would be written elsewhere is an error."""
     try:
         if tarfile.is_tarfile(path):
             unpack_tar(path, folder)
@@ -78,7 +78,7 @@ def unpack(path: Path, folder: Path) -> None:
 
 def unpack_tar(path: Path, folder: Path) -> None:
     def refuse(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo:
-        if not stays_inside(member.name):  # Python's own filter makes /x an x
+        if not stays_inside(member.name):  # Python's own filter would make /x an x
             raise outside(path, member.name)
         return tarfile.data_filter(member, to)
 
@@ -88,19 +88,19 @@ def unpack_tar(path: Path, folder: Path) -> None:
 
 
 def require_end(tar: tarfile.TarFile) -> None:
-    """Refuse an archive of which Python stopped to read before the end: it takes any bad header for that."""
+    """Refuse an archive that Python stopped reading before its end: it takes any bad header for the end."""
     if isinstance(tar.fileobj, io.BufferedReader):  # not compressed
         tar.fileobj.seek(tar.offset)
         if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"no end after {tar.offset} bytes")
-    while tar.fileobj.read(1 << 20):  # to the checksum of a compressed one
+    while tar.fileobj.read(1 << 20):  # up to the checksum of a compressed archive
         pass
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as packed:
         for name in packed.namelist():
-            if not stays_inside(name):  # Python would leave out the .. and unpack it
+            if not stays_inside(name):  # Python would drop the .. and unpack it
                 raise outside(path, name)
         packed.extractall(folder)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 
 class Contents:
-    """What has been seen of the images of a data set so far.
+    """Copies and constant channels among the images that were seen so far.
 
-    digests: 64 bits of each image's pixels; that any two of a million different images share one has a
+    digests: 64 bits of each image's pixels; two of a million different images share one with a
     probability of 3e-8. constant: channels in which all pixels of all images are equal.
     """
 
@@ -35,8 +35,8 @@ class Contents:
     def copies(self, labels: np.ndarray, held_out: int) -> dict[str, int]:
         """How many images are exact copies, by kind; labels: (n,), the last `held_out` are the test part.
 
-        images: that repeat an earlier one; held_out: of the test part that are also among the others;
-        other_label: that have a copy with another label.
+        images: images that repeat an earlier one; held_out: images of the test part that also occur outside
+        it; other_label: images that have a copy with another label.
         """
         _, alike = np.unique(np.frombuffer(self.digests, dtype=np.uint64), return_inverse=True)
         how_many = np.bincount(alike)

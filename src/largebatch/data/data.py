@@ -11,18 +11,18 @@ from largebatch.files import map_tensors
 
 PARTS = ("train", "validation", "test")
 USED_TO = dict(zip(PARTS, ("to train on", "to validate on", "to test on"), strict=True))
-MOST_LABELS = 10  # that a message lists
+MOST_LABELS = 10  # at most, in a message
 
 # Training parts of up to this size, all seeds together, are kept standardised.
 KEPT_BYTES = 64 << 20
 
-# Room for the pixels in double precision that are summed at a time.
+# Memory for the pixels that are summed at a time, in double precision.
 SUMMED_BYTES = 32 << 20
-# Images of each seed's training part that the standardisation is fitted on, of data sets with more than that.
+# The standardisation is fitted on at most so many images of each seed's training part.
 FITTED_IMAGES = 100_000
-# A channel whose variance is a smaller share of its mean square does not vary but by rounding.
+# A channel varies only by rounding if its variance is a smaller share of its mean square.
 LEAST_VARIANCE = 1e-12
-# Of a GPU's memory; larger data sets stay in their file, and batches travel.
+# Share of a GPU's memory; larger data sets stay in their file, and batches are copied.
 RESIDENT_SHARE = 0.5
 
 
@@ -30,8 +30,9 @@ RESIDENT_SHARE = 0.5
 class Dataset:
     """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
 
-    dtype: what is computed in; bytes become it, a quarter or an eighth as large, where they are used. The
-    labels lie on the device that computes, the images where there is room. name: what messages call it.
+    dtype: the type for computing. Bytes, which take a quarter or an eighth of its memory, are converted when
+    they are used. Labels are on the computing device, images there too if they fit. name: its name in
+    messages.
     """
 
     images: torch.Tensor
@@ -54,7 +55,7 @@ class Dataset:
 
     @property
     def bytes_each(self) -> int:
-        """Bytes of one image as it is computed with."""
+        """Bytes of one image in the type for computing."""
         return self.images[0].numel() * self.dtype.itemsize
 
 
@@ -72,7 +73,7 @@ def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
 
 
 def fits(images: torch.Tensor, device: torch.device) -> bool:
-    """Whether a device has room for all images beside what it computes with."""
+    """Whether all images fit into a device's memory, with enough left for computing."""
     if device.type != "cuda":
         return True
     return images.nbytes <= RESIDENT_SHARE * torch.cuda.get_device_properties(device).total_memory
@@ -81,8 +82,8 @@ def fits(images: torch.Tensor, device: torch.device) -> bool:
 class Splits:
     """The parts of several seeds, and the images of each standardised by its own training part.
 
-    Every seed draws its own training and validation part, so that intervals over seeds cover that choice;
-    and its own test part, unless the data set comes with one.
+    Every seed draws its own training and validation part, so that intervals over seeds cover that choice.
+    It also draws its own test part, unless the data set has one.
     """
 
     def __init__(self, dataset: Dataset, seeds: list[int], train: int, validation: int, test: int):
@@ -94,7 +95,7 @@ class Splits:
     def _standardisation(self, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1).
 
-        A channel that never varies there carries nothing to train on: both are 0, and so is the channel.
+        For a channel that is constant there, both are 0, and so is the standardised channel.
         """
         images = self.dataset.images
         rows = self.rows["train"][:, :FITTED_IMAGES].to(images.device)
@@ -125,7 +126,7 @@ class Splits:
     def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training examples by their places in each seed's training part; order: (s, m).
 
-        Small parts are standardised once and kept, not at every epoch.
+        Small parts are standardised once and kept, not again in every epoch.
         """
         train = self.rows["train"]
         if train.numel() * self.dataset.bytes_each > KEPT_BYTES:
@@ -158,7 +159,7 @@ def parts_of(
 def absent(
     dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
 ) -> dict[str, dict[int, list[int]]]:
-    """Part -> label -> the seeds in whose part no image has it; a part that has all is left out."""
+    """Part -> label -> the seeds whose part has no image with it; complete parts are left out."""
     found: dict[str, dict[int, list[int]]] = {}
     for part, rows in parts_of(dataset, seeds, train, validation, test).items():
         for seed, of_seed in zip(seeds, rows if rows.shape[1] else (), strict=False):

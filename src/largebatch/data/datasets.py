@@ -1,4 +1,4 @@
-"""Data sets from where they are published to one checksummed tensor file each."""
+"""Each data set, from its published files to one checksummed tensor file."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ from largebatch.files import checksum, record_of, write_json, write_stream
 class Published(NamedTuple):
     """A data set: its images in order, each (c, h, w) of bytes, or of numbers in [0, 1].
 
-    labels: (n,), places in `classes`; the last `held_out` are the test part; source: where it comes from;
+    labels: (n,), indices of `classes`; the last `held_out` are the test part; source: where it comes from;
     seen: counts that grow while the images are read.
     """
 
@@ -57,7 +57,7 @@ def cifar100(sources: Path) -> Published:
 
 
 def downloaded(name: str, kind: str, sources: Path) -> Published:
-    """What torchvision's class of that name reads."""
+    """The data set that torchvision's class `kind` reads."""
     parts = downloads.read(name, downloads.original(kind), sources)
     source = {"torchvision": kind, "version": version("torchvision")}
     return Published(parts.images, parts.labels, parts.classes, source, parts.held_out)
@@ -74,11 +74,11 @@ DATA: dict[str, Callable[[Path], Published]] = {
 def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) -> None:
     """Write the tensor file of a data set: images, labels, and how many of the last are held out.
 
-    Beside it stands a record: checksum, shape, classes, where they come from, and what was noticed of them.
+    A record beside it holds checksum, shape, classes, source and what was noticed.
     """
     with opened(name, sources, folder, path.parent) as found:
         check(name, found)
-        record_of(path).unlink(missing_ok=True)  # it must not outlive the file that it speaks of
+        record_of(path).unlink(missing_ok=True)  # no record may describe a file that is gone
         noticed = contents.Contents()
         shape = write(found._replace(images=noticed.watch(name, found.images)), path)
     copies = noticed.copies(found.labels, found.held_out)
@@ -89,7 +89,7 @@ def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) 
 
 
 def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]) -> Iterator[str]:
-    """What a person should know of the images, a line each."""
+    """What users should know about the images, one line each."""
     if copies["images"]:
         yield (
             f"{copies['images']} images are exact copies of an earlier one, {copies['held_out']} of the test "
@@ -104,7 +104,7 @@ def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]
 def opened(
     name: str, sources: Path, folder: Folder | None, scratch: Path
 ) -> AbstractContextManager[Published]:
-    """A data set for as long as its images are read."""
+    """A data set, open while its images are read."""
     if folder is not None:
         return pictures(name, sources / located(folder.path), folder, scratch)
     if name not in DATA:
@@ -114,7 +114,7 @@ def opened(
 
 @contextmanager
 def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[Published]:
-    """The images of a folder or an archive, which is unpacked below `scratch` meanwhile."""
+    """The images of a folder, or of an archive that is unpacked below `scratch` meanwhile."""
     with archives.unpacked(path, scratch) as top:
         root = top if path.is_dir() else archives.lone_folder(top)
         found, hidden = folders.listing(root, path), folders.hidden_in(top)
@@ -144,7 +144,7 @@ def write(found: Published, path: Path) -> tuple[int, ...]:
 
 
 def record(name: str, found: Published, shape: tuple[int, ...], path: Path) -> dict:
-    """What the file holds and where it comes from, ready for JSON."""
+    """What the file holds and where it comes from, for JSON."""
     return {
         "name": name,
         "sha256": checksum(path),
@@ -157,7 +157,7 @@ def record(name: str, found: Published, shape: tuple[int, ...], path: Path) -> d
 
 
 def check(name: str, found: Published) -> None:
-    """Refuse another number of images than is known, and parts in which a class is missing."""
+    """Refuse a wrong number of images, and parts without some class."""
     images = Images(len(found.labels) - found.held_out, found.held_out)
     if images != IMAGES.get(name, images):
         known = IMAGES[name]

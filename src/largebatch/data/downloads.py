@@ -1,7 +1,7 @@
-"""MNIST and CIFAR through torchvision: its download and its reader, around a check of every file.
+"""MNIST and CIFAR through torchvision's download and reader, with a check of every file.
 
-A download happens in a folder beside the files' place, from which whole files are moved: whatever
-interrupts it, the next one begins anew.
+Files are downloaded into a folder beside their final one and moved when they are complete. So an interrupted
+download starts again.
 """
 
 import os
@@ -18,7 +18,7 @@ import numpy as np
 
 from largebatch import progress
 
-# A server that is silent for longer is given up.
+# The download fails if the server sends nothing for longer.
 SILENT_SECONDS = 60.0
 
 
@@ -34,7 +34,7 @@ class Original(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What was read, the test part last; images: (n, c, h, w) bytes; labels: (n,) from 0."""
+    """The data that were read, the test part last; images: (n, c, h, w) bytes; labels: (n,) from 0."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
     classes: list[str]
 
 
-# torchvision has no md5 of MNIST's unpacked files: these are of those it unpacks.
+# torchvision has no md5 of MNIST's unpacked files; these are computed from the archives it checks.
 MNIST_FILES = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -52,7 +52,7 @@ MNIST_FILES = {
 
 
 def original(kind: str) -> Original:
-    """What torchvision's class of that name reads and downloads."""
+    """The files that torchvision's class of that name reads and downloads."""
     from torchvision import datasets
 
     if kind == "MNIST":
@@ -65,7 +65,7 @@ def original(kind: str) -> Original:
 
 
 def read(name: str, wanted: Original, sources: Path) -> Parts:
-    """A data set from the folder of sources; what is not there is downloaded into it."""
+    """A data set from the folder of sources; missing files are downloaded into it."""
     check(wanted, sources)
     if not missing(wanted, sources):
         return read_files(wanted, sources)
@@ -83,7 +83,7 @@ def missing(wanted: Original, sources: Path) -> list[str]:
 
 
 def check(wanted: Original, sources: Path) -> None:
-    """Refuse a file that is there and is not the one that was published."""
+    """Refuse a file that is not the published one."""
     for file, md5 in wanted.files.items():
         path = sources / file
         if path.is_file() and (got := md5_of(path)) != md5:
@@ -115,7 +115,7 @@ def planes(pixels: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def scratch(sources: Path) -> Iterator[Path]:
-    """A folder to download into: among the sources, so that files can be moved, if they may be written to."""
+    """A folder to download into: inside the sources if they are writable, so that files can be moved."""
     with suppress(OSError):
         sources.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".partial-", dir=sources if writable(sources) else None) as folder:
@@ -127,7 +127,7 @@ def writable(folder: Path) -> bool:
 
 
 def download(name: str, wanted: Original, sources: Path, folder: Path) -> None:
-    """All files into the folder: from archives among the sources where they are whole, else the network."""
+    """Put all files into the folder: from complete archives among the sources, else from the network."""
     from torchvision import datasets
 
     found = [archive for archive in wanted.archives if (sources / archive).is_file()]
@@ -159,7 +159,7 @@ def unavailable(name: str, wanted: Original, sources: Path, broken: list[str], e
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Connections that are opened meanwhile give up after so long a silence."""
+    """Within this context, a connection without data for so many seconds fails."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -169,7 +169,7 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def keep(wanted: Original, sources: Path, folder: Path) -> None:
-    """Move what was missing to where it is looked for, if that may be written to."""
+    """Move the missing files to the sources, if these are writable."""
     if not writable(sources):
         return
     for file in missing(wanted, sources):

@@ -1,4 +1,4 @@
-"""Folders of images, a folder a class: which images there are, and their pixels one after another."""
+"""Folders of images, one folder per class: the list of images, and their pixels one after another."""
 
 import os
 from collections import Counter
@@ -18,10 +18,10 @@ from largebatch.data.archives import is_hidden
 # The endings that torchvision.datasets.ImageFolder takes for images.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 TRAIN, TESTS = "train", ("test", "val")
-# Pillow's names of the formats that these endings stand for. What has another format, whatever its ending, is
-# refused: how Pillow reads those was not looked at.
+# Pillow's names of the formats of these endings. Files with another format are refused whatever their ending:
+# how Pillow reads them was not checked.
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# A JPEG with further pictures behind it, as many cameras and telephones write; the first is the photograph.
+# A JPEG followed by more pictures, as many cameras and phones write; the first is the photograph.
 PHOTOGRAPH_FIRST = "MPO"
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -29,8 +29,8 @@ WORKERS = min(8, os.cpu_count() or 1)
 class Listing(NamedTuple):
     """The images of a folder, by class, then by name; the last `held_out` are the test part.
 
-    shown: what the folder is called in messages, it may be an unpacked archive; labels: (n,), places in
-    `classes`; ignored: how many files that are not hidden have no ending of an image.
+    shown: the folder's name in messages (it may be an unpacked archive); labels: (n,), indices of
+    `classes`; ignored: the number of files that are not hidden and have no ending of an image.
     """
 
     root: Path
@@ -82,7 +82,7 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def class_names(folder: Path, shown: Path) -> list[str]:
-    """The names of the classes, sorted; two at least."""
+    """The names of the classes, sorted; at least two."""
     names = folders_in(folder)
     if len(names) < 2:
         got = f"only {names[0]!r}" if names else "no folder" if any(folder.iterdir()) else "nothing in it"
@@ -104,7 +104,7 @@ def images_in(folder: Path, shown: Path) -> tuple[list[Path], int]:
 
     names = []
     for place, below, here in os.walk(folder, onerror=stop, followlinks=True):
-        below[:] = [name for name in below if not is_hidden(name)]  # not walked into
+        below[:] = [name for name in below if not is_hidden(name)]  # not searched
         names += [Path(place, name) for name in here if not is_hidden(name)]
     images = [path for path in names if path.suffix.lower() in ENDINGS]
     if not images:
@@ -134,7 +134,7 @@ def decoded(
 ) -> Iterator[np.ndarray]:
     """Each image as bytes (3, h, w), in order; all of one shape. seen["transparent"] counts as they come."""
     say, total = progress.EpochLines(name), len(found.files)
-    at_once = 4 * WORKERS  # not all: the pool would run ahead of the disk that they are written to
+    at_once = 4 * WORKERS  # not all at once: the pool would be faster than the disk that they are written to
     first = None
     with ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, total, at_once):
@@ -160,35 +160,35 @@ def require_same_shape(found: Listing, first: tuple[Path, tuple], this: tuple[Pa
 def decode(found: Listing, file: Path, size: int | None, resize: int | None) -> tuple[np.ndarray, bool]:
     """The pixels of one file, (3, h, w): as they are, or the central square of `size` after resizing.
 
-    With them whether some are transparent: their colours are those that the file gives them.
+    Also whether some pixels are transparent; those keep the colours in the file.
     """
     try:
         with Image.open(file, formats=FORMATS) as image:
             require_one_of_8_bits(image, file)
             transparent = image.has_transparency_data
             if transparent:
-                image = image.convert("RGBA")  # from a palette, only so without a warning
+                image = image.convert("RGBA")  # only this converts a palette without a warning
                 transparent = image.getextrema()[3][0] < 255
             picture = image.convert("RGB")
     # A broken PNG is a SyntaxError to Pillow.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{found.name(file)}: wanted a whole image of 8 bits a channel; got: {error}"
+            f"{found.name(file)}: wanted a whole image of 8 bits per channel; got: {error}"
         ) from error
     picture = picture if size is None else central_square(picture, size, resize)
     return np.asarray(picture).transpose(2, 0, 1), transparent
 
 
 def require_one_of_8_bits(image: Image.Image, file: Path) -> None:
-    """Refuse what Pillow would read only a part of: more bits a channel, more pictures than one."""
+    """Refuse files that Pillow would read only in part: more bits per channel, or several pictures."""
     if (bits := DEPTHS.get(image.format, eight)(image, file)) > 8:
-        raise ValueError(f"{bits} bits a channel in a {image.format} file")
+        raise ValueError(f"{bits} bits per channel in a {image.format} file")
     if image.format != PHOTOGRAPH_FIRST and (pictures := getattr(image, "n_frames", 1)) > 1:
         raise ValueError(f"{pictures} pictures in one {image.format} file, animated or of several pages")
 
 
 def eight(image: Image.Image, file: Path) -> int:
-    """BMP and WebP have no more; of JPEG Pillow reads no other."""
+    """BMP and WebP have 8 bits; Pillow reads no JPEG with more."""
     return 8
 
 
@@ -199,7 +199,7 @@ def png_bits(image: Image.Image, file: Path) -> int:
 
 
 def ppm_bits(image: Image.Image, file: Path) -> int:
-    """By the largest value that the header allows."""
+    """Bit depth from the largest value that the header allows."""
     if image.mode in ("I", "F"):
         return 16 if image.mode == "I" else 32
     arguments = image.tile[0].args

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-# A stream never depends on which other seeds or purposes are used; the order here is for good.
+# A stream must not depend on which other seeds or purposes are used, so never change the order here.
 PURPOSES = (
     *("split", "weights", "order", "dropout", "curvature"),
     *("augment", "sharpness", "surface", "noise"),

@@ -1,4 +1,4 @@
-"""Animates a figure of ways through the weights: they grow from their start to their ends."""
+"""Animates a figure of paths through the weights: they grow from their start to their ends."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +17,13 @@ from largebatch.figures.looks import COLOURS
 
 SCENES = {
     "descent": draw_descent.scene
-}  # kind -> (drawn, figure) -> its canvas, and what shows a share of it
+}  # kind -> (drawn, figure) -> its canvas, and a function that draws the paths up to a share
 FRAMES, FRAME_MS, LAST_MS = 60, 80, 2500
 DPI, PALETTE = 160, 64
 
 
 def animate(ask: dict, observations: Path, out: Path) -> None:
-    """Write a figure as a GIF that begins anew after its last frame.
+    """Write a figure as a GIF that starts again after its last frame.
 
     ask: as of draw(). The same observations give the same bytes.
     """
@@ -34,7 +34,7 @@ def animate(ask: dict, observations: Path, out: Path) -> None:
     with style.paper_style():
         frames = frames_of(*SCENES[figure.kind](drawn, figure))
     palette = palette_of(frames[-1])
-    # without dithering, what does not move has the same bytes in every frame, and is small
+    # without dithering, what does not move is the same in every frame, and the file is small
     first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     durations = [FRAME_MS] * (FRAMES - 1) + [LAST_MS]
     settings = {"save_all": True, "append_images": others, "duration": durations, "loop": 0}
@@ -43,13 +43,13 @@ def animate(ask: dict, observations: Path, out: Path) -> None:
 
 
 def frames_of(canvas: Canvas, show: Callable[[float], None]) -> list[Image.Image]:
-    """Pictures at even shares of the way, from 0 to 1."""
+    """Pictures at evenly spaced shares of the paths, from 0 to 1."""
     canvas.set_dpi(DPI)
     painter = FigureCanvasAgg(canvas)
     show(1.0)
-    for _ in range(2):  # the layout of panels whose units are equally long comes to rest at the second time
+    for _ in range(2):  # with equal units on both axes, the layout is final only after the second draw
         painter.draw()
-    canvas.set_layout_engine("none")  # else the panels move from frame to frame
+    canvas.set_layout_engine("none")  # otherwise the panels move from frame to frame
     frames = []
     for share in np.linspace(0, 1, FRAMES):
         show(float(share))
@@ -59,7 +59,7 @@ def frames_of(canvas: Canvas, show: Callable[[float], None]) -> list[Image.Image
 
 
 def palette_of(frame: Image.Image) -> Image.Image:
-    """Colours for all frames: the last one's, with swatches, as thin lines would lose theirs."""
+    """Colours for all frames: those of the last one, and swatches, so that thin lines keep their colours."""
     swatched = frame.copy()
     side = frame.height // len(COLOURS)
     for place, colour in enumerate(COLOURS):

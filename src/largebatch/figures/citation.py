@@ -1,6 +1,6 @@
-"""How a figure, a table or a claim is cited, and what an image says of itself.
+"""How a figure, a table or a claim is cited, and the metadata of images.
 
-Nothing here changes between two redraws of the same numbers: the commit stands in the .json beside the file.
+Metadata stay the same when the same numbers are drawn again: the commit is in the .json beside the file.
 """
 
 import re
@@ -12,13 +12,13 @@ from largebatch.config.checking import read_yaml
 from largebatch.figures.tabulate import escape_tex
 
 PACKAGE = Path(__file__).parents[1]
-# At the root of a checkout; within the package where it was installed as a wheel.
+# At the root of a checkout, or within the package if it was installed as a wheel.
 CITATION_FILES = (PACKAGE.parents[1] / "CITATION.cff", PACKAGE / "CITATION.cff")
 FIGURE, TABLE, CLAIM = "figure", "table", "claim"
 
 
 class Software(NamedTuple):
-    """What CITATION.cff says of largebatch."""
+    """What CITATION.cff says about largebatch."""
 
     name: str
     author: str
@@ -47,14 +47,14 @@ class Citation(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Where it is from, in words."""
+        """Its origin, in words."""
         at = f", scale {self.scale}" if self.scale else ""
         return f"{self.what} {self.name} of largebatch{at}"
 
 
 @cache
 def software() -> Software:
-    """What CITATION.cff says; ValueError where the file is missing."""
+    """The contents of CITATION.cff; ValueError if the file is missing."""
     found = next((path for path in CITATION_FILES if path.is_file()), None)
     if found is None:
         raise ValueError(f"{CITATION_FILES[0]}: wanted the file that says how to cite largebatch; got none")
@@ -65,7 +65,7 @@ def software() -> Software:
 
 
 def metadata(citation: Citation) -> dict[str, dict]:
-    """What images of each format say of themselves, in the words that the format has for it.
+    """The metadata for images of each format, under the format's own keys.
 
     PDF: the document information of ISO 32000; PNG: the keywords of its specification; SVG: Dublin Core.
     No dates: the same numbers give the same bytes.

@@ -1,4 +1,4 @@
-"""Draws the figures of an experiment: each with the data it shows, a caption and its provenance."""
+"""Draws the figures of an experiment, each with its data, caption and provenance."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -53,13 +53,13 @@ KINDS = {
         draw_descent.table, draw_descent.picture, "Shades are means and lines the ways of single seeds,"
     ),
     "walks": Kind(
-        draw_walks.table, draw_walks.picture, "Lines are paths from the dot to a marker, one a seed,"
+        draw_walks.table, draw_walks.picture, "Lines are paths from the dot to a marker, one per seed,"
     ),
 }
 # The data of figures are read by people, and committed: seven digits.
 CSV_DIGITS = "%.7g"
 ON_LOGARITHMS = ", of the logarithm on logarithmic axes"
-# What a kind of figure reads that does not name it.
+# Metrics that a kind of figure reads without naming them.
 OWN = {
     "rates": ["learning_rate"],
     "surface": draw_surface.METRICS_READ,
@@ -88,7 +88,7 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
 
 
 def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
-    """The data and the figure with labels that matplotlib shows as they are written."""
+    """The data and the figure, with labels that matplotlib shows as they are written."""
     labelled = drawn.assign(line=drawn["line"].map(style.literal)) if "line" in drawn else drawn
     return labelled, TypeAdapter(Figure).validate_python(style.literal(figure))
 
@@ -108,7 +108,7 @@ def reads(figure: Figure) -> tuple[set[str], set[str]]:
 
 
 def named(stem: Path, ending: str) -> Path:
-    """The figure's file of that ending."""
+    """The figure's file with that ending."""
     return stem.with_name(f"{stem.name}.{ending}")
 
 
@@ -121,7 +121,7 @@ def arms_of(figure: Figure) -> set[str]:
 
 
 def marks_of(figure: Figure) -> list[Operand]:
-    """What a figure against a setting marks on its axis; the marks of a profile are plain positions."""
+    """The operands that a figure against a setting marks on its axis; a profile marks plain positions."""
     return list(figure.marks.values()) if figure.kind == "against_setting" else []
 
 
@@ -133,7 +133,7 @@ def metrics_of(figure: Figure) -> set[str]:
 
 
 def beside_y(figure: Figure) -> set[str]:
-    """The metrics that a figure of this kind shows or goes by beside those it names as y."""
+    """The metrics that a figure of this kind shows or needs beside those it names as y."""
     match figure.kind:
         case "curves":
             return {"train_loss_nats", figure.level} - {None}

@@ -1,4 +1,4 @@
-"""A metric along training, one line an arm; many arms get a panel each, with the others in grey."""
+"""A metric along training, one line per arm; many arms get one panel each, with the others in grey."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ from largebatch.observations.reading import carried, final, within_runs
 MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
 WIDEST_INTERVAL, LEAST_RANGE = 3.0, 10.0  # see log_limits()
 LINE_PT = 1.2  # the width of a line
-PANEL_IN, WIDE_PANEL_IN = 1.35, 1.9  # heights of small multiples, by how many stand in a row
+PANEL_IN, WIDE_PANEL_IN = 1.35, 1.9  # heights of small multiples, by the number in a row
 LOSS = "train_loss_nats"
 AXIS_LABELS = {"epoch": "epoch", "update": "update", LOSS: METRICS[LOSS]}
 # Longest run / shortest run from which the update axis is logarithmic.
@@ -28,7 +28,7 @@ LOG_UPDATES_FROM = 4.0
 def table(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
     """Columns metric, line, arm, <figure.x>, n, mean, low, high, axis; a stopped seed keeps its last value.
 
-    The rows of the level have no place on x.
+    The rows of the level have no x.
     """
     parts = []
     for metric in figure.y:
@@ -44,7 +44,7 @@ def table(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
 
 
 def levels(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
-    """The rows of the level: its mean over seeds, one row a line."""
+    """The rows of the level: its mean over seeds, one row per line."""
     found = [
         {"metric": figure.level, "line": label, "arm": arm, **summary(final(observations, arm, figure.level))}
         for label, arm in figure.lines.items()
@@ -53,7 +53,7 @@ def levels(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
 
 
 def updates_at(observations: pd.DataFrame, arm: str, epochs: pd.Index) -> pd.Series:
-    """Updates made by each epoch, mean over the seeds that got there; index epoch."""
+    """Updates made by each epoch, mean over the seeds that reached it; index epoch."""
     return at_epochs(within_runs(observations, arm, "updates"), epochs).mean(axis=1)
 
 
@@ -68,12 +68,12 @@ def at_epochs(history: pd.DataFrame, epochs: pd.Index) -> pd.DataFrame:
     return between.loc[epochs]
 
 
-# The place on x of each epoch.
+# The x of each epoch.
 PLACES = {"epoch": lambda _observations, _arm, epochs: epochs, "update": updates_at, LOSS: loss_at}
 
 
 def picture(drawn: pd.DataFrame, figure: Curves) -> Canvas:
-    """One panel a metric, or small multiples where there are many lines or some stand behind all others."""
+    """One panel per metric, or small multiples if there are many lines or some in the background."""
     level = drawn[drawn["metric"] == figure.level].set_index("line")["mean"]
     drawn = shown(drawn[drawn[figure.x].notna()], figure)
     if figure.behind or len(figure.lines) > MOST_IN_ONE_PANEL:
@@ -131,7 +131,7 @@ def draw_level(axes: Axes, level: pd.Series, label: str, color: str) -> None:
 
 
 def shown(drawn: pd.DataFrame, figure: Curves) -> pd.DataFrame:
-    """The rows that have a place on the x axis: a logarithmic one has none for update 0."""
+    """The rows that can be shown on the x axis: a logarithmic one cannot show update 0."""
     return drawn[drawn[figure.x] > 0] if log_x(drawn, figure) else drawn
 
 
@@ -161,7 +161,7 @@ def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, heights: dict[str, fl
 def log_limits(rows: pd.DataFrame, heights: Iterable[float] = ()) -> tuple[float, float]:
     """Limits a quarter wider than means, heights and intervals, over a decade or more.
 
-    An interval counts up to a factor of WIDEST_INTERVAL beyond the means: beyond, it is cut.
+    An interval counts up to a factor of WIDEST_INTERVAL beyond the means; the rest is cut off.
     """
     means = np.append(rows["mean"], list(heights))
     positive = means[means > 0]
@@ -178,7 +178,7 @@ def log_limits(rows: pd.DataFrame, heights: Iterable[float] = ()) -> tuple[float
 
 
 def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series) -> Canvas:
-    """One panel a line and metric, with others behind it for comparison; shared axes for each metric."""
+    """One panel per line and metric, with others in the background; shared axes for each metric."""
     labels = list(figure.lines)
     columns = style.columns_of(len(labels), MOST_IN_A_ROW)
     rows_each = -(-len(labels) // columns)
@@ -199,7 +199,7 @@ def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series) -> Canvas:
 
 
 def panel(axes: Axes, rows: pd.DataFrame, figure: Curves, label: str) -> None:
-    """One line with its band; behind it those to compare it with, or else all others in grey."""
+    """One line with its band; in the background those to compare it with, or all others in grey."""
     for other in figure.behind:
         line(axes, rows[rows["line"] == other], figure.x, looks(list(figure.behind))[other], other)
     if not figure.behind:

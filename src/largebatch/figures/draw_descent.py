@@ -1,4 +1,4 @@
-"""The ways of a small and a large batch from one start, on the plane of weights through it and both ends."""
+"""The paths of a small and a large batch from one start, on the plane of weights through it and both ends."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from largebatch.metrics import PLANE
 from largebatch.observations.reading import Missing, profile_of
 
 LOSS, X, Y, *_ = METRICS_READ = tuple(PLANE)
-MOST_SEEDS = 5  # more ways would hide each other
+MOST_SEEDS = 5  # more paths would hide each other
 LEVELS = 15
 HEIGHT_IN = 3.0
 END = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
@@ -25,8 +25,8 @@ END = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zor
 def table(observations: pd.DataFrame, figure: Descent) -> pd.DataFrame:
     """Columns line, arm, seed, at, x, y, n, mean, low, high, axis.
 
-    The loss on the plane, mean over seeds, has neither line nor seed; the ways of the first MOST_SEEDS seeds
-    have no loss. x and y are shares of the ways to the two ends; at: epoch.
+    The loss on the plane, a mean over seeds, has neither line nor seed; the paths of the first MOST_SEEDS
+    seeds have no loss. x and y are shares of the ways to the two ends; at: epoch.
     """
     loss = profile_of(observations, figure.path, LOSS)
     x, y = (profile_of(observations, figure.path, metric).mean(axis="columns") for metric in (X, Y))
@@ -46,14 +46,14 @@ def table(observations: pd.DataFrame, figure: Descent) -> pd.DataFrame:
 
 
 def picture(drawn: pd.DataFrame, figure: Descent) -> Canvas:
-    """The ways from their start to their ends."""
+    """The paths from their start to their ends."""
     canvas, show = scene(drawn, figure)
     show(1.0)
     return canvas
 
 
 def scene(drawn: pd.DataFrame, figure: Descent) -> tuple[Canvas, Callable[[float], None]]:
-    """The same, to be animated: what shows each way up to a share of its own epochs."""
+    """The canvas for an animation, and a function that draws each path up to a share of its epochs."""
     canvas = style.canvas(style.COLUMN_WIDTH_IN, HEIGHT_IN)
     axes = canvas.subplots()
     shade(axes, drawn[drawn["line"].isna()])
@@ -93,7 +93,7 @@ def shade(axes: Axes, plane: pd.DataFrame) -> None:
 
 
 def up_to(way: pd.DataFrame, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """x and y of a way up to a share of its snapshots, straight from one to the next."""
+    """x and y of a path up to a share of its snapshots, in straight lines between them."""
     place = share * (len(way) - 1)
     places = np.append(np.arange(int(place) + 1), place)
     return tuple(np.interp(places, np.arange(len(way)), way[axis]) for axis in ("x", "y"))

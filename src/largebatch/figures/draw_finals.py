@@ -1,4 +1,4 @@
-"""A final metric, one dot with its interval an arm, and beside it what is paired by seed."""
+"""A final metric, one dot with its interval per arm, and beside it differences paired by seed."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ def pair_of(observations: pd.DataFrame, figure: Finals, label: str) -> dict:
 
 
 def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
-    """One row an arm; what is compared stands in a panel beside it."""
+    """One row per arm; differences or ratios are in a panel beside it."""
     levels = drawn[drawn["against"].isna()].reset_index(drop=True)
     height_in = (0.85 if figure.pairs else 0.7) + 0.2 * len(levels)
     canvas = style.canvas(style.PAGE_WIDTH_IN if figure.pairs else style.COLUMN_WIDTH_IN, height_in)
@@ -69,7 +69,7 @@ def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
 
 
 def dots(axes: Axes, rows: pd.DataFrame, colours: dict[str, str], log: bool) -> None:
-    """A dot for each row, at the height of its index; rows that no seed gets to say so."""
+    """A dot for each row, at the height of its index; rows without any seed say so."""
     for place, row in rows.iterrows():
         marker = LOOKS[row["line"]].marker if row["line"] in LOOKS else "o"
         span = spans(row.to_frame().T.astype({"mean": float, "low": float, "high": float}))

@@ -18,7 +18,7 @@ CLOSED, GAP = "closed", "gap"
 def table(observations: pd.DataFrame, figure: GapClosed) -> pd.DataFrame:
     """Columns line, arm, metric, n, mean, low, high, axis; metric: closed (best first), cost, and the gap.
 
-    closed, gap: y(large) - y(arm), paired by seed, the sign round where higher is better. cost: training
+    closed, gap: y(large) - y(arm), paired by seed; with the opposite sign if higher is better. cost: training
     seconds of the arm / of `large`, one measurement each, so without an interval.
     """
     gains = [
@@ -33,7 +33,7 @@ def table(observations: pd.DataFrame, figure: GapClosed) -> pd.DataFrame:
 
 
 def gain(observations: pd.DataFrame, figure: GapClosed, arm: str) -> pd.Series:
-    """By how much each seed is better than with the large batch as it is; index seed."""
+    """By how much each seed is better than with the unchanged large batch; index seed."""
     sign = 1 if lower_is_better(figure.y) else -1
     found = sign * (final(observations, figure.large, figure.y) - final(observations, arm, figure.y))
     if found.isna().all():
@@ -57,7 +57,7 @@ def cost(observations: pd.DataFrame, figure: GapClosed, label: str, arm: str) ->
 
 
 def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
-    """What is closed on the left, what it costs on the right, a row a mitigation."""
+    """The closed part of the gap on the left, the cost on the right, one row per mitigation."""
     closed, costs = (drawn[drawn["metric"] == metric] for metric in (CLOSED, COST))
     canvas = style.canvas(style.PAGE_WIDTH_IN, 0.85 + 0.2 * len(closed))
     ((left, right),) = style.panels(canvas, 2, 2, sharey=True, width_ratios=[3, 2])
@@ -81,7 +81,7 @@ def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
 
 
 def draw_gap(axes: Axes, gap: pd.Series) -> None:
-    """Upright lines where nothing and where the whole gap is closed, in the looks of the two batches."""
+    """Vertical lines where nothing and where the whole gap is closed, in the looks of the two batches."""
     for place, label, look in (
         (0.0, "large batch", LARGE),
         (gap["mean"], "small batch: the whole gap", SMALL),
@@ -92,5 +92,5 @@ def draw_gap(axes: Axes, gap: pd.Series) -> None:
 
 
 def in_points(metric: str) -> str:
-    """A metric's label for differences: those of percentages are points."""
+    """A metric's label for differences: differences of percentages are points."""
     return METRICS[metric].replace("(%)", "(points)")

@@ -1,4 +1,4 @@
-"""Final metrics over batch size and peak learning rate, one cell an arm, its mean written into it."""
+"""Final metrics over batch size and peak learning rate, one cell per arm with its mean as text."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from largebatch.observations.reading import Missing, members
 
 X, Y = "batch_size", "learning_rate"
 COLOUR_MAP = "viridis"
-# A rate that a rule scales, and a ratio, carry rounding beyond so many digits.
+# Scaled rates and ratios have rounding errors beyond so many digits.
 DIGITS = 9
 # Room beside and around the cells of a panel; the height of a cell; what all cells take at least and at most.
 BESIDE_IN, AROUND_IN, CELL_IN, LEAST_IN, MOST_IN = 1.35, 0.9, 0.3, 1.2, 5.5
@@ -30,7 +30,7 @@ WHITE_BELOW = 0.5  # luminance of a cell up to which white letters are read bett
 
 
 def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
-    """Columns metric, arm, batch_size, learning_rate, n, mean, low, high, axis; one row a cell."""
+    """Columns metric, arm, batch_size, learning_rate, n, mean, low, high, axis; one row per cell."""
     cells = pd.concat([members(observations, group) for group in figure.lines.values()])
     cells[Y] = rounded(cells["lr_over_batch"] * cells[X])
     if cells.duplicated([X, Y]).any():
@@ -46,12 +46,12 @@ def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
 
 
 def rounded(values: pd.Series) -> pd.Series:
-    """Values without the rounding of a product: those that are meant to be equal are."""
+    """Values without the rounding errors of a product, so that equal ones are equal."""
     return values.map(lambda value: float(f"{value:.{DIGITS}g}"))
 
 
 def picture(drawn: pd.DataFrame, figure: HeatMap) -> Canvas:
-    """One panel a metric."""
+    """One panel per metric."""
     panels = len(figure.y)
     width_in = style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN
     diagonals = diagonals_of(drawn) if figure.diagonals else {}
@@ -72,7 +72,7 @@ def picture(drawn: pd.DataFrame, figure: HeatMap) -> Canvas:
         draw_diagonals(axes, diagonals, (width, height), octave_in)
         axes.set_title(
             METRICS[metric], loc="left", pad=2
-        )  # beside the bar it would be read as of the next panel
+        )  # beside the bar it would seem to belong to the next panel
         bar = canvas.colorbar(colours, ax=axes, aspect=25)
         if isinstance(colours.norm, LogNorm):
             style.log_axis(bar.ax, "y", np.array([colours.norm.vmin, colours.norm.vmax]))
@@ -83,7 +83,7 @@ def picture(drawn: pd.DataFrame, figure: HeatMap) -> Canvas:
 
 
 def octaves(values: pd.Series) -> pd.Series:
-    """Places on an axis on which every doubling is one step."""
+    """Positions on an axis where every doubling is one step."""
     return np.log2(values)
 
 
@@ -141,7 +141,7 @@ def letters_pt(means: pd.Series, cell_in: tuple[float, float]) -> float:
 
 
 def written(mean: float) -> str:
-    """3 significant digits, 2 where they would be long; a dash for what no seed got to."""
+    """3 significant digits, 2 if they would be long; a dash if no seed has a value."""
     if np.isnan(mean):
         return "–"
     digits, exponent = f"{mean:.1e}".split("e")
@@ -152,7 +152,7 @@ def written(mean: float) -> str:
 
 
 def rounded_to(digits: int, mean: float) -> str:
-    """So many significant digits, zeros at the end among them: 2.70, 12300."""
+    """So many significant digits, with trailing zeros: 2.70, 12300."""
     value = float(f"{mean:.{digits}g}")
     places = digits - 1 - int(np.floor(np.log10(abs(value)))) if value else 0
     return f"{value:.{max(places, 0)}f}"
@@ -175,7 +175,7 @@ def paint(
             va="center_baseline",
             fontsize=letters,
             color=letter_colour(colour),
-            # on the cell's colour, for a diagonal to end at the number instead of crossing it out
+            # on the cell's colour, so that a diagonal does not cross the number out
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.4},
             zorder=4,
         )

@@ -1,4 +1,4 @@
-"""Metrics against a position of their own (an epsilon, a radius, an alpha, ...), one line an arm or path."""
+"""Metrics against a position of their own (an epsilon, a radius, an alpha, ...), one line per arm or path."""
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ def rises(values: pd.DataFrame, position: float, what: str) -> pd.DataFrame:
 
 
 def picture(drawn: pd.DataFrame, figure: Profile) -> Canvas:
-    """One panel a metric."""
+    """One panel per metric."""
     count = len(figure.y)
     columns = style.columns_of(count, MOST_IN_A_ROW)
     width_in = style.COLUMN_WIDTH_IN if count == 1 else style.PAGE_WIDTH_IN
@@ -59,7 +59,7 @@ def picture(drawn: pd.DataFrame, figure: Profile) -> Canvas:
 
 
 def y_label(metric: str, figure: Profile) -> str:
-    """The metric's label, and that it is of rises where it is."""
+    """The metric's label; for rises it says so."""
     return METRICS[metric] if figure.above is None else f"rise of the {METRICS[metric]}"
 
 
@@ -108,7 +108,7 @@ def scale(axes: Axes, rows: pd.DataFrame, figure: Profile, axis_in: float) -> No
         style.doubling_axis(axes, positions, axis_in)
     elif figure.log_x:
         style.log_axis(axes, "x", positions)
-        if positions.min() == 0:  # an axis with a zero would go on below it
+        if positions.min() == 0:  # an axis with a zero would continue below it
             axes.set_xlim(left=0)
     else:
         if (positions == np.round(positions)).all() and positions.min() >= 0:

@@ -1,4 +1,4 @@
-"""Learning rate along training, and the batch size where it changes too."""
+"""Learning rate along training, and the batch size if it changes too."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def images_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def picture(drawn: pd.DataFrame, figure: Rates) -> Canvas:
-    """All lines in each panel, or one panel each where there are many."""
+    """All lines in each panel, or one panel per line if there are many."""
     if len(figure.lines) > MOST_IN_ONE_PANEL:
         return multiples(drawn, list(figure.lines))
     metrics = [RATE] * bool(figure.first_share) + list(drawn["metric"].unique())
@@ -71,7 +71,7 @@ def picture(drawn: pd.DataFrame, figure: Rates) -> Canvas:
 
 
 def together(axes: Axes, drawn: pd.DataFrame, labels: list[str]) -> None:
-    """All lines in one panel, from wide to narrow, as most of them lie on each other for a while."""
+    """All lines in one panel, from wide to narrow, since most of them coincide for a while."""
     steps = "steps-pre" if (drawn["metric"] == IMAGES).all() else "default"
     for width, (label, look) in zip(style.nested(len(labels)), looks(labels).items(), strict=True):
         of_line = drawn[drawn["line"] == label]
@@ -80,7 +80,7 @@ def together(axes: Axes, drawn: pd.DataFrame, labels: list[str]) -> None:
 
 
 def begin(axes: Axes, drawn: pd.DataFrame, share: float) -> None:
-    """The first share of the run on linear axes, on which a ramp is straight."""
+    """The first share of the run on linear axes, where a ramp is straight."""
     rates = drawn[drawn["metric"] == RATE]
     axes.set_xlim(0, share * rates["epoch"].max())
     axes.set_ylim(0, 1.05 * rates["mean"].max())
@@ -89,7 +89,7 @@ def begin(axes: Axes, drawn: pd.DataFrame, share: float) -> None:
 
 
 def scale(axes: Axes, drawn: pd.DataFrame) -> None:
-    """Logarithmic where every number is positive and they are far apart, else from 0."""
+    """Logarithmic if all numbers are positive and far apart, else from 0."""
     axes.set_xlim(0, drawn["epoch"].max())
     if is_log(drawn):
         style.log_axis(axes, "y", drawn["mean"].to_numpy())
@@ -99,7 +99,7 @@ def scale(axes: Axes, drawn: pd.DataFrame) -> None:
 
 
 def multiples(drawn: pd.DataFrame, labels: list[str]) -> Canvas:
-    """One panel a line, all on the same axes; a batch that grows is drawn in grey on an axis of its own."""
+    """One panel per line, all on the same axes; a growing batch is drawn in grey on its own axis."""
     columns = style.columns_of(len(labels), MOST_IN_A_ROW)
     canvas = style.canvas(style.PAGE_WIDTH_IN, 0.4 + 1.15 * -(-len(labels) // columns))
     (grid,) = style.panels(canvas, len(labels), columns, sharex=True, sharey=True)

@@ -1,4 +1,4 @@
-"""A final metric against a swept setting, one line a group."""
+"""A final metric against a swept setting, one line per group."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from largebatch.judging.fits import by_position, fit_hyperbola, logarithms
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, members
 
-# Bars of lines at the same setting stand side by side: so far apart, all within ±5 % of the setting.
+# Bars of lines at the same setting are side by side: this far apart, all within ±5 % of the setting.
 DODGE_OCTAVES, DODGE_SPAN_OCTAVES = 0.07, 0.14
 FIT, FIT_POINTS = "fitted hyperbola", 41
 
@@ -21,7 +21,7 @@ FIT, FIT_POINTS = "fitted hyperbola", 41
 def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
     """Columns metric, line, arm, <figure.x>, n, mean, low, high, axis; the baseline's rows have no setting.
 
-    The rows of the fitted hyperbola have no arm, those of marks no axis: their value is a place on x.
+    The rows of the fitted hyperbola have no arm; those of marks have no axis, and their value is an x.
     """
     rows = []
     for metric in figure.y:
@@ -66,13 +66,13 @@ def fits_of(observations: pd.DataFrame, figure: AgainstSetting) -> list[dict]:
 
 
 def mark_of(observations: pd.DataFrame, mark: Operand, figure: AgainstSetting) -> dict:
-    """The row of a mark, whose value is a place on x."""
+    """The row of a mark, whose value is an x."""
     metric = mark.metric or figure.y[0]
     return {"metric": metric, "arm": mark.arm, **summary_at(observations, mark.arm, metric, mark.at)}
 
 
 def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
-    """One panel a metric."""
+    """One panel per metric."""
     panels = len(figure.y)
     canvas = style.canvas(style.COLUMN_WIDTH_IN if panels == 1 else style.PAGE_WIDTH_IN, 2.5)
     (all_axes,) = style.panels(canvas, panels, panels)
@@ -89,7 +89,7 @@ def picture(drawn: pd.DataFrame, figure: AgainstSetting) -> Canvas:
 
 
 def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
-    """The lines of one metric, the baseline behind them, and their fits."""
+    """The lines of one metric, with the baseline in the background, and their fits."""
     measured, fitted = rows[rows["arm"].notna()], rows[rows["arm"].isna()]
     style.doubling_axis(axes, measured[figure.x].dropna().to_numpy())
     if is_log(measured):
@@ -118,7 +118,7 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
 
 
 def paint_marks(axes: Axes, rows: pd.DataFrame) -> None:
-    """Upright lines with their intervals, named in the legend."""
+    """Vertical lines with their intervals, named in the legend."""
     for dash, (_, row) in zip(DASHES[1:], rows.iterrows(), strict=False):
         axes.axvspan(row["low"], row["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
         axes.axvline(

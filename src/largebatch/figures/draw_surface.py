@@ -1,4 +1,4 @@
-"""How the loss rises on a plane through the weights, one panel an arm (Li et al. 2018, figure 5)."""
+"""How the loss rises on a plane through the weights, one panel per arm (Li et al. 2018, figure 5)."""
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,17 @@ from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, profile_of
 
 LOSS, X, Y = METRICS_READ = ("plane_loss_nats", "plane_x", "plane_y")
-# Contours in nats, of which the highest that a plane reaches are drawn.
+# Contours in nats; the highest ones that a plane reaches are drawn.
 LEVELS = np.array([1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000])
 MOST_LEVELS = 7
 MOST_IN_A_ROW = 3
 COLOUR_MAP = "viridis"
-# Room for the colour bar and labels beside the panels, for labels below, between and above them.
+# Space for the colour bar and labels beside the panels, for labels below, between and above them.
 BESIDE_IN, BELOW_IN, GAP_IN, TITLE_IN = 1.3, 0.3, 0.1, 0.35
 
 
 def table(observations: pd.DataFrame, figure: Surface) -> pd.DataFrame:
-    """Columns line, arm, x, y, n, mean, low, high, axis: the rise above the middle, one row a grid point."""
+    """Columns line, arm, x, y, n, mean, low, high, axis: rise above the middle, one row per grid point."""
     parts = []
     for label, arm in figure.lines.items():
         loss = profile_of(observations, arm, LOSS)
@@ -37,7 +37,7 @@ def table(observations: pd.DataFrame, figure: Surface) -> pd.DataFrame:
 
 
 def picture(drawn: pd.DataFrame, figure: Surface) -> Canvas:
-    """One panel an arm, all with the same colours and contours."""
+    """One panel per arm, all with the same colours and contours."""
     panels = len(figure.lines)
     columns = style.columns_of(panels, MOST_IN_A_ROW)
     rows = -(-panels // columns)

@@ -1,4 +1,4 @@
-"""Paths of gradient descent on surfaces of two weights, one panel a surface."""
+"""Paths of gradient descent on surfaces of two weights, one panel per surface."""
 
 import numpy as np
 import pandas as pd
@@ -16,19 +16,19 @@ from largebatch.observations.reading import Missing, history_of
 X, Y = METRICS_READ = ("path_x", "path_y")
 MOST_SEEDS = 3  # more paths would hide each other
 LEVELS, GRID = 13, 81
-# Width / height of a panel: all are equally large, and a unit is equally long both ways.
+# Width / height of a panel: all are equally large, and a unit has the same length on both axes.
 SHAPE = 1.5
 BESIDE_IN, BELOW_IN, TITLE_IN = 0.6, 0.3, 0.25
-# How far beyond its bounds, in their widths, a surface is shown to hold paths: more of a path is cut off.
+# A surface is shown so far beyond its bounds, in their widths, to include paths; the rest is cut off.
 MOST_WIDER = 2
-# Light, for the paths to stand out; white where the loss is least.
+# Light, so that paths stand out; white where the loss is least.
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#bdbdbd"])
 
 END = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
 
 
 def table(observations: pd.DataFrame, figure: Walks) -> pd.DataFrame:
-    """Columns surface, line, arm, seed, at, x, y, n; one row a point of a path that is drawn.
+    """Columns surface, line, arm, seed, at, x, y, n; one row per point of a drawn path.
 
     Drawn are the first MOST_SEEDS seeds of each arm; n is how many these are.
     """
@@ -51,7 +51,7 @@ def paths_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def picture(drawn: pd.DataFrame, figure: Walks) -> Canvas:
-    """One panel a surface, all equally large."""
+    """One panel per surface, all equally large."""
     panels = len(figure.panels)
     columns = style.columns_of(panels, 2)
     rows = -(-panels // columns)
@@ -65,7 +65,7 @@ def picture(drawn: pd.DataFrame, figure: Walks) -> Canvas:
         paint(axes, of_surface, looked)
         axes.set_title(surface, loc="left", pad=2)
         axes.set(xlabel=METRICS[X], ylabel=METRICS[Y])
-    for label, look in looked.items():  # a way may be missing in the panel that the legend is read from
+    for label, look in looked.items():  # a line may be missing in the panel that the legend is made from
         grid[0].plot([], [], color=look.color, marker=look.marker, label=label)
     style.legend_below(canvas, grid[0])
     return canvas
@@ -81,7 +81,7 @@ def view_of(surface: Surface, paths: pd.DataFrame) -> tuple[float, float, float,
 
 
 def held(low: float, high: float, places: pd.Series) -> tuple[float, float]:
-    """These bounds, moved outwards to hold the places: each by up to MOST_WIDER times their distance."""
+    """These bounds, moved outwards to include the points: each by up to MOST_WIDER times their distance."""
     most = MOST_WIDER * (high - low)
     return max(min(low, places.min()), low - most), min(max(high, places.max()), high + most)
 
@@ -113,5 +113,5 @@ def paint(axes: Axes, rows: pd.DataFrame, looked: dict[str, Look]) -> None:
 
 
 def length(path: pd.DataFrame) -> float:
-    """How far a path goes from point to point."""
+    """The length of a path."""
     return float(np.hypot(path["x"].diff(), path["y"].diff()).sum())

@@ -11,17 +11,17 @@ from largebatch.observations.reading import NeverReached, reading
 from largebatch.observations.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
-LINEAR, LOG = "linear", "log"  # what an axis is
-COST = "cost"  # what rows of a figure's data are called that hold ratios of training times
+LINEAR, LOG = "linear", "log"  # the kinds of axes
+COST = "cost"  # the metric of rows of a figure's data with ratios of training times
 
 
 def needed_for(at: At | None) -> set[str]:
-    """The metrics besides those shown that a reading goes by."""
+    """The metrics beside those shown that a reading needs."""
     return {"updates", "train_loss_nats"} if at and at.train_loss_nats is not None else {"updates"}
 
 
 def summary(values: pd.Series) -> dict[str, float]:
-    """n, mean, low, high of one value a seed; NaN where there are too few seeds."""
+    """n, mean, low, high of one value per seed; NaN if there are too few seeds."""
     if values.empty:
         return {"n": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
     found = mean_interval(values)
@@ -29,12 +29,12 @@ def summary(values: pd.Series) -> dict[str, float]:
 
 
 def summary_of(metric: str, values: pd.Series) -> dict[str, float]:
-    """summary() of a metric; a training time shared out among the seeds says nothing of its spread."""
+    """summary() of a metric; without interval for a training time, which is divided among the seeds."""
     return summary(values) | ({"low": np.nan, "high": np.nan} if metric == TRAIN_SECONDS else {})
 
 
 def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None) -> dict[str, float]:
-    """summary() of a metric where `at` says; no seeds where none gets to the training loss it is read at."""
+    """summary() of a metric read at `at`; no seeds if none reaches its training loss."""
     try:
         return summary_of(metric, reading(observations, arm, metric, at))
     except NeverReached:
@@ -42,7 +42,7 @@ def summary_at(observations: pd.DataFrame, arm: str, metric: str, at: At | None)
 
 
 def on_axes(rows: pd.DataFrame, logarithmic: Callable[[pd.DataFrame], bool]) -> pd.DataFrame:
-    """Rows with a column `axis`, linear or log for each metric, and the intervals that go with it."""
+    """Rows with a column `axis`, linear or log for each metric, and intervals for that axis."""
     parts = [
         on_log_axis(of_metric).assign(axis=LOG) if logarithmic(of_metric) else of_metric.assign(axis=LINEAR)
         for _, of_metric in rows.groupby("metric", sort=False)
@@ -53,7 +53,8 @@ def on_axes(rows: pd.DataFrame, logarithmic: Callable[[pd.DataFrame], bool]) -> 
 def on_log_axis(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows whose interval is of the mean's logarithm: mean exp(± half width / mean), the delta method.
 
-    One symmetric around the mean can end below 0, which has no place there. A mean of 0 keeps its interval.
+    One that is symmetric around the mean can end below 0, which cannot be drawn there. A mean of 0 keeps its
+    interval.
     """
     factor = np.exp((rows["high"] - rows["mean"]) / rows["mean"].where(rows["mean"] > 0))
     low, high = rows["mean"] / factor, rows["mean"] * factor
@@ -66,12 +67,12 @@ def is_log(rows: pd.DataFrame) -> bool:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Of all metrics only accuracy is better where it is higher."""
+    """Accuracy is the only metric that is better if it is higher."""
     return "accuracy" not in metric
 
 
 def seeds(rows: pd.DataFrame) -> str:
-    """'1 seed', '20 seeds' or '18 to 20 seeds', of the rows that have any."""
+    """'1 seed', '20 seeds' or '18 to 20 seeds', over the rows that have any."""
     n = rows.loc[rows["n"] > 0, "n"]
     if n.empty:
         return "no seeds"
@@ -84,7 +85,7 @@ def summary_along(values: pd.DataFrame) -> pd.DataFrame:
     """n, mean, low, high along a run; values: (positions, seeds), NaN where a seed has none."""
     n, mean, std = values.count(axis=1), values.mean(axis=1), values.std(axis=1)
     least, most = values.min(axis=1), values.max(axis=1)
-    constant = least == most  # a constant row's mean carries rounding, which would show as a tiny interval
+    constant = least == most  # the mean of a constant row has rounding errors: a tiny interval would show
     mean, std = mean.mask(constant, least), std.mask(constant & (n > 1), 0.0)
     half = half_width(std, n)
     return pd.DataFrame({"n": n, "mean": mean, "low": mean - half, "high": mean + half})

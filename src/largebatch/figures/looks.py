@@ -1,7 +1,7 @@
-"""How each condition looks in every figure: this is the one place that says so.
+"""How each condition looks, in every figure.
 
-A condition is known by the label that figures give it. One that is not known gets a look that the known
-ones of its figure leave over; to give it one for good, add it here.
+A condition is known by its label in figures. Others get one of the remaining looks of their figure; to give a
+condition a fixed look, add it here.
 """
 
 from itertools import product
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """How one line is told from the others, also without colour."""
+    """What tells one line from the others, also without colour."""
 
     color: str
     linestyle: object
     marker: str
 
 
-# Okabe and Ito 2008, without its yellow, which white paper swallows.
+# Okabe and Ito 2008, without the yellow, which is hardly visible on white paper.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 BLACK, ORANGE, SKY = "#000000", "#E69F00", "#56B4E9"
 SOLID, DASHED, DOTTED, CHAIN, LONG, FINE = (
@@ -110,7 +110,7 @@ LOOKS = {
 
 
 def looks(labels: list[str]) -> dict[str, Look]:
-    """A look for each line: that of its condition, or one whose colour the others leave over."""
+    """A look for each line: that of its condition, or one of the remaining colours."""
     known = {label: LOOKS[label] for label in labels if label in LOOKS}
     others = [label for label in labels if label not in LOOKS]
     taken = {look.color for look in known.values()}
@@ -127,6 +127,6 @@ def remaining(colours: list[str]):
 
 
 def colours_of(labels: list[str]) -> dict[str, str]:
-    """Colours where each label stands beside its line: the conditions' if all are known, else black."""
+    """Colours if each label is beside its line: the conditions' if all are known, else black."""
     known = all(label in LOOKS for label in labels)
     return {label: LOOKS[label].color if known else BLACK for label in labels}

@@ -24,11 +24,11 @@ GREY = "#8c8c8c"
 FAINT = "#d4d4d4"
 # A range wider than this share of its largest value is drawn on a logarithmic axis.
 LOG_FROM = 10.0
-# Room that a legend needs for a line's sample and for each letter at 7 points.
+# Space in a legend for a line's sample, and for each letter at 7 points.
 HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
-# Between the first and last setting of a panel, in either width; and between labels of its ticks.
+# Inches between the first and last setting of a panel, for either width; and between tick labels.
 AXIS_IN, TICK_GAP_IN, TICK_OCTAVES = 2.5, 0.03, 0.6
-# Share of a panel's height that labels of marks get; letters that fit along a panel's shorter side.
+# Share of a panel's height for labels of marks; letters that fit along a panel's shorter side.
 MARK_ROOM, LABEL_LETTERS = 0.07, 34
 
 RC = {
@@ -50,14 +50,14 @@ RC = {
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
     "pdf.fonttype": 42,
-    "svg.hashsalt": "largebatch",  # else the names of clip paths are random
+    "svg.hashsalt": "largebatch",  # otherwise the names of clip paths are random
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
-# As wide as a README shows pictures: in print and on larger screens they are taken from the pdf.
+# As wide as a README shows pictures; for print and larger screens there is the pdf.
 PNG_DPI, PNG_COLOURS = 150, 128
 UNPRINTED = "\u200b"  # a letter without width
-# Where a panel's letter stands: left of its upper left corner.
+# The place of a panel's letter: left of its upper left corner.
 LETTER = {
     "xycoords": "axes fraction",
     "xytext": (-4, 3),
@@ -68,13 +68,13 @@ LETTER = {
     "fontweight": "bold",
     "gid": "letter",
 }
-WIDEST, THINNEST = 3.6, 1.0  # lines that lie on each other, in points
+WIDEST, THINNEST = 3.6, 1.0  # line widths for lines that coincide, in points
 ACROSS_DASHES = (0, (6, 4))
 
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """matplotlib's defaults with RC on top, whatever the user's settings; they come back afterwards."""
+    """matplotlib's defaults with RC on top, whatever the user's settings, which are restored afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
@@ -106,14 +106,14 @@ def figure_file(figure: Figure, path: Path, metadata: dict) -> None:
 
 
 def palette_file(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
-    """Write a PNG of few colours: a third of the bytes, and no difference that can be seen."""
+    """Write a PNG of few colours: a third of the bytes, without a visible difference."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=PNG_DPI)
     words = PngImagePlugin.PngInfo()
     for key, text in metadata.items():
         words.add_itxt(key, text)
     full = Image.open(drawn).convert("RGB")
-    # two rounds of k-means behind the median cut leave colours of lines and bars as they are, or nearly so
+    # two rounds of k-means after the median cut keep the colours of lines and bars, or nearly so
     few = full.quantize(PNG_COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     few.save(path, pnginfo=words, dpi=(PNG_DPI, PNG_DPI), optimize=True)
 
@@ -124,7 +124,7 @@ SAVE = {"png": palette_file}
 def literal(shown: Any) -> Any:
     """What matplotlib draws as text in place of `shown`, which may be text within lists and mappings.
 
-    Two $ are no mathematics, and a label that begins with _ is not left out of the legend.
+    Otherwise two $ would begin mathematics, and a label that begins with _ would be missing in the legend.
     """
     match shown:
         case str():
@@ -152,7 +152,7 @@ PLAIN = ticker.FuncFormatter(plain)
 
 
 def wide(values: np.ndarray) -> bool:
-    """Whether values are positive and spread so far that a linear axis would hide most of them."""
+    """Whether values are positive and so far apart that a linear axis would hide most of them."""
     values = values[np.isfinite(values)]
     return len(values) > 0 and values.min() > 0 and values.max() / values.min() > LOG_FROM
 
@@ -206,7 +206,7 @@ def wrapped(label: str) -> str:
 
 
 def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) -> None:
-    """Make x logarithmic to base 2, with ticks at those settings: (m,) whose labels have room in its inches.
+    """Make x logarithmic to base 2, with ticks at the settings: (m,) whose labels fit into its inches.
 
     A setting of 0, such as the epoch of an event at the start, leaves x linear.
     """
@@ -221,13 +221,13 @@ def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) ->
 
 
 def whole_numbers(axes: Axes, most: int | str = "auto") -> None:
-    """Ticks of x, at most so many, at whole numbers: there is no half of an epoch or update."""
+    """At most so many ticks of x, at whole numbers: there is no half update or epoch."""
     axes.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
     axes.xaxis.set_major_formatter(PLAIN)
 
 
 def thinned(settings: np.ndarray, axis_in: float = AXIS_IN) -> np.ndarray:
-    """Settings, ascending, whose labels do not run into each other on a logarithmic axis.
+    """Settings, ascending, whose labels do not overlap on a logarithmic axis.
 
     Those at least 0.6 octaves apart; if their labels do not fit, every second, every third, ...
     """
@@ -236,7 +236,7 @@ def thinned(settings: np.ndarray, axis_in: float = AXIS_IN) -> np.ndarray:
 
 
 def apart(settings: np.ndarray, octaves: float = TICK_OCTAVES) -> np.ndarray:
-    """Those of the settings, ascending, that are at least so far from the one before."""
+    """The settings, ascending, that are at least so far from the one before."""
     kept = [settings[0]]
     for value in settings[1:]:
         if np.log2(value / kept[-1]) >= octaves:
@@ -261,7 +261,7 @@ def letters_of(tick: str) -> int:
 def legend_below(figure: Figure, axes: Axes) -> None:
     """One legend under the panels, where it covers no data, in as many columns as its labels allow.
 
-    None for a single line: the figure is about nothing else.
+    A single line needs none.
     """
     handles, names = axes.get_legend_handles_labels()
     if len(names) < 2:
@@ -274,20 +274,20 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 
 
 def nested(lines: int) -> np.ndarray:
-    """Widths in points for lines that lie on each other, from wide to narrow: (lines,)."""
+    """Widths in points for lines that coincide, from wide to narrow: (lines,)."""
     return np.linspace(WIDEST, THINNEST, lines) if lines > 1 else np.array([THINNEST])
 
 
 def columns_of(panels: int, most: int) -> int:
-    """How many panels stand in a row: near `most`, the number that leaves the fewest places empty."""
+    """How many panels are in a row: the number near `most` that leaves the fewest places empty."""
     few, many = min(panels, max(2, most - 2)), min(panels, most)
     return min(range(few, many + 1), key=lambda columns: (-panels % columns, -columns))
 
 
 def panels(figure: Figure, count: int, columns: int, blocks: int = 1, **shared) -> list[list[Axes]]:
-    """In each of the blocks, one above the other, so many axes in rows, lettered; empty places stay empty.
+    """Axes in rows, with letters, for blocks one above the other; empty places stay empty.
 
-    What stands above an empty place has the labels of its ticks.
+    An axes above an empty place has tick labels.
     """
     rows = -(-count // columns)
     grid = figure.subplots(rows * blocks, columns, squeeze=False, **shared)
@@ -303,7 +303,7 @@ def panels(figure: Figure, count: int, columns: int, blocks: int = 1, **shared) 
 
 
 def letters(all_axes: Iterable[Axes]) -> None:
-    """a, b, c, ... at the upper left of the panels, to be cited by; a single panel has none."""
+    """a, b, c, ... at the upper left of the panels, for references; a single panel has none."""
     all_axes = list(all_axes)
     if len(all_axes) < 2:
         return
@@ -312,7 +312,7 @@ def letters(all_axes: Iterable[Axes]) -> None:
 
 
 def across(axes: Axes, height: float, color: str = GREY, label: str | None = None, number: str = "") -> None:
-    """A thin dashed line across at a height, named in the legend or with a number behind its right end."""
+    """A thin dashed horizontal line, named in the legend or with a number at its right end."""
     axes.axhline(height, color=color, linestyle=ACROSS_DASHES, linewidth=0.9, zorder=1.5, label=label)
     if number:
         place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (2, 0)}

@@ -17,7 +17,7 @@ from largebatch.provenance import provenance
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
 TEXTS = ("row", "metric", "paper")
-NONE = "–"  # where a row was not measured
+NONE = "–"  # for a row that was not measured
 TEX = {
     "\\": r"\textbackslash{}",
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -44,8 +44,8 @@ TEX = {
     "≥": r"$\ge$",
     **{digit: f"$^{i}$" for i, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
 }
-JOINED = "-',"  # two of them become one: a dash, a quotation mark
-# What means something within a line of Markdown; a regular expression.
+JOINED = "-',"  # two of them would become one: a dash, a quotation mark
+# A regular expression for what has a meaning within a line of Markdown.
 MARKDOWN = r"[\\`*_\[\]<>#&$~|]"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -76,7 +76,7 @@ def reads(table: Table) -> tuple[set[str], set[str]]:
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, columns COLUMNS; n is 0 where an arm lacks the metric."""
+    """One row per cell, columns COLUMNS; n is 0 if an arm lacks the metric."""
     cells = []
     for label, arm in rows_of(table, observations).items():
         for metric in table.metrics:
@@ -98,7 +98,7 @@ def rows_of(table: Table, observations: pd.DataFrame) -> dict[str, str]:
 
 
 def values_of(observations: pd.DataFrame, label: str, arm: str, metric: str, table: Table) -> pd.Series:
-    """One value a seed; none where the arm lacks the metric. An arm that is not there at all is an error."""
+    """One value per seed; none if the arm lacks the metric. An arm without observations is an error."""
     at = table.at_of(label)
     at = at.of(metric) if at else None
     try:
@@ -115,7 +115,7 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 
 def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of text: a column a metric, after it the paper's (named so) where it has any."""
+    """Header and rows of text: a column per metric, followed by the paper's if it has any."""
     header, columns = [""], [list(cells["row"].unique())]
     for metric, of_metric in cells.groupby("metric", sort=False):
         header.append(METRICS[metric])
@@ -127,7 +127,7 @@ def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def cell(row: pd.Series) -> str:
-    """'97.81 ± 0.07'; without an interval, what there is."""
+    """'97.81 ± 0.07'; without an interval the mean alone."""
     if row["n"] == 0:
         return NONE
     if np.isnan(row["low"]):
@@ -136,7 +136,7 @@ def cell(row: pd.Series) -> str:
 
 
 def with_half_width(mean: float, half: float) -> str:
-    """Two significant digits of the half width, the mean to the same place; long ones with a power of ten."""
+    """Two significant digits of the half width, the mean as precisely; long numbers with a power of ten."""
     if half <= 1e-12 * abs(mean):
         return f"{mean:.4g} ± 0".replace("-", "−")
     exponent = int(np.floor(np.log10(max(abs(mean), half))))
@@ -148,7 +148,7 @@ def with_half_width(mean: float, half: float) -> str:
 
 
 def pair(mean: float, half: float) -> str:
-    """Both rounded to the second significant digit of half."""
+    """Both numbers, rounded to the second significant digit of half."""
     places = 1 - int(np.floor(np.log10(half)))
     shown = max(places, 0)
     return f"{round(mean, places):.{shown}f} ± {round(half, places):.{shown}f}".replace("-", "−")
@@ -168,7 +168,7 @@ def caption_of(markdown: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that GitHub's Markdown shows as it stands."""
+    """Text that GitHub's Markdown shows unchanged."""
     return re.sub(MARKDOWN, r"\\\g<0>", text)
 
 
@@ -201,7 +201,7 @@ def one_line(text: str) -> str:
 
 
 def escape_tex(text: str) -> str:
-    """Text that LaTeX prints as it stands: of two marks that it would join, {} holds the first apart."""
+    """Text that LaTeX prints unchanged; {} separates two marks that it would join."""
     return "".join(
         TEX.get(letter, letter) + "{}" * (letter in JOINED and letter == after)
         for letter, after in zip(text, text[1:] + " ", strict=False)

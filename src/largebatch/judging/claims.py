@@ -1,4 +1,4 @@
-"""The file of judged claims: its columns, its words, how it is read and written."""
+"""The file of judged claims: its columns and verdicts, reading and writing, and numbers as text."""
 
 import re
 from collections import Counter
@@ -54,7 +54,7 @@ def read_claims(path: Path) -> pd.DataFrame:
 
 
 def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
-    """A csv file of these columns. Of texts, NA or None is a word, and what is absent is empty."""
+    """A csv file with these columns. In text columns NA and None are words, and an absent text is empty."""
     numbers = {name: [""] for name in set(columns) - set(texts)}
     try:
         rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=numbers)
@@ -78,7 +78,7 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
 
 
 def paper_of(source: str) -> str:
-    """The paper in a claim's source: 'Keskar et al. 2017' of 'Keskar et al. 2017, table 2'."""
+    """The paper in a claim's source: 'Keskar et al. 2017' from 'Keskar et al. 2017, table 2'."""
     return re.match(r".*?\d{4}|[^,;]+", source)[0]
 
 
@@ -93,7 +93,7 @@ def brief(value: float) -> str:
 
 
 def estimate(row: Mapping) -> str:
-    """'0.243 [0.055, 0.431]'; empty without an estimate, and 0 for rounding beside its interval."""
+    """'0.243 [0.055, 0.431]'; empty without an estimate, and 0 for a value that is only rounding error."""
     if pd.isna(row["estimate"]):
         return ""
     value = 0.0 if abs(row["estimate"]) < 1e-9 * min(abs(row["low"]), abs(row["high"])) else row["estimate"]
@@ -106,14 +106,14 @@ def interval(low: float, high: float) -> str:
 
 
 def detectable(row: Mapping) -> str:
-    """The smallest detectable effect of a claim as texts show it; empty where there is none."""
+    """The smallest detectable effect of a claim as texts show it; empty if there is none."""
     if pd.isna(row["detectable"]):
         return ""
     return f"{'× ' * (row['detectable_as'] == FACTOR)}{number(row['detectable'])}"
 
 
 def sensitivity(row: Mapping) -> str:
-    """The smallest effect that the seeds behind a claim could have found, as a sentence."""
+    """The smallest effect that the seeds of a claim could have detected, as a sentence."""
     edge = "a bound" if row["expect"].startswith("within") else "the threshold"
     if pd.isna(row["detectable"]):
         return f"Every seed lies on {edge} itself."

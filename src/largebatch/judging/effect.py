@@ -1,4 +1,4 @@
-"""What every kind of effect is made of: a value a seed, the bounds it is judged by, remarks on the seeds."""
+"""What all kinds of effects share: one value per seed, bounds to judge it by, remarks on the seeds."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ import pandas as pd
 from largebatch.config.question import Operand
 from largebatch.observations.reading import finals_of, reading, short_of
 
-# Slack in shares of a run (0.1 * 30 is 3 + 4e-16, and epoch 3 belongs to it) and in positions.
+# Tolerance for shares of a run (0.1 * 30 is 3 + 4e-16, and should include epoch 3) and for positions.
 ROUNDING = 1e-9
 
 
@@ -21,7 +21,7 @@ class Effects:
     """values: index seed, on the judged scale; expected to lie between `low` and `high` on that scale.
 
     logs: the scale is the natural logarithm.
-    at_least, at_most: seeds whose effect is only known to be at least (most) its value.
+    at_least, at_most: seeds whose true effect is at least (most) the value.
     """
 
     values: pd.Series
@@ -34,7 +34,7 @@ class Effects:
 
 
 def expected(claim) -> tuple[float, float]:
-    """The two bounds between which the effect is expected, one of them infinite for a threshold."""
+    """The two bounds between which the effect is expected; for a threshold one is infinite."""
     expect = claim.expect
     if expect.within is not None:
         return tuple(expect.within)
@@ -58,18 +58,18 @@ def log_ratio(a: pd.Series, b: pd.Series) -> pd.Series:
 
 
 def read_operand(observations: pd.DataFrame, side: Operand, metric: str) -> pd.Series:
-    """One value a seed."""
+    """One value per seed."""
     return reading(observations, side.arm, side.metric or metric, side.at)
 
 
 def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series, tuple[str, ...]]:
-    """a and b of the seeds that have both, with a remark on those that do not."""
+    """a and b for the seeds that have both, with a remark on the others."""
     both = a.index.intersection(b.index).sort_values()
     return a[both], b[both], left_out(len(a.index.union(b.index)) - len(both))
 
 
 def seeds_of(observations: pd.DataFrame, arms) -> set[int]:
-    """Every seed that an observation of these arms is of."""
+    """All seeds with an observation of these arms."""
     return set(observations.loc[observations["arm"].isin(list(arms)), "seed"])
 
 
@@ -79,7 +79,7 @@ def left_out(seeds: int) -> tuple[str, ...]:
 
 
 def lost(observations: pd.DataFrame, arms) -> tuple[str, ...]:
-    """A remark for each arm in which seeds diverged: they count with their last finite values."""
+    """A remark for each arm with diverged seeds: they count with their last finite values."""
     known = set(observations.loc[observations["metric"] == "diverged", "arm"])
     lost = finals_of(observations, [arm for arm in dict.fromkeys(arms) if arm in known], "diverged") > 0
     return tuple(
@@ -90,7 +90,7 @@ def lost(observations: pd.DataFrame, arms) -> tuple[str, ...]:
 
 
 def fewer_updates(observations: pd.DataFrame, side: Operand) -> tuple[str, ...]:
-    """A remark where a seed cannot be read at as many updates as another arm made."""
+    """A remark if some seed made fewer updates than the other arm."""
     other = side.at.same_updates_as if side.at else None
     short = short_of(observations, side.arm, other) if other else 0
     return (

@@ -1,4 +1,4 @@
-"""What each kind of claim measures: one effect a seed, on the scale on which it is judged."""
+"""What each kind of claim measures: one effect per seed, on the scale on which it is judged."""
 
 from collections.abc import Callable, Iterable
 
@@ -67,7 +67,7 @@ def contrast(observations: pd.DataFrame, claim: Contrast) -> Effects:
 
 
 def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effects:
-    """Spearman's rho between the setting and the metric, or the gap to a second group's, over the arms."""
+    """Spearman's rho over the arms, between the setting and the metric (or its gap to a second group's)."""
     settings = members(observations, claim.arm).sort_values(claim.setting, kind="stable")
     values, arms = over_arms(observations, settings.index, claim), list(settings.index)
     if claim.minus:
@@ -88,17 +88,17 @@ def over_arms(observations: pd.DataFrame, arms: Iterable[str], claim: RankCorrel
 
 
 def mean_rho(settings: pd.DataFrame, values: pd.Series, claim: RankCorrelation) -> float:
-    """Of one seed: the mean over the values of `within`, if there is one; settings, values: index arm."""
+    """Rho of one seed, or its mean over the values of `within`; settings, values: index arm."""
     if claim.within is None:
         return spearman(settings[claim.setting].to_numpy(), values.to_numpy())
-    # rounded: 0.04 / 8 and 0.16 / 32 are one ratio
+    # rounded: 0.04 / 8 and 0.16 / 32 should be the same ratio
     alike = settings[claim.within].map(lambda value: float(f"{value:.9g}"))
     parts = [part for _, part in settings.groupby(alike) if len(part) > 1]
     return float(np.mean([spearman(p[claim.setting].to_numpy(), values[p.index].to_numpy()) for p in parts]))
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
-    """Mean |a - b| over common epochs from share `after` to `before` of the shorter run, both included."""
+    """Mean |a - b| over common epochs, from share `after` to share `before` of the shorter run."""
     a, b = (carried(observations, arm, claim.metric) for arm in (claim.a, claim.b))
     last = min(a.index.max(), b.index.max())
     start, end = claim.after * last, claim.before * last
@@ -113,7 +113,7 @@ def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
 
 
 def best_setting(observations: pd.DataFrame, claim: BestSetting) -> Effects:
-    """log2(best of a) - log2(best of b), each seed's own best: where the metric ends lowest."""
+    """log2(best of a) - log2(best of b); a seed's best setting is where the metric ends lowest."""
     a, edge_a = best_of(observations, claim.a, claim)
     b, edge_b = best_of(observations, claim.b, claim)
     a, b, remarks = paired(a, b)
@@ -164,7 +164,7 @@ def first_at_target(
     counted = reached.groupby("seed")["updates"].min()
     made = final(observations, arm, "updates")
     never = set(made.index) - set(counted.index)
-    # a target met before training counts as one update: the logarithm of none does not exist
+    # a target met before training counts as one update, since 0 has no logarithm
     return counted.reindex(made.index).fillna(made).clip(lower=1.0), never
 
 
@@ -184,7 +184,7 @@ EFFECTS: dict[str, Callable[..., Effects]] = {
 
 
 def operands(observations: pd.DataFrame, claim) -> tuple[pd.Series, pd.Series, tuple[str, ...]]:
-    """a and b of the seeds that have both, with remarks on what was read."""
+    """a and b for the seeds that have both, with remarks on how they were read."""
     a, b = (read_operand(observations, side, claim.metric) for side in (claim.a, claim.b))
     remarks = [r for side in (claim.a, claim.b) for r in fewer_updates(observations, side)]
     arms = (claim.a.arm, claim.b.arm)

@@ -34,7 +34,7 @@ def slope(observations: pd.DataFrame, claim: Slope) -> Effects:
 
 
 def by_position(observations: pd.DataFrame, arm: str, metric: str, setting: str | None) -> pd.DataFrame:
-    """Values (positions, seeds): along one arm, or over the arms of a group at their setting."""
+    """Values (positions, seeds): along one arm, or over the arms of a group by their setting."""
     if setting is None:
         return profile_of(observations, arm, metric)
     settings = members(observations, arm)[setting].sort_values()
@@ -53,7 +53,7 @@ def between(profile: pd.DataFrame, low: float | None, high: float | None) -> pd.
 
 
 def logarithms(profile: pd.DataFrame, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Of positions (m,) and values (m, seeds), which both have to be above 0."""
+    """Logarithms of positions (m,) and values (m, seeds), which must all be above 0."""
     if profile.index.min() <= 0:
         raise NotJudgeable(f"A {what} wants positions above 0; got {profile.index.min():g}")
     if wrong := int((profile <= 0).any().sum()):
@@ -72,7 +72,7 @@ def remarks_on(observations: pd.DataFrame, group: str, table: pd.DataFrame, valu
 
 
 def growth_law(observations: pd.DataFrame, claim: GrowthLaw) -> Effects:
-    """R² of a straight line in log(updates), less that of one in √updates."""
+    """R² of a straight line in log(updates), minus that of one in √updates."""
     rows = beside(observations, claim.arm, claim.metric, "updates").query("updates > 0")
     laws = {
         seed: squared_correlation(np.log(of_seed["updates"]), of_seed["value"])
@@ -86,14 +86,14 @@ def growth_law(observations: pd.DataFrame, claim: GrowthLaw) -> Effects:
 
 
 def squared_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """R² of the least-squares line; NaN where one of them does not vary."""
+    """R² of the least-squares line; NaN if x or y does not vary."""
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan
     return float(np.corrcoef(x, y)[0, 1] ** 2)
 
 
 def hyperbola(observations: pd.DataFrame, claim: Hyperbola) -> Effects:
-    """The fitted critical batch, on its logarithm, or how well the hyperbola fits."""
+    """The logarithm of the fitted critical batch, or how well the hyperbola fits."""
     table = by_position(observations, claim.arm, claim.metric, "batch_size")
     complete = table.dropna(axis="columns")
     if len(complete) < 3:
@@ -116,7 +116,7 @@ def hyperbola(observations: pd.DataFrame, claim: Hyperbola) -> Effects:
 
 
 def beyond_the_data(critical: pd.Series, batches: pd.Index) -> tuple[str, ...]:
-    """A remark on seeds whose critical batch lies outside the batches they were trained with."""
+    """A remark on seeds whose critical batch is outside the range of trained batches."""
     outside = int((~critical.between(batches.min(), batches.max())).sum())
     return (f"The fitted batch of {outside} seeds lies outside the batches that were run.",) * bool(outside)
 
@@ -126,8 +126,8 @@ def fit_hyperbola(log_batch: np.ndarray, log_updates: np.ndarray) -> dict[str, f
 
     least_updates: S_min. r_squared: of log S.
 
-    B_crit is looked for from a thousandth of the smallest batch to a thousand times the largest: beyond,
-    the data are a line or flat, and say no more.
+    B_crit is searched from a thousandth of the smallest batch to a thousand times the largest. Beyond that
+    the fitted curve is a straight or flat line over the data, and B_crit cannot be determined.
     """
 
     def residuals(log_critical: float) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Judges published claims, each alone: one effect a seed, its interval, a verdict.
+"""Judges published claims, each alone: one effect per seed, its interval, a verdict.
 
-The correction over all claims is the ledger's.
+The ledger corrects over all claims.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ Row = dict[str, object]
 
 
 def judge(ask: dict, observations: Path, judged: Path) -> None:
-    """Write the verdict that each claim of an experiment gets alone, columns COLUMNS.
+    """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
     ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
     """
@@ -47,7 +47,7 @@ def reads(claims: list[Claim]) -> tuple[set[str], set[str]]:
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """One row a claim, columns COLUMNS."""
+    """One row per claim, columns COLUMNS."""
     rows = [{"experiment": experiment, **judged(claim, observations)} for claim in claims]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -75,11 +75,11 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
 
 
 def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effects) -> None:
-    """Refuse times whose rounds lie farther apart than the effect from its bound: a busy machine's."""
+    """Refuse times if their rounds differ by more than the effect from its bound: the machine was busy."""
     if claim.kind != "ratio":
         raise NotJudgeable(f"{claim.metric} is a time on one machine: only ratios of it are judged")
     spreads = [read_operand(observations, side, TIME_SPREAD) for side in sides(claim)]
-    # the median over seeds, of a seed the factor by which both sides together may be off
+    # the median over seeds of the factor by which both sides together may be wrong
     spread = float(pd.concat(spreads, axis="columns").dropna().prod(axis="columns").median())
     distance = min(abs(effects.values.mean() - bound) for bound in finite_bounds(effects))
     if np.log(spread) > distance:
@@ -90,17 +90,17 @@ def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effe
 
 
 def not_run(reason: str, claim: Claim) -> Row:
-    """What is said of a claim that cannot be judged."""
+    """The verdict and note of a claim that cannot be judged."""
     return {"verdict": NOT_RUN, "note": sentences(reason, claim.deviation)}
 
 
 def sentences(*texts: str) -> str:
-    """The texts that say something, one after the other."""
+    """The texts that are not empty, joined."""
     return " ".join(text for text in texts if text)
 
 
 def describe(claim: Claim) -> Row:
-    """What the claim's row says before any number is known."""
+    """The part of a claim's row that needs no observations."""
     return {
         "id": claim.id,
         "statement": claim.stated,
@@ -115,7 +115,7 @@ def describe(claim: Claim) -> Row:
 
 
 def expectation(claim: Claim) -> str:
-    """The effect that bears the claim out, in words."""
+    """The effect that supports the claim, in words."""
     ((key, _),) = claim.expect.chosen().items()
     bounds = [f"{bound:g}" for bound in claim.expect.bounds]
     return f"within [{', '.join(bounds)}]" if key == "within" else f"{key} {bounds[0]}"
@@ -124,7 +124,7 @@ def expectation(claim: Claim) -> str:
 def numbers(effects: Effects, interval: statistics.Interval) -> Row:
     """Estimate, interval, p and the smallest detectable effect, on the claim's own scale."""
     back = exp if effects.logs else float
-    # without variance there is no t test whose power could be asked for
+    # without variance there is no t test, and no power
     smallest = statistics.smallest_detectable_effect(interval.std, interval.n) if interval.std else np.nan
     return {
         "n": interval.n,
@@ -138,15 +138,15 @@ def numbers(effects: Effects, interval: statistics.Interval) -> Row:
 
 
 def exp(logarithm: float) -> float:
-    """e to the power of a logarithm; infinity where two seeds give an interval beyond all numbers."""
+    """e to the power of a logarithm; infinity where it overflows, as intervals of two seeds may."""
     with np.errstate(over="ignore"):
         return float(np.exp(logarithm))
 
 
 def settle(effects: Effects, interval: statistics.Interval, row: Row) -> tuple[str, str]:
-    """Verdict and reason: the interval has to clear the bounds, also where seeds are known by a limit."""
+    """Verdict and reason: the interval must clear the bounds, even if some effects are only limits."""
     verdict = cleared(interval, effects)
-    # they disagree only where equal seeds lie within rounding of a bound
+    # they disagree only if all seeds are equal and within rounding of a bound
     if verdict == INCONCLUSIVE or row["p_value"] >= statistics.LEVEL:
         return INCONCLUSIVE, sensitivity(row)
     if not holds_at_the_bounds(interval, effects):
@@ -155,7 +155,7 @@ def settle(effects: Effects, interval: statistics.Interval, row: Row) -> tuple[s
 
 
 def cleared(interval: statistics.Interval, effects: Effects) -> str:
-    """Supported where the interval lies between the bounds, contradicted where it lies wholly outside."""
+    """Supported if the interval lies between the bounds, contradicted if it lies wholly outside."""
     if effects.low < interval.low and interval.high < effects.high:
         return SUPPORTED
     outside = interval.high < effects.low or interval.low > effects.high
@@ -163,7 +163,7 @@ def cleared(interval: statistics.Interval, effects: Effects) -> str:
 
 
 def finite_bounds(effects: Effects) -> list[float]:
-    """The bounds that an effect can be compared with."""
+    """The bounds that are finite."""
     return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
 
 
@@ -173,12 +173,12 @@ def side_of(interval: statistics.Interval, bound: float) -> int:
 
 
 def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
-    """Whether the verdict stands if every seed whose effect is only known by a limit lay elsewhere."""
+    """Whether the verdict stays the same wherever the effects that are only known as a limit lie."""
     return all(holds_at(bound, side_of(interval, bound), effects) for bound in finite_bounds(effects))
 
 
 def holds_at(bound: float, side: int, effects: Effects) -> bool:
-    """Whether the seeds lie on this side of a bound if the uncertain ones lay on the other (sign test)."""
+    """Whether the seeds lie on this side of a bound even if uncertain ones lay on the other (sign test)."""
     open_end = effects.at_least if side < 0 else effects.at_most
     if not open_end:
         return True
@@ -189,12 +189,12 @@ def holds_at(bound: float, side: int, effects: Effects) -> bool:
 
 
 def no_variance(interval: statistics.Interval) -> tuple[str, ...]:
-    """A remark where the seeds' effects do not vary: the p-value is 0 or 1 by decree."""
+    """A remark if all effects are equal: the t test does not apply, and p is set to 0 or 1."""
     return ("All seeds give the same value, so the t test does not apply.",) * (interval.std == 0)
 
 
 def sides(claim: Claim) -> list:
-    """The operands of a claim that has them."""
+    """The operands of a claim, if it has any."""
     named = (getattr(claim, name, None) for name in ("a", "b", "c", "d", "over"))
     return [side for side in named if side is not None]
 

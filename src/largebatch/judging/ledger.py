@@ -1,4 +1,4 @@
-"""All verdicts in one file: settled by a correction over every claim that was judged."""
+"""All verdicts in one file, after a correction over every claim that was judged."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from largebatch.provenance import provenance
 
 
 def ledger(judged: list[Path], ledger: Path) -> None:
-    """Write the claims of these experiments under one another, in the order given, as one family.
+    """Write the claims of these experiments, in the order given, as one family.
 
-    Where they come from stands beside them, in the .json of the same name.
+    Their provenance is in the .json of the same name.
     """
     if not judged:
         raise ValueError(f"{ledger}: wanted at least one file of judged claims; got none")
@@ -42,10 +42,10 @@ def judged_alone(path: Path) -> pd.DataFrame:
 
 
 def corrected(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims with p_adjusted, and with the verdicts and notes that it leaves standing.
+    """The claims with p_adjusted, and with the verdicts and notes after correction.
 
-    Benjamini and Hochberg 1995: of the claims called supported or contradicted, at most 5 % on
-    average wrongly. Claims that were not run do not count.
+    Benjamini and Hochberg 1995: of the claims called supported or contradicted, on average at most 5 %
+    are so by mistake. Claims that were not run do not count.
     """
     judged = claims["p_value"].notna()
     p_values = claims.loc[judged, "p_value"]
@@ -59,7 +59,7 @@ def corrected(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def undone_note(row: pd.Series, family: int) -> str:
-    """What the note says of a verdict that does not survive the correction."""
+    """The note on a verdict that the correction makes inconclusive."""
     only = (
         f"Only the correction over the {family} claims of the ledger makes it inconclusive, "
         f"else {row['verdict']}."

@@ -1,1 +1,1 @@
-"""What was measured as one table, and how figures and claims read it."""
+"""All measurements of an experiment as one table, and how figures and claims read it."""

@@ -1,4 +1,4 @@
-"""From the observations of single runs to one tidy table an experiment, with its summary."""
+"""From the observations of single runs to one tidy table per experiment, with its summary."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,12 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
     ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
-    null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures",
+    null, "members": [{"arm", "run", "tuned": the tuned arm that it belongs to or null, "measures",
     "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}, "exhibits":
     {exhibit: stem of its file}}. runs: the folder of the runs' folders; those of the paths' and exhibits'
     files, paths/ and exhibits/, lie beside it.
     """
-    cache: dict[tuple, pd.DataFrame] = {}  # groups share runs, and every run is read once
+    cache: dict[tuple, pd.DataFrame] = {}  # groups share runs; every run is read once
     parts = []
     for group, asked in ask["groups"].items():
         parts += group_rows(group, asked, ask["timed"], runs, cache)
@@ -41,13 +41,13 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
 
 
 def write_observations(table: pd.DataFrame, path: Path) -> None:
-    """Write the observations of an experiment, like beside like: nobody goes by their order."""
+    """Write the observations of an experiment, with similar rows adjacent: nothing depends on their order."""
     ordered = table.sort_values(ORDER, kind="stable", ignore_index=True)
     files.write_small(path, pa.Table.from_pandas(ordered, preserve_index=False))
 
 
 def take(published: Path, observations: Path, summary: Path) -> None:
-    """Write the published observations of an experiment where its own would lie, and their summary."""
+    """Write the published observations of an experiment, and their summary, in place of its own."""
     table = pd.read_parquet(published)
     if list(table.columns) != list(reading.COLUMNS):
         raise ValueError(f"{published}: wanted columns {list(reading.COLUMNS)}; got {list(table.columns)}")
@@ -56,14 +56,14 @@ def take(published: Path, observations: Path, summary: Path) -> None:
 
 
 def write_summary(table: pd.DataFrame, summary: Path) -> None:
-    """The summary of observations as a table that people read."""
+    """Write the summary of observations, a table that people read."""
     with files.atomic(summary) as temporary:
-        # seven digits: the file is read by people and committed; judging and drawing use the parquet
+        # seven digits, since people read this file; judging and drawing use the parquet file
         summarise(table).to_csv(temporary, index=False, float_format="%.7g")
 
 
 def group_rows(group: str, asked: dict, timed: bool, runs: Path, cache: dict) -> list[pd.DataFrame]:
-    """The observations of a group's arms; what a tuned arm tried goes under `<group>.tried`."""
+    """The observations of a group's arms; those that a tuned arm tried are in the group `<group>.tried`."""
 
     def rows_of(member: dict, group: str) -> pd.DataFrame:
         rows = member_rows(group, member, runs, cache)
@@ -85,7 +85,7 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     key = (member["run"], *sorted(member["measures"]))
     if key not in cache:
         folder = runs / member["run"]
-        # no seed may have come to the loss at which snapshots are kept and measured
+        # perhaps no seed reached the loss at which snapshots are kept and measured
         measured = [run_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]]
         cache[key] = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
     rows = cache[key]
@@ -97,14 +97,14 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
 
 
 def timed_rows(rows: pd.DataFrame, runs: Path) -> pd.DataFrame:
-    """The observations of one arm, and behind them its training time, shared out evenly among its seeds."""
+    """The observations of one arm, then its training time, divided equally among its seeds."""
     each = rows.drop_duplicates("seed").sort_values("seed")
     seconds = seconds_of(runs / rows["run"].iloc[0] / "provenance.json") / len(each)
     return pd.concat([rows, each.assign(metric=TRAIN_SECONDS, at=np.nan, value=seconds)])
 
 
 def seconds_of(path: Path) -> float:
-    """How long a run took to train, all its seeds together."""
+    """Seconds that a run took to train all its seeds together."""
     try:
         return float(files.read_json(path)["seconds"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -126,7 +126,7 @@ def exhibit_rows(name: str, path: Path) -> pd.DataFrame:
 def run_rows(
     path: Path, may_be_empty: bool = False, read: Callable[[Path], pa.Table] = files.read_observations
 ) -> pd.DataFrame:
-    """The observations in one file of a run; ValueError if it cannot be read, or holds none where it must."""
+    """The observations in one file of a run; ValueError if it cannot be read, or is empty and must not be."""
     try:
         rows = read(path).to_pandas()
     except (OSError, pa.ArrowException) as error:
@@ -137,9 +137,9 @@ def run_rows(
 
 
 def tuned_rows(tried: pd.DataFrame, arm: str, tuned_on: str) -> pd.DataFrame:
-    """For each seed the rows of the try whose final `tuned_on` is lowest, as one arm.
+    """For each seed the rows of the tried arm with the lowest final `tuned_on`, as one arm.
 
-    Each seed chooses on its own validation part, so no test image enters its choice.
+    Each seed chooses on its own validation part, so no test image influences its choice.
     """
     finite = tried[np.isfinite(tried["value"])]
     names = finite.loc[finite["metric"] == tuned_on, "arm"].unique()
@@ -152,12 +152,12 @@ def tuned_rows(tried: pd.DataFrame, arm: str, tuned_on: str) -> pd.DataFrame:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Per arm, metric and position: n, mean, std and the 95 % interval over the seeds with a finite value.
 
-    A setting that a tuned arm's seeds do not share is left empty. The trace of the learning rate, which is
-    the same for every seed, is left to the observations.
+    A setting that differs between a tuned arm's seeds is left empty. The learning rate along training, which
+    is the same for every seed, is only in the observations.
     """
     table = table[np.isfinite(table["value"]) & (table["metric"] != "learning_rate")]
     grouped = table.groupby(SUMMARY_KEYS, dropna=False, sort=True)
-    # a constant column's mean and std carry rounding; its minimum and maximum do not
+    # the mean and std of a constant column have rounding errors; its minimum and maximum do not
     rows = grouped["value"].agg(n="size", mean="mean", std="std", least="min", most="max")
     constant = (rows["least"] == rows["most"]) & (rows["n"] > 1)
     rows.loc[constant, "mean"], rows.loc[constant, "std"] = rows["least"][constant], 0.0
@@ -169,5 +169,5 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shared(values: pd.Series) -> float:
-    """The value that all have, or NaN."""
+    """The value that all share, or NaN."""
     return float(values.iloc[0]) if values.nunique() == 1 else np.nan

@@ -1,4 +1,4 @@
-"""Reads one number a seed out of observations: at the end of a run, along it, or out of a profile."""
+"""Reads one number per seed from observations: at the end of a run, along it, or from a profile."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,9 +15,9 @@ from largebatch.metrics import BY_EPOCH, HISTORY
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 
 
-# How closely a position has to be met; the absolute one is for 0.
+# Tolerances for a position; the absolute one is for position 0.
 POSITION_RTOL, POSITION_ATOL = 1e-9, 1e-12
-MOST_NAMED = 8  # positions that a message lists
+MOST_NAMED = 8  # positions listed in a message
 
 
 class Missing(LookupError):
@@ -25,13 +25,13 @@ class Missing(LookupError):
 
 
 class NeverReached(Missing):
-    """A training loss that no seed of an arm gets to, however long it trains."""
+    """A training loss that no seed of an arm reaches."""
 
 
 def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
     """The observations of these groups and metrics, one row each; columns COLUMNS.
 
-    Rows without a finite value are left out. ValueError where the file is not what aggregate() writes.
+    Rows without a finite value are left out. ValueError if the file is not one that aggregate() writes.
     """
     try:
         names = pq.read_schema(path).names
@@ -51,7 +51,7 @@ def rows_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
     of_arm = observations["arm"] == arm
     if not of_arm.any():
         raise Missing(f"arm {arm}")
-    # the texts and settings are the same on all of these rows, and slow to copy
+    # texts and settings are the same in all of these rows, and slow to copy
     rows = observations.loc[of_arm & (observations["metric"] == metric), ["seed", "at", "value"]]
     if rows.empty:
         raise Missing(f"metric {metric} of arm {arm}")
@@ -74,17 +74,17 @@ def final(observations: pd.DataFrame, arm: str, metric: str) -> pd.Series:
 def at_share(observations: pd.DataFrame, arm: str, metric: str, share: float) -> pd.Series:
     """Each seed's value at a share of the arm's epochs, linear between evaluations.
 
-    The epochs are those of the arm's longest seed; a seed that stopped before keeps its last value.
+    The epochs are those of the longest seed of the arm; a seed that stopped before keeps its last value.
     """
     rows = history_of(observations, arm, metric)
-    # the last snapshot may lie before the end of the run
+    # the last snapshot may be before the end of the run
     run = history_of(observations, arm, "updates") if metric in BY_EPOCH else rows
     epoch = share * run["at"].max()
     return interpolated(rows, pd.Series(epoch, index=rows["seed"].unique()), along="at")
 
 
 def at_same_updates(observations: pd.DataFrame, arm: str, metric: str, other: str) -> pd.Series:
-    """Each seed's value where it had made as many updates as the other arm's seed made in all.
+    """Each seed's value where it had made as many updates as the same seed of the other arm made in all.
 
     Linear between evaluations; a seed that made fewer keeps its last value (see short_of).
     """
@@ -93,15 +93,15 @@ def at_same_updates(observations: pd.DataFrame, arm: str, metric: str, other: st
 
 
 def short_of(observations: pd.DataFrame, arm: str, other: str) -> int:
-    """How many seeds made fewer updates than the other arm's seed made in all."""
+    """How many seeds made fewer updates than the same seed of the other arm made in all."""
     made, wanted = final(observations, arm, "updates").align(final(observations, other, "updates"), "inner")
     return int((made < wanted).sum())
 
 
 def at_train_loss(observations: pd.DataFrame, arm: str, metric: str, nats: float) -> pd.Series:
-    """Each seed's value where its training loss first is at or below `nats`; seeds that never get there lack.
+    """Each seed's value where its training loss first is at or below `nats`; other seeds are left out.
 
-    Between the epochs before and after, at both of which the metric is known: linear in log(training
+    Interpolated between the nearest epochs at which the metric is known, linearly in log(training
     loss). A seed that begins below is read at its first epoch.
     """
     rows = beside(observations, arm, metric, "train_loss_nats")
@@ -121,13 +121,13 @@ def where_first_below(rows: pd.DataFrame, nats: float) -> float:
         return np.nan
     first = int(below.argmax())
     around = rows.iloc[max(first - 1, 0) : first + 1]
-    # np.interp wants ascending positions; a loss of exactly 0 has no logarithm
+    # np.interp needs ascending positions; a loss of exactly 0 has no logarithm
     fallen = -np.log(around["train_loss_nats"].clip(lower=np.finfo(float).tiny))
     return float(np.interp(-np.log(nats), fallen, around["value"]))
 
 
 def at_value(observations: pd.DataFrame, arm: str, metric: str, value: float) -> pd.Series:
-    """Each seed's value at one position of a profile, which has to be among those that were measured."""
+    """Each seed's value at one position of a profile, which must be one of those measured."""
     rows = rows_of(observations, arm, metric)
     there = rows[np.isclose(rows["at"], value, rtol=POSITION_RTOL, atol=POSITION_ATOL)]
     if there.empty:
@@ -152,7 +152,7 @@ READINGS: dict[str, Callable[..., pd.Series]] = {
 
 
 def reading(observations: pd.DataFrame, arm: str, metric: str, at: At | None = None) -> pd.Series:
-    """One value a seed, index seed, read where `at` says; Missing if the observations lack it."""
+    """One value per seed, index seed, read where `at` says; Missing if the observations lack it."""
     if at is None:
         return final(observations, arm, metric)
     ((key, value),) = at.model_dump(exclude_none=True).items()
@@ -193,7 +193,7 @@ def interpolated(rows: pd.DataFrame, positions: pd.Series, along: str) -> pd.Ser
 
 
 def carried(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
-    """Values (epochs, seeds) on all epochs the arm was evaluated at.
+    """Values (epochs, seeds) at all epochs at which the arm was evaluated.
 
     Linear between a seed's evaluations; a seed that stopped keeps its last value.
     """
@@ -209,8 +209,8 @@ def within_runs(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFra
 def lowest(values: pd.DataFrame, diverged: pd.DataFrame) -> pd.Series:
     """Each seed's arm with the lowest value; values, diverged: (seeds, arms), NaN where an arm lacks a seed.
 
-    A diverged arm's last finite value says nothing of where it went: it is taken only where all
-    diverged. Of equals the first.
+    The last finite value of a diverged arm is not its result, so it is taken only if all arms
+    diverged. Of equal values the first counts.
     """
     lost = diverged.reindex_like(values).fillna(0) > 0
     kept = values.mask(lost).where((~lost & values.notna()).any(axis=1), values)

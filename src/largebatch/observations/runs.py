@@ -1,4 +1,4 @@
-"""The runs of a study by any name that they go by, and their final numbers out of a results folder."""
+"""The runs of a study by any of their names, and their final numbers from a results folder."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from largebatch.config.study import Study
 from largebatch.metrics import METRICS, PROFILE
 from largebatch.observations import reading
 
-CLOSE = 0.4  # how alike the names are that a message offers
+CLOSE = 0.4  # least similarity of the names that a message suggests
 
 
 class Asked(NamedTuple):
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
     @property
     def names(self) -> set[str]:
-        """All that it goes by; <experiment>/<name> where two experiments use one name."""
+        """All its names; <experiment>/<name> if two experiments use the same name."""
         own = {self.label, *self.also}
         return {self.arm.id, *own, *(f"{self.experiment}/{name}" for name in own)}
 
@@ -47,7 +47,7 @@ def called(study: Study, name: str) -> list[Asked]:
 
 
 def the_one(study: Study, name: str) -> list[Asked]:
-    """All that ask for the one run of that name; ValueError if there is none, or more than one."""
+    """All requests for the one run of that name; ValueError if there is none, or more than one."""
     found = called(study, name)
     runs = {each.arm.id: f"{each.experiment}/{each.label}" for each in found}
     if len(runs) == 1:
@@ -58,14 +58,14 @@ def the_one(study: Study, name: str) -> list[Asked]:
 
 
 def like(name: str, names: Iterator[str]) -> list[str]:
-    """Names that are written much as this one."""
+    """Names that are spelled similarly."""
     return get_close_matches(name, sorted(set(names)), n=4, cutoff=CLOSE)
 
 
 def finals(found: list[Asked], results: Path) -> dict[str, pd.Series]:
-    """Metric -> final value of each seed of one run; empty where the folder holds no observations of it.
+    """Metric -> final value of each seed of one run; empty if the folder has no observations of it.
 
-    Profiles, which have no end, are left out.
+    Profiles, which have no final value, are left out.
     """
     for each in found:
         path = results / each.experiment / "observations.parquet"

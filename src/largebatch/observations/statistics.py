@@ -1,4 +1,4 @@
-"""Intervals and tests over seeds. One effect a seed: its mean, how sure it is, what it rules out."""
+"""Intervals and tests over seeds, from one effect per seed."""
 
 from functools import cache
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from scipy import optimize, stats
 CONFIDENCE = 0.95
 LEVEL = 0.05
 POWER = 0.8
-# Effects that differ by less than this share of their size differ by rounding only.
+# Effects that differ by a smaller share of their size differ only by rounding.
 ROUNDING = 1e-12
 
 
@@ -54,7 +54,7 @@ def all_equal(values: np.ndarray) -> bool:
 def mean_p_value(values: ArrayLike, threshold: float) -> float:
     """Two-sided one-sample t test of mean = threshold; values: (n,), n >= 2.
 
-    Without variance the answer is certain: 1 if the mean is the threshold, else 0.
+    Without variance p is 1 if the mean is the threshold, else 0.
     """
     interval = mean_interval(values)
     if interval.n < 2:
@@ -70,7 +70,7 @@ def nearer_p_value(values: ArrayLike, low: float, high: float) -> float:
     """Two-sided t test of the mean against the nearer of two bounds, one of which may be infinite.
 
     Between the bounds this is twice the p of two one-sided tests (TOST, Schuirmann 1987), so that
-    p < 0.05 just where the 95 % interval lies between; outside it tests that the mean is beyond.
+    p < 0.05 exactly if the 95 % interval lies between them. Outside it tests that the mean is beyond.
     """
     mean = mean_interval(values).mean
     return mean_p_value(values, low if mean - low < high - mean else high)
@@ -79,17 +79,17 @@ def nearer_p_value(values: ArrayLike, low: float, high: float) -> float:
 def smallest_detectable_effect(std: float, n: int) -> float:
     """Distance from the threshold that a two-sided t test at 5 % finds with 80 % power; n >= 2.
 
-    From the noncentral t distribution (Cohen 1988), with the observed standard deviation as the truth.
+    From the noncentral t distribution (Cohen 1988), taking the observed standard deviation as the true one.
     """
     return smallest_detectable_shift(n) * std / np.sqrt(n)
 
 
 @cache
 def smallest_detectable_shift(n: int) -> float:
-    """The noncentrality at which the test of n values has its power; the same for all claims of n seeds."""
+    """The noncentrality at which a test of n values has this power; the same for all claims with n seeds."""
     critical = stats.t.ppf(1 - LEVEL / 2, n - 1)
 
-    def excess_power(shift: float) -> float:  # the far tail adds less than 1e-4 at this power
+    def excess_power(shift: float) -> float:  # the other tail adds less than 1e-4 at this power
         return stats.nct.sf(critical, n - 1, shift) - POWER
 
     largest = 1.0
@@ -104,7 +104,7 @@ def sign_p_value(on_side: int, n: int) -> float:
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation of x, y: (m,); 0 where one of them does not vary."""
+    """Spearman's rank correlation of x, y: (m,); 0 if one of them does not vary."""
     ranks = stats.rankdata(x), stats.rankdata(y)
     if any(np.ptp(r) == 0 for r in ranks):
         return 0.0

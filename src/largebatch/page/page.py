@@ -1,7 +1,7 @@
 """The primer's interactive page: two runs of gradient descent, and the measured loss around two minima.
 
-One file that needs no network. Its script has no surface, no setting and no measured number of its own: they
-are exported from here.
+One file that needs no network. Its script contains no surface, setting or measured number: they are exported
+from here.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from largebatch.page.templates import template
 
 @dataclass(frozen=True)
 class Slider:
-    """A setting that the reader chooses among stops; unit: what follows its number."""
+    """A setting that the reader chooses among stops; unit: the text after its number."""
 
     label: str
     stops: tuple[float, ...]
@@ -41,7 +41,7 @@ SHARED = {
 }
 SLIDERS = RUNS | SHARED
 
-# What a reader may try first, and what then happens: a test runs them.
+# What a reader may try first, and what then happens; a test runs each.
 TRIES = {
     "A batch of one leaves the saddle, the full batch stops on it.": {"surface": "saddle"},
     "A batch of one leaves the trap, the full batch stays.": {"surface": "trap", "rate": 0.2, "noise": 2},
@@ -49,7 +49,7 @@ TRIES = {
         "surface": "ravine",
         "rate": 0.5,
     },
-    "Momentum hurries along the ravine, and adds up the noise of a batch of one.": {
+    "Momentum is fast along the ravine, and adds up the noise of a batch of one.": {
         "surface": "ravine",
         "rate": 0.5,
         "momentum": 0.7,
@@ -75,7 +75,7 @@ def page(ask: dict, observations: Path | None, out: Path) -> None:
 
     ask: {"claims": {id: what it says}, "line": paths for measured_line(), or None, "plane": path for
     measured_plane(), or None}; see Study.to_page(). observations: of the experiment that measured the paths.
-    Where there is no line the page says so.
+    Without a line the page says so.
     """
     line = measured_line(ask["line"], observations) if ask["line"] and observations else None
     plane = measured_plane(ask["plane"], observations) if line and ask["plane"] else None
@@ -95,18 +95,18 @@ def page(ask: dict, observations: Path | None, out: Path) -> None:
 
 
 def claim_links(ids: tuple[str, ...], says: dict[str, str]) -> list[dict[str, str]]:
-    """Of each claim that the study judges: its id, its place in the report beside the page, what it says."""
+    """For each claim that the study judges: its id, its link to the report beside the page, what it says."""
     return [{"id": i, "place": f"report.html#{i}", "says": says[i]} for i in ids if i in says]
 
 
 def defaults() -> dict[str, float | str]:
-    """The settings that a run begins with; speed is none: it changes no number."""
+    """The settings that a run begins with, without speed, which changes no number."""
     chosen = {name: slider.start for name, slider in SLIDERS.items() if name != "speed"}
     return {"surface": next(iter(SURFACES)), **chosen, "seed": 1}
 
 
 def definitions() -> dict:
-    """What the script is told of gradient descent: surfaces, number of examples, sliders, first settings."""
+    """What the script needs for gradient descent: surfaces, number of examples, sliders, first settings."""
     return {
         "surfaces": {name: asdict(surface) for name, surface in SURFACES.items()},
         "examples": EXAMPLES,

@@ -1,4 +1,4 @@
-"""A surface's loss as MathML, written from the numbers that the page computes with."""
+"""A surface's loss as MathML, from the same numbers that the page computes with."""
 
 from markupsafe import Markup
 
@@ -8,7 +8,7 @@ AXES = ("x", "y")
 
 
 def formula(surface: Surface) -> Markup:
-    """f(x, y) = ..., one <math> element for each term, so that a narrow page breaks the line between them."""
+    """f(x, y) = ..., one <math> element per term, so that a narrow page can break the line between them."""
     terms = [power(*term) for term in surface.powers] + [bump(*term) for term in surface.bumps]
     left = "<mi>f</mi><mo>(</mo><mi>x</mi><mo>,</mo><mi>y</mi><mo>)</mo><mo form='infix'>=</mo>"
     (c, factors), *others = terms

@@ -1,1 +1,1 @@
-"""Small studies of the textbook's statements, which train no arm."""
+"""Small studies of what textbooks say of gradient descent; they train no arm."""

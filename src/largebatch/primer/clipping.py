@@ -31,12 +31,12 @@ def clipping(
     spike: float = 1000.0,
     norm: float = 1.0,
 ) -> Iterator[tuple[str, Observation]]:
-    """Logistic regression; the batch of update `spike_at` comes in wrong units: inputs times `spike`. P10.
+    """Logistic regression; the batch of update `spike_at` has its inputs multiplied by `spike`. P10.
 
-    Its labels are the wrong ones too, so that the step leads away. Arms: clipped (at `norm`), unclipped; both
-    see the same batches. clipping_loss (of the clean examples) at update, loss_after_spike right after it,
-    clipping_final_loss after the last update; clipped_cosine in arm clipped: of the spiked batch's gradient
-    and what clipping makes of it.
+    Its labels are wrong too, so that the update goes in a wrong direction. Arms: clipped (at `norm`),
+    unclipped; both see the same batches. clipping_loss (of the clean examples) at update, loss_after_spike
+    right after it, clipping_final_loss after the last update; clipped_cosine in arm clipped: cosine between
+    the spiked batch's gradient and the same gradient clipped.
     """
     if not 1 <= spike_at <= epochs * -(-examples // size) or norm <= 0:
         raise ValueError(f"clipping: wanted a spike within the run, a norm above 0; got {spike_at}, {norm}")
@@ -70,7 +70,7 @@ def two_classes(draw: np.random.Generator, examples: int) -> Linear:
 
 
 def spiked(clean: Linear, size: int, spike: float) -> Linear:
-    """The examples with spiked, mislabelled copies of the first `size` after them."""
+    """The examples, followed by spiked, mislabelled copies of the first `size`."""
     inputs = np.vstack([clean.inputs, spike * clean.inputs[:size]])
     return Linear(inputs, np.vstack([clean.targets, clean.targets[:size, ::-1]]), clean.head)
 

@@ -1,4 +1,4 @@
-"""Times that other programs on the machine disturb as little as can be. Statements P3 and P11."""
+"""Timing that other programs on the machine disturb as little as possible. Statements P3 and P11."""
 
 from collections.abc import Callable, Hashable
 from itertools import islice
@@ -11,26 +11,26 @@ import numpy as np
 from largebatch.primer.descent import Gradient, batches, descend
 
 ROUNDS = 30
-# Short enough that between two interruptions by other programs some blocks fit whole.
+# Short enough that some blocks run without interruption by other programs.
 UPDATES_TIMED_TOGETHER = 16
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Timing(NamedTuple):
-    """seconds: of the quickest round; spread: of the median round over the quickest, 1 on a quiet machine."""
+    """seconds: of the shortest round; spread: the median round over the shortest, 1 on an idle machine."""
 
     seconds: float
     spread: float
 
 
 def quickest(tasks: dict[Key, Callable[[], None]], rounds: int) -> dict[Key, Timing]:
-    """Time every task once per round, one after the other: a machine that slows down slows all alike.
+    """Time every task once per round, so that a machine that slows down affects all tasks.
 
-    Of each the quickest round counts, as in Python's timeit: other programs can only add to it.
+    The shortest round of each counts, as in Python's timeit: other programs can only add time.
     """
     for task in tasks.values():
-        task()  # the first call pays for what later ones find ready
+        task()  # the first call is slower: caches are still empty
     seconds: dict[Key, list[float]] = {key: [] for key in tasks}
     for _ in range(rounds):
         for key, task in tasks.items():

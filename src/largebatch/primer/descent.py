@@ -8,7 +8,7 @@ Gradient = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (weights, rows of a
 
 
 def batches(count: int, size: int, stream: np.random.Generator) -> Iterator[np.ndarray]:
-    """One epoch: the rows of each batch, in an order drawn anew; the last one may be short."""
+    """One epoch: the rows of each batch, in a new random order; the last batch may be short."""
     order = stream.permutation(count)
     yield from (order[first : first + size] for first in range(0, count, size))
 

@@ -1,4 +1,4 @@
-"""The exhibits: what each gives is (arm, observation); the arms and metrics stand in largebatch.exhibits."""
+"""The exhibits: each gives rows (arm, observation); config/exhibits.py says which arms and metrics."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ EXHIBITS: dict[str, Callable[..., Iterator[Row]]] = {
 
 
 def rows_of(name: str, seeds: list[int], options: dict) -> list[Row]:
-    """What an exhibit gives; a ValueError where that is not what the registry says of it."""
+    """The rows of an exhibit; ValueError if its arms or metrics are not those of the registry."""
     rows = list(EXHIBITS[name](seeds, **options))
     registered = exhibits.EXHIBITS[name]
     for what, wanted, got in (

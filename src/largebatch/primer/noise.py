@@ -1,4 +1,4 @@
-"""How far a mini-batch gradient lies from the full one, and that it errs to no side. Statements P1 and P2.
+"""Variance and bias of the mini-batch gradient. Statements P1 and P2.
 
 G is the gradient of the mean loss over n examples, g_i that of example i alone, and
 S² = (1/n) Σ |g_i - G|² the variance of a single example, summed over the coordinates. The mean of B examples
@@ -47,7 +47,7 @@ def noise(seeds: list[int], examples: int = 256, draws: int = 200) -> Iterator[t
     Arms: regression_with, regression_without, mlp_with, mlp_without (replacement).
     gradient_variance at B: mean of |g_B - G|² over `draws` batches; in the arm <arm>_theory S²/B, times
     (n - B)/(n - 1) without replacement. gradient_bias: largest |mean - G|/|G|, where the mean is over all
-    batches that can be drawn of 8 examples, for B = 1 to 8 without replacement and 1 to 4 with.
+    possible batches of 8 examples, for B = 1 to 8 without replacement and 1 to 4 with.
     """
     if draws < 1 or examples < 2 * POPULATION:
         raise ValueError(f"noise: wanted draws from 1, examples from 16; got {draws}, {examples}")
@@ -73,7 +73,7 @@ def single_variance(problem: Problem, w: np.ndarray, examples: int) -> float:
 
 
 def variance_theory(single: float, examples: int, size: int, replace: bool) -> float:
-    """Of the mean of `size` of the examples."""
+    """Variance of the mean gradient of `size` of the examples."""
     return single / size * (1 if replace else (examples - size) / (examples - 1))
 
 
@@ -101,7 +101,7 @@ def bias(problem: Problem, w: np.ndarray, replace: bool) -> float:
 
 
 def mean_of_all_batches(problem: Problem, w: np.ndarray, size: int, replace: bool) -> np.ndarray:
-    """The expected gradient of a batch of `size` of 8 examples; batches in another order are one."""
+    """The expected gradient of a batch of `size` of 8 examples; the order within a batch does not count."""
     choose = itertools.combinations_with_replacement if replace else itertools.combinations
     total, orders = 0.0, 0
     for rows in choose(range(POPULATION), size):

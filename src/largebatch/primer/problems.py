@@ -1,6 +1,6 @@
-"""The problems that the primer descends on: mean losses over examples, with gradients written by hand.
+"""The problems of the primer: mean losses over examples, with gradients written by hand.
 
-Both heads are canonical: the gradient of an example's loss by what a model puts out is prediction - target.
+Both heads are canonical: the gradient of an example's loss by the model's output is prediction - target.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 def softmax(z: np.ndarray) -> np.ndarray:
     """Over the last axis."""
-    exponentials = np.exp(z - z.max(-1, keepdims=True))  # the largest is exp(0): nothing overflows
+    exponentials = np.exp(z - z.max(-1, keepdims=True))  # the largest is exp(0), so nothing overflows
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
@@ -29,7 +29,7 @@ def half_squared_error(z: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Head:
-    """predict: what a model puts out -> the prediction; losses: (outputs, targets) -> each example's loss."""
+    """predict: output -> prediction; losses: (outputs, targets) -> each example's loss."""
 
     predict: Callable[[np.ndarray], np.ndarray]
     losses: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -134,7 +134,7 @@ Part = tuple[np.ndarray, np.ndarray]  # inputs (n, p), targets (n, c)
 
 
 def digits(stream: np.random.Generator, train: int, test: int = 0) -> tuple[Part, Part]:
-    """A training and a test part drawn anew, the pixels standardised on the training part alone."""
+    """A new random training and test part, with pixels standardised on the training part alone."""
     pixels, targets = all_digits()
     if not 1 <= train <= len(pixels) - test:
         raise ValueError(f"wanted 1 to {len(pixels) - test} digits to train on; got {train}")

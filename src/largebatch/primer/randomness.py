@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# The order here is for good: a purpose's number is its place.
+# Never change the order: the number of a purpose is its place here.
 PURPOSES = ("data", "start", "order", "draws", "clock")
 
 

@@ -11,12 +11,12 @@ from largebatch.primer.randomness import stream
 from largebatch.primer.runs import thinned
 from largebatch.training.schedules import inverse_sqrt, inverse_time
 
-CURVATURES = (0.5, 2.0)  # of the strongly convex problem, from least to most
+CURVATURES = (0.5, 2.0)  # of the strongly convex problem, smallest and largest
 
 
 @dataclass(frozen=True)
 class Convex:
-    """A convex function of several weights whose least value is 0, at 0; both act on (..., p)."""
+    """A convex function of several weights with minimum 0, at 0; both functions act on (..., p)."""
 
     value: Callable[[np.ndarray], np.ndarray]
     gradient: Callable[[np.ndarray], np.ndarray]
@@ -29,9 +29,9 @@ def bowl(dimensions: int) -> Convex:
 
 
 def flat(dimensions: int) -> Convex:
-    """Σ w⁴/4, from |w| = 1 on the straight line |w| - 3/4: convex with gradients of at most 1, no more.
+    """Σ w⁴/4, and |w| - 3/4 beyond |w| = 1: convex, with gradients of at most 1.
 
-    At its minimum there is no curvature, so it is not strongly convex anywhere near.
+    At its minimum the curvature is 0, so it is not strongly convex there.
     """
 
     def value(w: np.ndarray) -> np.ndarray:
@@ -93,7 +93,7 @@ def rates(
 
 
 def centred(draw: np.random.Generator, count: int, dimensions: int) -> np.ndarray:
-    """Standard normal pulls shifted to sum to zero; (count, dimensions)."""
+    """Standard normal e_i, shifted to sum to zero; (count, dimensions)."""
     drawn = draw.standard_normal((count, dimensions))
     return drawn - drawn.mean(0)
 
@@ -106,7 +106,7 @@ def noisy_path(
     repeats: int,
     order: np.random.Generator,
 ) -> np.ndarray:
-    """Weights after each update on an example drawn anew, runs side by side; (updates, repeats, p)."""
+    """Weights after each update, each on a newly drawn example; (updates, repeats, p)."""
     rows = order.integers(len(pulls), size=(updates, repeats))
     start = np.ones((repeats, pulls.shape[1]))
     path = descend(lambda w, drawn: problem.gradient(w) + pulls[drawn], start, rows, rate)
@@ -124,7 +124,7 @@ def edge(
     H has eigenvalues from 1 to `condition` along directions that each seed draws. quadratic_loss at update,
     in arms too_small, about_right, too_large, whose rates are 0.01, 0.5 and 1.05 of the edge. edge_ratio in
     arm edge: the largest rate that does not diverge, found by `steps` bisections between 0 and twice the
-    edge, over the edge.
+    edge, divided by the edge.
     """
     if condition <= 1 or dimensions < 2:
         raise ValueError(f"edge: wanted condition above 1, dimensions from 2; got {condition}, {dimensions}")
@@ -141,20 +141,22 @@ def edge(
 
 
 def quadratic(draw: np.random.Generator, dimensions: int, condition: float) -> np.ndarray:
-    """Eigenvalues from 1 to `condition` in random orthogonal directions; (p, p)."""
+    """A matrix with eigenvalues from 1 to `condition` in random orthogonal directions; (p, p)."""
     directions, _ = np.linalg.qr(draw.standard_normal((dimensions, dimensions)))
     return directions * np.geomspace(1, condition, dimensions) @ directions.T
 
 
 def quadratic_losses(h: np.ndarray, start: np.ndarray, rate: float, updates: int) -> np.ndarray:
-    """Before the first update and after each; (updates + 1,)."""
+    """The loss before the first update and after each; (updates + 1,)."""
     whole = (np.arange(1) for _ in range(updates))  # one example: the full batch
     path = np.array([start, *descend(lambda w, _: h @ w, start, whole, lambda _: rate)])
     return 0.5 * ((path @ h) * path).sum(1)
 
 
 def largest_rate(h: np.ndarray, start: np.ndarray, high: float, steps: int, updates: int = 400) -> float:
-    """By bisection from [0, high]: a rate diverges if the loss grows in the last half of the updates."""
+    """The largest rate that does not diverge, by bisection in [0, high].
+
+    A rate diverges if the loss grows in the last half of the updates."""
     low = 0.0
     for _ in range(steps):
         middle = (low + high) / 2

@@ -36,7 +36,7 @@ class Study:
         return len(self.train.inputs)
 
     def least_squares(self) -> np.ndarray:
-        """The weights of the least training loss; (p, 1)."""
+        """The weights that minimise the training loss; (p, 1)."""
         return np.linalg.lstsq(self.train.inputs, self.train.targets)[0]
 
     def losses(self, path: np.ndarray) -> np.ndarray:
@@ -55,13 +55,13 @@ class Study:
 def study(seed: int, examples: int, features: int, noise: float, scaled_on_all: bool = False) -> Study:
     """scikit-learn's make_regression, a fifth of it to test on.
 
-    scaled_on_all: the mistake of P14: the scaler has seen the test part.
+    scaled_on_all: the mistake of P14; the scaler has seen the test part.
     """
     from sklearn.datasets import make_regression
     from sklearn.preprocessing import StandardScaler
 
     draw = stream(seed, "data")
-    state = int(draw.integers(2**31))  # scikit-learn wants its own kind of generator
+    state = int(draw.integers(2**31))  # scikit-learn needs its own kind of generator
     x, y = make_regression(examples, features, noise=noise, random_state=state)
     order = draw.permutation(examples)
     test, train = np.split(order, [round(TEST_SHARE * examples)])
@@ -79,7 +79,7 @@ class Run:
 
 
 def run(study: Study, size: int, rate: float, epochs: int, order: np.random.Generator) -> Run:
-    """Descend from zero; a size above all examples is all."""
+    """Descend from zero; a size above the number of examples means all."""
     size = min(size, study.count)
     an_epoch = math.ceil(study.count / size)
     start, rows = study.train.start(), epochs_of(study.count, size, epochs, order)
@@ -101,7 +101,7 @@ def regression(
     scaling_epochs: int = 3,
     small_examples: int = 50,
 ) -> Iterator[tuple[str, Observation]]:
-    """The regression study: convergence, linear scaling, leakage; see each of the three. P3, P4, P14."""
+    """Convergence, linear scaling and leakage; see the three functions below. P3, P4, P14."""
     for seed in seeds:
         data = study(seed, examples, features, noise)
         yield from convergence(seed, data, rate, online_rate, epochs, updates, goal_percent)
@@ -121,11 +121,11 @@ def convergence(
 ) -> Iterator[tuple[str, Observation]]:
     """P3: full, mini_1024, mini_256, mini_32, online: batches of all, 1024, 256, 32 examples and of one.
 
-    All but online have one rate; for single examples it would be near 2/|x|², where they diverge. Each arm
-    runs for `epochs`, or for as many as it takes to make `updates`. At epoch: regression_loss (training
-    part), regression_seconds (so many updates at the time of the quickest), time_spread (see clock.py). At
-    update: regression_loss_by_update. At the end: test_r2. updates_to_goal, epochs_to_goal: until the loss is
-    within goal_percent of least squares', for seeds that get there.
+    All but online have the same rate; for single examples it would be near 2/|x|², where they diverge. Each
+    arm runs for `epochs`, or until it has made `updates`. At epoch: regression_loss (training part),
+    regression_seconds (the number of updates times the shortest time), time_spread (see clock.py). At update:
+    regression_loss_by_update. At the end: test_r2. updates_to_goal, epochs_to_goal: until the loss is within
+    goal_percent of least squares', for seeds that reach it.
     """
     goal = (1 + goal_percent / 100) * data.train.loss(data.least_squares())
     sizes = {"full": data.count} | {f"mini_{size}": size for size in MINI} | {"online": 1}
@@ -155,7 +155,7 @@ def convergence(
 def scaling(seed: int, data: Study, rate: float, epochs: int) -> Iterator[tuple[str, Observation]]:
     """P4: scaled_64, scaled_128, scaled_256 at 1, 2, 4 times the rate; lagging_256 at that of 64.
 
-    regression_loss at epoch; loss_gap_percent: of the last loss, over that of scaled_64.
+    regression_loss at epoch; loss_gap_percent: difference of the last loss from that of scaled_64.
     """
     last = {}
     for arm, (size, factor) in SCALED.items():
@@ -179,10 +179,10 @@ def leakage(
     epochs: int,
     updates: int,
 ) -> Iterator[tuple[str, Observation]]:
-    """P14: scaler_train, scaler_all: what the scaler was fitted on; the batches are the same.
+    """P14: scaler_train, scaler_all: the part that the scaler was fitted on; the batches are the same.
 
-    test_r2; r2_change: by how much the score of scaler_all differs from that of scaler_train, in size. Arms
-    of the prefix small_ have few examples, where the scaler depends on each.
+    test_r2; r2_change: absolute difference between the scores of scaler_all and scaler_train. Arms with the
+    prefix small_ have few examples, so that the scaler depends on each.
     """
     scores = {}
     for arm, scaled_on_all in (("scaler_train", False), ("scaler_all", True)):

@@ -13,7 +13,7 @@ from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Linear, all_digits, with_ones
 from largebatch.training.engine import Lanes
 
-PART = 10  # images to validate and to test on, which the engine wants and nobody reads
+PART = 10  # images for validation and test, which the engine needs and nothing reads
 
 
 def rule(
@@ -76,11 +76,11 @@ def weights_of(lanes: Lanes) -> np.ndarray:
 
 
 def rule_weights(lanes: Lanes, lane: int) -> np.ndarray:
-    """What the rule makes of a lane that has not begun: its examples, its start and its order; (p, c)."""
+    """The rule's weights, from the examples, initial weights and order of an untrained seed; (p, c)."""
     arm, seed = lanes.arm, lanes.seeds[lane]
     images, labels = (part[lane].numpy() for part in lanes.splits.examples(lanes.splits.rows["train"]))
     problem = Linear(with_ones(images.reshape(len(images), -1)), np.eye(10)[labels], SOFTMAX)
-    order = generator(seed, "order")  # the engine's stream from its beginning
+    order = generator(seed, "order")  # the engine's stream, from its beginning
     shuffles = (torch.randperm(len(images), generator=order) for _ in range(arm.epochs))
     batches = (rows.numpy() for shuffle in shuffles for rows in shuffle.split(arm.batch_size))
     *_, last = descend(problem.gradient, weights_of(lanes)[lane], batches, lambda _: arm.lr)

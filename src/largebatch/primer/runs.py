@@ -1,4 +1,4 @@
-"""What every run of the primer shares: batches over epochs, and the updates at which it is looked at."""
+"""What all runs of the primer share: batches over epochs, and the updates that are recorded."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from largebatch.primer.descent import batches
 
 
 def epochs_of(count: int, size: int, epochs: int, stream: np.random.Generator) -> Iterator[np.ndarray]:
-    """The rows of each batch, epoch after epoch, each in an order drawn anew."""
+    """The rows of each batch, epoch after epoch, each epoch in a new random order."""
     if not 1 <= size <= count:
         raise ValueError(f"wanted a batch of 1 to {count} examples; got {size}")
     for _ in range(epochs):
@@ -16,7 +16,7 @@ def epochs_of(count: int, size: int, epochs: int, stream: np.random.Generator) -
 
 
 def thinned(last: int, points: int) -> list[int]:
-    """0 to `last`, at most about `points` of them, ever farther apart as on a logarithmic axis."""
+    """About `points` updates from 0 to `last`, evenly spaced on a logarithmic axis."""
     if last < 1:
         raise ValueError(f"wanted at least one update; got {last}")
     spaced = np.geomspace(1, last, points).round().astype(int)

@@ -11,7 +11,7 @@ from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Linear, Part, accuracy_percent, digits, with_ones
 from largebatch.primer.randomness import stream
 
-# An epoch's rows from the number of examples and a stream; the data are sorted by class.
+# The number of examples and a stream -> an epoch's rows; the data are sorted by class.
 ORDERS: dict[str, Callable[[int, int, np.random.Generator], Iterator[np.ndarray]]] = {
     "never": lambda count, epochs, draw: (np.arange(count) for _ in range(epochs)),
     "once": lambda count, epochs, draw: iter([draw.permutation(count)] * epochs),
@@ -28,13 +28,13 @@ def shuffling(
     epochs: int = 8,
     every: int = 5,
 ) -> Iterator[tuple[str, Observation]]:
-    """Softmax regression on data that lie sorted by class, in batches of 20. P9.
+    """Softmax regression on data sorted by class, in batches of 20. P9.
 
-    Arms: never, once, every_epoch shuffled, on three overlapping clouds of 2 inputs, where a class lasts for
-    15 updates; with digits_ before the name on digits, where one of ten lasts for 4 or 5 and few are hard.
-    shuffling_accuracy (percent, test part) at epoch; final_accuracy_percent; shuffling_loss (training part)
-    at every `every`-th update and at all of the last epoch; loss_oscillation: standard deviation of that loss
-    within the last epoch.
+    Arms: never, once, every_epoch shuffled, on three overlapping clouds of 2 inputs, where each class takes
+    15 updates; with the prefix digits_ on digits, where each of ten classes takes 4 or 5 and few images are
+    hard. shuffling_accuracy (percent, test part) at epoch; final_accuracy_percent; shuffling_loss (training
+    part) at every `every`-th update and at all of the last epoch; loss_oscillation: standard deviation of
+    that loss within the last epoch.
     """
     if train % size:
         raise ValueError(f"shuffling: wanted a size that divides {train} examples; got {size}")
@@ -69,7 +69,7 @@ def clouds(draw: np.random.Generator, train: int, test: int) -> tuple[Part, Part
 
 
 def sorted_parts(parts_of: Callable, draw: np.random.Generator, train: int, test: int) -> list[Linear]:
-    """A training part that lies class after class, and a test part."""
+    """A training part sorted by class, and a test part."""
     (x, targets), held_out = parts_of(draw, train, test)
     by_class = np.argsort(targets.argmax(1), kind="stable")
     parts = ((x[by_class], targets[by_class]), held_out)

@@ -20,12 +20,12 @@ def speed(
 ) -> Iterator[tuple[str, Observation]]:
     """Seconds and memory of a digits net in NumPy, at batch sizes 1, 2, 4, ... up to all examples. P11, P12.
 
-    Arm: machine; a seed is a repeat. update_seconds at batch size: of the quickest of `rounds`, each of which
-    times some updates of every size; epoch_seconds, examples_per_second: by that; time_spread: the median
-    round over the quickest. saturating_batch_size: the least batch with nine tenths of the best throughput.
+    Arm: machine; a seed is a repeat. update_seconds at batch size: of the shortest of `rounds`, each of which
+    times some updates of every size; epoch_seconds, examples_per_second: from these; time_spread: the median
+    round over the shortest. saturating_batch_size: the least batch with nine tenths of the best throughput.
     peak_memory_mib at batch size: the most that NumPy holds at once during two updates, beyond the data and
     the weights at the start; counted, not timed. memory_growth: what the last doubling of the batch added to
-    it, over what the doubling before added: 2 if memory is a constant plus so much per example.
+    it, over what the doubling before added: 2 if memory is a constant plus a fixed amount per example.
     """
     if examples < 4 or rounds < 1:
         raise ValueError(f"speed: wanted examples from 4, rounds from 1; got {examples}, {rounds}")
@@ -61,7 +61,7 @@ def first_at_share(throughput: dict[int, float], share: float = BEST_SHARE) -> i
 
 
 def peak_mib(net: Mlp, start: np.ndarray, size: int) -> float:
-    """The most memory that two updates hold at once, beyond what was there before."""
+    """The most memory that two updates hold at once, beyond what was held before."""
     rows = [np.arange(size)] * 2
     ours = not tracemalloc.is_tracing()
     if ours:

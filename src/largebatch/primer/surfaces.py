@@ -1,4 +1,4 @@
-"""Paths on surfaces of two weights: what noise leaves, and what it wrecks. Statement P8."""
+"""Paths on surfaces of two weights: what noise helps to escape, and where it does harm. Statement P8."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ from largebatch.primer.runs import epochs_of
 SIZES = {"full": EXAMPLES, "mini": 8, "online": 1}
 GRID = 2.0**-20
 
-# Whether a run at points (..., 2) is out of what would hold it.
+# Whether a run at points (..., 2) has escaped.
 ESCAPED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "saddle": lambda w: np.abs(w[..., 0]) > 0.5,  # the minima are at x = ±1
     "trap": lambda w: w[..., 0] > 0.5,  # the deep valley is around x = 1.5
@@ -21,9 +21,9 @@ ESCAPED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def pulls_on_a_grid(draw: np.random.Generator) -> np.ndarray:
-    """The surfaces' e_i, on multiples of 2^-20: in any order they sum to zero with no rounding at all.
+    """The surfaces' e_i, as multiples of 2^-20: in any order they sum to exactly zero.
 
-    So the full batch stays on the saddle's ridge by construction, and not for as long as rounding lets it.
+    So the full batch stays on the saddle's ridge for ever, and rounding cannot move it away.
     """
     pulls = np.round(examples(draw) / GRID) * GRID
     pulls[-1] = -pulls[:-1].sum(0)
@@ -40,7 +40,7 @@ def surfaces(
     runs: int = 50,
     escape_updates: int = 300,
 ) -> Iterator[tuple[str, Observation]]:
-    """Full-batch, mini-batch (8 of 64) and online descent on SURFACES, and what escapes. P8.
+    """Full-batch, mini-batch (8 of 64) and online descent on SURFACES, and how many runs escape. P8.
 
     Arms: <surface>_full, <surface>_mini, <surface>_online at `rate`; ravine_thrash: online at thrash_rate,
     nine tenths of the edge at which even the full batch diverges there. path_x, path_y, surface_loss_at at
@@ -97,7 +97,7 @@ def escaped_percent(
     runs: int,
     draw: np.random.Generator,
 ) -> float:
-    """Of runs side by side on a surface, each with an order of its own."""
+    """Percentage of runs that escape, each with its own order."""
     surface = SURFACES[name]
     start = np.tile(surface.start, (runs, 1))
     gradient = batch_gradient(surface, pulls, noise)  # rows (b, runs) -> (runs, 2)
@@ -109,7 +109,7 @@ def escaped_percent(
 def side_by_side(
     count: int, size: int, updates: int, runs: int, draw: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Rows of each batch of all runs, (b, runs): every epoch of every run is in an order of its own."""
+    """Rows of each batch of all runs, (b, runs): every epoch of every run has its own order."""
     a_pass = count // size
     for update in range(updates):
         if update % a_pass == 0:

@@ -1,4 +1,4 @@
-"""The numbers that the text works out by hand, computed by the rule itself, and how far they lie from it."""
+"""The numbers that the text works out by hand, computed by the rule, and their distance from the text."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,8 +12,8 @@ GRADIENTS = np.array([0.4, -0.2, 0.6, -0.8])  # of four examples, from w = 1
 OTHERS = np.array([0.3, -0.1, 0.5, -0.7])  # from w = 0.5
 X, Y = np.array([-1.2, 0.5]), np.array([-2.4, 1.0])
 
-# What the text prints, by arm and item: the weight after so many updates (0: the start); of the batch of two
-# dw, db, w, b; of the arithmetic the updates that a training takes.
+# What the text prints, by arm and item: the weight after each update (0: the start); for the batch of two
+# dw, db, w, b; for the arithmetic the numbers of updates.
 TEXT = {
     "full": {0: 1.0, 1: 1.0},
     "pairs": {0: 1.0, 1: 0.990, 2: 1.0},
@@ -25,7 +25,7 @@ TEXT = {
 
 
 def worked(seeds: Sequence[int]) -> Iterator[tuple[str, Observation]]:
-    """Each number, and of each arm the largest distance from the text; the same for every seed."""
+    """Each number, and for each arm the largest distance from the text; the same for every seed."""
     for seed in seeds:
         for arm, values in {**descents(), "arithmetic": arithmetic(seed)}.items():
             found = dict(zip(TEXT[arm], values, strict=True))
@@ -46,7 +46,7 @@ def descents() -> dict[str, list[float]]:
 
 
 def epoch(gradients: np.ndarray, start: float, size: int) -> list[float]:
-    """The weight at the start and after each update; gradients: (n,) of the examples, taken as written."""
+    """The weight at the start and after each update; gradients: (n,), one per example, given by the text."""
     rows = np.arange(len(gradients)).reshape(-1, size)
     after = descend(lambda _, batch: gradients[batch].mean(), np.array(start), rows, lambda _: RATE)
     return [start, *map(float, after)]
@@ -67,7 +67,7 @@ def line_gradient(weights: np.ndarray, batch: np.ndarray) -> np.ndarray:
 
 
 def arithmetic(seed: int) -> list[float]:
-    """Updates of 10,000 examples in batches of 100, of 20 such epochs; of 10⁵ and 10⁶ in batches of 256."""
+    """Updates per epoch and in 20 epochs of 10,000 examples by 100; per epoch of 10⁵ and of 10⁶ by 256."""
     stream = np.random.default_rng(seed)
 
     def updates(count: int, size: int) -> float:

@@ -1,4 +1,4 @@
-"""Many workers as one: a ring that averages (P15), and three ways to one update (P16)."""
+"""Several workers that act as one: a ring that averages (P15), and three ways to make one update (P16)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,10 +11,11 @@ from largebatch.primer.randomness import stream
 
 
 def ring_mean(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
-    """The mean of K workers' vectors as each ends with it, and how many values each has sent.
+    """The mean of K workers' vectors, as each worker computes it, and how many values each has sent.
 
-    Each vector is in K chunks; a worker only ever sends to the next one. Reduce-scatter: chunks travel and
-    grow, until worker k has the whole sum of chunk k + 1. All-gather: the sums travel on unchanged.
+    Each vector is split in K chunks; a worker sends only to the next one. Reduce-scatter: workers add to the
+    chunk and pass it on, until worker k has the whole sum of chunk k + 1. All-gather: the sums are passed on
+    unchanged.
     """
     if not vectors or len({v.shape for v in vectors}) > 1:
         raise ValueError(f"ring: wanted vectors of one shape; got {[v.shape for v in vectors]}")
@@ -38,8 +39,8 @@ def ring_mean(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int
 def ring(seeds: list[int], values: int = 5040) -> Iterator[tuple[str, Observation]]:
     """A ring all-reduce of K = 2, 3, 4, 6, 8, 12, 16 workers with gradients of `values` numbers each. P15.
 
-    Arms: ring, theory. ring_sent_share at K: the most values a worker sends, over the size of the gradient;
-    in theory 2(K - 1)/K. ring_error at K: largest difference of any worker's result from the mean.
+    Arms: ring, theory. ring_sent_share at K: the most values a worker sends, divided by the size of the
+    gradient; in theory 2(K - 1)/K. ring_error at K: largest difference of any worker's result from the mean.
     """
     if values < 1:
         raise ValueError(f"ring: wanted values from 1; got {values}")
@@ -60,7 +61,7 @@ def accumulated(gradient: Gradient, parts: int) -> Gradient:
 
 
 def in_workers(gradient: Gradient, workers: int) -> Gradient:
-    """The mean gradient of a batch, each worker's share of it averaged on a ring."""
+    """The mean gradient of a batch: each worker's mean gradient, averaged on a ring."""
     return lambda w, rows: ring_mean([gradient(w, share) for share in np.split(rows, workers)])[0][0]
 
 

@@ -1,4 +1,4 @@
-"""Four examples that no line divides, at three batch sizes. Statement P7."""
+"""Four examples that no line separates, at three batch sizes. Statement P7."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def xor(
 
     Arms: batch_4, batch_2, batch_1, from the same weights for equally many epochs. xor_loss (of all four) at
     update; rises_percent: updates after which it is higher than before. Arm one_run: xor_loss_of_4, _of_2 and
-    _of_1 at update, of the first seed alone, for what a mean over seeds smooths away.
+    _of_1 at update, of the first seed alone, because a mean over seeds would be too smooth.
     """
     net = Mlp(INPUTS, TARGETS, SQUARED, hidden)
     for size in (4, 2, 1):

@@ -1,4 +1,4 @@
-"""What each paper's headline claims come to, in a sentence, at one scale and beside the others."""
+"""One sentence per paper that answers its question by its headline claims, at one scale and at others."""
 
 import textwrap
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ LEADS = {
     NOT_RUN: "Not run here",
     MIXED: "In part",
 }
-# How a finding goes on after the lead, by the verdict on it.
+# What stands before a finding, by its verdict.
 CLAUSES = {
     SUPPORTED: "{}",
     CONTRADICTED: "it does not hold that {}",
@@ -43,7 +43,7 @@ CLAUSES = {
     NOT_RUN: "it was not run whether {}",
 }
 DECIDED = (SUPPORTED, CONTRADICTED)
-WIDTH = 100  # of a terminal
+WIDTH = 100  # columns of a terminal
 
 
 def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:
@@ -62,7 +62,7 @@ def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str
 
 
 def headlines(paper: Paper, claims: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
-    """Experiment -> headline id -> the claim's row; an experiment that asks once more ends all ids alike."""
+    """Experiment -> headline id -> the claim's row; an experiment asked again has one suffix for all ids."""
     found = {}
     for name in claims["experiment"].unique():
         ending = name.removeprefix(paper.experiment)
@@ -74,7 +74,7 @@ def headlines(paper: Paper, claims: pd.DataFrame) -> dict[str, dict[str, pd.Seri
 
 
 def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
-    """One card; the other scales stand beside this one, each with its own experiments."""
+    """One card, with the other scales beside this one, each with its own experiments."""
     own = of_scale[scale][experiment]
     columns = {scale: (scale, own)}
     for other, experiments in of_scale.items():
@@ -96,7 +96,7 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
 
 
 def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
-    """One headline at every scale; no cell where a scale does not ask."""
+    """One headline at every scale; no cell if a scale does not ask."""
     cells = [cell(scale, rows[headline]) if headline in rows else None for scale, rows in columns.values()]
     found = [rows[headline] for _, rows in columns.values() if headline in rows]
     papers = [brief(row["paper_value"]) for row in found if pd.notna(row["paper_value"])]
@@ -104,12 +104,12 @@ def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
 
 
 def cell(scale: str, row: pd.Series) -> dict[str, str]:
-    """What a scale has to say on one headline."""
+    """The verdict and effect of one headline at one scale."""
     return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
 
 
 def overall(verdicts: Sequence[str]) -> str:
-    """The verdict that all have, or that they differ."""
+    """The verdict if all are the same, else that they differ."""
     return verdicts[0] if len(set(verdicts)) == 1 else MIXED
 
 
@@ -125,7 +125,7 @@ def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
 
 
 def evidence(row: pd.Series) -> str:
-    """' (<effect>; paper <number>)' as far as there is any."""
+    """' (<effect>; paper <number>)', or the part that exists."""
     paper = brief(row["paper_value"])
     said = [text for text in (effect(row), paper and f"paper {paper}") if text]
     return f" ({'; '.join(said)})" if said else ""
@@ -152,7 +152,7 @@ def in_unit(value: str, unit: str) -> str:
 
 
 def agreement(columns: dict[str, dict]) -> str:
-    """Where scales decide differently, or only some of them decide; empty for one scale alone."""
+    """A sentence if scales decide differently, or only some of them decide; empty for a single scale."""
     if len(columns) == 1:
         return ""
     against, partly = [], []

@@ -1,4 +1,4 @@
-"""How to cite a figure, a table or a claim of a results folder, with its caption and where it is from."""
+"""How to cite a figure, a table or a claim of a results folder, with its caption and provenance."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,14 @@ UNKNOWN = "unknown"
 
 
 class Cited(NamedTuple):
-    """What can be cited, and the files it lies in."""
+    """Something that can be cited, and its files."""
 
     citation: Citation
     stem: Path
 
     @property
     def record(self) -> dict:
-        """Its provenance; that of the whole snapshot where it has none of its own, empty without either."""
+        """Its provenance; that of the whole snapshot if it has none of its own; empty without either."""
         own, whole = (
             Path(f"{self.stem}.json"),
             self.stem.parents[self.citation.what != CLAIM] / "provenance.json",
@@ -38,7 +38,7 @@ class Cited(NamedTuple):
 def cite(name: str, results: Path) -> str:
     """BibTeX, caption, licence, commit, settings of everything called `name`; ValueError if nothing is.
 
-    A figure and a table may share a name. The text as a whole is a .bib file: its facts stand behind %.
+    A figure and a table may share a name. The whole text is a .bib file: its facts are comments.
     """
     found = list(named(name, results))
     if not found:
@@ -76,7 +76,7 @@ def examples(results: Path) -> list[str]:
 
 
 def claim_caption(row) -> str:
-    """What a claim says and what became of it."""
+    """What a claim says, and its result."""
     ours = f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip()
     paper = number(row["paper_value"])
     parts = [
@@ -101,7 +101,7 @@ def entry(cited: Cited) -> str:
         f"files: {', '.join(cited.files)}",
         *(["settings:", *(f"  {line}" for line in settings(asked))] if asked else []),
     ]
-    # BibTeX takes what lies between entries for a comment, up to the next @
+    # BibTeX takes all text between entries as a comment, up to the next @
     return "\n".join([*(f"% {fact.replace('@', ' at ')}" for fact in facts), bibtex(citation, commit)])
 
 

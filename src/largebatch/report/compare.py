@@ -1,4 +1,4 @@
-"""Compares results folders, prints the verdicts of one."""
+"""Compares two results folders; prints the verdicts of one."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +18,12 @@ PUBLISHED = (
     *("*/observations.parquet", "tables/*"),
     *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
 )
-# Metrics that no two runs share: the files that show them are not compared byte by byte.
+# Metrics that differ between any two runs: files that show them are not compared byte by byte.
 TIMES = (
     *(TRAIN_SECONDS, COST, *sorted(TIMED_IN_ROUNDS), TIME_SPREAD),
     *("saturating_batch_size", "peak_memory_mib", "memory_growth"),
 )
-SAYS_WIDTH = 34  # of the terminal table, which fits in 120 columns
+SAYS_WIDTH = 34  # widths of the terminal table, which fits in 120 columns
 
 
 class Comparison(NamedTuple):
@@ -58,7 +58,7 @@ def compare(ours: Path, theirs: Path) -> Comparison:
     ]
     table = tabulate(rows, headers=["claim", "ours", "theirs", "our estimate", "their interval", "inside"])
     text = "\n".join([table, "", *alone, *summary])
-    # a claim that they hold and we do not is a difference too: nothing was reproduced
+    # a claim that only they hold is a difference too: it was not reproduced
     return Comparison(text, changed == 0 and len(both) == len(wanted))
 
 
@@ -77,7 +77,7 @@ def compared(name: str, ours: pd.Series, theirs: pd.Series) -> list[str]:
 
 
 def within(ours: pd.Series, theirs: pd.Series) -> bool | None:
-    """Whether our estimate lies inside their interval; None where one has no number."""
+    """Whether our estimate lies inside their interval; None if one has no number."""
     if pd.isna(ours["estimate"]) or pd.isna(theirs["low"]):
         return None
     return bool(theirs["low"] <= ours["estimate"] <= theirs["high"])
@@ -94,7 +94,7 @@ def unshared(
 
 
 def identical_files(ours: Path, theirs: Path) -> tuple[int, int, int]:
-    """Of the common files of claims, figures and tables: how many are the same, are compared, show times.
+    """How many common files of claims, figures and tables are the same, were compared, and show times.
 
     Those with training times are not compared. Provenance (.json) is left out: it names the machine and
     the commit.
@@ -109,7 +109,7 @@ def identical_files(ours: Path, theirs: Path) -> tuple[int, int, int]:
 
 
 def with_times(folder: Path, names: set[str]) -> set[str]:
-    """Those of the files whose numbers, in the csv of the same name, are training times among others."""
+    """The files whose csv of the same name has training times among its numbers."""
     tables = {name for name in names if name.endswith(".csv")}
     timed = {t.removesuffix(".csv") for t in tables if not metrics_in(folder / t).isdisjoint(TIMES)}
     return {name for name in names if name.rpartition(".")[0] in timed}

@@ -1,4 +1,4 @@
-"""What the report is told of a study: behind each claim its arms, figures, configuration and command."""
+"""What the report is told about a study: for each claim its arms, figures, configuration and command."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -13,13 +13,13 @@ from largebatch.config.references import Use, uses_of_claim, uses_of_figure
 from largebatch.config.study import Experiment, Study
 
 MOST_FIGURES = 3
-MOST_FILES = 12  # named one by one in a command
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same marks, ten times as fast
+MOST_FILES = 12  # at most, to be named one by one in a command
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same line numbers, ten times as fast
 Lines = tuple[int, int]
 
 
 def to_report(study: Study) -> dict:
-    """What the report is asked to show, ready for JSON."""
+    """What the report shall show, for JSON."""
     where = lines_of(study.path) if not study.below else lines_of(study.below) | lines_of(study.path)
     return {
         "scale": study.scale,
@@ -30,7 +30,7 @@ def to_report(study: Study) -> dict:
 
 
 def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
-    """One experiment: its words, what it shows, its arms, and what stands behind its claims."""
+    """One experiment: its texts, figures and tables, its arms, and the evidence for its claims."""
     question = e.question
     return {
         "experiment": e.name,
@@ -46,7 +46,7 @@ def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Line
 
 
 def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
-    """Where an arm, path or exhibit is configured, its runs (what sets each apart, name), what they share."""
+    """Where an arm, path or exhibit is configured, its runs (what differs, name), what they share."""
     if name in e.question.paths:
         path = e.question.paths[name]
         return {"lines": [], "runs": [[f"from {path.start} to {path.end}", ""]], "common": ""}
@@ -69,7 +69,7 @@ def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> d
 
 
 def settings(chosen: dict) -> str:
-    """Settings in the manner of YAML, on one line."""
+    """Settings as in YAML, on one line."""
     return yaml.safe_dump(chosen, default_flow_style=True, sort_keys=False, width=10**6).strip().strip("{}")
 
 
@@ -80,7 +80,7 @@ def places(where: dict[str, tuple[Path, Lines]], *keys: str) -> list[str]:
 
 
 def paces(group) -> Iterator[tuple[str, list[int]]]:
-    """(arm, [updates per epoch, epochs]) where all its runs have the same and no batch grows."""
+    """(arm, [updates per epoch, epochs]) if all its runs have the same and no batch grows."""
     for arm, members in group.arms.items():
         runs = [m.arm for m in members]
         found = {(run.batches_of(run.batch_size), run.epochs) for run in runs}
@@ -89,7 +89,7 @@ def paces(group) -> Iterator[tuple[str, list[int]]]:
 
 
 def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
-    """(id, what stands behind it) of each claim."""
+    """(id, evidence) of each claim."""
     where, text = lines_of(e.path), e.path.read_text(encoding="utf-8").splitlines()
     for claim, written in zip(e.question.claims, e.written.claims, strict=True):
         _, (first, last) = where[f"claims[{written.id}]"]
@@ -107,12 +107,12 @@ def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
 
 
 def listed(arm: str, e: Experiment) -> str:
-    """What an arm is listed under: arms of exhibits under theirs."""
+    """The name under which an arm is listed: for an arm of an exhibit, the exhibit's."""
     return EXHIBIT_OF[arm] if EXHIBIT_OF.get(arm) in e.exhibits else arm
 
 
 def figures_of(claim: Claim, e: Experiment) -> list[str]:
-    """The figures that show the claim's metric of its runs; else its runs; else its exhibits."""
+    """The figures that show the claim's metric for its runs; else its runs; else its exhibits."""
     own = shown_by(uses_of_claim(claim, ""), e)
     shown = {f.name: shown_by(uses_of_figure(f, ""), e) for f in e.question.figures}
     looks = (lambda run, metric: (run, metric), lambda run, metric: run, lambda run, metric: listed(run, e))
@@ -127,7 +127,7 @@ def figures_of(claim: Claim, e: Experiment) -> list[str]:
 
 
 def tables_of(claim: Claim, e: Experiment) -> list[str]:
-    """The tables that show the claim's metric of its runs."""
+    """The tables that show the claim's metric for its runs."""
     own = shown_by(uses_of_claim(claim, ""), e)
     return [
         table.name
@@ -138,22 +138,22 @@ def tables_of(claim: Claim, e: Experiment) -> list[str]:
 
 
 def shown_by(uses: Iterable[Use], e: Experiment) -> set[tuple[str, str]]:
-    """(run, metric) of all that is read."""
+    """(run, metric) of everything that is read."""
     return {(run, kin(use.metric)) for use in uses if use.metric for run in runs_of(use.arm, e)}
 
 
 def runs_of(arm: str, e: Experiment) -> list[str]:
-    """The names of the runs behind an arm: two arms may be one run. Paths and exhibits go by their own."""
+    """The names of an arm's runs: two arms may be one run. Paths and exhibits have their own names."""
     return [m.arm.id for m in e.groups[arm].members] if arm in e.groups else [arm]
 
 
 def kin(metric: str) -> str:
-    """A metric and its complement, or itself along training, are shown by the same figures."""
+    """A metric, its complement and the same along training are one, since the same figures show them."""
     return metric.removesuffix("_by_epoch").replace("accuracy", "error")
 
 
 def command(study: Study, e: Experiment, claim: Claim) -> str:
-    """What makes the claim's numbers anew, from training to its verdict."""
+    """The command that makes the claim's numbers again, from training to its verdict."""
     files = dict.fromkeys(file for use in uses_of_claim(claim, "") for file in files_of(use.arm, study, e))
     again = list(files) if len(files) <= MOST_FILES else ["train"]
     words = ["snakemake", "--cores", "all", e.name, "--forcerun", *again]
@@ -161,7 +161,7 @@ def command(study: Study, e: Experiment, claim: Claim) -> str:
 
 
 def files_of(arm: str, study: Study, e: Experiment) -> Iterator[str]:
-    """The files in which an arm's numbers begin."""
+    """The first files that are made for an arm."""
     results = f"results/{study.scale}"
     if arm in e.groups:
         yield from (f"{results}/runs/{m.arm.id}/history.parquet" for m in e.groups[arm].members)
@@ -173,7 +173,7 @@ def files_of(arm: str, study: Study, e: Experiment) -> Iterator[str]:
 
 
 def lines_of(path: Path) -> dict[str, tuple[Path, Lines]]:
-    """Key -> (file, its first and last line) of every mapping in a YAML file; items of lists by their id."""
+    """Key -> (file, its first and last line) for every mapping in a YAML file; items of lists by their id."""
     text = path.read_text(encoding="utf-8")
     found: dict[str, tuple[Path, Lines]] = {}
 
@@ -200,7 +200,7 @@ def lines_of(path: Path) -> dict[str, tuple[Path, Lines]]:
 
 
 def last_line(node: yaml.Node, lines: list[str]) -> int:
-    """The last line of a node that says something: a block ends where the next one begins."""
+    """The last line of a node that is not empty or a comment: a block ends where the next one begins."""
     block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     last = node.end_mark.line + (not block and node.end_mark.column > 0)
     while last > node.start_mark.line + 1 and not says_something(lines[last - 1]):

@@ -1,4 +1,4 @@
-"""Where the effects of claims lie on the axis that all of one unit share, in per cent of its length."""
+"""Where the effects of claims lie on the common axis of their unit, in percent of its length."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import pandas as pd
 from largebatch.judging.claims import brief
 from largebatch.metrics import RATIO
 
-# The part of the claims whose intervals and thresholds have to fit; an arrow shows what reaches farther.
+# The share of claims whose intervals and thresholds must fit; an arrow shows what lies beyond.
 FITTING = 0.85
 MARGIN = 0.06
 
@@ -22,19 +22,19 @@ class Axis:
     log: bool
 
     def at(self, value: float) -> float:
-        """Place of a value, from 0 to 100; beyond the ends at these."""
+        """Position of a value, from 0 to 100; values beyond an end are at that end."""
         if self.log:
             value = np.log10(value) if value > 0 else -np.inf
         return round(float(np.clip((value - self.low) / (self.high - self.low), 0, 1)) * 100, 1)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """(place, label) of round numbers, five at most."""
+        """(position, label) of at most five round numbers."""
         places = round_decades(self.low, self.high) if self.log else round_numbers(self.low, self.high)
         return [(self.at(value), brief(value)) for value in places]
 
 
 def round_numbers(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between the two, five at most."""
+    """At most five multiples of 1, 2 or 5 times a power of ten between the two."""
     rough = (high - low) / 4
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
@@ -57,14 +57,14 @@ def axis_of(claims: pd.DataFrame) -> Axis:
     log = (claims["unit"] == RATIO).all()
     spans = np.array([span(row, log) for _, row in claims.iterrows()])
     low, high = np.quantile(spans[:, 0], 1 - FITTING), np.quantile(spans[:, 1], FITTING)
-    if np.ptp(spans) <= 3 * (high - low):  # nothing lies far out
+    if np.ptp(spans) <= 3 * (high - low):  # no outliers
         low, high = spans.min(), spans.max()
     pad = (high - low) * MARGIN or max(abs(high), 1.0) / 2
     return Axis(float(low - pad), float(high + pad), bool(log))
 
 
 def span(row: pd.Series, log: bool) -> tuple[float, float]:
-    """The least and the largest number of a claim: interval, bounds and the paper's."""
+    """The smallest and largest number of a claim: interval, bounds and the paper's."""
     values = np.array(
         [*row[["estimate", "low", "high", "paper_value"]].astype(float), *bounds(row["expect"])]
     )
@@ -75,7 +75,7 @@ def span(row: pd.Series, log: bool) -> tuple[float, float]:
 
 
 def bounds(expect: str) -> tuple[float, float]:
-    """The two ends of where an effect is expected: 'above 0', 'below 1', 'within [0.5, 2]'."""
+    """The two ends of the range where an effect is expected: 'above 0', 'below 1', 'within [0.5, 2]'."""
     word, _, numbers = expect.partition(" ")
     values = [float(number) for number in numbers.strip("[]").split(",")]
     match word:
@@ -87,9 +87,9 @@ def bounds(expect: str) -> tuple[float, float]:
 
 
 def marks(row: pd.Series, axis: Axis) -> dict:
-    """Places of one claim: where it is expected, its interval, its estimate, the paper's number.
+    """Positions for one claim: where it is expected, its interval, its estimate, the paper's number.
 
-    beyond: '<' or '>' where the interval leaves the axis. No effect, no interval.
+    beyond: '<' or '>' if the interval leaves the axis. Without an effect there is no interval.
     """
     expected = [axis.at(bound) for bound in bounds(row["expect"])]
     if pd.isna(row["estimate"]):

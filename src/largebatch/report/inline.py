@@ -1,7 +1,7 @@
-"""Drawings for one page: matplotlib's SVG files without what repeats in every one of them.
+"""Drawings for one page: matplotlib's SVG files without what is the same in all of them.
 
-Letters and styles are shared by all drawings of a page; coordinates are rounded to a tenth of a point and
-written as distances from the point before.
+All drawings of a page share letters and styles. Coordinates are rounded to a tenth of a point and written as
+distances from the point before.
 """
 
 import re
@@ -22,7 +22,7 @@ LETTER = "scale(0.015625)"  # matplotlib's transformation of an outline
 
 @dataclass
 class Drawings:
-    """Inlines drawings; afterwards holds the letters and styles that they share.
+    """Inlines drawings, and collects the letters and styles that they share.
 
     letters: outline -> id; styles: declarations -> class; ids: how many were given.
     """
@@ -41,7 +41,7 @@ class Drawings:
         return {"box": root.get("viewBox"), "markup": re.sub(r"\s*\n\s*", "", inside).replace(" />", "/>")}
 
     def take_letters(self, root: ET.Element) -> dict[str, str]:
-        """Move the outlines of letters to those shared; their ids in the file -> on the page."""
+        """Move the outlines of letters to the shared ones; returns their ids in the file -> on the page."""
         names = {}
         for defs in root.iter("defs"):
             for letter in [path for path in defs if path.get("transform") == LETTER]:
@@ -51,7 +51,7 @@ class Drawings:
         return names
 
     def new_ids(self, root: ET.Element) -> dict[str, str]:
-        """Ids in the file that something refers to -> on the page."""
+        """Ids that are referred to in the file -> on the page."""
         text = ET.tostring(root, encoding="unicode")
         used = dict.fromkeys(re.findall(r"""#([\w.-]+)[)"]""", text))
         names = {name: f"d{self.ids + number}" for number, name in enumerate(used)}
@@ -87,7 +87,7 @@ class Drawings:
 
 
 def read_svg(path: Path) -> ET.Element:
-    """The drawing, without namespaces, metadata and its white background; ValueError if it is none."""
+    """The drawing, without namespaces, metadata and its white background; ValueError if it is no drawing."""
     try:
         root = ET.parse(path).getroot()
     except (ET.ParseError, OSError) as error:
@@ -103,7 +103,7 @@ def read_svg(path: Path) -> ET.Element:
 
 
 def unwrapped(element: ET.Element) -> list[ET.Element]:
-    """The children, those of groups and definitions that say nothing in their place."""
+    """The children, with groups and definitions without attributes replaced by their own children."""
     children = []
     for child in list(element):
         inner = unwrapped(child)
@@ -116,14 +116,14 @@ def unwrapped(element: ET.Element) -> list[ET.Element]:
 
 
 def relative(path: str, places: int = 1) -> str:
-    """The data of a path as distances, in whole units of the last place so that they add up."""
+    """The data of a path as distances, in whole units of the last digit so that they add up."""
     scale, at, start = 10**places, (0, 0), (0, 0)
     words, command = [], ""
     for letter, points in segments(path, scale):
         if letter == "z":
             words, command, at = [*words, "z"], "z", start
             continue
-        # a curve's points all count from where it begins, those of lines each from the one before
+        # a curve's points are relative to its start, those of lines each to the one before
         origins = [at, *points] if letter == "l" else [at] * len(points)
         steps = [(x - x0, y - y0) for (x, y), (x0, y0) in zip(points, origins, strict=False)]
         at = points[-1]
@@ -153,7 +153,7 @@ def segments(path: str, scale: int) -> Iterator[tuple[str, list[tuple[int, int]]
 
 
 def thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """A broken line behind its first point without those nearer to it than SEEN (Douglas, Peucker 1973)."""
+    """A polyline after its first point, without points within SEEN of it (Douglas, Peucker 1973)."""
     xy = np.array(points, float)
     kept, todo = {len(points) - 1}, [(0, len(points) - 1)]
     while todo:
@@ -169,14 +169,14 @@ def thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def distances(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of points (m, 2) from the stretch between a and b (2,): (m,)."""
+    """Distances of points (m, 2) from the segment between a and b (2,): (m,)."""
     way = b - a
     share = np.clip((points - a) @ way / max(way @ way, 1e-9), 0, 1)
     return np.linalg.norm(points - a - share[:, None] * way, axis=1)
 
 
 def joined(numbers: list[float], first: bool) -> str:
-    """Numbers with a space where nothing else sets them apart; first: a command stands before them."""
+    """Numbers with a space only where nothing else separates them; first: they follow a command."""
     text = ""
     for number in numbers:
         word = plain(number, 2)
@@ -185,7 +185,7 @@ def joined(numbers: list[float], first: bool) -> str:
 
 
 def plain(number: float, places: int) -> str:
-    """'0.50' is .5, '3.0' is 3."""
+    """'0.50' becomes .5, and '3.0' becomes 3."""
     text = f"{number:.{places}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return re.sub(r"^(-?)0\.", r"\1.", "0" if text == "-0" else text)
@@ -201,7 +201,7 @@ def short_style(style: str) -> str:
     return rounded(re.sub(r"\s*([:;])\s*", r"\1", style).strip(";"), 2)
 
 
-# How attributes are shortened; the factors of a transformation stay as they are.
+# How attributes are shortened; the factors of a transformation stay unchanged.
 SHORT = {
     "d": relative,
     "x": lambda text: rounded(text, 1),

@@ -1,4 +1,4 @@
-"""Every claim's numbers as LaTeX macros, so that a text holds none that was copied by hand."""
+"""Every claim's numbers as LaTeX macros, so that no number has to be copied by hand."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def numbers(claims: Path, scale: str, out: Path) -> None:
 
 
 def fields_of(row: pd.Series) -> dict[str, str]:
-    """Field -> what TeX reads, of one claim; <field>-math: a number as it is set, where that differs."""
+    """Field -> what TeX reads, for one claim; <field>-math: the number in mathematics, if that differs."""
     fields = {
         **{field: plain_number(row[column]) for field, column in NUMBERS.items()},
         "unit": escape_tex(row["unit"]),
@@ -44,7 +44,7 @@ def plain_number(value: float) -> str:
 
 
 def in_mathematics(value: float) -> str:
-    """A number of 4 significant digits as mathematics: 1.2 times a power of 10 where it is long."""
+    """A number of 4 significant digits as mathematics; a long one with a power of 10."""
     if pd.isna(value):
         return NONE
     if np.isinf(value):

@@ -1,4 +1,4 @@
-"""The numbers behind a figure, from its csv, as the page's plotting library takes them."""
+"""The numbers of a figure, from its csv, in the form of the page's plotting library."""
 
 import json
 from pathlib import Path
@@ -18,16 +18,16 @@ NAMES = {
     "train_loss_nats": METRICS["train_loss_nats"],
     **SETTINGS,
 }
-EMPTY = {name: [""] for name in (*MEASURED, *NAMES)}  # of texts, NA is a word
+EMPTY = {name: [""] for name in (*MEASURED, *NAMES)}  # in text columns, NA is a plain word
 DIGITS = 4
-MOST_POINTS = 250  # of one line: a page has about as many pixels for it
+MOST_POINTS = 250  # points of one line: a page has about as many pixels for it
 
 
 def plot_of(path: Path, pace: dict[str, list[int]], seconds: dict[str, float]) -> str:
     """{"x", "label", "panels": [{"label", "x", "lines": [a line]}]} as JSON that can stand in a page.
 
-    A line: {"name", "mean"}, with "low" and "high" where they differ from the mean, an "x" of its own where
-    the panel has none, and "pace" where that is known: [updates, seconds or null] per epoch. Empty for a
+    A line: {"name", "mean"}, with "low" and "high" if they differ from the mean, its own "x" if
+    the panel has none, and "pace" if that is known: [updates, seconds or null] per epoch. Empty for a
     figure without lines over an axis. pace: arm -> [updates per epoch, epochs]. seconds: line -> training
     time.
     """
@@ -65,7 +65,7 @@ def panel_of(metric: str, rows: pd.DataFrame, x: str, pace: dict[str, list]) -> 
 
 
 def line_of(name: str, rows: pd.DataFrame, x: str, pace: dict[str, list]) -> dict:
-    """One line, thinned where it has more points than can be seen."""
+    """One line, thinned if it has more points than can be seen."""
     rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_POINTS)).astype(int))]
     found = {key: [shortened(v) for v in rows[key]] for key in ("mean", "low", "high")}
     line = {"name": str(name), "x": [shortened(v) for v in rows[x]], "mean": found["mean"]}
@@ -74,7 +74,7 @@ def line_of(name: str, rows: pd.DataFrame, x: str, pace: dict[str, list]) -> dic
 
 
 def shortened(value: float) -> float | None:
-    """A number of 4 digits; none for NaN, which JSON lacks."""
+    """A number of 4 digits; None for NaN, which JSON lacks."""
     if not np.isfinite(value):
         return None
     short = float(f"{value:.{DIGITS}g}")

@@ -17,16 +17,16 @@ from largebatch.report.answers import ICONS, WORDS, answers, effect
 from largebatch.report.compare import PUBLISHED, published_names
 from largebatch.report.keep import keep
 
-# An experiment's own ledger is corrected over fewer claims: two verdicts on one claim must not stand there.
+# An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
 NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
 OBSERVATIONS = "observations.parquet"
 
 
 def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
-    """Copy what is worth keeping of a results folder, and write where it comes from; stale files go.
+    """Copy the published part of a results folder, and write its provenance; outdated files are removed.
 
-    The page beside `published` that joins the scales is written anew; papers: see cards.py. scale: the scale
+    The page beside `published` that joins the scales is written again; papers: see cards.py. scale: the scale
     file, which says what is read of the observations; those of an experiment that it lacks are kept whole.
     """
     for name in ("claims.csv", "report.html"):
@@ -46,7 +46,7 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     measured = {f"{e.name}/{OBSERVATIONS}": e for e in study.experiments}
     for name in names & measured.keys():
         keep(results / name, study, measured[name], published / name)
-    # What was judged and drawn from published observations was trained as they say.
+    # Results from published observations keep the provenance of the runs behind them.
     runs = runs_of(results) or read_runs(published)
     tally = {"files": len(names), "claims": len(claims), **counts(claims)}
     inputs = {name: files.checksum(results / name) for name in sorted(names & {"claims.csv", *measured})}
@@ -56,13 +56,13 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
 
 
 def read_runs(published: Path) -> dict:
-    """What is published about the runs behind a snapshot; empty if there is none."""
+    """The published provenance of the runs behind a snapshot; empty if there is none."""
     path = published / PROVENANCE
     return files.read_json(path)["runs"] if path.is_file() else {}
 
 
 def runs_of(results: Path) -> dict:
-    """Where and by which code the runs behind the results were trained, how long that took; or nothing."""
+    """Where, by which code and for how long the runs behind the results were trained; or nothing."""
     records = [files.read_json(path) for path in sorted(results.glob("runs/*/provenance.json"))]
     if not records:
         return {}
@@ -106,7 +106,7 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
 
 
 def notes(claims: pd.DataFrame) -> list[str]:
-    """What is said of single claims, below their table."""
+    """The notes on single claims, below their table."""
     said = [f"- {row['id']}: {escape_markdown(row['note'])}" for _, row in claims.iterrows() if row["note"]]
     return ["", *said] if said else []
 

@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Write the page.
 
-    ask: what evidence.to_report() gave, as JSON. figures, tables: their files or stems, named
+    ask: the result of evidence.to_report() as JSON. figures, tables: their files or stems, named
     <experiment>_<name>. beside: the claims.csv of other scales, each in the folder of its scale.
     """
     asked = files.read_json(ask)
@@ -96,7 +96,7 @@ def seconds_in(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
 
 
 def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict]) -> dict:
-    """The claims of one unit on their common axis, those of one statement together."""
+    """The claims of one unit on their common axis, grouped by statement."""
     axis = axis_of(claims)
     order = claims.groupby("statement", sort=False).ngroup().sort_values(kind="stable").index
     rows = [
@@ -133,7 +133,7 @@ def p_words(p: float) -> str:
 
 
 def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
-    """What claims can be chosen by: name of the control -> its values."""
+    """The filters for claims: name of the control -> its values."""
     return {
         "paper": sorted({paper_of(source) for source in claims["source"]}),
         "verdict": [verdict for verdict in VERDICTS if (claims["verdict"] == verdict).any()],
@@ -142,7 +142,7 @@ def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def with_figure(card: dict, experiments: list[dict]) -> dict:
-    """A card with the first of its figures that there is, and where its evidence stands."""
+    """A card with the first of its figures that exists, and a link to its evidence."""
     shown = {
         f["short"]: f for e in experiments if e["experiment"] == card["experiment"] for f in e["figures"]
     }
@@ -150,7 +150,7 @@ def with_figure(card: dict, experiments: list[dict]) -> dict:
 
 
 def figure(stem: Path, pace: dict, seconds: dict[str, float], drawings: Drawings) -> dict:
-    """The drawing, what it says in its first sentence and in those that follow, its numbers."""
+    """The drawing, the first sentence of its caption and the others, its numbers."""
     title, *more = SENTENCE.split(text_of(stem.with_suffix(".txt")), maxsplit=1)
     return {
         "name": stem.name,

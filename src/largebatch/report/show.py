@@ -1,4 +1,4 @@
-"""What stands behind a claim or an arm, and what sets two runs apart, for a terminal."""
+"""The evidence for a claim, the settings of an arm, and how two runs differ, for a terminal."""
 
 import textwrap
 from pathlib import Path
@@ -38,14 +38,14 @@ def show(name: str, scale: Path, results: Path) -> str:
 
 
 def row_of(name: str, results: Path) -> pd.Series | None:
-    """The claim as it was judged; None where the folder holds no verdict on it."""
+    """The claim as it was judged; None if the folder has no verdict on it."""
     path = results / "claims.csv"
     claims = read_claims(path).set_index("id") if path.is_file() else pd.DataFrame()
     return claims.loc[name] if name in claims.index else None
 
 
 def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None, results: Path) -> str:
-    """A claim: what it says, what became of it, and where everything behind it is."""
+    """A claim: what it says, its verdict, and where its evidence is."""
     said = yaml.safe_load(textwrap.dedent(behind["lines"]))[0]
     e = experiment["experiment"]
     facts = [("says", said["says"]), ("source", said["source"]), *judged(row)]
@@ -88,7 +88,7 @@ def arm_line(arm: str, experiment: dict) -> str:
 
 
 def lines(facts: list[tuple[str, str]]) -> list[str]:
-    """Facts below one another, those without words left out; a command stays on one line, to be copied."""
+    """Facts, one per line, without empty ones; a command stays on one line, to be copied."""
     wrap = {"break_long_words": False, "break_on_hyphens": False}
     indent = " " * (LABEL + 2)
     return [
