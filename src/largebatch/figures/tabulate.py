@@ -8,11 +8,11 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.config.question import SETTINGS, Table
-from largebatch.figures.drawn import needed_for, seeds, summary_of
+from largebatch.config.tables import Table
+from largebatch.figures.drawn import BESIDE, seeds, summary_of
 from largebatch.judging.claims import read_columns
-from largebatch.metrics import METRICS
-from largebatch.observations.reading import Missing, members, read, reading
+from largebatch.metrics import METRICS, SETTINGS
+from largebatch.observations.reading import Missing, members, read_uses, reading
 from largebatch.provenance import provenance
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
@@ -56,10 +56,7 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     ask: {"experiment": name, "table": a Table as JSON}.
     """
     table = TypeAdapter(Table).validate_python(ask["table"])
-    other = table.at.same_updates_as if table.at else None
-    metrics = {*table.metrics, *needed_for(table.at)}
-    rows = read(observations, {*table.rows.values(), other} - {None}, metrics)
-    cells = cells_of(table, rows)
+    cells = cells_of(table, read_uses(observations, table.uses(), BESIDE))
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
     caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
