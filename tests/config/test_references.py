@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 
 CONFIG = REPOSITORY / "config"
 STUDY = load_study(CONFIG / "smoke.yaml")
-SETTINGS = Measures.model_validate(
+GIVEN = Measures.model_validate(
     {
         "curvature": {"examples": 64},
         "keskar": {"examples": 64},
@@ -47,7 +47,7 @@ SIDES = {"a": {"arm": "adam.small"}, "b": {"arm": "adam.large"}}
 GAP = {"small": "adam.small", "large": "adam.large"}
 
 
-def said(name="keskar", settings=SETTINGS, **parts) -> list[str]:
+def said(name="keskar", settings=GIVEN, **parts) -> list[str]:
     """The mistakes in a question of smoke with these parts in place."""
     question = Question.model_validate(PARSED[name] | parts)
     return [*mistakes(question, STUDY.experiment(name).groups, settings)]
@@ -238,7 +238,7 @@ def test_a_measure_needs_its_settings():
 
 
 def test_a_path_needs_its_settings():
-    assert said(settings=SETTINGS.model_copy(update={"path": None}), **LINE)[0] == (
+    assert said(settings=GIVEN.model_copy(update={"path": None}), **LINE)[0] == (
         "paths: wanted settings for it under measures.path of the scale; got none"
     )
 
@@ -246,7 +246,7 @@ def test_a_path_needs_its_settings():
 def of_groups(groups, **parts) -> list[str]:
     """The mistakes in keskar's question with these parts, where these groups are there too."""
     question = Question.model_validate(PARSED["keskar"] | parts)
-    return [*mistakes(question, STUDY.experiment("keskar").groups | groups, SETTINGS)]
+    return [*mistakes(question, STUDY.experiment("keskar").groups | groups, GIVEN)]
 
 
 def test_a_path_leads_between_arms_that_are_not_tuned_and_of_one_net():
@@ -349,7 +349,7 @@ def shown(settings=SHOWN, names=("worked",), groups=None, **parts) -> list[str]:
     """The mistakes in keskar's question with these exhibits and parts."""
     question = Question.model_validate(PARSED["keskar"] | {"exhibits": list(names)} | parts)
     groups = STUDY.experiment("keskar").groups | (groups or {})
-    return [*mistakes(question, groups, SETTINGS, exhibits=Exhibits.model_validate(settings))]
+    return [*mistakes(question, groups, GIVEN, exhibits=Exhibits.model_validate(settings))]
 
 
 def test_an_arm_of_an_exhibit_stands_where_an_arm_can():
@@ -440,7 +440,7 @@ def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
     def complaints(plane_points, start):
         paths = {"ways": {"start": start, "end": "along_large"}}
         asked = Question.model_validate(PARSED["keskar"] | {"paths": paths, "figures": [descent]})
-        measures = SETTINGS.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
+        measures = GIVEN.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
         found = mistakes(asked, STUDY.experiment("keskar").groups, measures)
         return [line for line in found if line.startswith("figures[f]")]
 

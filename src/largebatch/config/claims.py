@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from largebatch.config.settings import Positive, Settings, Share
-from largebatch.config.uses import ArmName, At, Operand, Reader, Setting, Use, reading
+from largebatch.config.uses import ArmName, At, Operand, Reader, Setting, Use, uses_at
 from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, unit_of
 
 
@@ -113,7 +113,7 @@ class Ratio(ClaimBase):
         if self.metric in TIMED_IN_ROUNDS:
             for side in ("a", "b"):
                 operand = getattr(self, side)
-                yield from reading(f"{side}.arm", operand.arm, TIME_SPREAD, operand.at)
+                yield from uses_at(f"{side}.arm", operand.arm, TIME_SPREAD, operand.at)
 
     @property
     def on_logarithms(self) -> bool:
@@ -199,7 +199,7 @@ class RankCorrelation(ClaimBase):
     def uses(self) -> Iterator[Use]:
         for key, arm in {"arm": self.arm, "minus": self.minus}.items():
             if arm:
-                yield from reading(key, arm, self.metric, self.at, "many" if self.within else self.setting)
+                yield from uses_at(key, arm, self.metric, self.at, "many" if self.within else self.setting)
         yield from self.at.uses() if self.at else ()
 
     @property

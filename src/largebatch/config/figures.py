@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from largebatch.config.settings import Share
-from largebatch.config.uses import ArmName, At, Label, Lines, Name, Operand, Reader, Setting, Use, reading
+from largebatch.config.uses import ArmName, At, Label, Lines, Name, Operand, Reader, Setting, Use, uses_at
 from largebatch.metrics import PROFILE, TRAIN_SECONDS, Metric
 
 
-def without(lines: Mapping[str, str], absent: Collection[str]) -> dict[str, str]:
+def lines_without(lines: Mapping[str, str], absent: Collection[str]) -> dict[str, str]:
     """The lines, label -> arm, of other arms than these."""
     return {label: arm for label, arm in lines.items() if arm not in absent}
 
@@ -57,7 +57,7 @@ class LinesBase(FigureBase):
         return {f"lines.{label}": arm for label, arm in self.lines.items()}
 
     def less(self, absent: Collection[str]) -> dict:
-        return {"lines": without(self.lines, absent)}
+        return {"lines": lines_without(self.lines, absent)}
 
 
 class FinalsBase(LinesBase):
@@ -78,7 +78,7 @@ class FinalsBase(LinesBase):
         """Its metrics of these arms, and what its `at` goes by."""
         for metric in self.metrics:
             for key, arm in shown.items():
-                yield from reading(key, arm, metric, self.at_of(metric), needs)
+                yield from uses_at(key, arm, metric, self.at_of(metric), needs)
         yield from self.at.uses() if self.at else ()
 
 
@@ -155,7 +155,7 @@ class Curves(LinesBase):
             yield from self.uses_of([self.level], "end")
 
     def less(self, absent: Collection[str]) -> dict:
-        return super().less(absent) | {"behind": without(self.behind, absent)}
+        return super().less(absent) | {"behind": lines_without(self.behind, absent)}
 
 
 class Rates(LinesBase):
@@ -210,7 +210,7 @@ class Finals(FinalsBase):
         return self.finals(self.shown)
 
     def less(self, absent: Collection[str]) -> dict:
-        lines = without(self.lines, absent)
+        lines = lines_without(self.lines, absent)
         against = {one: other for one, other in self.against.items() if one in lines and other in lines}
         against_all = self.against_all if self.against_all in lines else ""
         return {"lines": lines, "against": against, "against_all": against_all}

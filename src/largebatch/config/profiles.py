@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from largebatch.config.figures import FigureBase, LinesBase, without
+from largebatch.config.figures import FigureBase, LinesBase, lines_without
 from largebatch.config.settings import Positive
 from largebatch.config.surfaces import SURFACES
 from largebatch.config.uses import ArmName, Label, Lines, Use
@@ -51,7 +51,7 @@ class Profile(LinesBase):
         return self.uses_of(self.y, "profile")
 
     def less(self, absent: Collection[str]) -> dict:
-        lines = without(self.lines, absent)
+        lines = lines_without(self.lines, absent)
         return {"lines": lines, "theory": [label for label in self.theory if label in lines]}
 
 
@@ -86,7 +86,7 @@ class Walks(FigureBase):
         }
 
     def less(self, absent: Collection[str]) -> dict:
-        left = {surface: without(lines, absent) for surface, lines in self.panels.items()}
+        left = {surface: lines_without(lines, absent) for surface, lines in self.panels.items()}
         return {"panels": {surface: lines for surface, lines in left.items() if lines}}
 
     @model_validator(mode="after")

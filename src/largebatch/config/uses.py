@@ -114,7 +114,7 @@ class At(Settings):
             yield Use("at.same_updates_as", self.same_updates_as, "updates")
 
 
-def reading(key: str, arm: str, metric: str, at: At | None, needs: str = "one") -> Iterator[Use]:
+def uses_at(key: str, arm: str, metric: str, at: At | None, needs: str = "one") -> Iterator[Use]:
     """What it takes to read a metric of an arm where `at` says, at the end without; see At.uses, too."""
     yield Use(key, arm, metric, needs, at.read if at else "end")
     yield from (Use(key, arm, other, needs, "along") for other in (at.goes_by if at else ()))
@@ -129,5 +129,5 @@ class Operand(Settings):
 
     def uses(self, metric: str) -> Iterator[Use]:
         """What it reads; metric: the one that is read where it names none."""
-        yield from reading("arm", self.arm, self.metric or metric, self.at)
+        yield from uses_at("arm", self.arm, self.metric or metric, self.at)
         yield from self.at.uses() if self.at else ()

@@ -38,7 +38,7 @@ def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
     cells = cells.sort_values([X, Y])
     rows = []
     for metric in figure.y:
-        at = figure.at.of(metric) if figure.at else None
+        at = figure.at_of(metric)
         for arm, cell in cells.iterrows():
             found = summary_at(observations, arm, metric, at)
             rows.append({"metric": metric, "arm": arm, X: cell[X], Y: cell[Y], **found, "axis": LINEAR})

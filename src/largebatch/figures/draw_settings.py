@@ -26,7 +26,7 @@ def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
     """
     rows = []
     for metric in figure.y:
-        at = figure.at.of(metric) if figure.at else None
+        at = figure.at_of(metric)
         for label, group in figure.lines.items():
             settings = members(observations, group)[figure.x].sort_values()
             if settings.duplicated().any():
