@@ -6,7 +6,7 @@ from pathlib import Path
 from largebatch import progress
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
-from largebatch.config.question import MEASURES
+from largebatch.metrics import METRICS_OF
 from largebatch.forkserver import speak_utf_8
 
 # Snakemake prints file names, and a terminal may lack some of their letters.
@@ -28,7 +28,7 @@ wildcard_constraints:
     arm="[^/]+",
     start="[^/_]+",
     end="[^/_]+",
-    measure="|".join(MEASURES),
+    measure="|".join(METRICS_OF),
     exhibit="[^/]+",
 
 

@@ -86,8 +86,8 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 
 # Tested through the modules that use them.
 THROUGH_OTHERS = {
-    *("__init__", "randomness", "device", "engine", "question", "settings", "parts"),
-    *("effect", "effects", "templates"),
+    *("__init__", "randomness", "device", "engine", "settings", "effect", "effects", "templates"),
+    *("parts", "profiles", "question", "scale", "schedules", "uses"),  # of config
 }
 
 

@@ -31,7 +31,7 @@ from largebatch.files import (
     record_of,
     write_json,
 )
-from largebatch.metrics import BETWEEN, END, GOAL_METRICS, MEASURES, PLANE, PLANE_LOSSES, TRAINING
+from largebatch.metrics import BETWEEN, END, GOAL_METRICS, METRICS_OF, PLANE, PLANE_LOSSES, TRAINING
 from tests.conftest import REPOSITORY, SMALL, small_arm
 
 COMMAND = Path(sys.executable).with_name("largebatch")
@@ -300,7 +300,7 @@ def test_measure_writes_observations_and_where_they_come_from(run, trained, tmp_
     assert main(measured(run, trained, out, "curvature")) == 0
     first = read_observations(out).to_pylist()
     assert {row["seed"] for row in first} == {0, 1}
-    assert {row["metric"] for row in first} <= set(MEASURES["curvature"])
+    assert {row["metric"] for row in first} <= set(METRICS_OF["curvature"])
     assert all(row["at"] is None and math.isfinite(row["value"]) for row in first)
     assert main(measured(run, trained, out, "curvature")) == 0
     assert read_observations(out).to_pylist() == first

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from largebatch import metrics
-from largebatch.metrics import BY_EPOCH, END, HISTORY, MEASURES, METRICS, PATH_METRICS, PROFILE, Metric
+from largebatch.metrics import BY_EPOCH, END, HISTORY, METRICS, METRICS_OF, PATH_METRICS, PROFILE, Metric
 
 
 def test_each_metric_is_of_one_kind():
@@ -16,7 +16,7 @@ def test_each_metric_is_of_one_kind():
 def test_each_metric_comes_from_one_source():
     names = [metric for source in metrics.SOURCES for metric in source.labels]
     assert len(names) == len(set(names))
-    assert PATH_METRICS.isdisjoint(metric for measured in MEASURES.values() for metric in measured)
+    assert PATH_METRICS.isdisjoint(metric for measured in METRICS_OF.values() for metric in measured)
 
 
 def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
@@ -25,7 +25,7 @@ def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
     of_end = {*metrics.CURVATURE.end, *metrics.NOISE.end, *metrics.EXCESS.end}
     assert plain > of_end and "sharpness_percent" in plain
     assert all(METRICS[metric] == METRICS[f"{metric}_by_epoch"] for metric in plain)
-    written = {m for measure, names in MEASURES.items() if measure.endswith("_by_epoch") for m in names}
+    written = {m for measure, names in METRICS_OF.items() if measure.endswith("_by_epoch") for m in names}
     assert written == BY_EPOCH | {"stability_threshold"}
 
 

@@ -269,11 +269,22 @@ HISTORY, END, PROFILE, BY_EPOCH = (
     frozenset(metric for source in SOURCES for metric in getattr(source, kind)) for kind in Written._fields
 )
 # measure -> its metrics
-MEASURES = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
+METRICS_OF = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
 EXHIBIT_METRICS = frozenset(PRIMER.labels)
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
+
+# Properties of an arm that can be swept, with the text that axes show.
+SETTINGS = {
+    "batch_size": "batch size",
+    "lr": "reference learning rate",
+    "k": "k, batch size / reference",
+    "lr_over_batch": "learning rate / batch size",
+    "growth_epoch": "epoch at which the batch grows",
+    "train_images": "training images",
+    "width": "width of the hidden layers",
+}
 
 
 def known(metric: str) -> str:

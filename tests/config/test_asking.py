@@ -2,11 +2,9 @@
 
 import pytest
 import yaml
-from pydantic import TypeAdapter
 
-from largebatch.config.asking import Asking, asked, figure_without, mistakes_in_asking
-from largebatch.config.question import Figure, Question, Walks
-from largebatch.config.references import uses
+from largebatch.config.asking import Asking, asked, mistakes_in_asking
+from largebatch.config.question import Question
 from tests.conftest import REPOSITORY
 
 EXPERIMENTS = REPOSITORY / "config" / "experiments"
@@ -30,7 +28,7 @@ def by_name(things):
 def test_nothing_but_claims_names_what_is_left_out():
     found = without(LEFT_OUT)
     absent = {*LEFT_OUT, "between_sgd"}
-    assert {use.arm for use in uses(found.model_copy(update={"claims": []}))}.isdisjoint(absent)
+    assert {use.arm for use in found.model_copy(update={"claims": []}).uses()}.isdisjoint(absent)
     assert found.paths.keys() == {"between_adam", "descent"}
 
 
@@ -137,52 +135,10 @@ def test_names_that_change_nothing_are_mistakes(asking, text):
 def test_an_exhibit_is_made_unless_all_that_is_named_of_it_is_left_out():
     whole = question("primer")
     assert without(["worked.full"], "primer").exhibits == whole.exhibits
-    every = sorted({use.arm for use in uses(whole)})
+    every = sorted({use.arm for use in whole.uses()})
     found = without(every, "primer")
     assert (found.exhibits, found.figures, found.tables) == ([], [], [])
     assert {claim.not_run for claim in found.claims} == {"Too long."}
-
-
-def test_walks_lose_lines_and_panels_and_go_when_none_is_left():
-    panels = {
-        "bowl": {"full": "surfaces.bowl_full"},
-        "trap": {"full": "surfaces.trap_full", "mini": "surfaces.trap_mini"},
-    }
-    walks = Walks(kind="walks", name="w", caption="c", panels=panels)
-    assert figure_without(walks, {"surfaces.saddle_full"}) == walks
-    left = figure_without(walks, {"surfaces.bowl_full", "surfaces.trap_mini"})
-    assert left.panels == {"trap": {"full": "surfaces.trap_full"}}
-    assert figure_without(walks, set(walks.shown.values())) is None
-
-
-def parsed(**parts):
-    return TypeAdapter(Figure).validate_python({"name": "f", "caption": "c", **parts})
-
-
-def test_what_a_figure_compares_goes_with_its_lines_and_the_figure_with_the_last_of_it():
-    lines = {"one": "a", "two": "b", "three": "c"}
-    against = {"two": "one", "three": "two"}
-    finals = parsed(kind="finals", y="test_error_percent", lines=lines, against=against)
-    assert figure_without(finals, {"d"}) == finals
-    assert figure_without(finals, {"c"}).against == {"two": "one"}
-    assert figure_without(finals, {"b"}) is None
-    to_one = parsed(kind="finals", y="test_error_percent", lines=lines, against_all="one")
-    assert figure_without(to_one, {"b"}).pairs == {"three": "one"}
-    assert figure_without(to_one, {"a"}) is None
-    assert figure_without(to_one, {"b", "c"}) is None
-    alone = parsed(kind="finals", y="test_error_percent", lines=lines)
-    assert figure_without(alone, {"b", "c"}).lines == {"one": "a"}
-
-
-def test_formulas_and_lines_behind_go_with_their_arms():
-    lines = {"one": "a", "two": "b"}
-    profile = parsed(kind="profile", y=["path_loss_nats"], x_label="x", lines=lines, theory=["two"])
-    assert figure_without(profile, {"b"}).theory == []
-    curves = parsed(
-        kind="curves", x="epoch", y=["test_error_percent"], lines=lines, behind={"small": "c", "large": "d"}
-    )
-    assert figure_without(curves, {"c"}).behind == {"large": "d"}
-    assert figure_without(curves, {"a", "b"}) is None
 
 
 def test_a_row_that_is_left_out_takes_its_position_with_it():

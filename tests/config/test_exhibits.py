@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from largebatch import metrics
 from largebatch.config.exhibits import EXHIBIT_OF, EXHIBITS, Exhibits, exhibit_stem, options_of
 from largebatch.config.settings import Count, Settings
-from largebatch.primer import exhibits as functions
+from largebatch.primer.exhibits import FUNCTIONS
 
 
 def test_every_exhibit_has_a_function_and_settings():
-    assert EXHIBITS.keys() == functions.EXHIBITS.keys() == Exhibits.model_fields.keys()
+    assert EXHIBITS.keys() == FUNCTIONS.keys() == Exhibits.model_fields.keys()
     assert Exhibits() == Exhibits(**dict.fromkeys(EXHIBITS))
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from largebatch.config.measures import Measures
-from largebatch.metrics import MEASURES
+from largebatch.metrics import METRICS_OF
 
 GIVEN = {
     "curvature": {"examples": 64},
@@ -29,7 +29,7 @@ GIVEN = {
 
 
 def test_every_measure_and_the_path_have_settings():
-    assert Measures.model_fields.keys() == {*MEASURES, "path"} == GIVEN.keys()
+    assert Measures.model_fields.keys() == {*METRICS_OF, "path"} == GIVEN.keys()
     assert Measures() == Measures(**dict.fromkeys(GIVEN))
 
 

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import TypeAdapter
 
+from largebatch.config.claims import Claim
 from largebatch.config.papers import with_paper
-from largebatch.config.question import Claim, Figure
+from largebatch.config.question import Figure
 
 LINES = {"small": "a", "large": "b", "other": "c"}
 
@@ -15,7 +16,7 @@ def figure(**changes):
 
 
 def claim(kind, a, b, number, metric="test_error_percent", **at):
-    asked = {"id": "X1", "says": "s", "source": "p", "metric": metric, "expect": {"above": 0.0}}
+    asked = {"id": "X1", "says": "s", "source": "p", "metric": metric, "expect": {"above": 1.0}}
     sides = {"a": {"arm": a, **at}, "b": {"arm": b, **at}}
     return TypeAdapter(Claim).validate_python({**asked, "kind": kind, "paper_value": number, **sides})
 

@@ -8,10 +8,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from largebatch.config.checking import ConfigError
+from largebatch.config.claims import Claim
 from largebatch.config.papers import with_paper
-from largebatch.config.question import SETTINGS, Claim, Figure, Table
+from largebatch.config.question import Figure
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, called_study, load_study
+from largebatch.config.tables import Table
+from largebatch.metrics import SETTINGS
 from tests.conftest import REPOSITORY
 from tests.shared.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import optimize, stats
 
-from largebatch.config.question import Claim
+from largebatch.config.claims import Claim
 from largebatch.judging import fits
 from largebatch.judging.effect import NotJudgeable
 from largebatch.judging.effects import EFFECTS

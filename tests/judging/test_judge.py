@@ -4,8 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from largebatch.config.question import Claim
-from largebatch.judging import judge as judging
+from largebatch.config.claims import Claim
 from largebatch.judging.claims import COLUMNS, read_claims
 from largebatch.judging.effects import EFFECTS
 from largebatch.judging.judge import judge
@@ -87,11 +86,6 @@ def test_ratio_of_a_value_that_is_not_positive_is_not_run(two_arms, verdict):
     found = verdict(two_arms([1.0, -1.0, 2.0], [1.0, 1.0, 1.0]), claim("ratio", {"above": 1.0}, **operands()))
     assert found["verdict"] == "not_run"
     assert "1 of 3 seeds" in found["note"]
-
-
-def test_ratio_wants_a_positive_threshold(two_arms, verdict):
-    with pytest.raises(ValueError, match="T1: expect: wanted a ratio above 0"):
-        verdict(two_arms([1.0, 2.0], [1.0, 1.0]), claim("ratio", {"above": 0.0}, **operands()))
 
 
 @pytest.mark.parametrize(
@@ -203,8 +197,6 @@ def test_bounds_of_a_ratio_are_ratios(two_arms, verdict, factor, wanted):
     assert (found["verdict"], found["estimate"]) == (wanted, pytest.approx(factor))
     interval = stats.ttest_1samp(NOISE + np.log(factor), 0).confidence_interval(0.95)
     assert (found["low"], found["high"]) == pytest.approx((np.exp(interval.low), np.exp(interval.high)))
-    with pytest.raises(ValueError, match=r"T1: expect: wanted a ratio above 0; got -1"):
-        verdict(rows, claim("ratio", {"within": [-1.0, 2.0]}, **operands()))
 
 
 @pytest.mark.parametrize(("centre", "wanted"), [(3.0, "supported"), (1.0, "contradicted")])
@@ -525,26 +517,6 @@ def test_bad_inputs(two_arms, write_table, tmp_path):
 def test_every_kind_of_claim_has_an_effect():
     kinds = {branch.model_fields["kind"].annotation.__args__[0] for branch in Claim.__origin__.__args__}
     assert kinds == set(EFFECTS)
-
-
-def test_arms_and_metrics_that_a_claim_reads():
-    asked = claim(
-        "difference",
-        {"above": 0},
-        a={"arm": "a", "at": {"same_updates_as": "c"}, "metric": "updates"},
-        b={"arm": "b"},
-    )
-    (one,) = TypeAdapter(list[Claim]).validate_python([asked])
-    assert set(judging.arms_of(one)) == {"a", "b", "c"}
-    assert {ERROR, "updates"} <= set(judging.metrics_of(one))
-    at = {"train_loss_nats": 0.1}
-    asked = [
-        claim("level", {"above": 0}, a={"arm": "a", "at": at}),
-        claim("rank_correlation", {"above": 0}, "T2", arm="g", setting="lr", at={"same_updates_as": "c"}),
-    ]
-    level, correlation = TypeAdapter(list[Claim]).validate_python(asked)
-    assert set(judging.arms_of(level)) == {"a"} and "train_loss_nats" in set(judging.metrics_of(level))
-    assert set(judging.arms_of(correlation)) == {"g", "c"}
 
 
 @pytest.mark.parametrize(

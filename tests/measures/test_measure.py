@@ -15,7 +15,7 @@ from largebatch.measures.measure import (
     path_points,
     stability_threshold,
 )
-from largebatch.metrics import BETWEEN, MEASURES, PLANE, PLANE_LOSSES
+from largebatch.metrics import BETWEEN, METRICS_OF, PLANE, PLANE_LOSSES
 from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.nets import dense_hessian
@@ -42,7 +42,7 @@ NETS = {
 }
 STATISTICS = {"worker_statistics_difference", "whole_statistics_difference"}
 WRITTEN = {
-    "equivalence": set(MEASURES["equivalence"]) - STATISTICS,
+    "equivalence": set(METRICS_OF["equivalence"]) - STATISTICS,
     "equivalence of BatchNorm": STATISTICS,
 }
 
@@ -88,7 +88,7 @@ def test_a_measure_writes_what_it_promises_for_every_seed(name, run_for, dataset
     arm, trained = run_for(name)
     rows = measure(name.split()[0], options(name), arm, trained.seeds, trained.weights, dataset)
     found = by_metric(rows)
-    assert {metric for metric, _ in found} == WRITTEN.get(name, set(MEASURES.get(name, ())))
+    assert {metric for metric, _ in found} == WRITTEN.get(name, set(METRICS_OF.get(name, ())))
     assert all(list(values) == [3, 5] for values in found.values())
     assert np.isfinite([row.value for row in rows]).all()
 
@@ -175,7 +175,7 @@ def test_without_our_own_eigenvalue_no_agreement_is_claimed(arm, trained, datase
 def test_snapshots_are_measured_by_epoch(arm, trained, dataset):
     rows = measure_by_epoch("curvature", options("curvature"), arm, trained.snapshots, dataset)
     found = by_metric(rows)
-    assert {metric for metric, _ in found} == set(MEASURES["curvature_by_epoch"])
+    assert {metric for metric, _ in found} == set(METRICS_OF["curvature_by_epoch"])
     assert sorted(at for metric, at in found if metric == "hessian_trace_by_epoch") == [0, 1, 3]
     end = by_metric(measure("curvature", options("curvature"), arm, [3, 5], trained.weights, dataset))
     assert found["hessian_trace_by_epoch", 3] == end["hessian_trace", None]
@@ -210,7 +210,7 @@ def test_excess_is_that_over_the_least_squares_of_numpy(dataset):
         assert end["excess_squared_error", None][seed] == pytest.approx(reached - least, rel=1e-9)
         assert reached > least
     along = by_metric(measure_by_epoch("excess", options("excess"), arm, trained.snapshots, dataset))
-    assert {metric for metric, _ in along} == set(MEASURES["excess_by_epoch"])
+    assert {metric for metric, _ in along} == set(METRICS_OF["excess_by_epoch"])
     assert along["excess_squared_error_by_epoch", 2] == end["excess_squared_error", None]
     assert along["excess_squared_error_by_epoch", 0][3] > end["excess_squared_error", None][3]
 
@@ -296,7 +296,7 @@ def test_other_nets_are_measured_too(model, name, dataset):
     arm = small_arm(model=SMALL["model"] | model)
     trained = train(arm, [0, 1], dataset)
     rows = measure(name, options(name), arm, [0, 1], trained.weights, dataset)
-    assert {row.metric for row in rows} == set(MEASURES[name])
+    assert {row.metric for row in rows} == set(METRICS_OF[name])
     assert np.isfinite([row.value for row in rows]).all()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from largebatch.config import images, parts
+from largebatch.config.schedules import Schedule
 from largebatch.data import datasets
 from largebatch.nets import models
 from largebatch.nets.stack import Residual, Subsample
@@ -24,7 +25,7 @@ def choices(union):
 def test_settings_and_registries_name_the_same():
     assert choices(parts.Model).keys() == models.MODELS.keys()
     assert choices(parts.Optimiser).keys() == optimise.OPTIMISERS.keys()
-    assert choices(parts.Schedule).keys() == schedules.SCHEDULES.keys()
+    assert choices(Schedule).keys() == schedules.SCHEDULES.keys()
     assert choices(parts.Augment).keys() == augment.AUGMENTATIONS.keys()
     assert images.IMAGES.keys() == datasets.DATA.keys()
 

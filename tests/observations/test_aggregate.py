@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from largebatch.config.question import SETTINGS
 from largebatch.files import Observation, write_exhibit
+from largebatch.metrics import SETTINGS
 from largebatch.observations import reading
 from largebatch.observations.aggregate import aggregate, take
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from largebatch.config.question import At
+from largebatch.config.uses import At
 from largebatch.observations import reading
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from largebatch.primer.clipping import clipped, clipping, cosine, spiked, two_classes
+from largebatch.primer.clipping import clipped, cosine, spiked, two_classes
+from tests.shared.exhibits import exhibit
 
 
 @pytest.mark.parametrize("length", [0.0, 0.5, 30.0])
@@ -31,7 +32,7 @@ def test_spiked_records_are_copies_in_wrong_units_and_classes():
 
 
 def test_runs_agree_up_to_the_spike_where_only_it_is_clipped():
-    found = list(clipping([0, 1], spike_at=30, epochs=5, norm=10.0))
+    found = list(exhibit("clipping", [0, 1], spike_at=30, epochs=5, norm=10.0))
     of = {(a, o.metric, o.at): o.value for a, o in found if o.seed == 1}
     for update in range(30):
         assert of["clipped", "clipping_loss", update] == of["unclipped", "clipping_loss", update]
@@ -44,6 +45,6 @@ def test_runs_agree_up_to_the_spike_where_only_it_is_clipped():
 
 def test_bad_options_are_refused():
     with pytest.raises(ValueError, match=r"within the run, a norm above 0; got 201, 1.0"):
-        next(clipping([0], spike_at=201))
+        next(exhibit("clipping", [0], spike_at=201))
     with pytest.raises(ValueError, match="got 100, 0"):
-        next(clipping([0], norm=0))
+        next(exhibit("clipping", [0], norm=0))

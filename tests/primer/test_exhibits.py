@@ -1,26 +1,25 @@
 """The rows of an exhibit are those of the registry: arms, metrics, seeds, each position once."""
 
-import inspect
 import math
 
 import pytest
 
-from largebatch.config.exhibits import EXHIBITS as REGISTERED
+from largebatch.config.exhibits import EXHIBITS
 from largebatch.files import Observation
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
-from largebatch.primer import exhibits
-from largebatch.primer.exhibits import rows_of
+from largebatch.primer.exhibits import FUNCTIONS, rows_of
+from tests.shared.exhibits import exhibit
 
 GOOD = [
     (arm, Observation(seed, metric, None, 1.0))
-    for arm in REGISTERED["worked"].arms
-    for metric in REGISTERED["worked"].metrics
+    for arm in EXHIBITS["worked"].arms
+    for metric in EXHIBITS["worked"].metrics
     for seed in (0, 1)
 ]
 
 
 def made_up(monkeypatch, rows):
-    monkeypatch.setitem(exhibits.EXHIBITS, "worked", lambda seeds: iter(rows))
+    monkeypatch.setitem(FUNCTIONS, "worked", lambda seeds: iter(rows))
     return rows_of("worked", [0, 1], {})
 
 
@@ -62,7 +61,7 @@ SMALL = {
 
 @pytest.mark.parametrize("name", SMALL)
 def test_observations_are_of_the_seeds_and_finite(name):
-    found = list(exhibits.EXHIBITS[name]([2, 7], **SMALL[name]))
+    found = list(exhibit(name, [2, 7], **SMALL[name]))
     assert {o.seed for _, o in found} == {2, 7}
     assert all(isinstance(o, Observation) and arm.replace("_", "").isalnum() for arm, o in found)
     assert all(math.isfinite(o.value) and type(o.value) in (int, float) for _, o in found)
@@ -75,22 +74,16 @@ def test_a_seed_does_not_depend_on_its_company(name):
     clocks = TIMED_IN_ROUNDS | {TIME_SPREAD}
     # And metrics that depend on earlier work of the machine, or on kernels that round all seeds together.
     excepted = clocks | {"saturating_batch_size", "peak_memory_mib", "memory_growth", "rule_difference"}
-    runs = (exhibits.EXHIBITS[name](seeds, **SMALL[name]) for seeds in ([2, 7], [7]))
+    runs = (exhibit(name, seeds, **SMALL[name]) for seeds in ([2, 7], [7]))
     both, alone = ([x for x in run if x[1].seed == 7 and x[1].metric not in excepted] for run in runs)
     assert both == [x for x in alone if x[0] != "one_run"]  # that of the first seed
 
 
-@pytest.mark.parametrize("name", REGISTERED)
-def test_options_of_the_registry_are_those_of_the_function(name):
-    _, *parameters = inspect.signature(exhibits.EXHIBITS[name]).parameters.values()
-    fields = REGISTERED[name].options.model_fields
-    assert {p.name: p.default for p in parameters} == {key: field.default for key, field in fields.items()}
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_each_gives_what_the_registry_says(name):
-    assert rows_of(name, [2, 7], SMALL[name])
+    options = EXHIBITS[name].options(**SMALL[name]).model_dump()
+    assert rows_of(name, [2, 7], options)
 
 
 def test_registries_name_the_same():
-    assert exhibits.EXHIBITS.keys() == REGISTERED.keys() == SMALL.keys() | {"worked"}
+    assert FUNCTIONS.keys() == EXHIBITS.keys() == SMALL.keys() | {"worked"}

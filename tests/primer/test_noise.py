@@ -8,6 +8,7 @@ import pytest
 from largebatch.primer import noise
 from largebatch.primer.noise import PROBLEMS, bias, measured_variance, single_variance, variance_theory
 from largebatch.primer.problems import SQUARED, Linear
+from tests.shared.exhibits import exhibit
 
 
 @pytest.fixture(params=PROBLEMS)
@@ -73,7 +74,7 @@ def test_with_replacement_the_mean_is_over_ordered_batches():
 
 
 def test_arms_metrics_and_twice_the_same():
-    found, again = (list(noise.noise([0, 3], examples=16, draws=3)) for _ in range(2))
+    found, again = (list(exhibit("noise", [0, 3], examples=16, draws=3)) for _ in range(2))
     assert found == again
     assert {arm for arm, _ in found} == {
         f"{p}_{m}{t}" for p in ("regression", "mlp") for m in ("with", "without") for t in ("", "_theory")
@@ -84,6 +85,6 @@ def test_arms_metrics_and_twice_the_same():
 
 def test_bad_options_are_refused():
     with pytest.raises(ValueError, match="draws from 1, examples from 16; got 0, 16"):
-        next(noise.noise([0], examples=16, draws=0))
+        next(exhibit("noise", [0], examples=16, draws=0))
     with pytest.raises(ValueError, match="examples from 16; got 5, 15"):
-        next(noise.noise([0], examples=15, draws=5))
+        next(exhibit("noise", [0], examples=15, draws=5))

@@ -7,13 +7,12 @@ from largebatch.primer.rates import (
     CURVATURES,
     PROBLEMS,
     centred,
-    edge,
     largest_rate,
     noisy_path,
     quadratic,
     quadratic_losses,
-    rates,
 )
+from tests.shared.exhibits import exhibit
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -52,7 +51,7 @@ def test_without_noise_the_path_is_the_closed_form():
 
 
 def test_rates_arms_and_averages():
-    found = list(rates([4], dimensions=3, examples=16, updates=50, repeats=2))
+    found = list(exhibit("rates", [4], dimensions=3, examples=16, updates=50, repeats=2))
     names = ("constant", "constant_half", "constant_quarter", "inverse_sqrt", "inverse_time")
     assert {arm for arm, _ in found} == {p + n for p in ("", "flat_") for n in names}
     assert {arm for arm, o in found if o.metric == "noise_floor"} == {
@@ -61,7 +60,7 @@ def test_rates_arms_and_averages():
     of = {(a, o.metric, o.at): o.value for a, o in found}
     assert of["constant", "excess_loss", 1] == of["constant", "excess_loss_of_average", 1]
     assert of["constant", "excess_loss", 50] != of["constant", "excess_loss_of_average", 50]
-    assert found == list(rates([4], dimensions=3, examples=16, updates=50, repeats=2))
+    assert found == list(exhibit("rates", [4], dimensions=3, examples=16, updates=50, repeats=2))
 
 
 def test_a_seed_has_the_quadratic_it_says():
@@ -86,9 +85,9 @@ def test_the_edge_is_two_over_the_top_eigenvalue(condition):
 
 
 def test_edge_exhibit():
-    found = list(edge([0, 1], updates=20))
+    found = list(exhibit("edge", [0, 1], updates=20))
     of = {(a, o.at): o.value for a, o in found if o.seed == 1}
     assert of["edge", None] == pytest.approx(1, abs=1e-9)
     assert of["about_right", 20] < of["too_small", 20] < of["too_small", 0] < of["too_large", 20]
     with pytest.raises(ValueError, match=r"condition above 1, dimensions from 2; got 1.0, 10"):
-        next(edge([0], condition=1.0))
+        next(exhibit("edge", [0], condition=1.0))

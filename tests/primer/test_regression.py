@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from largebatch.primer.regression import SCALED, regression, run, study
+from largebatch.primer.regression import SCALED, run, study
+from tests.shared.exhibits import exhibit
 
 SMALL = {"examples": 200, "features": 4, "updates": 20, "epochs": 2, "small_examples": 20}
 
@@ -16,7 +17,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def found():
-    return list(regression([0, 1], **SMALL))
+    return list(exhibit("regression", [0, 1], **SMALL))
 
 
 def of(found, arm, metric, seed=0):
@@ -78,7 +79,7 @@ def test_arms_and_positions(found):
 
 
 def test_the_goal_is_the_first_update_within_it():
-    found = list(regression([0], **SMALL | {"updates": 400, "rate": 0.1}))
+    found = list(exhibit("regression", [0], **SMALL | {"updates": 400, "rate": 0.1}))
     data = study(0, 200, 4, 20.0)
     updates = of(found, "full", "updates_to_goal")[None]
     assert of(found, "full", "epochs_to_goal")[None] == updates
@@ -92,7 +93,7 @@ def test_who_never_reaches_the_goal_has_no_number(found):
 
 
 def test_all_but_the_clock_is_the_same_twice(found):
-    again = list(regression([0, 1], **SMALL))
+    again = list(exhibit("regression", [0, 1], **SMALL))
     timeless = (
         [x for x in rows if x[1].metric not in ("regression_seconds", "time_spread")]
         for rows in (found, again)

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 
 from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Linear
-from largebatch.primer.rule import both, rule
+from largebatch.primer.rule import both
+from tests.shared.exhibits import exhibit
 
 
 def test_the_rule_is_the_engines_to_rounding():
-    found = list(rule([3, 5], examples=20, updates=20))
+    found = list(exhibit("rule", [3, 5], examples=20, updates=20))
     assert [(arm, o.seed) for arm, o in found] == [(a, s) for a in ("full", "mini", "online") for s in (3, 5)]
     assert all(o.metric == "rule_difference" and o.value <= 1e-12 for _, o in found)
 
@@ -43,6 +44,6 @@ def test_the_rule_is_that_of_torchs_optimiser(momentum):
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="ten batches share evenly; got 15"):
-        next(rule([0], examples=15))
+        next(exhibit("rule", [0], examples=15))
     with pytest.raises(ValueError, match="updates that fill epochs of 10; got 15"):
         both([0], 50, 5, 15, 0.1)

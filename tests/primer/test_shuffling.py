@@ -6,7 +6,8 @@ from sklearn.metrics import log_loss
 
 from largebatch.primer.problems import accuracy_percent, softmax
 from largebatch.primer.randomness import stream
-from largebatch.primer.shuffling import ORDERS, PROBLEMS, clouds, shuffling
+from largebatch.primer.shuffling import ORDERS, PROBLEMS, clouds
+from tests.shared.exhibits import exhibit
 
 
 @pytest.mark.parametrize("prefix", PROBLEMS)
@@ -35,7 +36,7 @@ def test_orders_are_what_they_are_called():
 
 
 def test_what_is_read_along_a_run():
-    found = list(shuffling([2], train=60, test=30, size=20, epochs=3, every=2))
+    found = list(exhibit("shuffling", [2], train=60, test=30, size=20, epochs=3, every=2))
     assert {arm for arm, _ in found} == {p + n for p in PROBLEMS for n in ORDERS}
     of = {}
     for arm, o in found:
@@ -59,4 +60,4 @@ def test_loss_and_accuracy_are_scikit_learns():
 
 def test_sizes_that_leave_a_rest_are_refused():
     with pytest.raises(ValueError, match="divides 60 examples; got 16"):
-        next(shuffling([0], train=60, size=16))
+        next(exhibit("shuffling", [0], train=60, size=16))

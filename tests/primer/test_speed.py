@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from largebatch.primer.problems import SOFTMAX, Mlp
-from largebatch.primer.speed import first_at_share, peak_mib, speed
+from largebatch.primer.speed import first_at_share, peak_mib
+from tests.shared.exhibits import exhibit
 
 NET = Mlp(np.zeros((256, 64)), np.zeros((256, 10)), SOFTMAX, hidden=32)
 START = NET.start(np.random.default_rng(0))
@@ -38,7 +39,7 @@ def test_tracing_is_left_as_found():
 
 
 def test_the_numbers_of_a_batch_size_agree():
-    found = list(speed([0, 1], examples=32, hidden=8, rounds=2))
+    found = list(exhibit("speed", [0, 1], examples=32, hidden=8, rounds=2))
     of = {(o.metric, o.at): o.value for _, o in found if o.seed == 1}
     for size in (1, 2, 4, 8, 16, 32):
         seconds = of["epoch_seconds", size]
@@ -53,4 +54,4 @@ def test_the_numbers_of_a_batch_size_agree():
 @pytest.mark.parametrize("options", [{"examples": 3}, {"examples": 8, "rounds": 0}])
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match="examples from 4, rounds from 1"):
-        next(speed([0], **options))
+        next(exhibit("speed", [0], **options))

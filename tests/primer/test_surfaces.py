@@ -5,7 +5,8 @@ import pytest
 
 from largebatch.config.surfaces import SURFACES, batch_gradient
 from largebatch.primer.descent import descend
-from largebatch.primer.surfaces import ESCAPED, escaped_percent, pulls_on_a_grid, side_by_side, surfaces, walk
+from largebatch.primer.surfaces import ESCAPED, escaped_percent, pulls_on_a_grid, side_by_side, walk
+from tests.shared.exhibits import exhibit
 
 PULLS = pulls_on_a_grid(np.random.default_rng(0))
 
@@ -62,7 +63,7 @@ def test_no_noise_escapes_nothing_and_the_share_is_of_runs():
 
 def test_arms_positions_and_twice_the_same():
     options = {"updates": 20, "every": 10, "runs": 3, "escape_updates": 5}
-    found = list(surfaces([0, 1], **options))
+    found = list(exhibit("surfaces", [0, 1], **options))
     paths = {arm for arm, o in found if o.metric == "path_x"}
     assert paths == {f"{s}_{k}" for s in SURFACES for k in ("full", "mini", "online")} | {"ravine_thrash"}
     assert {o.at for _, o in found if o.metric == "path_y"} == {0, 10, 20}
@@ -70,4 +71,4 @@ def test_arms_positions_and_twice_the_same():
         (name, 2**k) for name in ESCAPED for k in range(7)
     }
     assert [a for a, o in found if o.metric == "thrash_ratio"] == ["ravine_thrash"] * 2
-    assert found == list(surfaces([0, 1], **options))
+    assert found == list(exhibit("surfaces", [0, 1], **options))

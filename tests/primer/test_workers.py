@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from largebatch.primer.problems import SQUARED, Linear
-from largebatch.primer.workers import accumulated, in_workers, ring, ring_mean, three_ways
+from largebatch.primer.workers import accumulated, in_workers, ring_mean
+from tests.shared.exhibits import exhibit
 
 STREAM = np.random.default_rng(0)
 
@@ -38,7 +39,7 @@ def test_whole_numbers_are_averaged_as_numbers():
 
 
 def test_ring_exhibit():
-    found = list(ring([0], values=720))
+    found = list(exhibit("ring", [0], values=720))
     of = {(arm, o.metric, o.at): o.value for arm, o in found}
     for workers in (2, 3, 4, 6, 8, 12, 16):
         sent, theory = (of[arm, "ring_sent_share", workers] for arm in ("ring", "theory"))
@@ -56,7 +57,7 @@ def test_ways_are_the_gradient_by_hand():
 
 
 def test_three_ways_to_one_update():
-    ((arm, found),) = three_ways([3])
+    ((arm, found),) = exhibit("three_ways", [3])
     assert (arm, found.metric) == ("ways", "ways_difference")
     assert found.value < 1e-15
 
@@ -69,4 +70,4 @@ def test_vectors_that_do_not_fit_are_refused(vectors):
 
 def test_no_values_are_refused():
     with pytest.raises(ValueError, match="values from 1; got 0"):
-        next(ring([0], values=0))
+        next(exhibit("ring", [0], values=0))

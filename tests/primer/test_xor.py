@@ -8,7 +8,8 @@ import torch
 
 from largebatch.primer.problems import SQUARED, Mlp
 from largebatch.primer.randomness import stream
-from largebatch.primer.xor import INPUTS, TARGETS, xor
+from largebatch.primer.xor import INPUTS, TARGETS
+from tests.shared.exhibits import exhibit
 
 
 def test_the_examples_are_exclusive_or():
@@ -17,7 +18,9 @@ def test_the_examples_are_exclusive_or():
 
 
 def test_the_full_batch_is_torchs_descent():
-    found = [o.value for arm, o in xor([3], epochs=30) if (arm, o.metric) == ("batch_4", "xor_loss")]
+    found = [
+        o.value for arm, o in exhibit("xor", [3], epochs=30) if (arm, o.metric) == ("batch_4", "xor_loss")
+    ]
     start = torch.from_numpy(Mlp(INPUTS, TARGETS, SQUARED, 4).start(stream(3, "start")))
     parts = [p.clone().requires_grad_() for p in start.split([8, 4, 4, 1])]
     optimiser = torch.optim.SGD(parts, lr=0.1)
@@ -35,7 +38,7 @@ def test_the_full_batch_is_torchs_descent():
 
 
 def test_equal_epochs_from_equal_weights_and_counted_rises():
-    found = list(xor([0, 1], epochs=10))
+    found = list(exhibit("xor", [0, 1], epochs=10))
     curves = {
         (arm, seed): np.array([o.value for a, o in found if (a, o.seed, o.metric) == (arm, seed, "xor_loss")])
         for arm in ("batch_4", "batch_2", "batch_1")

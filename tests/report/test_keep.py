@@ -5,18 +5,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.config.question import At, Figure
-from largebatch.config.references import uses
+from largebatch.config.question import Figure
 from largebatch.config.study import load_study
-from largebatch.figures.draw import KINDS, reads, table_of
-from largebatch.metrics import LINE_LOSSES
+from largebatch.config.uses import At
+from largebatch.figures.draw import KINDS, table_of
+from largebatch.figures.drawn import BESIDE
+from largebatch.metrics import LINE_LOSSES, PLANE, PLANE_LOSSES
 from largebatch.observations import reading
-from largebatch.report.keep import keep, thinned
-from largebatch.report.keep import reads as reads_of_experiment
+from largebatch.report.keep import keep, reads, thinned
 from tests.conftest import REPOSITORY
 from tests.shared.figures import asked
 
-SCALES = sorted((REPOSITORY / "config").glob("*.yaml"))
 ERROR, LOSS, NOBODY = "test_error_percent", "train_loss_nats", [(set(), set())]
 
 
@@ -65,27 +64,18 @@ def test_a_history_that_is_not_published_is_missing_and_not_read_as_its_end(runs
 def test_a_figure_is_drawn_the_same_from_what_is_published(rows, write_table, kind):
     figure = TypeAdapter(Figure).validate_python(asked(kind)["figure"])
     whole = table_of(figure, write_table(rows))
-    kept = thinned(rows, [reads(figure)])
+    kept = thinned(rows, [reading.read_of(figure.uses(), BESIDE)])
     assert len(kept) < len(rows)
     pd.testing.assert_frame_equal(table_of(figure, write_table(kept)), whole)
 
 
-@pytest.mark.parametrize("scale", SCALES, ids=lambda path: path.stem)
-def test_all_that_a_question_names_is_published(scale):
-    study = load_study(scale)
-    for experiment in study.experiments:
-        read = list(reads_of_experiment(study, experiment))
-        for use in uses(experiment.question):
-            covered = any(use.arm in groups and use.metric in metrics for groups, metrics in read)
-            assert use.metric is None or covered, use
-
-
-def test_the_line_of_the_primers_page_is_published():
+def test_line_and_plane_of_the_primers_page_are_published():
     study = load_study(REPOSITORY / "config/digits.yaml")
     name, lines = study.line
-    read = list(reads_of_experiment(study, study.experiment(name)))
+    read = list(reads(study, study.experiment(name)))
     wanted = {*LINE_LOSSES.values(), "distance_between_minima"}
-    assert any(set(lines.values()) <= groups and wanted <= metrics for groups, metrics in read)
+    for paths, metrics in ((set(lines.values()), wanted), ({"descent"}, {*PLANE, *PLANE_LOSSES.values()})):
+        assert any(paths <= groups and metrics <= found for groups, found in read)
 
 
 def test_keeping_writes_observations_that_every_stage_reads(helpers, write_table, tmp_path):

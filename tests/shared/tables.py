@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from largebatch import files
-from largebatch.config.question import SETTINGS
 from largebatch.files import Observation
 from largebatch.judging import claims
+from largebatch.metrics import SETTINGS
 from tests.shared.figures import made_up
 
 COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]

@@ -4,16 +4,17 @@ A claim about an arm that is left out stays, and will not be run; figures and ta
 rows, and go when nothing is left of them.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
-from largebatch.config.question import ArmName, Claim, Figure, Finals, Name, Profile, Question, Table
-from largebatch.config.references import Use, uses, uses_of_at, uses_of_claim, uses_of_figure
+from largebatch.config.question import Question
 from largebatch.config.settings import Settings
+from largebatch.config.tables import Table
+from largebatch.config.uses import ArmName, Name
 from largebatch.metrics import Metric
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -27,7 +28,7 @@ class LeftOut(Settings):
     claims: dict[str, Text] = {}
 
 
-class Paper(Settings):
+class PaperNumbers(Settings):
     """The paper's numbers for another net or data set than the experiment's file gives: all others go.
 
     of: what they are of. values: claim id -> number; tables: name -> row label -> metric -> as printed.
@@ -49,7 +50,7 @@ class Asking(Settings):
     question: Name | None = None
     left_out: LeftOut | None = None
     deviations: dict[str, str] = {}
-    paper: Paper | None = None
+    paper: PaperNumbers | None = None
 
 
 def absent_from(question: Question, asking: Asking) -> set[str]:
@@ -72,15 +73,15 @@ def asked(question: Question, asking: Asking, name: str) -> Question:
             "paths": {name: path for name, path in question.paths.items() if name not in absent},
             "exhibits": exhibits,
             "claims": [claim_as(claim, asking, absent, suffix(name, asking)) for claim in question.claims],
-            "figures": [kept for figure in question.figures if (kept := figure_without(figure, absent))],
-            "tables": [kept for table in tables if (kept := table_without(table, absent))],
+            "figures": [kept for figure in question.figures if (kept := figure.without(absent))],
+            "tables": [kept for table in tables if (kept := table.without(absent))],
         }
     )
 
 
 def all_absent(exhibit: str, question: Question, absent: set[str]) -> bool:
     """Whether all that a question names of an exhibit is left out: then the scale need not make it."""
-    named = {use.arm for use in uses(question) if EXHIBIT_OF.get(use.arm) == exhibit}
+    named = {use.arm for use in question.uses() if EXHIBIT_OF.get(use.arm) == exhibit}
     return bool(named) and named <= absent
 
 
@@ -94,7 +95,7 @@ def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Cla
     change: dict = {"id": claim.id + ending, "statement": claim.stated + ending} if ending else {}
     if claim.id in asking.deviations:
         change["deviation"] = asking.deviations[claim.id]
-    if needs_any(uses_of_claim(claim, ""), absent):
+    if claim.needs(absent):
         change |= {"not_run": asking.left_out.because, "deviation": ""}
     elif asking.left_out and claim.id in asking.left_out.claims:
         change |= {"not_run": asking.left_out.claims[claim.id], "deviation": ""}
@@ -103,76 +104,9 @@ def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Cla
     return claim.model_copy(update=change)
 
 
-def table_with(table: Table, paper: Paper) -> Table:
+def table_with(table: Table, paper: PaperNumbers) -> Table:
     """The table with these numbers of the paper in place of its own."""
     return table.model_copy(update={"paper": paper.tables.get(table.name, {}), "paper_of": paper.of})
-
-
-def figure_without(figure: Figure, absent: set[str]) -> Figure | None:
-    """The figure without these arms; None if it shows nothing else, or cannot do without."""
-    if absent >= {*figure.shown.values()}:
-        return None
-    less: dict = {}
-    if figure.kind == "descent":  # of one path, which is there
-        return figure
-    if figure.kind == "walks":
-        panels = {surface: lines_without(lines, absent) for surface, lines in figure.panels.items()}
-        less["panels"] = {surface: lines for surface, lines in panels.items() if lines}
-    else:
-        less["lines"] = lines_without(figure.lines, absent)
-        if not less["lines"]:
-            return None
-        less |= {key: without(figure, less["lines"]) for key, without in OF_LINES[figure.kind].items()}
-        if figure.kind == "finals" and figure.pairs and not figure.model_copy(update=less).pairs:
-            return None
-    if figure.kind == "curves":
-        less["behind"] = lines_without(figure.behind, absent)
-    if figure.kind == "against_setting":
-        less["baseline"] = None if figure.baseline in absent else figure.baseline
-        less["marks"] = {label: mark for label, mark in figure.marks.items() if mark.arm not in absent}
-    kept = figure.model_copy(update=less)
-    return None if needs_any(uses_of_figure(kept, ""), absent) else kept
-
-
-def other_of(figure: Finals, lines: dict[str, str]) -> str:
-    """The line that all others are compared with, if it is among these; else none."""
-    return figure.against_all if figure.against_all in lines else ""
-
-
-def pairs_of(figure: Finals, lines: dict[str, str]) -> dict[str, str]:
-    """What a figure compares, of these lines only."""
-    return {label: other for label, other in figure.against.items() if label in lines and other in lines}
-
-
-def theory_of(figure: Profile, lines: dict[str, str]) -> list[str]:
-    """The formulas among these lines."""
-    return [label for label in figure.theory if label in lines]
-
-
-# What else a kind of figure says by labels of its lines: key -> what is left of it with these lines.
-OF_LINES: dict[str, dict] = defaultdict(
-    dict, finals={"against": pairs_of, "against_all": other_of}, profile={"theory": theory_of}
-)
-
-
-def lines_without(lines: dict[str, str], absent: set[str]) -> dict[str, str]:
-    """The lines, label -> arm, of other arms than these."""
-    return {label: arm for label, arm in lines.items() if arm not in absent}
-
-
-def table_without(table: Table, absent: set[str]) -> Table | None:
-    """The table without these arms; None if it has no other rows, or is read by one of them."""
-    rows = {label: arm for label, arm in table.rows.items() if arm not in absent}
-    if not rows or needs_any(uses_of_at(table.at, ""), absent):
-        return None
-    paper = {label: numbers for label, numbers in table.paper.items() if table.rows.get(label) not in absent}
-    positions = {label: at for label, at in table.positions.items() if table.rows.get(label) not in absent}
-    return table.model_copy(update={"rows": rows, "paper": paper, "positions": positions})
-
-
-def needs_any(some: Iterator[Use], absent: set[str]) -> bool:
-    """Whether any of these uses is of an arm left out."""
-    return any(use.arm in absent for use in some)
 
 
 def mistakes_in_asking(
@@ -185,7 +119,7 @@ def mistakes_in_asking(
     left_out = set(asking.left_out.arms) if asking.left_out else set()
     if there := sorted(left_out & groups):
         yield f"left_out.arms: wanted arms that the scale lacks; got {there}"
-    if unknown := sorted(left_out - crossings - {use.arm for use in uses(question)}):
+    if unknown := sorted(left_out - crossings - {use.arm for use in question.uses()}):
         yield f"left_out.arms: wanted arms that the experiment names; got {unknown}"
     ids, paper = {claim.id for claim in question.claims}, asking.paper
     claims = asking.left_out.claims if asking.left_out else {}

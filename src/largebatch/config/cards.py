@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from largebatch.config.checking import checked, read_yaml
-from largebatch.config.question import Name, Question
+from largebatch.config.question import Question
 from largebatch.config.settings import Settings
+from largebatch.config.uses import Name
 
 PAPERS = Path("report") / "papers.yaml"  # beside the scale files
 Text = Annotated[str, StringConstraints(min_length=1)]

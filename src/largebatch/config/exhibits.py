@@ -1,8 +1,8 @@
 """Small studies in NumPy that train no arm: which there are, the arms each makes, the metrics each gives.
 
 An exhibit's arms are named `<exhibit>.<arm>` in claims, figures and tables. Its settings stand under
-`numbers.<experiment>.exhibits` of a scale file. A new one is an entry in EXHIBITS with a class of options,
-its metrics in metrics.py, and a function in lab/primer/exhibits.py.
+`numbers.<experiment>.exhibits` of a scale file. A new one is an entry in EXHIBITS with its options, its
+metrics in metrics.py, and a function of these options in primer/exhibits.py, without defaults of its own.
 """
 
 import hashlib

@@ -5,13 +5,46 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator
 
 from largebatch.config.checking import ConfigError, checked, shortened
+from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
 
 # The test split is read for the reported number only.
-METRICS_TO_TUNE_ON = ("validation_loss_nats", "validation_error_percent", "updates_to_validation_goal")
+MetricToTuneOn = Literal["validation_loss_nats", "validation_error_percent", "updates_to_validation_goal"]
+SettingOfArm = Literal[tuple(Arm.model_fields)]
+
+
+def distinct(values: list) -> list:
+    """The values, each of which makes an arm."""
+    if repeated := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"different values; got {shortened(repeated)}")
+    return values
+
+
+class Words(Settings):
+    """What makes several arms of one group, and the metric by which one of the grid is chosen."""
+
+    each: Annotated[
+        list[Annotated[dict[SettingOfArm, Any], Field(min_length=1)]],
+        Field(min_length=1),
+        AfterValidator(distinct),
+    ] = [{}]
+    grid: Annotated[
+        dict[SettingOfArm, Annotated[list[Any], Field(min_length=1), AfterValidator(distinct)]],
+        Field(min_length=1),
+    ] = {}
+    tuned_on: MetricToTuneOn | None = None
+
+    @field_validator("tuned_on")
+    @classmethod
+    def over_a_grid(cls, metric, others):
+        if metric and not others.data.get("grid"):
+            raise ValueError(f"a grid beside it; got {metric!r} without one")
+        return metric
 
 
 @dataclass(frozen=True)
@@ -54,13 +87,13 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data
     for layer, some in layers.items():
         settings |= some
         origin |= dict.fromkeys(some, layer)
-    each, grid, tuned_on = (settings.pop(word, None) for word in ("each", "grid", "tuned_on"))
-    check_group_words(path, origin, each, grid, tuned_on)
-    members = []
-    for overrides in each or [{}]:
+    given = {word: settings.pop(word) for word in Words.model_fields if word in settings}
+    words = checked(Words, given, path, key, origin)
+    tuned_on, members = words.tuned_on, []
+    for overrides in words.each:
         entry = labelled(name, overrides)
-        for values in itertools.product(*(grid or {}).values()):
-            varied = dict(zip(grid or {}, values, strict=True))
+        for values in itertools.product(*words.grid.values()):
+            varied = dict(zip(words.grid, values, strict=True))
             source = origin | dict.fromkeys(overrides, f"{origin.get('each')}.each")
             source |= dict.fromkeys(varied, f"{origin.get('grid')}.grid")
             arm = checked(Arm, {**settings, **overrides, **varied}, path, key, source)
@@ -93,57 +126,3 @@ def check_data(
             f"{path}: {origin['tuned_on']}.tuned_on: wanted data.validation above 0 with "
             f"tuned_on: {tuned_on}; got 0"
         )
-
-
-def check_group_words(path: Path, origin: dict[str, str], each: Any, grid: Any, tuned_on: Any) -> None:
-    """What makes several arms of one group: lists of different things, and a metric to choose by."""
-    if "each" in origin and not is_each(each):
-        raise ConfigError(
-            f"{path}: {origin['each']}.each: wanted a list of different settings of an arm; "
-            f"got {shortened(not_of_each(each))}"
-        )
-    if "grid" in origin and not is_grid(grid):
-        raise ConfigError(
-            f"{path}: {origin['grid']}.grid: wanted settings of an arm, each with a list of different "
-            f"values; got {shortened(not_of_a_grid(grid))}"
-        )
-    if tuned_on is not None and (tuned_on not in METRICS_TO_TUNE_ON or not grid):
-        raise ConfigError(
-            f"{path}: {origin['tuned_on']}.tuned_on: wanted one of {METRICS_TO_TUNE_ON} beside a grid; "
-            f"got {tuned_on!r}{'' if grid else ' without one'}"
-        )
-
-
-def is_each(each: Any) -> bool:
-    """Whether these are different sets of settings of an arm."""
-    return isinstance(each, list) and bool(each) and not not_of_each(each)
-
-
-def not_of_each(each: Any) -> Any:
-    """What of it cannot be there."""
-
-    def fits(some: Any) -> bool:
-        return isinstance(some, dict) and bool(some) and some.keys() <= Arm.model_fields.keys()
-
-    return (
-        [some for some in each if not fits(some) or each.count(some) > 1] if isinstance(each, list) else each
-    )
-
-
-def is_grid(grid: Any) -> bool:
-    """Whether these are settings of an arm, each with different values."""
-    return isinstance(grid, dict) and bool(grid) and not not_of_a_grid(grid)
-
-
-def not_of_a_grid(grid: Any) -> Any:
-    """What of it cannot be there."""
-
-    def fits(key: str, values: Any) -> bool:
-        return (
-            key in Arm.model_fields
-            and isinstance(values, list)
-            and bool(values)
-            and all(values.count(value) == 1 for value in values)
-        )
-
-    return {k: v for k, v in grid.items() if not fits(k, v)} if isinstance(grid, dict) else grid

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from largebatch.config.question import Claim, Figure, Finals
+from largebatch.config.claims import Claim
+from largebatch.config.figures import Finals
+from largebatch.config.question import Figure
 
 
 def with_paper(figure: Figure, claims: Iterable[Claim]) -> Figure:

@@ -8,23 +8,19 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from largebatch.config.images import Data
-from largebatch.config.milestones import grown_size, nearest_update
+from largebatch.config.milestones import nearest_update
 from largebatch.config.parts import (
     Adversarial,
     Augment,
-    BatchGrowth,
-    Constant,
     Goal,
     GradientPenalty,
-    Milestones,
     Model,
     Optimiser,
     Proximal,
-    Schedule,
     SharpnessAware,
     Stop,
-    Warmup,
 )
+from largebatch.config.schedules import Constant, Schedule, Warmup
 from largebatch.config.settings import Count, Epoch, NonNegative, Positive, Settings
 
 
@@ -133,8 +129,8 @@ class Arm(Settings):
 
     @model_validator(mode="after")
     def goal_counts_batches_of_one_size(self):
-        if self.goal and self.schedule.name == "batch_growth":
-            raise ValueError("goal with batches of one size; got schedule batch_growth")
+        if self.goal and self.schedule.grows_batch:
+            raise ValueError(f"goal with batches of one size; got schedule {self.schedule.name}")
         if self.goal and self.proximal:
             raise ValueError("goal with one update a batch; got proximal")
         if self.goal and not self.data.validation:
@@ -187,16 +183,11 @@ class Arm(Settings):
 
     def batch_sizes(self) -> list[int]:
         """Examples per update, of every stage of a growing batch, ascending."""
-        if not isinstance(self.schedule, BatchGrowth):
-            return [self.batch_size]
         stages = range(len(self.steps_at_epochs()) + 1)
-        sizes = (grown_size(self.batch_size, self.schedule.factor, n, self.data.train) for n in stages)
-        return sorted(set(sizes))
+        return sorted({self.schedule.batch_size_after(n, self.batch_size, self.data.train) for n in stages})
 
     def steps_at_epochs(self) -> list[float]:
         """The epochs at which the schedule steps; none of one without milestones."""
-        if not isinstance(self.schedule, Milestones):
-            return []
         return self.schedule.epochs_of_steps(self.epochs, self.batches_of(self.batch_size))
 
     def warmup_ends_at_epoch(self) -> float:
@@ -213,14 +204,12 @@ class Arm(Settings):
     @property
     def width(self) -> float:
         """Width of its widest hidden dense layer; NaN of a net without any."""
-        of_blocks = [self.model.width] if self.model.name == "resmlp" else []
-        return max([*getattr(self.model, "hidden", []), *of_blocks], default=math.nan)
+        return max(getattr(self.model, "hidden", []), default=math.nan)
 
     @property
     def growth_epoch(self) -> float:
         """The epoch at which the batch first grows; NaN where it never does."""
-        growing = isinstance(self.schedule, BatchGrowth)
-        return min(self.steps_at_epochs(), default=math.nan) if growing else math.nan
+        return min(self.steps_at_epochs(), default=math.nan) if self.schedule.grows_batch else math.nan
 
     @property
     def id(self) -> str:

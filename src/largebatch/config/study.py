@@ -4,72 +4,30 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 (config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
 """
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, StringConstraints
-
-from largebatch.config.asking import Asking, absent_from, asked, mistakes_in_asking
+from largebatch.config.asking import absent_from, asked, mistakes_in_asking
 from largebatch.config.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.config.checking import ConfigError, checked, read_yaml
-from largebatch.config.exhibits import NO_EXHIBITS, Exhibits, exhibit_stem
-from largebatch.config.groups import Group, resolve_group
-from largebatch.config.images import IMAGES, DataName, Folder
+from largebatch.config.exhibits import exhibit_stem
+from largebatch.config.groups import Group
+from largebatch.config.images import IMAGES, Folder
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
-from largebatch.config.question import SETTINGS, Descent, Name, Profile, Question
-from largebatch.config.references import mistakes, uses
-from largebatch.config.settings import Count, PathText, Settings
+from largebatch.config.profiles import Descent, Profile
+from largebatch.config.question import Question
+from largebatch.config.references import mistakes
+from largebatch.config.scale import CONFIG, ScaleFile, extended, home, merged, resolve_groups, scales
+from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
-from largebatch.metrics import LINE_LOSSES, MEASURES, TRAIN_SECONDS
+from largebatch.metrics import LINE_LOSSES, METRICS_OF, SETTINGS, TRAIN_SECONDS
 
-CONFIG = Path("config")
 DEFAULT_SCALE = "digits"
-
-
-class Crossed(Settings):
-    """Every arm in every variant, named <arm>.<variant>."""
-
-    arms: dict[Name, dict[str, Any]]
-    variants: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
-
-
-class Numbers(Asking):
-    """The numbers one scale gives to one experiment, and how it asks its question."""
-
-    base: dict[str, Any] = {}
-    arms: dict[Name, dict[str, Any]] = {}
-    crossed: Crossed | None = None
-    exhibits: Exhibits = NO_EXHIBITS
-
-    def crossings(self) -> Iterator[tuple[str, str]]:
-        """(arm, variant) of everything that is crossed; what is left out is not made."""
-        return itertools.product(self.crossed.arms, self.crossed.variants) if self.crossed else iter(())
-
-
-class ScaleFile(Settings):
-    """config/<scale>.yaml; with `extends: <scale>` on top of another one.
-
-    sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
-    absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
-    to be judged and drawn without any training.
-    """
-
-    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
-    seeds: Annotated[int, Field(ge=2)]
-    threads: Count = 1
-    sources: PathText = "data"
-    folders: dict[DataName, Folder] = {}
-    observations: Literal["measured", "published"] = "measured"
-    experiments: Annotated[list[Name], Field(min_length=1)]
-    measures: Measures = Measures()
-    base: dict[str, Any] = {}
-    numbers: dict[Name, Numbers]
 
 
 @dataclass(frozen=True)
@@ -113,8 +71,7 @@ class Experiment:
     @property
     def timed(self) -> bool:
         """Whether it asks how long training took: all others give the same bytes whenever they are run."""
-        tabulated = any(TRAIN_SECONDS in table.metrics for table in self.question.tables)
-        return tabulated or any(use.metric == TRAIN_SECONDS for use in uses(self.question))
+        return any(use.metric == TRAIN_SECONDS for use in self.question.uses())
 
     def to_aggregate(self) -> dict:
         """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
@@ -132,7 +89,7 @@ class Experiment:
                             "arm": member.name,
                             "run": member.arm.id,
                             "tuned": member.tuned,
-                            "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
+                            "measures": [m for m in METRICS_OF if (m, member.arm.id) in measured],
                             **settings_of(member.arm),
                             "peak_learning_rate": member.arm.peak_lr,
                         }
@@ -268,16 +225,6 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def scales(folder: Path) -> list[str]:
-    """The names of the scale files in a folder."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
-def home(scale_path: Path) -> Path:
-    """The folder of what a scale file names: its own if that holds experiments, else config/."""
-    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
-
-
 def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study a scale file describes, with `overrides` on top of it."""
     own = read_yaml(scale_path)
@@ -320,25 +267,9 @@ def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper
     return papers
 
 
-def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
-    if "extends" not in own:
-        return own
-    parent = home(path) / f"{own['extends']}.yaml"
-    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
-    if own["extends"] not in known:
-        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
-    below = read_yaml(parent)
-    if "extends" in below:
-        raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
-    return merged(below, {key: value for key, value in own.items() if key != "extends"})
-
-
-def merged(below: Any, above: Any) -> Any:
-    """Mappings key by key, all else as it stands above."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return below | {key: merged(below.get(key), value) for key, value in above.items()}
+def repeats(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:
@@ -365,29 +296,3 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
     return Experiment(question, groups, exhibits, written, path)
-
-
-def repeats(names: Iterable[str]) -> list[str]:
-    """The names that occur more than once."""
-    return sorted(name for name, count in Counter(names).items() if count > 1)
-
-
-def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, Group]:
-    """All groups of an experiment at this scale: base, then experiment, then arm, then variant."""
-    numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
-    base = {"base": scale.base, f"{where}.base": numbers.base}
-    groups = {}
-    for name, settings in numbers.arms.items():
-        key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
-    if numbers.crossed:
-        key = f"{where}.crossed"
-        for (arm, settings), (variant, more) in itertools.product(
-            numbers.crossed.arms.items(), numbers.crossed.variants.items()
-        ):
-            name = f"{arm}.{variant}"
-            if numbers.left_out and name in numbers.left_out.arms:
-                continue
-            layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
-    return groups

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.config.question import Figure, Operand
+from largebatch.config.question import Figure
 from largebatch.figures import (
     draw_curves,
     draw_descent,
@@ -24,9 +24,8 @@ from largebatch.figures import (
     style,
 )
 from largebatch.figures.citation import FIGURE, Citation, metadata
-from largebatch.figures.drawn import LOG, needed_for, seeds
-from largebatch.metrics import TRAIN_SECONDS
-from largebatch.observations.reading import Missing, read
+from largebatch.figures.drawn import BESIDE, LOG, seeds
+from largebatch.observations.reading import Missing, read_uses
 from largebatch.provenance import provenance
 
 
@@ -59,13 +58,6 @@ KINDS = {
 # The data of figures are read by people, and committed: seven digits.
 CSV_DIGITS = "%.7g"
 ON_LOGARITHMS = ", of the logarithm on logarithmic axes"
-# Metrics that a kind of figure reads without naming them.
-OWN = {
-    "rates": ["learning_rate"],
-    "surface": draw_surface.METRICS_READ,
-    "walks": draw_walks.METRICS_READ,
-    "descent": draw_descent.METRICS_READ,
-}
 
 
 def draw(ask: dict, observations: Path, stem: Path) -> None:
@@ -95,54 +87,16 @@ def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
 
 def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
     """The data that a figure draws."""
-    rows = read(observations, *reads(figure))
+    rows = read_uses(observations, figure.uses(), BESIDE)
     try:
         return KINDS[figure.kind].table(rows, figure)
     except Missing as missing:
         raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
 
 
-def reads(figure: Figure) -> tuple[set[str], set[str]]:
-    """The groups, and the metrics of each, that a figure is drawn from."""
-    return arms_of(figure), metrics_of(figure)
-
-
 def named(stem: Path, ending: str) -> Path:
     """The figure's file with that ending."""
     return stem.with_name(f"{stem.name}.{ending}")
-
-
-def arms_of(figure: Figure) -> set[str]:
-    """Every arm that a figure reads."""
-    ats = [getattr(figure, "at", None), *(mark.at for mark in marks_of(figure))]
-    others = {getattr(figure, side, None) for side in ("baseline", "small", "large")}
-    others |= {at.same_updates_as for at in ats if at}
-    return ({*figure.shown.values(), *(mark.arm for mark in marks_of(figure))} | others) - {None}
-
-
-def marks_of(figure: Figure) -> list[Operand]:
-    """The operands that a figure against a setting marks on its axis; a profile marks plain positions."""
-    return list(figure.marks.values()) if figure.kind == "against_setting" else []
-
-
-def metrics_of(figure: Figure) -> set[str]:
-    """Every metric that a figure reads."""
-    shown = getattr(figure, "y", OWN.get(figure.kind))
-    metrics = {*([shown] if isinstance(shown, str) else shown), *needed_for(getattr(figure, "at", None))}
-    return metrics | beside_y(figure)
-
-
-def beside_y(figure: Figure) -> set[str]:
-    """The metrics that a figure of this kind shows or needs beside those it names as y."""
-    match figure.kind:
-        case "curves":
-            return {"train_loss_nats", figure.level} - {None}
-        case "gap_closed":
-            return {TRAIN_SECONDS}
-        case "against_setting":
-            needed = [needed_for(mark.at) | {mark.metric or figure.y[0]} for mark in figure.marks.values()]
-            return set().union(*needed)
-    return set()
 
 
 def caption(figure: Figure, drawn: pd.DataFrame) -> str:

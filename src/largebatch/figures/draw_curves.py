@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Curves
+from largebatch.config.figures import Curves
 from largebatch.figures import style
 from largebatch.figures.drawn import MEASURED, on_axes, summary, summary_along
 from largebatch.figures.looks import BLUE, Look, colours_of, looks

@@ -7,15 +7,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Descent
+from largebatch.config.profiles import Descent
 from largebatch.figures import style
 from largebatch.figures.draw_walks import SHADES
 from largebatch.figures.drawn import LINEAR, MEASURED, summary_along
 from largebatch.figures.looks import looks
-from largebatch.metrics import PLANE
 from largebatch.observations.reading import Missing, profile_of
 
-LOSS, X, Y, *_ = METRICS_READ = tuple(PLANE)
+LOSS, X, Y, *_ = Descent.reads
 MOST_SEEDS = 5  # more paths would hide each other
 LEVELS = 15
 HEIGHT_IN = 3.0

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Finals
+from largebatch.config.figures import Finals
 from largebatch.figures import style
 from largebatch.figures.drawn import MEASURED, is_log, lower_is_better, on_axes, spans, summary, summary_at
 from largebatch.figures.looks import LOOKS, colours_of

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import GapClosed
+from largebatch.config.figures import GapClosed
 from largebatch.figures import style
 from largebatch.figures.drawn import COST, LINEAR, lower_is_better, spans, summary
 from largebatch.figures.looks import LARGE, SMALL

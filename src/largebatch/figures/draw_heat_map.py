@@ -9,10 +9,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from largebatch.config.question import SETTINGS, HeatMap
+from largebatch.config.figures import HeatMap
 from largebatch.figures import style
 from largebatch.figures.drawn import LINEAR, summary_at
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
 X, Y = "batch_size", "learning_rate"
@@ -38,7 +38,7 @@ def table(observations: pd.DataFrame, figure: HeatMap) -> pd.DataFrame:
     cells = cells.sort_values([X, Y])
     rows = []
     for metric in figure.y:
-        at = figure.at.of(metric) if figure.at else None
+        at = figure.at_of(metric)
         for arm, cell in cells.iterrows():
             found = summary_at(observations, arm, metric, at)
             rows.append({"metric": metric, "arm": arm, X: cell[X], Y: cell[Y], **found, "axis": LINEAR})

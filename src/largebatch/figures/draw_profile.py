@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Profile
+from largebatch.config.profiles import Profile
 from largebatch.figures import style
 from largebatch.figures.draw_curves import line, log_limits, widths_of
 from largebatch.figures.drawn import MEASURED, on_axes, spans, summary_along

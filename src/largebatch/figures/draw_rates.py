@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Rates
+from largebatch.config.figures import Rates
 from largebatch.figures import style
 from largebatch.figures.draw_curves import line
 from largebatch.figures.drawn import MEASURED, is_log, on_axes, summary_along

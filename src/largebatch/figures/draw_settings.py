@@ -5,12 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import SETTINGS, AgainstSetting, Operand
+from largebatch.config.figures import AgainstSetting
+from largebatch.config.uses import Operand
 from largebatch.figures import style
 from largebatch.figures.drawn import LOG, MEASURED, is_log, on_axes, spans, summary, summary_at
 from largebatch.figures.looks import DASHES, looks
 from largebatch.judging.fits import by_position, fit_hyperbola, logarithms
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
 # Bars of lines at the same setting are side by side: this far apart, all within ±5 % of the setting.
@@ -25,7 +26,7 @@ def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
     """
     rows = []
     for metric in figure.y:
-        at = figure.at.of(metric) if figure.at else None
+        at = figure.at_of(metric)
         for label, group in figure.lines.items():
             settings = members(observations, group)[figure.x].sort_values()
             if settings.duplicated().any():

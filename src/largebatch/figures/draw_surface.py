@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Surface
+from largebatch.config.profiles import SurfacePanels
 from largebatch.figures import style
 from largebatch.figures.drawn import LINEAR, MEASURED, summary_along
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, profile_of
 
-LOSS, X, Y = METRICS_READ = ("plane_loss_nats", "plane_x", "plane_y")
+LOSS, X, Y = SurfacePanels.reads
 # Contours in nats; the highest ones that a plane reaches are drawn.
 LEVELS = np.array([1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000])
 MOST_LEVELS = 7
@@ -23,7 +23,7 @@ COLOUR_MAP = "viridis"
 BESIDE_IN, BELOW_IN, GAP_IN, TITLE_IN = 1.3, 0.3, 0.1, 0.35
 
 
-def table(observations: pd.DataFrame, figure: Surface) -> pd.DataFrame:
+def table(observations: pd.DataFrame, figure: SurfacePanels) -> pd.DataFrame:
     """Columns line, arm, x, y, n, mean, low, high, axis: rise above the middle, one row per grid point."""
     parts = []
     for label, arm in figure.lines.items():
@@ -36,7 +36,7 @@ def table(observations: pd.DataFrame, figure: Surface) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["line", "arm", "x", "y", *MEASURED, "axis"]]
 
 
-def picture(drawn: pd.DataFrame, figure: Surface) -> Canvas:
+def picture(drawn: pd.DataFrame, figure: SurfacePanels) -> Canvas:
     """One panel per arm, all with the same colours and contours."""
     panels = len(figure.lines)
     columns = style.columns_of(panels, MOST_IN_A_ROW)

@@ -6,14 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import Walks
+from largebatch.config.profiles import Walks
 from largebatch.config.surfaces import SURFACES, Surface
 from largebatch.figures import style
 from largebatch.figures.looks import Look, looks
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, history_of
 
-X, Y = METRICS_READ = ("path_x", "path_y")
+X, Y = Walks.reads
 MOST_SEEDS = 3  # more paths would hide each other
 LEVELS, GRID = 13, 81
 # Width / height of a panel: all are equally large, and a unit has the same length on both axes.
@@ -43,7 +43,7 @@ def table(observations: pd.DataFrame, figure: Walks) -> pd.DataFrame:
 
 def paths_of(observations: pd.DataFrame, arm: str) -> pd.DataFrame:
     """Both weights by seed and along the path; columns seed, at, x, y."""
-    x, y = (history_of(observations, arm, metric) for metric in METRICS_READ)
+    x, y = (history_of(observations, arm, metric) for metric in Walks.reads)
     paths = x.rename(columns={"value": "x"}).merge(y.rename(columns={"value": "y"}), on=["seed", "at"])
     if not len(paths) == len(x) == len(y):
         raise Missing(f"{X} and {Y} of arm {arm} after the same updates")

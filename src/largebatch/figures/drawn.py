@@ -5,19 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from largebatch.config.question import At
+from largebatch.config.uses import At
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.observations.reading import NeverReached, reading
 from largebatch.observations.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
 LINEAR, LOG = "linear", "log"  # the kinds of axes
+BESIDE = ("updates",)  # read of every arm, so that one which is trained is there, whatever it lacks
 COST = "cost"  # the metric of rows of a figure's data with ratios of training times
-
-
-def needed_for(at: At | None) -> set[str]:
-    """The metrics beside those shown that a reading needs."""
-    return {"updates", "train_loss_nats"} if at and at.train_loss_nats is not None else {"updates"}
 
 
 def summary(values: pd.Series) -> dict[str, float]:

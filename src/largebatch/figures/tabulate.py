@@ -8,11 +8,11 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.config.question import SETTINGS, Table
-from largebatch.figures.drawn import needed_for, seeds, summary_of
+from largebatch.config.tables import Table
+from largebatch.figures.drawn import BESIDE, seeds, summary_of
 from largebatch.judging.claims import read_columns
-from largebatch.metrics import METRICS
-from largebatch.observations.reading import Missing, members, read, reading
+from largebatch.metrics import METRICS, SETTINGS
+from largebatch.observations.reading import Missing, members, read_uses, reading
 from largebatch.provenance import provenance
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
@@ -56,7 +56,7 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     ask: {"experiment": name, "table": a Table as JSON}.
     """
     table = TypeAdapter(Table).validate_python(ask["table"])
-    cells = cells_of(table, read(observations, *reads(table)))
+    cells = cells_of(table, read_uses(observations, table.uses(), BESIDE))
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
     caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
@@ -67,12 +67,6 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
     inputs = {observations.name: files.checksum(observations)}
     files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
-
-
-def reads(table: Table) -> tuple[set[str], set[str]]:
-    """The groups, and the metrics of each, that a table is made from."""
-    other = table.at.same_updates_as if table.at else None
-    return {*table.rows.values(), other} - {None}, {*table.metrics, *needed_for(table.at)}
 
 
 def cells_of(table: Table, observations: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from largebatch.config.question import Operand
+from largebatch.config.uses import Operand
 from largebatch.observations.reading import finals_of, reading, short_of
 
 # Tolerance for shares of a run (0.1 * 30 is 3 + 4e-16, and should include epoch 3) and for positions.
@@ -43,8 +43,6 @@ def expected(claim) -> tuple[float, float]:
 
 def log_expected(claim) -> tuple[float, float]:
     """The logarithms of the bounds of a ratio."""
-    if wrong := [bound for bound in claim.expect.bounds if bound <= 0]:
-        raise ValueError(f"claim {claim.id}: expect: wanted a ratio above 0; got {wrong[0]:g}")
     return tuple(float(np.log(bound)) if np.isfinite(bound) else bound for bound in expected(claim))
 
 

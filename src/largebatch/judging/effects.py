@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from largebatch.config.question import (
+from largebatch.config.claims import (
     BestSetting,
     Contrast,
     CurveGap,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from largebatch.config.question import GrowthLaw, Hyperbola, Slope
+from largebatch.config.claims import GrowthLaw, Hyperbola, Slope
 from largebatch.judging.effect import (
     ROUNDING,
     Effects,

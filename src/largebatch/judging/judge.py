@@ -3,14 +3,13 @@
 The ledger corrects over all claims.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from largebatch.config.question import At, Claim
+from largebatch.config.claims import Claim
 from largebatch.judging.claims import (
     COLUMNS,
     CONTRADICTED,
@@ -22,13 +21,14 @@ from largebatch.judging.claims import (
     sensitivity,
     write_claims,
 )
-from largebatch.judging.effect import read_operand
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
-from largebatch.observations.reading import Missing, read
+from largebatch.observations.reading import Missing, read_uses, reading
 
 Row = dict[str, object]
+# Of every arm, if it is trained: which seeds it has, and which of them diverged.
+BESIDE = ("updates", "diverged")
 
 
 def judge(ask: dict, observations: Path, judged: Path) -> None:
@@ -37,13 +37,8 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
-    write_claims(judged, verdicts_on(asked, read(observations, *reads(asked)), ask["experiment"]))
-
-
-def reads(claims: list[Claim]) -> tuple[set[str], set[str]]:
-    """The groups, and the metrics of each, that the claims of an experiment are judged from."""
-    arms, metrics = ([of(claim) for claim in claims] for of in (arms_of, metrics_of))
-    return set().union(*arms), set().union(*metrics)
+    table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
+    write_claims(judged, verdicts_on(asked, table, ask["experiment"]))
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -78,7 +73,7 @@ def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effe
     """Refuse times if their rounds differ by more than the effect from its bound: the machine was busy."""
     if claim.kind != "ratio":
         raise NotJudgeable(f"{claim.metric} is a time on one machine: only ratios of it are judged")
-    spreads = [read_operand(observations, side, TIME_SPREAD) for side in sides(claim)]
+    spreads = [reading(observations, side.arm, TIME_SPREAD, side.at) for side in (claim.a, claim.b)]
     # the median over seeds of the factor by which both sides together may be wrong
     spread = float(pd.concat(spreads, axis="columns").dropna().prod(axis="columns").median())
     distance = min(abs(effects.values.mean() - bound) for bound in finite_bounds(effects))
@@ -191,29 +186,3 @@ def holds_at(bound: float, side: int, effects: Effects) -> bool:
 def no_variance(interval: statistics.Interval) -> tuple[str, ...]:
     """A remark if all effects are equal: the t test does not apply, and p is set to 0 or 1."""
     return ("All seeds give the same value, so the t test does not apply.",) * (interval.std == 0)
-
-
-def sides(claim: Claim) -> list:
-    """The operands of a claim, if it has any."""
-    named = (getattr(claim, name, None) for name in ("a", "b", "c", "d", "over"))
-    return [side for side in named if side is not None]
-
-
-def readings_of(claim: Claim) -> list[At]:
-    """Every `at` of a claim: its own and its operands'."""
-    places = [getattr(thing, "at", None) for thing in (claim, *sides(claim))]
-    return [at for at in places if at is not None]
-
-
-def arms_of(claim: Claim) -> Iterable[str]:
-    """Every arm that a claim reads."""
-    yield from (getattr(side, "arm", side) for side in sides(claim))
-    yield from (getattr(claim, name) for name in ("arm", "minus") if getattr(claim, name, None))
-    yield from (at.same_updates_as for at in readings_of(claim) if at.same_updates_as)
-
-
-def metrics_of(claim: Claim) -> Iterable[str]:
-    """Every metric that a claim reads."""
-    yield from (claim.metric, "updates", "diverged", *(TIME_SPREAD,) * (claim.metric in TIMED_IN_ROUNDS))
-    yield from (side.metric for side in sides(claim) if getattr(side, "metric", None))
-    yield from ("train_loss_nats" for at in readings_of(claim) if at.train_loss_nats is not None)

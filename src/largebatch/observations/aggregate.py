@@ -8,8 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from largebatch import files
-from largebatch.config.question import SETTINGS
-from largebatch.metrics import TRAIN_SECONDS
+from largebatch.metrics import SETTINGS, TRAIN_SECONDS
 from largebatch.observations import reading
 from largebatch.observations.statistics import half_width
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from largebatch.config.question import SETTINGS, At
-from largebatch.metrics import BY_EPOCH, HISTORY
+from largebatch.config.uses import At, Use
+from largebatch.metrics import BY_EPOCH, HISTORY, SETTINGS
 
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 
@@ -44,6 +44,17 @@ def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFr
     # as categories, a table's texts are compared as integers
     frame = table.to_pandas(categories=["metric", "group", "arm", "run"])
     return frame[np.isfinite(frame["value"])]
+
+
+def read_uses(path: Path, uses: Iterable[Use], beside: Iterable[str]) -> pd.DataFrame:
+    """The observations of all that is used, and of these metrics beside it."""
+    return read(path, *read_of(uses, beside))
+
+
+def read_of(uses: Iterable[Use], beside: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The arms that are used, and the metrics that are read of each of them."""
+    uses = list(uses)
+    return {use.arm for use in uses}, {use.metric for use in uses if use.metric} | {*beside}
 
 
 def rows_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:

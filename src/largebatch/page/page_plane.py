@@ -26,7 +26,7 @@ def measured_plane(path: dict, observations: Path) -> dict | None:
     "losses": {"train", "test"}: nats [x][y], "ways": {"small", "large"}: [x, y] by snapshot, all means over
     seeds, and "dearer": as dearer() gives it}.
     """
-    table = read(observations, [path["path"]], [*PLANE, *PLANE_LOSSES.values()])
+    table = read(observations, *reads(path))
     try:
         places, seeds, losses = grids(table, path["path"])
     except Missing:
@@ -43,6 +43,11 @@ def measured_plane(path: dict, observations: Path) -> dict | None:
         "ways": {end: way(table, path["path"], run, seeds) for end, run in RUNS.items()},
         "dearer": dearer(losses, places, stops),
     }
+
+
+def reads(path: dict) -> tuple[set[str], set[str]]:
+    """The path, and its metrics, that the plane is drawn from."""
+    return {path["path"]}, {*PLANE, *PLANE_LOSSES.values()}
 
 
 def grids(table: pd.DataFrame, path: str) -> tuple[np.ndarray, pd.Index, dict[str, np.ndarray]]:

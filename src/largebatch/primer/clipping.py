@@ -23,13 +23,13 @@ def clipping_of(gradient: Gradient, norm: float) -> Gradient:
 
 def clipping(
     seeds: list[int],
-    examples: int = 320,
-    size: int = 32,
-    rate: float = 0.2,
-    epochs: int = 20,
-    spike_at: int = 100,
-    spike: float = 1000.0,
-    norm: float = 1.0,
+    examples: int,
+    size: int,
+    rate: float,
+    epochs: int,
+    spike_at: int,
+    spike: float,
+    norm: float,
 ) -> Iterator[tuple[str, Observation]]:
     """Logistic regression; the batch of update `spike_at` has its inputs multiplied by `spike`. P10.
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from largebatch.config import exhibits
+from largebatch.config.exhibits import EXHIBITS
 from largebatch.files import Observation
 from largebatch.primer.clipping import clipping
 from largebatch.primer.noise import noise
@@ -19,8 +19,8 @@ from largebatch.primer.xor import xor
 
 Row = tuple[str, Observation]
 
-# name -> function of (seeds, **options)
-EXHIBITS: dict[str, Callable[..., Iterator[Row]]] = {
+# name -> function of (seeds, **options); which options there are, and their defaults, config/exhibits.py says
+FUNCTIONS: dict[str, Callable[..., Iterator[Row]]] = {
     "worked": worked,
     "rule": rule,
     "noise": noise,
@@ -39,8 +39,8 @@ EXHIBITS: dict[str, Callable[..., Iterator[Row]]] = {
 
 def rows_of(name: str, seeds: list[int], options: dict) -> list[Row]:
     """The rows of an exhibit; ValueError if its arms or metrics are not those of the registry."""
-    rows = list(EXHIBITS[name](seeds, **options))
-    registered = exhibits.EXHIBITS[name]
+    rows = list(FUNCTIONS[name](seeds, **options))
+    registered = EXHIBITS[name]
     for what, wanted, got in (
         ("arms", set(registered.arms), {arm for arm, _ in rows}),
         ("metrics", set(registered.metrics), {row.metric for _, row in rows}),

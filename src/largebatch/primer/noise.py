@@ -41,7 +41,7 @@ PROBLEMS: dict[str, Callable[[int, int], tuple[Problem, np.ndarray]]] = {"regres
 REPLACE = {"with": True, "without": False}
 
 
-def noise(seeds: list[int], examples: int = 256, draws: int = 200) -> Iterator[tuple[str, Observation]]:
+def noise(seeds: list[int], examples: int, draws: int) -> Iterator[tuple[str, Observation]]:
     """Gradient noise of linear regression and of a digits net, at B = 1, 2, 4, ... up to n/2. P1, P2.
 
     Arms: regression_with, regression_without, mlp_with, mlp_without (replacement).

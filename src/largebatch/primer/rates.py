@@ -46,14 +46,14 @@ PROBLEMS = {"": bowl, "flat_": flat}
 
 def rates(
     seeds: list[int],
-    dimensions: int = 20,
-    examples: int = 256,
-    noise: float = 1.0,
-    constant: float = 0.1,
-    peak: float = 0.5,
-    delay: float = 8.0,
-    updates: int = 2500,
-    repeats: int = 8,
+    dimensions: int,
+    examples: int,
+    noise: float,
+    constant: float,
+    peak: float,
+    delay: float,
+    updates: int,
+    repeats: int,
 ) -> Iterator[tuple[str, Observation]]:
     """Single examples at a constant and at decaying rates, on two convex problems. S5.
 
@@ -117,7 +117,7 @@ TRIO = {"too_small": 0.01, "about_right": 0.5, "too_large": 1.05}  # shares of t
 
 
 def edge(
-    seeds: list[int], dimensions: int = 10, condition: float = 10.0, updates: int = 60, steps: int = 40
+    seeds: list[int], dimensions: int, condition: float, updates: int, steps: int
 ) -> Iterator[tuple[str, Observation]]:
     """Full-batch descent on a quadratic wᵀHw/2 around the rate 2/λ_max. S7.
 

@@ -89,17 +89,17 @@ def run(study: Study, size: int, rate: float, epochs: int, order: np.random.Gene
 
 def regression(
     seeds: list[int],
-    examples: int = 5000,
-    features: int = 20,
-    noise: float = 20.0,
-    rate: float = 0.02,
-    online_rate: float = 0.0005,
-    epochs: int = 4,
-    updates: int = 300,
-    goal_percent: float = 1.0,
-    scaling_rate: float = 0.05,
-    scaling_epochs: int = 3,
-    small_examples: int = 50,
+    examples: int,
+    features: int,
+    noise: float,
+    rate: float,
+    online_rate: float,
+    epochs: int,
+    updates: int,
+    goal_percent: float,
+    scaling_rate: float,
+    scaling_epochs: int,
+    small_examples: int,
 ) -> Iterator[tuple[str, Observation]]:
     """Convergence, linear scaling and leakage; see the three functions below. P3, P4, P14."""
     for seed in seeds:

@@ -16,9 +16,7 @@ from largebatch.training.engine import Lanes
 PART = 10  # images for validation and test, which the engine needs and nothing reads
 
 
-def rule(
-    seeds: list[int], examples: int = 50, updates: int = 50, rate: float = 0.1
-) -> Iterator[tuple[str, Observation]]:
+def rule(seeds: list[int], examples: int, updates: int, rate: float) -> Iterator[tuple[str, Observation]]:
     """rule_difference: largest absolute difference of a weight after the updates, NumPy against the engine.
 
     Both see the same digits in the same batches and the same order, in double precision. Arms: full (all

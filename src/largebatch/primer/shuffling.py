@@ -21,12 +21,12 @@ ORDERS: dict[str, Callable[[int, int, np.random.Generator], Iterator[np.ndarray]
 
 def shuffling(
     seeds: list[int],
-    train: int = 900,
-    test: int = 450,
-    size: int = 20,
-    rate: float = 0.1,
-    epochs: int = 8,
-    every: int = 5,
+    train: int,
+    test: int,
+    size: int,
+    rate: float,
+    epochs: int,
+    every: int,
 ) -> Iterator[tuple[str, Observation]]:
     """Softmax regression on data sorted by class, in batches of 20. P9.
 

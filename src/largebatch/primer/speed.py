@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from largebatch.files import Observation
-from largebatch.primer.clock import ROUNDS, update_times
+from largebatch.primer.clock import update_times
 from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Mlp, digits
 from largebatch.primer.randomness import stream
@@ -15,9 +15,7 @@ from largebatch.primer.randomness import stream
 BEST_SHARE = 0.9
 
 
-def speed(
-    seeds: list[int], examples: int = 1024, hidden: int = 64, rounds: int = ROUNDS
-) -> Iterator[tuple[str, Observation]]:
+def speed(seeds: list[int], examples: int, hidden: int, rounds: int) -> Iterator[tuple[str, Observation]]:
     """Seconds and memory of a digits net in NumPy, at batch sizes 1, 2, 4, ... up to all examples. P11, P12.
 
     Arm: machine; a seed is a repeat. update_seconds at batch size: of the shortest of `rounds`, each of which

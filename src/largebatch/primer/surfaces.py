@@ -32,13 +32,13 @@ def pulls_on_a_grid(draw: np.random.Generator) -> np.ndarray:
 
 def surfaces(
     seeds: list[int],
-    noise: float = 2.0,
-    rate: float = 0.1,
-    thrash_rate: float = 1.8,
-    updates: int = 200,
-    every: int = 4,
-    runs: int = 50,
-    escape_updates: int = 300,
+    noise: float,
+    rate: float,
+    thrash_rate: float,
+    updates: int,
+    every: int,
+    runs: int,
+    escape_updates: int,
 ) -> Iterator[tuple[str, Observation]]:
     """Full-batch, mini-batch (8 of 64) and online descent on SURFACES, and how many runs escape. P8.
 

@@ -36,7 +36,7 @@ def ring_mean(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int
     return [np.concatenate(own) / count for own in chunks], sent
 
 
-def ring(seeds: list[int], values: int = 5040) -> Iterator[tuple[str, Observation]]:
+def ring(seeds: list[int], values: int) -> Iterator[tuple[str, Observation]]:
     """A ring all-reduce of K = 2, 3, 4, 6, 8, 12, 16 workers with gradients of `values` numbers each. P15.
 
     Arms: ring, theory. ring_sent_share at K: the most values a worker sends, divided by the size of the
@@ -65,9 +65,7 @@ def in_workers(gradient: Gradient, workers: int) -> Gradient:
     return lambda w, rows: ring_mean([gradient(w, share) for share in np.split(rows, workers)])[0][0]
 
 
-def three_ways(
-    seeds: list[int], share: int = 32, workers: int = 4, rate: float = 0.1
-) -> Iterator[tuple[str, Observation]]:
+def three_ways(seeds: list[int], share: int, workers: int, rate: float) -> Iterator[tuple[str, Observation]]:
     """One update of a digits net on the same examples in three ways: a batch, micro-batches, workers. P16.
 
     The batch is of workers · share examples. Arm: ways; ways_difference: largest absolute difference of a

@@ -14,9 +14,7 @@ INPUTS = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 TARGETS = np.array([[-1.0], [1.0], [1.0], [-1.0]])
 
 
-def xor(
-    seeds: list[int], hidden: int = 4, rate: float = 0.1, epochs: int = 200
-) -> Iterator[tuple[str, Observation]]:
+def xor(seeds: list[int], hidden: int, rate: float, epochs: int) -> Iterator[tuple[str, Observation]]:
     """A 2-4-1 tanh net on XOR with half the squared error, in inputs and targets of ±1. P7.
 
     Arms: batch_4, batch_2, batch_1, from the same weights for equally many epochs. xor_loss (of all four) at

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import yaml
 
+from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
-from largebatch.config.parts import BatchGrowth
-from largebatch.config.question import Claim
-from largebatch.config.references import Use, uses_of_claim, uses_of_figure
 from largebatch.config.study import Experiment, Study
+from largebatch.config.uses import Use
 
 MOST_FIGURES = 3
 MOST_FILES = 12  # at most, to be named one by one in a command
@@ -84,7 +83,7 @@ def paces(group) -> Iterator[tuple[str, list[int]]]:
     for arm, members in group.arms.items():
         runs = [m.arm for m in members]
         found = {(run.batches_of(run.batch_size), run.epochs) for run in runs}
-        if len(found) == 1 and not any(isinstance(run.schedule, BatchGrowth) for run in runs):
+        if len(found) == 1 and not any(run.schedule.grows_batch for run in runs):
             yield arm, list(found.pop())
 
 
@@ -98,7 +97,7 @@ def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
             {
                 "file": f"{e.path.as_posix()}:{first}-{last}",
                 "lines": "\n".join(text[first - 1 : last]),
-                "arms": list(dict.fromkeys(listed(use.arm, e) for use in uses_of_claim(claim, ""))),
+                "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.uses())),
                 "figures": figures_of(claim, e),
                 "tables": tables_of(claim, e),
                 "command": "" if claim.not_run else command(study, e, claim),
@@ -113,8 +112,8 @@ def listed(arm: str, e: Experiment) -> str:
 
 def figures_of(claim: Claim, e: Experiment) -> list[str]:
     """The figures that show the claim's metric for its runs; else its runs; else its exhibits."""
-    own = shown_by(uses_of_claim(claim, ""), e)
-    shown = {f.name: shown_by(uses_of_figure(f, ""), e) for f in e.question.figures}
+    own = shown_by(claim.uses(), e)
+    shown = {f.name: shown_by(f.uses(), e) for f in e.question.figures}
     looks = (lambda run, metric: (run, metric), lambda run, metric: run, lambda run, metric: listed(run, e))
     for look in looks:
         wanted = {look(*pair) for pair in own}
@@ -128,13 +127,8 @@ def figures_of(claim: Claim, e: Experiment) -> list[str]:
 
 def tables_of(claim: Claim, e: Experiment) -> list[str]:
     """The tables that show the claim's metric for its runs."""
-    own = shown_by(uses_of_claim(claim, ""), e)
-    return [
-        table.name
-        for table in e.question.tables
-        if own
-        & {(run, kin(m)) for arm in table.rows.values() for run in runs_of(arm, e) for m in table.metrics}
-    ]
+    own = shown_by(claim.uses(), e)
+    return [table.name for table in e.question.tables if own & shown_by(table.uses(), e)]
 
 
 def shown_by(uses: Iterable[Use], e: Experiment) -> set[tuple[str, str]]:
@@ -154,7 +148,7 @@ def kin(metric: str) -> str:
 
 def command(study: Study, e: Experiment, claim: Claim) -> str:
     """The command that makes the claim's numbers again, from training to its verdict."""
-    files = dict.fromkeys(file for use in uses_of_claim(claim, "") for file in files_of(use.arm, study, e))
+    files = dict.fromkeys(file for use in claim.uses() for file in files_of(use.arm, study, e))
     again = list(files) if len(files) <= MOST_FILES else ["train"]
     words = ["snakemake", "--cores", "all", e.name, "--forcerun", *again]
     return shlex.join([*words, "--configfile", study.path.as_posix()])

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from largebatch.config.study import Experiment, Study
-from largebatch.figures import draw, tabulate
+from largebatch.figures import drawn
 from largebatch.judging import judge
 from largebatch.metrics import PROFILE
 from largebatch.observations.aggregate import write_observations
-from largebatch.page import page_line
+from largebatch.observations.reading import read_of
+from largebatch.page import page_line, page_plane
 
 Reads = tuple[set[str], set[str]]  # groups, and the metrics that are read of each of them
 
@@ -25,13 +26,15 @@ def keep(observations: Path, study: Study, experiment: Experiment, kept: Path) -
 
 
 def reads(study: Study, experiment: Experiment) -> Iterator[Reads]:
-    """What claims, figures, tables and the primer's page read of an experiment, each as its stage says."""
+    """What claims, figures, tables and the primer's page read of an experiment."""
     question = experiment.question
-    yield judge.reads(question.claims)
-    yield from map(draw.reads, question.figures)
-    yield from map(tabulate.reads, question.tables)
+    yield from (read_of(claim.uses(), judge.BESIDE) for claim in question.claims)
+    yield from (read_of(shown.uses(), drawn.BESIDE) for shown in [*question.figures, *question.tables])
     if study.line and study.line[0] == experiment.name:
-        yield page_line.reads(study.to_page()["line"])
+        page = study.to_page()
+        yield page_line.reads(page["line"])
+        if page["plane"]:
+            yield page_plane.reads(page["plane"])
 
 
 def thinned(observations: pd.DataFrame, read: Iterable[Reads]) -> pd.DataFrame:

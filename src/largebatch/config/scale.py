@@ -1,0 +1,111 @@
+"""The numbers of a scale, config/<scale>.yaml: settings of every arm, by experiment."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from largebatch.config.asking import Asking
+from largebatch.config.checking import ConfigError, read_yaml
+from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
+from largebatch.config.groups import Group, resolve_group
+from largebatch.config.images import IMAGES, DataName, Folder
+from largebatch.config.measures import Measures
+from largebatch.config.settings import Count, PathText, Settings
+from largebatch.config.uses import Name
+
+CONFIG = Path("config")
+
+
+class Crossed(Settings):
+    """Every arm in every variant, named <arm>.<variant>."""
+
+    arms: dict[Name, dict[str, Any]]
+    variants: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+
+
+class Numbers(Asking):
+    """The numbers one scale gives to one experiment, and how it asks its question."""
+
+    base: dict[str, Any] = {}
+    arms: dict[Name, dict[str, Any]] = {}
+    crossed: Crossed | None = None
+    exhibits: Exhibits = NO_EXHIBITS
+
+    def crossings(self) -> Iterator[tuple[str, str]]:
+        """(arm, variant) of everything that is crossed; what is left out is not made."""
+        return itertools.product(self.crossed.arms, self.crossed.variants) if self.crossed else iter(())
+
+
+class ScaleFile(Settings):
+    """config/<scale>.yaml; with `extends: <scale>` on top of another one.
+
+    sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
+    absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
+    to be judged and drawn without any training.
+    """
+
+    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    seeds: Annotated[int, Field(ge=2)]
+    threads: Count = 1
+    sources: PathText = "data"
+    folders: dict[DataName, Folder] = {}
+    observations: Literal["measured", "published"] = "measured"
+    experiments: Annotated[list[Name], Field(min_length=1)]
+    measures: Measures = Measures()
+    base: dict[str, Any] = {}
+    numbers: dict[Name, Numbers]
+
+
+def scales(folder: Path) -> list[str]:
+    """The names of the scale files in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def home(scale_path: Path) -> Path:
+    """The folder of what a scale file names: its own if that holds experiments, else config/."""
+    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
+
+
+def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
+    if "extends" not in own:
+        return own
+    parent = home(path) / f"{own['extends']}.yaml"
+    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
+    if own["extends"] not in known:
+        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
+    below = read_yaml(parent)
+    if "extends" in below:
+        raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
+    return merged(below, {key: value for key, value in own.items() if key != "extends"})
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Mappings key by key, all else as it stands above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
+
+
+def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, Group]:
+    """All groups of an experiment at this scale: base, then experiment, then arm, then variant."""
+    numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
+    base = {"base": scale.base, f"{where}.base": numbers.base}
+    groups = {}
+    for name, settings in numbers.arms.items():
+        key = f"{where}.arms.{name}"
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
+    if numbers.crossed:
+        key = f"{where}.crossed"
+        for (arm, settings), (variant, more) in itertools.product(
+            numbers.crossed.arms.items(), numbers.crossed.variants.items()
+        ):
+            name = f"{arm}.{variant}"
+            if numbers.left_out and name in numbers.left_out.arms:
+                continue
+            layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
+    return groups

@@ -1,0 +1,149 @@
+"""What claims say of themselves: what they read, what their effect is counted in."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from largebatch.config.claims import Claim
+from largebatch.metrics import METRICS, unit_of
+
+ARMS = {"a": {"arm": "x"}, "b": {"arm": "y"}}
+
+
+def claim(kind, metric="test_error_percent", **fields):
+    base = {"id": "K1.sgd", "says": "s", "source": "p", "expect": {"above": 1.0}}
+    return TypeAdapter(Claim).validate_python({**base, "kind": kind, "metric": metric, **fields})
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "fields", "unit"),
+    [
+        ("difference", "test_error_percent", ARMS, "percentage points"),
+        ("difference", "train_loss_nats", ARMS, "nats"),
+        ("level", "test_error_percent", {"a": ARMS["a"]}, "%"),
+        ("level", "updates", {"a": ARMS["a"]}, "updates"),
+        ("ratio", "test_error_percent", ARMS, "ratio"),
+        ("rank_correlation", "test_error_percent", {"arm": "x", "setting": "lr"}, "correlation"),
+        ("slope", "gradient_variance", {"arm": "x"}, "exponent"),
+        ("growth_law", "distance_from_start", {"arm": "x"}, "R²"),
+        ("hyperbola", "updates_to_test_goal", {"arm": "x", "show": "r_squared_gain"}, "R²"),
+        ("hyperbola", "updates_to_test_goal", {"arm": "x", "show": "critical_batch"}, "examples"),
+        (
+            "hyperbola",
+            "updates_to_test_goal",
+            {"arm": "x", "show": "critical_batch", "over": {"arm": "y"}},
+            "ratio",
+        ),
+        ("curve_gap", "train_error_percent", {"a": "x", "b": "y", "after": 0.5}, "percentage points"),
+        ("best_setting", "validation_loss_nats", {"a": "x", "b": "y", "setting": "lr"}, "doublings"),
+        ("updates_to_target", "test_error_percent", {"a": "x", "b": "y", "target": 5.0}, "ratio"),
+    ],
+)
+def test_the_unit_of_an_effect(kind, metric, fields, unit):
+    assert claim(kind, metric, **fields).unit == unit
+
+
+@pytest.mark.parametrize("words", ["%", "nats", "seconds", "MiB", "examples", "R²"])
+def test_units_are_those_that_labels_show(words):
+    """Every metric whose label ends in '(unit)' is counted in it."""
+    shown = [metric for metric, label in METRICS.items() if label.endswith(f"({words})")]
+    assert all(unit_of(metric) == words for metric in shown)
+
+
+def test_claims_of_one_statement_begin_alike_unless_they_say_so():
+    assert claim("level", a={"arm": "x"}).stated == "K1"
+    assert claim("level", a={"arm": "x"}, statement="sharp").stated == "sharp"
+
+
+AT_UPDATES, AT_LOSS = {"at": {"same_updates_as": "z"}}, {"at": {"train_loss_nats": 0.1}}
+END, UPDATES, LOSS = "test_error_percent", "updates", "train_loss_nats"
+BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
+TREND = {"arm": "x", "setting": "lr"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "fields", "uses"),
+    [
+        ("level", END, {"a": ARMS["a"]}, {("a.arm", "x", END, "one", "end")}),
+        (
+            *("ratio", END, ARMS),
+            {("a.arm", "x", END, "one", "end"), ("b.arm", "y", END, "one", "end")},
+        ),
+        (
+            *("difference", BOX, {"a": ARMS["a"] | BOX_AT, "b": ARMS["b"] | {"metric": UPDATES}}),
+            {("a.arm", "x", BOX, "one", "value"), ("b.arm", "y", UPDATES, "one", "end")},
+        ),
+        (
+            *("level", END, {"a": ARMS["a"] | AT_UPDATES}),
+            {
+                ("a.arm", "x", END, "one", "along"),
+                ("a.arm", "x", UPDATES, "one", "along"),
+                ("a.at.same_updates_as", "z", UPDATES, "one", "end"),
+            },
+        ),
+        (
+            *("contrast", END, {side: {"arm": side} for side in "abcd"}),
+            {(f"{side}.arm", side, END, "one", "end") for side in "abcd"},
+        ),
+        # rounds of a clock say how far a time can be trusted
+        (
+            *("ratio", "update_seconds", {side: {"arm": side, "at": {"value": 8}} for side in "ab"}),
+            {
+                (f"{side}.arm", side, metric, "one", "value")
+                for side in "ab"
+                for metric in ("update_seconds", "time_spread")
+            },
+        ),
+        ("slope", BOX, {"arm": "x"}, {("arm", "x", BOX, "one", "positions")}),
+        ("slope", END, TREND, {("arm", "x", END, "lr", "end")}),
+        (
+            *("rank_correlation", END, TREND | {"minus": "y"}),
+            {("arm", "x", END, "lr", "end"), ("minus", "y", END, "lr", "end")},
+        ),
+        (
+            *("rank_correlation", END, TREND | {"within": "batch_size"} | AT_LOSS),
+            {("arm", "x", END, "many", "along"), ("arm", "x", LOSS, "many", "along")},
+        ),
+        (
+            *("growth_law", "distance_from_start", {"arm": "x"}),
+            {("arm", "x", m, "one", "along") for m in ("distance_from_start", UPDATES)},
+        ),
+        (
+            *("hyperbola", UPDATES, {"arm": "x", "show": "critical_batch", "over": {"arm": "y"} | AT_LOSS}),
+            {
+                ("arm", "x", UPDATES, "batch_size", "end"),
+                ("over.arm", "y", UPDATES, "one", "along"),
+                ("over.arm", "y", LOSS, "one", "along"),
+            },
+        ),
+        (
+            *("curve_gap", END, {"a": "x", "b": "y", "after": 0.5}),
+            {("a", "x", END, "one", "along"), ("b", "y", END, "one", "along")},
+        ),
+        (
+            *("best_setting", END, {"a": "x", "b": "y", "setting": "lr"}),
+            {("a", "x", END, "lr", "end"), ("b", "y", END, "lr", "end")},
+        ),
+        (
+            *("updates_to_target", END, {"a": "x", "b": "y", "target": 5.0}),
+            {(*side, m, "one", "along") for side in [("a", "x"), ("b", "y")] for m in (END, UPDATES)},
+        ),
+    ],
+)
+def test_what_a_claim_reads(kind, metric, fields, uses):
+    found = claim(kind, metric, **fields)
+    assert {(u.key, u.arm, u.metric, u.needs, u.read) for u in found.uses()} == uses
+    assert all(found.needs({arm}) for _, arm, *_ in uses) and not found.needs({"w"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("ratio", ARMS),
+        ("updates_to_target", {"a": "x", "b": "y", "target": 5.0}),
+        ("hyperbola", {"arm": "x", "show": "critical_batch"}),
+    ],
+)
+def test_a_ratio_is_expected_above_0(kind, fields):
+    with pytest.raises(ValidationError, match="expect of a ratio above 0; got"):
+        claim(kind, **fields, expect={"above": 0.0})
+    assert claim("hyperbola", arm="x", show="r_squared_gain", expect={"above": 0.0}).expect.above == 0.0
