@@ -33,6 +33,7 @@ def train(a: argparse.Namespace) -> None:
         write_json,
         write_observations,
         write_snapshots,
+        write_spec,
     )
     from largebatch.provenance import provenance
     from largebatch.training import device, train
@@ -51,9 +52,7 @@ def train(a: argparse.Namespace) -> None:
         progress.EpochLines(a.out.name),
     )
     seconds = time.monotonic() - start
-    write_json(
-        a.out / "spec.json", {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
-    )
+    write_spec(a.out, arm, seeds)
     write_arrays(a.out / "weights.safetensors", trained.weights)
     write_snapshots(a.out / "snapshots.safetensors", trained.snapshots)
     write_observations(a.out / "history.parquet", trained.history)
@@ -74,11 +73,11 @@ def train(a: argparse.Namespace) -> None:
 
 
 def measure(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays, read_snapshots
+    from largebatch.files import read_arrays, read_snapshots, read_spec
     from largebatch.measures.measure import measure, measure_by_epoch
 
     start = time.monotonic()
-    arm, seeds = trained_in(a.run)
+    arm, seeds = read_spec(a.run)
     dataset, options = dataset_for(arm, a.data, a.threads), json.loads(a.options)
     base = a.measure.removesuffix("_by_epoch")
     if base != a.measure:
@@ -91,11 +90,11 @@ def measure(a: argparse.Namespace) -> None:
 
 
 def path(a: argparse.Namespace) -> None:
-    from largebatch.files import read_arrays, read_snapshots
+    from largebatch.files import read_arrays, read_snapshots, read_spec
     from largebatch.measures.measure import measure_path
 
     start, options = time.monotonic(), json.loads(a.options)
-    (arm, seeds), (other, others) = ends = [trained_in(run) for run in (a.start, a.end)]
+    (arm, seeds), (other, others) = ends = [read_spec(run) for run in (a.start, a.end)]
     if seeds != others:
         raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
     weights = tuple(read_arrays(run / "weights.safetensors") for run in (a.start, a.end))
@@ -127,15 +126,6 @@ def exhibit(a: argparse.Namespace) -> None:
         peak_memory_mib=peak_mib(),
     )
     write_exhibit(a.out, rows, found)
-
-
-def trained_in(run: Path):
-    """The arm and the seeds of a finished run."""
-    from largebatch.config.spec import Arm
-    from largebatch.files import read_json
-
-    spec = read_json(run / "spec.json")
-    return Arm.model_validate(spec["arm"]), spec["seeds"]
 
 
 def write_measured(a: argparse.Namespace, rows: list, settings: dict, start: float) -> None:

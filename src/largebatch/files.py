@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from largebatch.config.checking import checked
+from largebatch.config.spec import Arm
+
 
 class Observation(NamedTuple):
     """One measured number; `at` is an epoch, an update, an epsilon, ... or None; see METRICS."""
@@ -65,6 +68,22 @@ def write_json(path: Path, content: Any) -> None:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_spec(run: Path, arm: Arm, seeds: list[int]) -> None:
+    """Write what was trained beside what it gave."""
+    spec = {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
+    write_json(run / "spec.json", spec)
+
+
+def read_spec(run: Path) -> tuple[Arm, list[int]]:
+    """The arm and the seeds of a finished run."""
+    path = run / "spec.json"
+    try:
+        spec = read_json(path)
+        return checked(Arm, spec["arm"], path), spec["seeds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: wanted the arm and the seeds of a run; got {error!r}") from error
 
 
 def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:

@@ -271,6 +271,17 @@ EXHIBIT_METRICS = frozenset(PRIMER.labels)
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 
+# Properties of an arm that can be swept, with the text that axes show.
+SETTINGS = {
+    "batch_size": "batch size",
+    "lr": "reference learning rate",
+    "k": "k, batch size / reference",
+    "lr_over_batch": "learning rate / batch size",
+    "growth_epoch": "epoch at which the batch grows",
+    "train_images": "training images",
+    "width": "width of the hidden layers",
+}
+
 
 def known(metric: str) -> str:
     """The metric, if there is one of that name; else an error with the nearest, as there are many."""

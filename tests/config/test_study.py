@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from largebatch.config.checking import ConfigError
 from largebatch.config.papers import with_paper
-from largebatch.config.question import SETTINGS, Claim, Figure, Table
+from largebatch.config.question import Claim, Figure, Table
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, called_study, load_study
 from tests.conftest import REPOSITORY
@@ -177,15 +177,6 @@ def test_an_exhibit_that_a_question_lists_needs_settings(folder):
         "experiments/primer.yaml: exhibits: wanted settings for worked under exhibits of the scale's numbers"
         "; got none"
     )
-
-
-def test_a_setting_that_an_arm_lacks_is_null(smoke):
-    growing = smoke.experiment("schedules").to_aggregate()["groups"]
-    settings = {name: growing[f"{name}.small"]["members"][0] for name in ("step", "batch_growth")}
-    assert settings["step"]["growth_epoch"] is None
-    assert settings["batch_growth"]["growth_epoch"] == 2
-    assert settings["step"]["lr_over_batch"] == pytest.approx(0.01 / 8)
-    assert settings["step"].keys() >= SETTINGS.keys()
 
 
 def again(payload):

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import special, stats
 
-from largebatch.config.question import SETTINGS
 from largebatch.judging.claims import COLUMNS, read_claims
 from largebatch.judging.judge import judge
 from largebatch.judging.ledger import corrected, ledger
+from largebatch.metrics import SETTINGS
 from largebatch.observations import reading
 from largebatch.observations.statistics import smallest_detectable_effect
 

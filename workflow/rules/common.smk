@@ -34,15 +34,19 @@ def options_of(measure):
 def runs_of(wildcards):
     """What one experiment's observations are gathered from.
 
-    Histories and measures of its arms, paths between them, exhibits, and training times if asked for.
+    Settings, histories and measures of its arms, paths between them, exhibits, and training times if asked for.
     """
     experiment = STUDY.experiment(wildcards.experiment)
-    histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
+    runs = [
+        f"{RESULTS}/runs/{arm.id}/{name}"
+        for arm in experiment.arms
+        for name in ("spec.json", "history.parquet")
+    ]
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
     paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
     exhibits = [f"{RESULTS}/exhibits/{stem}.parquet" for stem in experiment.exhibit_stems().values()]
     times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in experiment.arms if experiment.timed]
-    return histories + measured + paths + exhibits + times
+    return runs + measured + paths + exhibits + times
 
 
 def published_observations(wildcards):

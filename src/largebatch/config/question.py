@@ -11,21 +11,11 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.settings import Count, Positive, Settings, Share
 from largebatch.config.surfaces import SURFACES
-from largebatch.metrics import MEASURES, PROFILE, RATIO, Metric, unit_of
+from largebatch.metrics import MEASURES, PROFILE, RATIO, SETTINGS, Metric, unit_of
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$")]
 
-# Properties of an arm that can be swept, with the text that axes show.
-SETTINGS = {
-    "batch_size": "batch size",
-    "lr": "reference learning rate",
-    "k": "k, batch size / reference",
-    "lr_over_batch": "learning rate / batch size",
-    "growth_epoch": "epoch at which the batch grows",
-    "train_images": "training images",
-    "width": "width of the hidden layers",
-}
 Setting = Literal[tuple(SETTINGS)]
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from largebatch.config.exhibits import EXHIBIT_OF, EXHIBITS, NO_EXHIBITS, Exhibits
 from largebatch.config.question import (
-    SETTINGS,
     At,
     Claim,
     Curves,
@@ -32,6 +31,7 @@ from largebatch.metrics import (
     PATH_METRICS,
     PLANE,
     PROFILE,
+    SETTINGS,
     TRAIN_SECONDS,
 )
 

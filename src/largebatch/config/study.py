@@ -5,7 +5,6 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 """
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
-from largebatch.config.question import SETTINGS, Name, Profile, Question
+from largebatch.config.question import Name, Profile, Question
 from largebatch.config.references import mistakes, uses
 from largebatch.config.settings import Count, PathText, Settings
 from largebatch.config.spec import Arm
@@ -117,7 +116,7 @@ class Experiment:
         return tabulated or any(use.metric == TRAIN_SECONDS for use in uses(self.question))
 
     def to_aggregate(self) -> dict:
-        """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
+        """What the aggregate stage is asked, ready for JSON. The settings of a run lie beside it."""
         measured = {(measure, arm.id) for measure, arm in self.measured()}
         return {
             "experiment": self.name,
@@ -133,8 +132,6 @@ class Experiment:
                             "run": member.arm.id,
                             "tuned": member.tuned,
                             "measures": [m for m in MEASURES if (m, member.arm.id) in measured],
-                            **settings_of(member.arm),
-                            "peak_learning_rate": member.arm.peak_lr,
                         }
                         for member in group.members
                     ],
@@ -155,12 +152,6 @@ class Experiment:
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""
         return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
-
-
-def settings_of(arm: Arm) -> dict[str, float | None]:
-    """The settings that can be swept; JSON has no NaN for the one that an arm lacks."""
-    values = {name: getattr(arm, name) for name in SETTINGS}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def path_stem(start: Arm, end: Arm) -> str:

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from largebatch.config.question import SETTINGS, HeatMap
+from largebatch.config.question import HeatMap
 from largebatch.figures import style
 from largebatch.figures.drawn import LINEAR, summary_at
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
 X, Y = "batch_size", "learning_rate"

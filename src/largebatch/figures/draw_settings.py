@@ -5,12 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from largebatch.config.question import SETTINGS, AgainstSetting, Operand
+from largebatch.config.question import AgainstSetting, Operand
 from largebatch.figures import style
 from largebatch.figures.drawn import LOG, MEASURED, is_log, on_axes, spans, summary, summary_at
 from largebatch.figures.looks import DASHES, looks
 from largebatch.judging.fits import by_position, fit_hyperbola, logarithms
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
 # Bars of lines at the same setting stand side by side: so far apart, all within ±5 % of the setting.

@@ -8,10 +8,10 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch import files
-from largebatch.config.question import SETTINGS, Table
+from largebatch.config.question import Table
 from largebatch.figures.drawn import needed_for, seeds, summary_of
 from largebatch.judging.claims import read_columns
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members, read, reading
 from largebatch.provenance import provenance
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from largebatch.config.question import SETTINGS, At
-from largebatch.metrics import BY_EPOCH
+from largebatch.config.question import At
+from largebatch.metrics import BY_EPOCH, SETTINGS
 
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 

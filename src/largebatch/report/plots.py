@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from largebatch.config.question import SETTINGS
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, SETTINGS
 
 MEASURED, TEXTS = ("n", "mean", "low", "high"), ("metric", "line", "arm")
 NAMES = {
