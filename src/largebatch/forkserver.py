@@ -44,7 +44,7 @@ BOTH = (
     "yaml",
 )
 LIBRARIES = {
-    "lab": (
+    "torch": (
         *BOTH,
         "safetensors.torch",
         "scipy.optimize",
@@ -53,7 +53,7 @@ LIBRARIES = {
         "torch._dynamo",  # a second derivative, or vmap
         "torch.func",
     ),
-    "study": (
+    "pandas": (
         *BOTH,
         "PIL.JpegImagePlugin",  # whatever is written
         "fontTools.subset",  # a font in a PDF file

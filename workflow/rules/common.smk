@@ -1,6 +1,8 @@
 # Names of files, for the rules. What a rule needs to know it asks the study.
 import re
+from hashlib import sha256
 
+from largebatch.config import commands
 from largebatch.config.study import path_stem
 
 # What is ready runs before anything else is trained: results come early, and the scheduler, which looks at every input
@@ -11,24 +13,14 @@ FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
-def data_of(arm):
-    """The tensor file that an arm is trained on."""
-    return f"{RESULTS}/data/{arm.data.name}.safetensors"
-
-
 def data_file(wildcards):
-    return data_of(ARMS[wildcards.arm])
+    """The tensor file that an arm is trained on."""
+    return commands.data_file(STUDY, ARMS[wildcards.arm].data.name)
 
 
-def folder_of(wildcards):
-    """The folder of images that a data set is, as JSON; null if it is none."""
-    folder = STUDY.folders.get(wildcards.name)
-    return "null" if folder is None else folder.model_dump_json()
-
-
-def options_of(measure):
-    """The settings of a measure as JSON."""
-    return getattr(STUDY.measures, measure).model_dump_json()
+def digest(asked):
+    """Of what a job is asked, which is too long for a command line: the job reads it from a file below asks/."""
+    return sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def runs_of(wildcards):
