@@ -71,39 +71,30 @@ def test_data_are_one_file(trained):
     assert arrays["images"].shape == (1797, 1, 8, 8) and arrays["labels"].shape == (1797,)
 
 
-def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
-    for shade, name in enumerate(("ant", "bee")):
-        (tmp_path / "my pictures" / name).mkdir(parents=True)
-        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "my pictures" / name / "1.png")
-    out = tmp_path / "out" / "mine.safetensors"
-    words = ["data", "--name", "mine", "--sources", str(tmp_path), "--out", str(out), "--folder"]
-    assert main([*words, json.dumps({"path": "my pictures", "size": 2})]) == 0
-    assert read_arrays(out)["images"].shape == (2, 3, 2, 2)
-    assert read_json(out.with_suffix(".json"))["sha256"] == checksum(out)
-    assert main([*words, json.dumps({"path": "absent"})]) == 1
-    line = capfd.readouterr().err.splitlines()[0]
-    assert line.startswith(f"largebatch data: {tmp_path}/absent: wanted a folder, or a whole archive")
-
-
-def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch):
+def test_a_folder_of_images_is_a_data_set_and_a_tilde_the_home_folder(tmp_path, monkeypatch, capfd):
     """A rule quotes the words of a configuration, so that no shell replaces it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for shade, name in enumerate(("ant", "bee")):
-        (tmp_path / "data" / "pictures" / name).mkdir(parents=True)
-        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "pictures" / name / "1.png")
-    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "pictures")
-    for sources, path in (
-        ("~/data", "pictures"),
-        ("elsewhere", "~/data/pictures"),
-        ("~/data", "~/packed.zip"),
-    ):
+        (tmp_path / "data" / "my pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "my pictures" / name / "1.png")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "my pictures")
+    out = tmp_path / "out" / "mine.safetensors"
+
+    def prepared(sources, path):
         words = ["data", "--name", "mine", "--sources", sources, "--out", "~/out/mine.safetensors"]
-        assert main([*words, "--folder", json.dumps({"path": path})]) == 0
-        record = read_json(tmp_path / "out" / "mine.json")
-        assert record["images"] == 2 and record["source"]["folder"]["path"] == path
+        return main([*words, "--folder", json.dumps({"path": path, "size": 2})])
+
+    for sources, path in (("~/data", "my pictures"), ("elsewhere", "~/packed.zip")):
+        assert prepared(sources, path) == 0
+        assert read_arrays(out)["images"].shape == (2, 3, 2, 2)
+        record = read_json(out.with_suffix(".json"))
+        assert record["sha256"] == checksum(out) and record["source"]["folder"]["path"] == path
         shutil.rmtree(tmp_path / "out")
     assert not (tmp_path / "~").exists()
+    assert prepared("~/data", "absent") == 1
+    line = capfd.readouterr().err.splitlines()[0]
+    assert line.startswith(f"largebatch data: {tmp_path}/data/absent: wanted a folder, or a whole archive")
 
 
 def test_train_writes_what_a_run_is(run, trained):
