@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from largebatch.config.checking import checked
-from largebatch.config.spec import Arm
+if TYPE_CHECKING:
+    from largebatch.config.spec import Arm
 
 
 class Observation(NamedTuple):
@@ -70,14 +70,17 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_spec(run: Path, arm: Arm, seeds: list[int]) -> None:
+def write_spec(run: Path, arm: "Arm", seeds: list[int]) -> None:
     """Write what was trained beside what it gave."""
     spec = {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
     write_json(run / "spec.json", spec)
 
 
-def read_spec(run: Path) -> tuple[Arm, list[int]]:
+def read_spec(run: Path) -> tuple["Arm", list[int]]:
     """The arm and the seeds of a finished run."""
+    from largebatch.config.checking import checked
+    from largebatch.config.spec import Arm  # 20 ms, which most jobs need not spend
+
     path = run / "spec.json"
     try:
         spec = read_json(path)

@@ -33,6 +33,7 @@ from pathlib import Path
 
 # Third-party libraries only, see above; and by name what they would import at their first use.
 BOTH = (
+    "click",
     "numpy",
     "pandas",
     "pandas.io.formats.csvs",
