@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from largebatch import progress
+from largebatch.files import write_text
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.metrics import METRICS_OF
@@ -18,6 +19,8 @@ except ConfigError as error:
     sys.exit(f"{error}")
 
 RESULTS = f"results/{STUDY.scale}"
+# What jobs are asked, written when a run starts: a rule that runs Python would start Snakemake once more.
+ASKS = f"{RESULTS}/asks"
 LOGS = f"logs/{STUDY.scale}"
 ARMS = STUDY.arms
 
@@ -53,7 +56,8 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
-    write_json(Path(ASK), to_report(STUDY))
+    for name, asked in (commands.asks(STUDY) | {"report": to_report(STUDY)}).items():
+        write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
     progress.begin(
         Path(RESULTS),
         {

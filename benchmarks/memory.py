@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from throughput import PROBLEMS, arm_of, pixels, write
 
-from largebatch.cli import peak_mib
+from largebatch.cli.torch_jobs import peak_mib
 from largebatch.training import device
 from largebatch.training.train import train
 

@@ -27,35 +27,38 @@ from tests.shared.processes import alive, end, until
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks into /proc")
 
 COMMAND = Path(sys.executable).with_name("largebatch")
+PEOPLE = "cli/people.py"  # where the copy has a command more
 PROBE = """
 
-def probe(a: argparse.Namespace) -> int:
+@click.command()
+@click.option("--do")
+def probe(do):
+    import json
     import os
     import signal
+    import sys
+    import time
 
     said = {"pid": os.getpid(), "folder": os.getcwd(), "tag": os.environ.get("TAG"), "file": __file__}
     print(json.dumps(said | {"read": sys.stdin.read(), "message": "first"}))
     print("größer", file=sys.stderr)
-    if a.do == "kill":
+    if do == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    if a.do == "leave":
+    if do == "leave":
         sys.exit(5)
-    if a.do == "complain":
+    if do == "complain":
         sys.exit("no more of this")
-    if a.do == "finish":
+    if do == "finish":
         sys.exit()
-    if a.do == "raise":
+    if do == "raise":
         raise ValueError("no such luck")
-    if a.do == "wait":
+    if do == "wait":
         try:
             sys.stdout.flush()
             time.sleep(3600)
         finally:
             Path("ended").touch()
     return 7
-
-
-COMMANDS["probe"] = (probe, "say where one is", "bare", {"--do": TEXT})
 """
 # No test waits for a server to be late, or meets one that has gone while the machine was busy.
 NEVER = 1e9
@@ -101,7 +104,12 @@ class Caller:
         self.folder, self.room = folder, folder / "tmp"
         self.room.mkdir()
         shutil.copytree(REPOSITORY / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        self.edit("cli.py", "\n\ndef parser()", PROBE + "\n\ndef parser()")
+        self.edit(PEOPLE, "\n\ndef scale_of(", PROBE + "\n\ndef scale_of(")
+        self.edit(
+            "cli/names.py",
+            "MODULES |=",
+            'KINDS["probe"], MODULES["probe"] = "bare", "largebatch.cli.people"\nMODULES |=',
+        )
         self.edit("forkserver.py", "LIBRARIES = {", 'LIBRARIES = {\n    "bare": ("decimal",),')
         self.edit("forkserver.py", "IDLE_SECONDS = 60.0", f"IDLE_SECONDS = {NEVER}")
         self.edit("forkserver.py", "START_SECONDS = 30.0", f"START_SECONDS = {NEVER}")
@@ -150,7 +158,7 @@ def test_a_job_is_the_callers(caller):
         assert warmly == coldly
         code, said, err = warmly
         assert (code, err) == (7, "größer\n")
-        assert said["file"] == str(caller.folder / "src" / "largebatch" / "cli.py")
+        assert said["file"] == str(caller.folder / "src" / "largebatch" / PEOPLE)
         assert said["folder"] == str(more.get("folder", caller.folder))
         assert (said["tag"], said["read"]) == (more.get("TAG"), more.get("text", ""))
 
@@ -172,9 +180,9 @@ def test_a_job_that_leaves_early_says_so(caller, do, wanted):
 def test_edited_code_is_read_afresh(caller):
     assert caller.call()[1]["message"] == "first"
     (server,) = servers(caller.room)
-    caller.edit("cli.py", '"message": "first"', '"message": "second one"')
+    caller.edit(PEOPLE, '"message": "first"', '"message": "second one"')
     (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n", encoding="utf-8")
-    caller.edit("cli.py", '"second one"', "__import__('largebatch.added').added.NAME")
+    caller.edit(PEOPLE, '"second one"', "__import__('largebatch.added').added.NAME")
     assert caller.call()[1]["message"] == "added"
     assert servers(caller.room) == [server]
 
@@ -304,13 +312,13 @@ def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, spo
 
 def test_a_folder_of_someone_else_is_not_entered(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert warm.address("lab").parent == tmp_path / f"largebatch-{os.getuid()}"
+    assert warm.address("torch").parent == tmp_path / f"largebatch-{os.getuid()}"
     ours = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: ours + 1)
     with pytest.raises(OSError, match="wanted a folder of ours alone"):
-        warm.address("lab")
-    assert warm.ask_server("lab", [], "anywhere:main") is None
-    assert warm.run("lab", ["here"], lambda arguments: len(arguments)) == 1
+        warm.address("torch")
+    assert warm.ask_server("torch", [], "anywhere:main") is None
+    assert warm.run("torch", ["here"], lambda arguments: len(arguments)) == 1
 
 
 def test_each_room_and_all_that_is_inherited_has_its_own_server(tmp_path, monkeypatch):
@@ -320,22 +328,22 @@ def test_each_room_and_all_that_is_inherited_has_its_own_server(tmp_path, monkey
     changes = ["OMP_NUM_THREADS", "LC_ALL", "PYTHONUTF8", "OPENBLAS_NUM_THREADS", "HOME", "TZ", "ANYTHING"]
     for number, name in enumerate(changes, len(addresses) + 1):
         monkeypatch.setenv(name, "as in no other process")
-        addresses.add(warm.address("lab"))
+        addresses.add(warm.address("torch"))
         assert len(addresses) == number, name
     before = os.umask(0o027)
     try:
-        changed = warm.address("lab")
+        changed = warm.address("torch")
     finally:
         os.umask(before)
-    assert changed not in addresses and warm.address("lab") in addresses
+    assert changed not in addresses and warm.address("torch") in addresses
 
 
 def test_where_in_which_shell_a_command_was_typed_is_no_matter(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = warm.address("lab")
+    before = warm.address("torch")
     for name in ("PWD", "OLDPWD", "SHLVL", "_"):
         monkeypatch.setenv(name, "7")
-    assert warm.address("lab") == before
+    assert warm.address("torch") == before
 
 
 @pytest.mark.parametrize("change", ["ulimit -n 200", "ulimit -c 0", "umask 027", "nice"])
@@ -366,7 +374,7 @@ def test_a_job_speaks_utf_8_in_every_locale(caller, locale, patience):
 def test_the_encoding_of_files_is_that_of_the_callers_locale(caller):
     """And not that in which an earlier caller started the server."""
     ask = '"tag": sys.getfilesystemencoding(), "was": os.environ.get("TAG"),'
-    caller.edit("cli.py", '"tag": os.environ.get("TAG"),', ask)
+    caller.edit(PEOPLE, '"tag": os.environ.get("TAG"),', ask)
     assert caller.call(LC_ALL="C.UTF-8")[1]["tag"] == "utf-8"
     *_, said, _, forked = caller.call(**POOREST)
     assert (said["tag"], forked) == ("ascii", True)
@@ -377,10 +385,10 @@ def test_other_installed_libraries_have_another_server(tmp_path, monkeypatch):
     installed = tmp_path / "site-packages"
     installed.mkdir()
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"purelib": str(installed)})
-    before = warm.address("lab")
-    assert warm.address("lab") == before
+    before = warm.address("torch")
+    assert warm.address("torch") == before
     os.utime(installed, ns=(1, 1))
-    assert warm.address("lab") != before
+    assert warm.address("torch") != before
 
 
 def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):

@@ -1,5 +1,6 @@
 import ast
 import re
+import shutil
 
 import pytest
 
@@ -23,6 +24,30 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     assert not {"worked", "descent"} & names("measure") and "files" not in names("exhibit")
     assert {"page", "page_line", "page_formula", "templates", "surfaces", "reading"} <= names("page")
     assert not {"report", "draw", "judge"} & names("page")
+
+
+def test_a_changed_label_changes_what_shows_it_only(monkeypatch, tmp_path):
+    shutil.copytree(provenance.PACKAGE, tmp_path / "largebatch")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "largebatch")
+    changed = [stages_changed_by(tmp_path, text) for text in ("training loss (nats)", "batch size")]
+    assert changed == [{"draw", "animate", "tabulate", "report"}] * 2
+
+
+def stages_changed_by(folder, text):
+    """The stages whose digest another text of metrics.py changes."""
+
+    def digests():
+        code_digest.cache_clear()
+        return {stage: code_digest(stage) for stage in STAGES}
+
+    path, before = folder / "largebatch" / "metrics.py", digests()
+    old = path.read_text(encoding="utf-8")
+    assert f'"{text}"' in old
+    path.write_text(old.replace(f'"{text}"', '"another text"'), encoding="utf-8")
+    after = digests()
+    path.write_text(old, encoding="utf-8")
+    code_digest.cache_clear()
+    return {stage for stage in STAGES if before[stage] != after[stage]}
 
 
 def test_code_is_followed_through_folders_but_not_into_declarations(monkeypatch, tmp_path):

@@ -7,7 +7,6 @@ import csv
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -21,8 +20,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from largebatch.config.commands import commands
-from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
 from tests.shared.processes import end, ending
 
@@ -133,18 +130,6 @@ def test_every_scale_has_a_whole_graph(scale, tmp_path):
     assert re.search(r"^report +1$", stats, re.MULTILINE) and re.search(r"^train +\d+$", stats, re.MULTILINE)
 
 
-def test_the_planned_commands_are_those_of_the_rules(tmp_path):
-    """What `largebatch plan` prints is what Snakemake would call, but for the logs."""
-    code, output = Workspace(tmp_path).snakemake("-n", "-p", "--forceall", "--quiet=host")
-    assert code == 0, output
-    lines = re.findall(
-        r"^Shell command: (largebatch (?:data|train|measure|path|exhibit) .*) 2> \S+$", output, re.MULTILINE
-    )
-    called = {tuple(shlex.split(re.sub(r"\$\(dirname (\S+)/\S+\)", r"\1", line))) for line in lines}
-    planned = {tuple(shlex.split(line)) for line in commands(load_study(REPOSITORY / "config/smoke.yaml"))}
-    assert called == planned
-
-
 def test_published_observations_that_are_not_there_are_named(tmp_path):
     workspace = Workspace(tmp_path)
     code, output = workspace.snakemake("-n", "--config", "observations=published", "experiments=goyal")
@@ -216,6 +201,7 @@ def test_every_claim_has_a_verdict(workspace):
     unreached = {"S4", "K3.at_loss", "K6.at_loss", "K11", "K11.small", "K11.start", "M.two_batch"}
     unreached |= {"J.equal", "J.falls", "J.falls_32", "J.error", "M", "D.flat", "P3.online"}
     unreached |= {"J.along", "J.across", "J.along_error", "J.across_error"}
+    unreached |= {"P11.step", "P11.u_shape"}  # times, which a busy machine keeps from being judged
     assert {row["id"] for row in rows if row["verdict"] not in judged} <= unreached
 
 

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+
+if TYPE_CHECKING:
+    from largebatch.config.spec import Arm
 
 
 class Observation(NamedTuple):
@@ -65,6 +68,25 @@ def write_json(path: Path, content: Any) -> None:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_spec(run: Path, arm: "Arm", seeds: list[int]) -> None:
+    """Write what was trained beside what it gave."""
+    spec = {"arm": arm.model_dump(mode="json"), "chosen": arm.chosen(), "seeds": seeds}
+    write_json(run / "spec.json", spec)
+
+
+def read_spec(run: Path) -> tuple["Arm", list[int]]:
+    """The arm and the seeds of a finished run."""
+    from largebatch.config.checking import checked
+    from largebatch.config.spec import Arm  # 20 ms, which most jobs need not spend
+
+    path = run / "spec.json"
+    try:
+        spec = read_json(path)
+        return checked(Arm, spec["arm"], path), spec["seeds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: wanted the arm and the seeds of a run; got {error!r}") from error
 
 
 def write_observations(path: Path, rows: Iterable[Observation], provenance: dict | None = None) -> None:

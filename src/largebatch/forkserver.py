@@ -33,6 +33,7 @@ from pathlib import Path
 
 # Third-party libraries only, see above; and by name what they would import at their first use.
 BOTH = (
+    "click",
     "numpy",
     "pandas",
     "pandas.io.formats.csvs",
@@ -44,7 +45,7 @@ BOTH = (
     "yaml",
 )
 LIBRARIES = {
-    "lab": (
+    "torch": (
         *BOTH,
         "safetensors.torch",
         "scipy.optimize",
@@ -53,7 +54,7 @@ LIBRARIES = {
         "torch._dynamo",  # a second derivative, or vmap
         "torch.func",
     ),
-    "study": (
+    "pandas": (
         *BOTH,
         "PIL.JpegImagePlugin",  # whatever is written
         "fontTools.subset",  # a font in a PDF file

@@ -76,20 +76,22 @@ def commit() -> str:
         return "unknown"
 
 
+# The texts that figures, tables and the report show; a stage that only computes does not depend on them.
+LABELS = "metrics.py"
 # The modules in which each stage starts; what they import belongs to the stage.
 STAGES = {
     "data": ("data/datasets.py",),
     "train": ("training/train.py", "training/device.py", "config/milestones.py"),
     "measure": ("measures/measure.py", "training/device.py"),
     "exhibit": ("primer/exhibits.py", "training/device.py", "config/surfaces.py"),
-    "aggregate": ("observations/aggregate.py",),
+    "aggregate": ("observations/aggregate.py", "config/spec.py"),
     "judge": ("judging/judge.py",),
     "ledger": ("judging/ledger.py",),
-    "draw": ("figures/draw.py",),
-    "animate": ("figures/animate.py",),
-    "tabulate": ("figures/tabulate.py",),
+    "draw": ("figures/draw.py", LABELS),
+    "animate": ("figures/animate.py", LABELS),
+    "tabulate": ("figures/tabulate.py", LABELS),
     "numbers": ("report/numbers.py",),
-    "report": ("report/report.py",),
+    "report": ("report/report.py", LABELS),
     "page": ("page/page.py", "config/surfaces.py"),
 }
 # Where settings are declared: a new one with a default retrains nothing.

@@ -1,5 +1,6 @@
-"""The commands are those the rules would call, and running them in a shell makes the files."""
+"""Planned commands come in an order that works, and running them in a shell makes the files."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.config.commands import commands
+from largebatch.config.commands import asks, planned
 from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
 
@@ -20,7 +21,7 @@ def study():
 
 
 def test_everything_is_made_once_and_after_what_it_needs(study):
-    lines = [shlex.split(text) for text in commands(study)]
+    lines = [shlex.split(text) for text in planned(study)]
     kinds = [words[1] for words in lines]
     assert kinds == sorted(kinds, key=["data", "train", "measure", "path", "exhibit"].index)
     outs = [words[words.index("--out") + 1] for words in lines]
@@ -32,10 +33,19 @@ def test_everything_is_made_once_and_after_what_it_needs(study):
     assert wanted <= set(outs)
 
 
+def test_each_job_behind_measuring_is_asked_in_json(study):
+    asked = asks(study)
+    assert json.loads(json.dumps(asked, allow_nan=False)) == asked
+    for e in study.experiments:
+        shown = {f"draw/{e.name}_{f.name}" for f in e.question.figures}
+        shown |= {f"tabulate/{e.name}_{t.name}" for t in e.question.tables}
+        assert asked.keys() >= {"page", f"aggregate/{e.name}", f"judge/{e.name}", *shown}
+
+
 def test_a_shell_makes_the_files(study, tmp_path):
     """The first two commands: the data set and one arm."""
     one = replace(study, experiments=(study.experiment("sharpness"),), seeds=2)
-    text = "\n".join(list(commands(one))[:2])
+    text = "\n".join(list(planned(one))[:2])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run = subprocess.run(
         ["sh", "-e", "-c", text],

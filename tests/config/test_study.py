@@ -14,7 +14,6 @@ from largebatch.config.question import Figure
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, called_study, load_study
 from largebatch.config.tables import Table
-from largebatch.metrics import SETTINGS
 from tests.conftest import REPOSITORY
 from tests.shared.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
 
@@ -183,15 +182,6 @@ def test_an_exhibit_that_a_question_lists_needs_settings(folder):
         "experiments/primer.yaml: exhibits: wanted settings for worked under exhibits of the scale's numbers"
         "; got none"
     )
-
-
-def test_a_setting_that_an_arm_lacks_is_null(smoke):
-    growing = smoke.experiment("schedules").to_aggregate()["groups"]
-    settings = {name: growing[f"{name}.small"]["members"][0] for name in ("step", "batch_growth")}
-    assert settings["step"]["growth_epoch"] is None
-    assert settings["batch_growth"]["growth_epoch"] == 2
-    assert settings["step"]["lr_over_batch"] == pytest.approx(0.01 / 8)
-    assert settings["step"].keys() >= SETTINGS.keys()
 
 
 def again(payload):

@@ -11,21 +11,8 @@ from largebatch.observations import reading
 from largebatch.observations.aggregate import aggregate, take
 
 
-def member(arm, run, *, lr=0.1, measures=(), tuned=None, batch_size=8):
-    return {
-        "arm": arm,
-        "run": run,
-        "tuned": tuned,
-        "measures": list(measures),
-        "batch_size": batch_size,
-        "lr": lr,
-        "k": 2.0,
-        "lr_over_batch": lr / 4,
-        "growth_epoch": None,
-        "train_images": 1024,
-        "width": 128,
-        "peak_learning_rate": 2 * lr,
-    }
+def member(arm, run, *, measures=(), tuned=None):
+    return {"arm": arm, "run": run, "tuned": tuned, "measures": list(measures)}
 
 
 def history(validation, test, diverged=(0, 0, 0)):
@@ -76,6 +63,24 @@ def test_rows_carry_group_arm_run_and_settings(write_run, written):
     names = ["group", "arm", "run", "batch_size", "lr", "k", "lr_over_batch"]
     assert rows[names].drop_duplicates().values.tolist() == [["g", "g", "r", 8, 0.1, 2.0, 0.025]]
     assert rows["growth_epoch"].isna().all()
+    assert (rows[["train_images", "width"]] == [48, 12]).all(axis=None)
+
+
+def test_a_growing_batch_has_its_epoch(write_run, written):
+    growth = {"schedule": {"name": "batch_growth", "at_epochs": [1], "factor": 2.0}}
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]), **growth)
+    rows, _ = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    assert (rows["growth_epoch"] == 1).all()
+
+
+@pytest.mark.parametrize("spec", [None, "no json", "[]", '{"arm": {"lr": 1}, "seeds": [0]}'])
+def test_a_run_that_does_not_say_its_settings_is_named(write_run, written, spec):
+    runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
+    path = runs / "r" / "spec.json"
+    path.unlink() if spec is None else path.write_text(spec, encoding="utf-8")
+    with pytest.raises(Exception, match=r"r.spec.json: .*wanted .*; got") as error:
+        written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    assert "\n" not in str(error.value)
 
 
 def test_a_path_is_an_arm_without_settings(write_run, written):
@@ -150,11 +155,8 @@ def test_two_groups_may_share_a_run(write_run, written):
 
 def tuned(write_run, written, low, high):
     runs = write_run("low", low)
-    write_run("high", high)
-    members = [
-        member("t[lr=0.1]", "low", lr=0.1, tuned="t"),
-        member("t[lr=0.2]", "high", lr=0.2, tuned="t"),
-    ]
+    write_run("high", high, lr=0.2)
+    members = [member("t[lr=0.1]", "low", tuned="t"), member("t[lr=0.2]", "high", tuned="t")]
     return written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
 
 
@@ -173,13 +175,18 @@ def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
 
 
 def test_a_sweep_is_tuned_at_each_of_its_settings(write_run, written):
-    for run, validation in (("a", [1, 5, 1]), ("b", [2, 2, 2]), ("c", [4, 4, 4]), ("d", [3, 3, 5])):
-        runs = write_run(run, history(validation, [10, 10, 10]))
+    for run, validation, size in (
+        ("a", [1, 5, 1], 8),
+        ("b", [2, 2, 2], 8),
+        ("c", [4, 4, 4], 16),
+        ("d", [3, 3, 5], 16),
+    ):
+        runs = write_run(run, history(validation, [10, 10, 10]), batch_size=size)
     members = [
-        member("s[batch_size=8,lr=0.1]", "a", lr=0.1, tuned="s[batch_size=8]"),
-        member("s[batch_size=8,lr=0.2]", "b", lr=0.2, tuned="s[batch_size=8]"),
-        member("s[batch_size=16,lr=0.1]", "c", lr=0.1, batch_size=16, tuned="s[batch_size=16]"),
-        member("s[batch_size=16,lr=0.2]", "d", lr=0.2, batch_size=16, tuned="s[batch_size=16]"),
+        member("s[batch_size=8,lr=0.1]", "a", tuned="s[batch_size=8]"),
+        member("s[batch_size=8,lr=0.2]", "b", tuned="s[batch_size=8]"),
+        member("s[batch_size=16,lr=0.1]", "c", tuned="s[batch_size=16]"),
+        member("s[batch_size=16,lr=0.2]", "d", tuned="s[batch_size=16]"),
     ]
     rows, _ = written({"s": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
     sweep = reading.members(rows, "s")
@@ -266,9 +273,9 @@ def timed(runs, **seconds):
 
 def test_training_time_is_shared_out_among_the_seeds(write_run, written):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
-    write_run("s", history([1, 2, 4], [4, 4, 4]))
+    write_run("s", history([1, 2, 4], [4, 4, 4]), lr=0.2)
     timed(runs, r=6.0, s=12.0)
-    members = [member("g[lr=0.1]", "r"), member("g[lr=0.2]", "s", lr=0.2)]
+    members = [member("g[lr=0.1]", "r"), member("g[lr=0.2]", "s")]
     groups = {"g": {"tuned_on": None, "members": members}}
     rows, _ = written(groups, runs, timed=True)
     taken = rows[rows["metric"] == "train_seconds"]
@@ -285,10 +292,7 @@ def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):
     runs = write_run("low", history([1, 5, 1], [4, 4, 4]))
     write_run("high", history([2, 2, 2], [4, 4, 4]))
     timed(runs, low=3.0, high=6.0)
-    members = [
-        member("t[lr=0.1]", "low", tuned="t"),
-        member("t[lr=0.2]", "high", lr=0.2, tuned="t"),
-    ]
+    members = [member("t[lr=0.1]", "low", tuned="t"), member("t[lr=0.2]", "high", tuned="t")]
     rows, _ = written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs, timed=True)
     of_tuned = rows[(rows["arm"] == "t") & (rows["metric"] == "train_seconds")].set_index("seed")["value"]
     assert of_tuned.sort_index().tolist() == [1, 2, 1]

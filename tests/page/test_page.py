@@ -53,7 +53,8 @@ def test_the_page_is_told_the_surfaces_of_python(file):
 
 def test_the_command_writes_the_same_bytes_without_the_slow_libraries(made, tmp_path):
     file, observations = made
-    words = ["--ask", json.dumps(ASK), "--observations", str(observations)]
+    (tmp_path / "ask.json").write_text(json.dumps(ASK), encoding="utf-8")
+    words = ["--ask", str(tmp_path / "ask.json"), "--observations", str(observations)]
     assert main(["page", *words, "--out", str(tmp_path / "primer.html")]) == 0
     assert (tmp_path / "primer.html").read_bytes() == file.read_bytes()
     assert not {"torch", "pandas"} & set(vars(sys.modules["largebatch.page.page"]))

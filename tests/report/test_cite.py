@@ -65,4 +65,4 @@ def test_an_unknown_name_says_what_there_is(results, name, capsys):
 
 def test_a_folder_without_results_is_named(tmp_path, capsys):
     assert main(["cite", "K1", "--results", str(tmp_path / "none")]) == 1
-    assert "none here; got 'K1'" in capsys.readouterr().err
+    assert f"{tmp_path}/none: wanted a file or folder that is there" in capsys.readouterr().err

@@ -38,17 +38,14 @@ def file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published") / scale
     judge(experiment.to_judge(), observations, folder / "judged.csv")
     ledger([folder / "judged.csv"], folder / "claims.csv")
-    figures = [folder / f"figures/{name}_{figure.name}" for figure in experiment.question.figures]
-    tables = [folder / f"tables/{name}_{table.name}" for table in experiment.question.tables]
-    for stem in figures:
-        draw(experiment.to_draw(stem.name.removeprefix(f"{name}_")), observations, stem)
-    for stem in tables:
-        tabulate(experiment.to_tabulate(stem.name.removeprefix(f"{name}_")), observations, stem)
-    (folder / "report.json").write_text(json.dumps(to_report(study)), encoding="utf-8")
+    for figure in experiment.question.figures:
+        draw(experiment.to_draw(figure.name), observations, folder / f"figures/{name}_{figure.name}")
+    for table in experiment.question.tables:
+        tabulate(experiment.to_tabulate(table.name), observations, folder / f"tables/{name}_{table.name}")
     beside = folder.parent / "other" / "claims.csv"
     beside.parent.mkdir()
     beside.write_bytes((folder / "claims.csv").read_bytes())
-    report(folder / "report.json", folder / "claims.csv", figures, tables, [beside], folder / "report.html")
+    report(to_report(study), folder, [beside], folder / "report.html")
     (beside.parent / "report.html").write_text("", encoding="utf-8")
     index(folder.parent, read_papers(REPOSITORY / "config" / PAPERS))
     return folder / "report.html"

@@ -13,6 +13,7 @@ from largebatch import files
 from largebatch.files import Observation
 from largebatch.judging import claims
 from largebatch.metrics import SETTINGS
+from tests.conftest import small_arm
 from tests.shared.figures import made_up
 
 COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]
@@ -83,16 +84,23 @@ def write_table(tmp_path):
 
 @pytest.fixture
 def write_run(tmp_path):
-    """Writes runs/<run>/history.parquet (or another measure) from {metric: {at: (seeds,) values}}."""
+    """Writes runs/<run>/history.parquet (or another measure) from {metric: {at: (seeds,) values}}.
 
-    def write(run, metrics, measure="history") -> Path:
+    Beside it, as training does, the settings of the run: SMALL with the base batch half as large.
+    """
+
+    def write(run, metrics, measure="history", **settings) -> Path:
         rows = [
             Observation(seed, metric, at, float(value))
             for metric, along in metrics.items()
             for at, values in along.items()
             for seed, value in enumerate(values)
         ]
-        files.write_observations(tmp_path / "runs" / run / f"{measure}.parquet", rows)
+        folder = tmp_path / "runs" / run
+        files.write_observations(folder / f"{measure}.parquet", rows)
+        if measure == "history":
+            settings = {"lr_rule": "linear", "base_batch_size": 4} | settings
+            files.write_spec(folder, small_arm(**settings), [0, 1, 2])
         return tmp_path / "runs"
 
     return write

@@ -31,9 +31,10 @@ else:
             f"{LOGS}/benchmarks/aggregate/{{experiment}}.tsv"
         priority: STUDY_FIRST
         params:
-            ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_aggregate()),
+            ask=f"{ASKS}/aggregate/{{experiment}}.json",
+            asked=lambda wildcards: digest(STUDY.experiment(wildcards.experiment).to_aggregate()),
             runs=f"{RESULTS}/runs",
             code=code_digest("aggregate"),
         shell:
-            "largebatch aggregate --ask {params.ask:q} --runs {params.runs}"
+            "largebatch aggregate --ask {params.ask} --runs {params.runs}"
             " --observations {output.observations} --summary {output.summary} 2> {log}"

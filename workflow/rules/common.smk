@@ -1,6 +1,8 @@
 # File names for the rules. What else a rule needs to know, the study says.
 import re
+from hashlib import sha256
 
+from largebatch.config import commands
 from largebatch.config.study import path_stem
 
 # Jobs that are ready run before anything else is trained. So results come early, and few jobs are ready at a time; the
@@ -11,38 +13,32 @@ FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
-def data_of(arm):
-    """The tensor file that an arm is trained on."""
-    return f"{RESULTS}/data/{arm.data.name}.safetensors"
-
-
 def data_file(wildcards):
-    return data_of(ARMS[wildcards.arm])
+    """The tensor file that an arm is trained on."""
+    return commands.data_file(STUDY, ARMS[wildcards.arm].data.name)
 
 
-def folder_of(wildcards):
-    """The folder of images of a data set, as JSON; null if it has none."""
-    folder = STUDY.folders.get(wildcards.name)
-    return "null" if folder is None else folder.model_dump_json()
-
-
-def options_of(measure):
-    """The settings of a measure as JSON."""
-    return getattr(STUDY.measures, measure).model_dump_json()
+def digest(asked):
+    """Of what a job is asked, which is too long for a command line: the job reads it from a file below asks/."""
+    return sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def runs_of(wildcards):
     """The files that one experiment's observations are gathered from.
 
-    Histories and measures of its arms, paths between them, exhibits, and training times if something uses them.
+    Settings, histories and measures of its arms, paths between them, exhibits, and training times if something uses them.
     """
     experiment = STUDY.experiment(wildcards.experiment)
-    histories = [f"{RESULTS}/runs/{arm.id}/history.parquet" for arm in experiment.arms]
+    runs = [
+        f"{RESULTS}/runs/{arm.id}/{name}"
+        for arm in experiment.arms
+        for name in ("spec.json", "history.parquet")
+    ]
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
     paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
     exhibits = [f"{RESULTS}/exhibits/{stem}.parquet" for stem in experiment.exhibit_stems().values()]
     times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in experiment.arms if experiment.timed]
-    return histories + measured + paths + exhibits + times
+    return runs + measured + paths + exhibits + times
 
 
 def published_observations(wildcards):

@@ -8,8 +8,7 @@ rule data:
     log:
         f"{LOGS}/data/{{name}}.log",
     params:
-        sources=STUDY.sources,
-        folder=folder_of,
+        command=lambda wildcards: commands.data(STUDY, wildcards.name),
         code=code_digest("data"),
     shell:
-        "largebatch data --name {wildcards.name} --sources {params.sources:q} --folder {params.folder:q} --out {output.tensors} 2> {log}"
+        "{params.command} 2> {log}"

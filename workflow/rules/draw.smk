@@ -23,12 +23,13 @@ rule draw:
         f"{LOGS}/benchmarks/draw/{{experiment}}_{{figure}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.to_draw(wildcards.experiment, wildcards.figure)),
+        ask=f"{ASKS}/draw/{{experiment}}_{{figure}}.json",
+        asked=lambda wildcards: digest(STUDY.to_draw(wildcards.experiment, wildcards.figure)),
         caption=lambda wildcards: caption_of(STUDY.to_draw(wildcards.experiment, wildcards.figure)["figure"]),
         stem=f"{RESULTS}/figures/{{experiment}}_{{figure}}",
         code=code_digest("draw"),
     shell:
-        "largebatch draw --ask {params.ask:q} --observations {input} --stem {params.stem} 2> {log}"
+        "largebatch draw --ask {params.ask} --observations {input} --stem {params.stem} 2> {log}"
 
 
 rule animate:
@@ -42,10 +43,11 @@ rule animate:
         f"{LOGS}/benchmarks/animate/{{experiment}}_{{figure}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_draw(wildcards.figure)),
+        ask=f"{ASKS}/draw/{{experiment}}_{{figure}}.json",
+        asked=lambda wildcards: digest(STUDY.to_draw(wildcards.experiment, wildcards.figure)),
         code=code_digest("animate"),
     shell:
-        "largebatch animate --ask {params.ask:q} --observations {input} --out {output} 2> {log}"
+        "largebatch animate --ask {params.ask} --observations {input} --out {output} 2> {log}"
 
 
 rule tabulate:
@@ -69,11 +71,12 @@ rule tabulate:
         f"{LOGS}/benchmarks/tabulate/{{experiment}}_{{table}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)),
+        ask=f"{ASKS}/tabulate/{{experiment}}_{{table}}.json",
+        asked=lambda wildcards: digest(STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)),
         caption=lambda wildcards: caption_of(
             STUDY.experiment(wildcards.experiment).to_tabulate(wildcards.table)["table"]
         ),
         stem=f"{RESULTS}/tables/{{experiment}}_{{table}}",
         code=code_digest("tabulate"),
     shell:
-        "largebatch tabulate --ask {params.ask:q} --observations {input} --stem {params.stem} 2> {log}"
+        "largebatch tabulate --ask {params.ask} --observations {input} --stem {params.stem} 2> {log}"

@@ -11,11 +11,7 @@ rule exhibit:
     priority: MEASURE_FIRST
     threads: STUDY.threads
     params:
-        name=lambda wildcards: STUDY.exhibits[wildcards.exhibit][0],
-        # Chosen options only: a new option with a default reruns nothing.
-        options=lambda wildcards: json.dumps(STUDY.exhibits[wildcards.exhibit][1].chosen()),
-        seeds=STUDY.seeds,
+        command=lambda wildcards: commands.exhibit(STUDY, wildcards.exhibit),
         code=code_digest("exhibit"),
     shell:
-        "largebatch exhibit --name {params.name} --options {params.options:q} --seeds {params.seeds}"
-        " --out {output} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} 2> {log}"

@@ -12,10 +12,11 @@ rule judge:
         f"{LOGS}/benchmarks/judge/{{experiment}}.tsv"
     priority: STUDY_FIRST
     params:
-        ask=lambda wildcards: json.dumps(STUDY.experiment(wildcards.experiment).to_judge()),
+        ask=f"{ASKS}/judge/{{experiment}}.json",
+        asked=lambda wildcards: digest(STUDY.experiment(wildcards.experiment).to_judge()),
         code=code_digest("judge"),
     shell:
-        "largebatch judge --ask {params.ask:q} --observations {input} --judged {output} 2> {log}"
+        "largebatch judge --ask {params.ask} --observations {input} --judged {output} 2> {log}"
 
 
 rule ledger:
@@ -35,7 +36,7 @@ rule ledger:
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --judged {input} --out {output.claims} 2> {log}"
+        "largebatch ledger --out {output.claims} {input} 2> {log}"
 
 
 # Made only if one experiment is asked for: the correction is over its claims alone.
@@ -51,4 +52,4 @@ rule ledger_of_one:
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --judged {input} --out {output.claims} 2> {log}"
+        "largebatch ledger --out {output.claims} {input} 2> {log}"

@@ -18,11 +18,10 @@ rule measure:
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
-        options=lambda wildcards: options_of(wildcards.measure),
+        command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
         code=code_digest("measure"),
     shell:
-        "largebatch measure --measure {wildcards.measure} --options {params.options:q}"
-        " --run $(dirname {input.spec}) --data {input.data} --out {output} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} 2> {log}"
 
 
 rule path:
@@ -30,7 +29,7 @@ rule path:
         start=f"{RESULTS}/runs/{{start}}/weights.safetensors",
         end=f"{RESULTS}/runs/{{end}}/weights.safetensors",
         snapshots=[f"{RESULTS}/runs/{{{end}}}/snapshots.safetensors" for end in ("start", "end")],
-        data=lambda wildcards: data_of(ARMS[wildcards.start]),
+        data=lambda wildcards: commands.data_file(STUDY, ARMS[wildcards.start].data.name),
     output:
         f"{RESULTS}/paths/{{start}}_to_{{end}}.parquet",
     log:
@@ -42,8 +41,7 @@ rule path:
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
-        options=lambda wildcards: options_of("path"),
+        command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
         code=code_digest("measure"),
     shell:
-        "largebatch path --options {params.options:q} --start $(dirname {input.start})"
-        " --end $(dirname {input.end}) --data {input.data} --out {output} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} 2> {log}"

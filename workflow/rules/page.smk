@@ -9,8 +9,9 @@ rule page:
     log:
         f"{LOGS}/page.log",
     params:
-        ask=json.dumps(STUDY.to_page()),
+        ask=f"{ASKS}/page.json",
+        asked=digest(STUDY.to_page()),
         observations=" ".join(f"--observations {path}" for path in line_observations()),
         code=code_digest("page"),
     shell:
-        "largebatch page --ask {params.ask:q} {params.observations} --out {output} 2> {log}"
+        "largebatch page --ask {params.ask} {params.observations} --out {output} 2> {log}"

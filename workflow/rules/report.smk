@@ -1,12 +1,5 @@
 # What people read: one self-contained page, and the numbers for their own texts.
-from hashlib import sha256
-
 from largebatch.report.evidence import to_report
-from largebatch.files import write_json
-
-# Written when a run starts: it is too long for a command line, and a rule that runs Python would start Snakemake once
-# more.
-ASK = f"{RESULTS}/report.json"
 
 
 rule report:
@@ -22,12 +15,11 @@ rule report:
     benchmark:
         f"{LOGS}/benchmarks/report/report.tsv"
     params:
-        ask=ASK,
-        asked=lambda wildcards: sha256(json.dumps(to_report(STUDY)).encode()).hexdigest(),
+        ask=f"{ASKS}/report.json",
+        asked=lambda wildcards: digest(to_report(STUDY)),
         code=code_digest("report"),
     shell:
-        "largebatch report --ask {params.ask} --claims {input.claims} --figures {input.figures}"
-        " --tables {input.tables} --beside {input.beside} --out {output} 2> {log}"
+        "largebatch report --ask {params.ask} --results $(dirname {input.claims}) --out {output} {input.beside} 2> {log}"
 
 
 rule numbers:

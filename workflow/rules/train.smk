@@ -18,10 +18,7 @@ rule train:
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
     params:
-        # Chosen settings only: a new setting with a default retrains nothing.
-        settings=lambda wildcards: json.dumps(ARMS[wildcards.arm].chosen()),
-        seeds=STUDY.seeds,
+        command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
     shell:
-        "largebatch train --settings {params.settings:q} --seeds {params.seeds} --data {input}"
-        " --out $(dirname {output.spec}) --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} 2> {log}"

@@ -1,41 +1,89 @@
-"""The commands that make a study's numbers one after the other, for a machine without Snakemake."""
+"""The commands that make a study's numbers: rules run them, `largebatch plan` prints them.
+
+Each is a call of the command line, quoted for a shell. Files lie where Snakemake looks for them. A rule has
+its command among its params: a command that changes makes its job run again. The number of threads, which
+depends on the machine, goes behind it.
+"""
 
 import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
 
 
-def commands(study: Study) -> Iterator[str]:
-    """Every data set, arm, measure, path and exhibit, each once, in an order that works; a shell's lines.
+def data_file(study: Study, name: str) -> str:
+    """The tensor file of a data set."""
+    return f"results/{study.scale}/data/{name}.safetensors"
 
-    Their files lie where Snakemake looks for them; what comes behind them, it can make elsewhere.
-    """
-    results, threads = f"results/{study.scale}", ["--threads", str(study.threads)]
-    data = {arm.data.name: f"{results}/data/{arm.data.name}.safetensors" for arm in study.arms.values()}
-    for name, out in data.items():
-        folder = study.folders[name].model_dump_json() if name in study.folders else "null"
-        yield line("data", "--name", name, "--sources", study.sources, "--folder", folder, "--out", out)
-    for arm in study.arms.values():
-        run, where = f"{results}/runs/{arm.id}", ["--data", data[arm.data.name]]
-        settings = ["--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds)]
-        yield line("train", *settings, *where, "--out", run, *threads)
-    for measure, arm in dict.fromkeys((m, arm.id) for e in study.experiments for m, arm in e.measured()):
-        options = ["--measure", measure, "--options", getattr(study.measures, measure).model_dump_json()]
-        run, where = f"{results}/runs/{arm}", ["--data", data[study.arms[arm].data.name]]
-        yield line("measure", *options, "--run", run, *where, "--out", f"{run}/{measure}.parquet", *threads)
-    for start, end in study.paths():
-        ends = ["--start", f"{results}/runs/{start.id}", "--end", f"{results}/runs/{end.id}"]
-        options, where = study.measures.path.model_dump_json(), ["--data", data[start.data.name]]
-        out = f"{results}/paths/{path_stem(start, end)}.parquet"
-        yield line("path", "--options", options, *ends, *where, "--out", out, *threads)
-    for stem, (name, options) in study.exhibits.items():
-        chosen, seeds = json.dumps(options.chosen()), ["--seeds", str(study.seeds)]
-        out = f"{results}/exhibits/{stem}.parquet"
-        yield line("exhibit", "--name", name, "--options", chosen, *seeds, "--out", out, *threads)
+
+def run_folder(study: Study, arm: Arm) -> str:
+    """The folder of a run."""
+    return f"results/{study.scale}/runs/{arm.id}"
+
+
+def data(study: Study, name: str) -> str:
+    """Prepare a data set."""
+    folder = study.folders[name].model_dump_json() if name in study.folders else "null"
+    out = data_file(study, name)
+    return line("data", "--name", name, "--sources", study.sources, "--folder", folder, "--out", out)
+
+
+def train(study: Study, arm: Arm) -> str:
+    """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
+    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds))
+    where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
+    return line("train", *settings, *where)
+
+
+def measure(study: Study, measure: str, arm: Arm) -> str:
+    """Measure the weights of a run."""
+    options, run = getattr(study.measures, measure).model_dump_json(), run_folder(study, arm)
+    where = ("--run", run, "--data", data_file(study, arm.data.name), "--out", f"{run}/{measure}.parquet")
+    return line("measure", "--measure", measure, "--options", options, *where)
+
+
+def path(study: Study, start: Arm, end: Arm) -> str:
+    """Measure between the minima of two runs."""
+    ends = ("--start", run_folder(study, start), "--end", run_folder(study, end))
+    out = f"results/{study.scale}/paths/{path_stem(start, end)}.parquet"
+    where = ("--data", data_file(study, start.data.name), "--out", out)
+    return line("path", "--options", study.measures.path.model_dump_json(), *ends, *where)
+
+
+def exhibit(study: Study, stem: str) -> str:
+    """Make an exhibit, given by its chosen options, whose file is called `stem`."""
+    name, options = study.exhibits[stem]
+    settings = ("--options", json.dumps(options.chosen()), "--seeds", str(study.seeds))
+    out = f"results/{study.scale}/exhibits/{stem}.parquet"
+    return line("exhibit", "--name", name, *settings, "--out", out)
 
 
 def line(*words: str) -> str:
     """One call of the command line, quoted for a shell."""
     return shlex.join(["largebatch", *words])
+
+
+def planned(study: Study) -> Iterator[str]:
+    """Every data set, arm, measure, path and exhibit, each once, in an order that works."""
+    arms = study.arms.values()
+    yield from (data(study, name) for name in dict.fromkeys(arm.data.name for arm in arms))
+    measured = {(name, arm.id): arm for e in study.experiments for name, arm in e.measured()}
+    for command in (
+        *(train(study, arm) for arm in arms),
+        *(measure(study, name, arm) for (name, _), arm in measured.items()),
+        *(path(study, *ends) for ends in study.paths()),
+        *(exhibit(study, stem) for stem in study.exhibits),
+    ):
+        yield f"{command} --threads {study.threads}"
+
+
+def asks(study: Study) -> dict[str, dict]:
+    """What the jobs behind measuring are asked: name of its file below asks/, less its ending -> content."""
+    asked = {"page": study.to_page()}
+    for e in study.experiments:
+        asked |= {f"aggregate/{e.name}": e.to_aggregate(), f"judge/{e.name}": e.to_judge()}
+        asked |= {f"draw/{e.name}_{f.name}": study.to_draw(e.name, f.name) for f in e.question.figures}
+        asked |= {f"tabulate/{e.name}_{t.name}": e.to_tabulate(t.name) for t in e.question.tables}
+    return asked

@@ -4,7 +4,6 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 (config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from largebatch.config.references import mistakes
 from largebatch.config.scale import CONFIG, ScaleFile, extended, home, merged, resolve_groups, scales
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
-from largebatch.metrics import LINE_LOSSES, METRICS_OF, SETTINGS, TRAIN_SECONDS
+from largebatch.metrics import LINE_LOSSES, METRICS_OF, TRAIN_SECONDS
 
 DEFAULT_SCALE = "digits"
 
@@ -74,7 +73,7 @@ class Experiment:
         return any(use.metric == TRAIN_SECONDS for use in self.question.uses())
 
     def to_aggregate(self) -> dict:
-        """What the aggregate stage is asked, ready for JSON; a setting that an arm lacks is null."""
+        """What the aggregate stage is asked, ready for JSON. The settings of a run lie beside it."""
         measured = {(measure, arm.id) for measure, arm in self.measured()}
         return {
             "experiment": self.name,
@@ -90,8 +89,6 @@ class Experiment:
                             "run": member.arm.id,
                             "tuned": member.tuned,
                             "measures": [m for m in METRICS_OF if (m, member.arm.id) in measured],
-                            **settings_of(member.arm),
-                            "peak_learning_rate": member.arm.peak_lr,
                         }
                         for member in group.members
                     ],
@@ -112,12 +109,6 @@ class Experiment:
     def to_tabulate(self, table: str) -> dict:
         """What is asked for one table."""
         return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
-
-
-def settings_of(arm: Arm) -> dict[str, float | None]:
-    """The settings that can be swept; JSON has no NaN for the one that an arm lacks."""
-    values = {name: getattr(arm, name) for name in SETTINGS}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def path_stem(start: Arm, end: Arm) -> str:

@@ -21,10 +21,10 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """Write the observations of all arms of an experiment, and their summary over seeds.
 
     ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
-    null, "members": [{"arm", "run", "tuned": the tuned arm that it belongs to or null, "measures",
-    "peak_learning_rate", and each of SETTINGS or null}]}}, "paths": {path: stem of its file}, "exhibits":
-    {exhibit: stem of its file}}. runs: the folder of the runs' folders; those of the paths' and exhibits'
-    files, paths/ and exhibits/, lie beside it.
+    null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures"}]}}, "paths":
+    {path: stem of its file}, "exhibits": {exhibit: stem of its file}}; see Experiment.to_aggregate(). runs:
+    the folder of the runs' folders; those of the paths' and exhibits' files, paths/ and exhibits/, lie
+    beside it.
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs; every run is read once
     parts = []
@@ -80,19 +80,20 @@ def group_rows(group: str, asked: dict, timed: bool, runs: Path, cache: dict) ->
 
 
 def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFrame:
-    """The observations of one arm, under its group and with its settings."""
+    """The observations of one arm, under its group and with its run's settings."""
     key = (member["run"], *sorted(member["measures"]))
     if key not in cache:
         folder = runs / member["run"]
         # perhaps no seed reached the loss at which snapshots are kept and measured
         measured = [run_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]]
-        cache[key] = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
-    rows = cache[key]
-    peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
-        metric="peak_learning_rate", at=np.nan, value=float(member["peak_learning_rate"])
-    )
-    settings = {name: np.nan if member[name] is None else float(member[name]) for name in SETTINGS}
-    return pd.concat([rows, peak]).assign(group=group, arm=member["arm"], run=member["run"], **settings)
+        rows = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
+        arm, _ = files.read_spec(folder)
+        peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
+            metric="peak_learning_rate", at=np.nan, value=float(arm.peak_lr)
+        )
+        settings = {name: float(getattr(arm, name)) for name in SETTINGS}
+        cache[key] = pd.concat([rows, peak]).assign(run=member["run"], **settings)
+    return cache[key].assign(group=group, arm=member["arm"])
 
 
 def timed_rows(rows: pd.DataFrame, runs: Path) -> pd.DataFrame:

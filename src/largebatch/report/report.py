@@ -21,22 +21,16 @@ VENDOR = Path(__file__).parent / "vendor"
 SENTENCE = re.compile(r"(?<=[a-z\d)][.!?])\s+(?=[A-Z])")
 
 
-def report(
-    ask: Path, claims: Path, figures: list[Path], tables: list[Path], beside: list[Path], out: Path
-) -> None:
-    """Write the page.
+def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> None:
+    """Write the page of a results folder.
 
-    ask: the result of evidence.to_report() as JSON. figures, tables: their files or stems, named
-    <experiment>_<name>. beside: the claims.csv of other scales, each in the folder of its scale.
+    asked: the result of evidence.to_report(). beside: the claims.csv of other scales, each in the folder of
+    its scale.
     """
-    asked = files.read_json(ask)
-    judged = {asked["scale"]: read_claims(claims)}
+    judged = {asked["scale"]: read_claims(results / "claims.csv")}
     judged |= {path.parent.name: read_claims(path) for path in beside}
-    stems = [
-        {path.with_suffix("").name: path.with_suffix("") for path in paths} for paths in (figures, tables)
-    ]
     drawings = Drawings()
-    experiments = [experiment_of(e, judged[asked["scale"]], *stems, drawings) for e in asked["experiments"]]
+    experiments = [experiment_of(e, judged[asked["scale"]], results, drawings) for e in asked["experiments"]]
     papers = [Paper.model_validate(paper) for paper in asked["papers"]]
     page = template("report.html.jinja").render(
         scale=asked["scale"],
@@ -59,34 +53,24 @@ def vendored(name: str) -> str:
     return (VENDOR / name).read_text(encoding="utf-8").strip()
 
 
-def experiment_of(
-    asked: dict, judged: pd.DataFrame, figures: dict[str, Path], tables: dict[str, Path], drawings: Drawings
-) -> dict:
+def experiment_of(asked: dict, judged: pd.DataFrame, results: Path, drawings: Drawings) -> dict:
     """One experiment as the page shows it."""
     name = asked["experiment"]
     claims = judged[judged["experiment"] == name]
-    shown = {
-        stem.name: read_cells(stem.with_suffix(".csv")) for stem in stems_of(tables, name, asked["tables"])
-    }
+    tables = [results / "tables" / f"{name}_{short}" for short in asked["tables"]]
+    shown = {stem: read_cells(stem.with_suffix(".csv")) for stem in tables}
     seconds = seconds_in(shown.values())
     return {
         **asked,
         "counts": counts(claims),
         "units": [unit_of(unit, some, asked["claims"]) for unit, some in claims.groupby("unit", sort=False)],
         "figures": [
-            figure(stem, asked["pace"], seconds, drawings) | {"short": short}
-            for stem, short in zip(stems_of(figures, name, asked["figures"]), asked["figures"], strict=True)
+            figure(results / "figures" / f"{name}_{short}", asked["pace"], seconds, drawings)
+            | {"short": short}
+            for short in asked["figures"]
         ],
-        "tables": [table(tables[stem], cells) for stem, cells in shown.items()],
+        "tables": [table(stem, cells) for stem, cells in shown.items()],
     }
-
-
-def stems_of(stems: dict[str, Path], experiment: str, names: list[str]) -> list[Path]:
-    """The stems of an experiment's figures or tables among those given."""
-    wanted = [f"{experiment}_{name}" for name in names]
-    if missing := [name for name in wanted if name not in stems]:
-        raise ValueError(f"report: wanted files of {missing[0]}; got {sorted(stems)}")
-    return [stems[name] for name in wanted]
 
 
 def seconds_in(tables: Iterable[pd.DataFrame]) -> dict[str, float]:

@@ -1,20 +1,17 @@
-"""The command line: what a person and a rule see of it, in this process and once as the real command."""
+"""Jobs that need torch: what a rule sees of them."""
 
 import json
 import math
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from largebatch import cli, progress
-from largebatch.cli import COMMANDS, main
+from largebatch import progress
+from largebatch.cli import main
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.measures import Curvature
 from largebatch.config.measures import Path as PathSettings
@@ -32,92 +29,17 @@ from largebatch.files import (
     write_json,
 )
 from largebatch.metrics import BETWEEN, END, GOAL_METRICS, METRICS_OF, PLANE, PLANE_LOSSES, TRAINING
-from tests.conftest import REPOSITORY, SMALL, small_arm
+from tests.conftest import SMALL, small_arm
 
-COMMAND = Path(sys.executable).with_name("largebatch")
-GOOD = REPOSITORY / "config" / "smoke.yaml"
 CURVATURE = Curvature(examples=16, probes=2).model_dump()
-
-
-@pytest.fixture
-def bad(tmp_path) -> Path:
-    """A scale file with one seed."""
-    path = tmp_path / "bad.yaml"
-    path.write_text(GOOD.read_text(encoding="utf-8").replace("seeds: 3", "seeds: 1"), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(autouse=True)
 def processor():
-    """Gives back what lab.device sets for its process."""
+    """Gives back what training.device sets for its process."""
     yield
     torch.set_flush_denormal(False)
     torch.set_num_threads(1)
-
-
-def test_check_says_how_much_there_is_to_do(capsys):
-    assert main(["check", str(GOOD)]) == 0
-    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 126 arms, 3 seeds each\n"
-
-
-def test_check_says_in_one_line_what_is_wrong(bad, capsys):
-    assert main(["check", str(bad)]) == 1
-    out, err = capsys.readouterr()
-    assert (out, err) == (
-        "",
-        f"largebatch check: {bad}: seeds: wanted greater than or equal to 2; got 1\n",
-    )
-
-
-def test_the_installed_command(bad, tmp_path):
-    def largebatch(*words):
-        environment = os.environ | {"LARGEBATCH_WARM": "0"}
-        return subprocess.run(
-            [COMMAND, *words], capture_output=True, text=True, env=environment, cwd=tmp_path, encoding="utf-8"
-        )
-
-    good, wrong = largebatch("check", GOOD), largebatch("check", "bad.yaml")
-    assert (good.returncode, good.stderr) == (0, "")
-    assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert wrong.stderr == "largebatch check: bad.yaml: seeds: wanted greater than or equal to 2; got 1\n"
-
-
-@pytest.mark.parametrize("words", [["nope"], [], ["train"], ["check", "a", "b"]], ids=" ".join)
-def test_a_command_that_there_is_not(words, capsys):
-    with pytest.raises(SystemExit) as leaving:
-        main(words)
-    assert leaving.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: largebatch")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, capsys):
-    _, what, room, arguments = COMMANDS[command]
-    with pytest.raises(SystemExit) as leaving:
-        main([command, "--help"])
-    said = capsys.readouterr().out
-    assert leaving.value.code == 0 and what in said
-    assert all(argument in said for argument in arguments)
-    assert room in ("lab", "study", None)
-
-
-def test_help_lists_every_command(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert all(f" {name} {what}" in said for name, (_, what, *_) in COMMANDS.items())
-
-
-def test_an_error_of_ours_keeps_its_traceback(monkeypatch, capsys):
-    """A mistake in the code is not to be mended from its last line."""
-
-    def broken(a):
-        raise KeyError("lane")
-
-    monkeypatch.setitem(COMMANDS, "check", (broken, *COMMANDS["check"][1:]))
-    assert main(["check", str(GOOD)]) == 1
-    line, *rest = capsys.readouterr().err.splitlines()
-    assert line == "largebatch check: KeyError: 'lane'" and "Traceback" in rest[0]
 
 
 def train(folder, file, seeds=2, **settings) -> list[str]:
@@ -149,45 +71,30 @@ def test_data_are_one_file(trained):
     assert arrays["images"].shape == (1797, 1, 8, 8) and arrays["labels"].shape == (1797,)
 
 
-def test_a_folder_of_images_is_a_data_set_too(tmp_path, capfd):
-    for shade, name in enumerate(("ant", "bee")):
-        (tmp_path / "my pictures" / name).mkdir(parents=True)
-        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "my pictures" / name / "1.png")
-    out = tmp_path / "out" / "mine.safetensors"
-    words = ["data", "--name", "mine", "--sources", str(tmp_path), "--out", str(out), "--folder"]
-    assert main([*words, json.dumps({"path": "my pictures", "size": 2})]) == 0
-    assert read_arrays(out)["images"].shape == (2, 3, 2, 2)
-    assert read_json(out.with_suffix(".json"))["sha256"] == checksum(out)
-    assert main([*words, json.dumps({"path": "absent"})]) == 1
-    line = capfd.readouterr().err.splitlines()[0]
-    assert line.startswith(f"largebatch data: {tmp_path}/absent: wanted a folder, or a whole archive")
-
-
-def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_images_is_a_data_set_and_a_tilde_the_home_folder(tmp_path, monkeypatch, capfd):
     """A rule quotes the words of a configuration, so that no shell replaces it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for shade, name in enumerate(("ant", "bee")):
-        (tmp_path / "data" / "pictures" / name).mkdir(parents=True)
-        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "pictures" / name / "1.png")
-    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "pictures")
-    for sources, path in (
-        ("~/data", "pictures"),
-        ("elsewhere", "~/data/pictures"),
-        ("~/data", "~/packed.zip"),
-    ):
+        (tmp_path / "data" / "my pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 3), (shade, 0, 0)).save(tmp_path / "data" / "my pictures" / name / "1.png")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data" / "my pictures")
+    out = tmp_path / "out" / "mine.safetensors"
+
+    def prepared(sources, path):
         words = ["data", "--name", "mine", "--sources", sources, "--out", "~/out/mine.safetensors"]
-        assert main([*words, "--folder", json.dumps({"path": path})]) == 0
-        record = read_json(tmp_path / "out" / "mine.json")
-        assert record["images"] == 2 and record["source"]["folder"]["path"] == path
+        return main([*words, "--folder", json.dumps({"path": path, "size": 2})])
+
+    for sources, path in (("~/data", "my pictures"), ("elsewhere", "~/packed.zip")):
+        assert prepared(sources, path) == 0
+        assert read_arrays(out)["images"].shape == (2, 3, 2, 2)
+        record = read_json(out.with_suffix(".json"))
+        assert record["sha256"] == checksum(out) and record["source"]["folder"]["path"] == path
         shutil.rmtree(tmp_path / "out")
     assert not (tmp_path / "~").exists()
-    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
-    capsys.readouterr()
-    assert main(["check", "~/config/smoke.yaml"]) == 0
-    with pytest.raises(SystemExit):
-        main(["check", "~nobody-of-that-name/smoke.yaml"])
-    assert "wanted ~ with a home folder that is known here" in capsys.readouterr().err
+    assert prepared("~/data", "absent") == 1
+    line = capfd.readouterr().err.splitlines()[0]
+    assert line.startswith(f"largebatch data: {tmp_path}/data/absent: wanted a folder, or a whole archive")
 
 
 def test_train_writes_what_a_run_is(run, trained):
@@ -361,13 +268,3 @@ def test_settings_that_cannot_be_run_are_refused(trained, tmp_path, capfd):
     assert main(words) == 1
     assert "batch_size of at most data.train = 48; got 5000" in capfd.readouterr().err
     assert not (tmp_path / "runs").exists()
-
-
-def test_jobs_are_run_warm_and_questions_here(monkeypatch):
-    asked = []
-    monkeypatch.setattr(cli.warm, "run", lambda room, arguments, run: asked.append((room, arguments)) or 7)
-    monkeypatch.setattr(cli, "main", lambda arguments: 5)
-    for words, code in ((["train", "--x"], 7), (["draw"], 7), (["check", "x"], 5), (["nope"], 5), ([], 5)):
-        monkeypatch.setattr(sys, "argv", ["largebatch", *words])
-        assert cli.entry() == code
-    assert asked == [("lab", ["train", "--x"]), ("study", ["draw"])]

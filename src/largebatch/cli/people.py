@@ -1,0 +1,119 @@
+"""Commands for people: what a study is, what it found, and where a number comes from."""
+
+from pathlib import Path
+
+import click
+
+from largebatch.cli.parsing import GIVEN, MADE
+
+results = click.option(
+    "--results", type=GIVEN, default="results/published/digits", help="The results folder."
+)
+scale_of_results = click.option(
+    "--scale", type=GIVEN, help="Their scale file.", show_default="config/<name of the folder>.yaml"
+)
+papers = click.option(
+    "--papers", type=GIVEN, default="config/report/papers.yaml", help="The questions of the papers."
+)
+
+
+@click.command()
+@click.argument("scale", type=GIVEN)
+def check(scale: Path) -> None:
+    """Check the scale file SCALE and its experiments."""
+    from largebatch.config.study import load_study
+
+    study = load_study(scale)
+    print(f"{scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
+
+
+@click.command()
+@click.argument("scale", type=GIVEN)
+@click.option("--experiments", help="Names with commas between.", show_default="all of the scale file")
+def plan(scale: Path, experiments: str | None) -> None:
+    """Print the commands that train and measure, for a machine without Snakemake."""
+    from largebatch.config.commands import planned
+    from largebatch.config.study import load_study
+
+    print("\n".join(planned(load_study(scale, {"experiments": experiments} if experiments else None))))
+
+
+@click.command()
+@click.argument("results", type=GIVEN)
+@papers
+def answers(results: Path, papers: Path) -> None:
+    """Say what the run in RESULTS answers, paper by paper."""
+    from largebatch.report.answers import say
+
+    print(say(results, papers))
+
+
+@click.command()
+@click.argument("claims", type=GIVEN)
+def verdicts(claims: Path) -> None:
+    """Print a table of the verdicts in the file CLAIMS."""
+    from largebatch.report.compare import verdicts
+
+    print(verdicts(claims))
+
+
+@click.command()
+@click.argument("name")
+@results
+@scale_of_results
+def show(name: str, results: Path, scale: Path | None) -> None:
+    """Show what stands behind a claim or an arm, such as K1, adam.small or a run's id."""
+    from largebatch.report.show import show
+
+    print(show(name, scale or scale_of(results), results))
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@results
+@scale_of_results
+def diff(a: str, b: str, results: Path, scale: Path | None) -> None:
+    """Show what sets two runs apart: settings, and final numbers paired by seed."""
+    from largebatch.report.show import diff
+
+    print(diff(a, b, scale or scale_of(results), results))
+
+
+@click.command()
+@click.argument("name")
+@results
+def cite(name: str, results: Path) -> None:
+    """Print how to cite a figure, a table or a claim, such as keskar_batch_sweep or K1, and its origin."""
+    from largebatch.report.cite import cite
+
+    print(cite(name, results))
+
+
+@click.command()
+@click.argument("ours", type=GIVEN)
+@click.argument("theirs", type=GIVEN)
+def compare(ours: Path, theirs: Path) -> int:
+    """Compare two results folders; exit code 2 if they differ."""
+    from largebatch.report.compare import compare
+
+    text, same = compare(ours, theirs)
+    print(text)
+    return 0 if same else 2
+
+
+@click.command()
+@click.argument("results", type=GIVEN)
+@click.argument("published", type=MADE)
+@papers
+@scale_of_results
+def publish(results: Path, published: Path, papers: Path, scale: Path | None) -> None:
+    """Make the committed snapshot PUBLISHED of the run in RESULTS."""
+    from largebatch.report.publish import publish
+
+    publish(results, published, papers, scale or scale_of(results))
+
+
+def scale_of(results: Path) -> Path:
+    """The scale file that is called as the results folder is."""
+    return Path("config") / f"{results.resolve().name}.yaml"

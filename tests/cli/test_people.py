@@ -1,0 +1,44 @@
+"""Commands for people that have no test beside what they call."""
+
+from pathlib import Path
+
+import pytest
+
+from largebatch.cli import main
+from tests.conftest import REPOSITORY
+
+GOOD = REPOSITORY / "config" / "smoke.yaml"
+
+
+@pytest.fixture
+def bad(tmp_path) -> Path:
+    """A scale file with one seed."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(GOOD.read_text(encoding="utf-8").replace("seeds: 3", "seeds: 1"), encoding="utf-8")
+    return path
+
+
+def test_check_says_how_much_there_is_to_do(capsys):
+    assert main(["check", str(GOOD)]) == 0
+    assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 126 arms, 3 seeds each\n"
+
+
+def test_check_says_in_one_line_what_is_wrong(bad, capsys):
+    assert main(["check", str(bad)]) == 1
+    line = f"largebatch check: {bad}: seeds: wanted greater than or equal to 2; got 1\n"
+    assert capsys.readouterr() == ("", line)
+
+
+def test_plan_prints_the_commands_of_the_experiments_asked_for(capsys):
+    assert main(["plan", str(GOOD), "--experiments", "convex"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("largebatch ") for line in lines)
+    assert sum(line.startswith("largebatch train ") for line in lines) == 4
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_compare_says_by_its_exit_code_whether_verdicts_differ(results, tmp_path, capsys, same):
+    rows = results.rows if same else results.rows | {"T1": ("contradicted", 1.0, 0.5, 1.5)}
+    ours, theirs = results(tmp_path / "a"), results(tmp_path / "b", rows)
+    assert main(["compare", str(ours), str(theirs)]) == (0 if same else 2)
+    assert f"{3 if same else 2} of 3 common claims have the same verdict" in capsys.readouterr().out
