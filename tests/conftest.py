@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Dataset
+from largebatch.data.splits import Dataset
 from tests.shared.processes import watched
 
 pytest_plugins = ["tests.shared.tables"]

@@ -26,7 +26,7 @@ def data(a: argparse.Namespace) -> None:
 def train(a: argparse.Namespace) -> None:
     from largebatch import progress
     from largebatch.config.spec import Arm
-    from largebatch.data import data
+    from largebatch.data import splits
     from largebatch.files import (
         recorded_checksum,
         write_arrays,
@@ -40,9 +40,9 @@ def train(a: argparse.Namespace) -> None:
     start = time.monotonic()
     arm, seeds = Arm.model_validate_json(a.settings), list(range(a.seeds))
     dataset = dataset_for(arm, a.data, a.threads, tf32=arm.precision == "tf32")
-    absent = data.absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
+    absent = splits.absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     if absent:
-        progress.say(f"{a.out.name}: {data.told(absent, seeds)}")
+        progress.say(f"{a.out.name}: {splits.absent_in_words(absent, seeds)}")
     trained = train.train(
         arm,
         seeds,
@@ -160,10 +160,10 @@ def dataset_for(arm, path: Path, threads: int, tf32: bool = False):
     """The data set in the precision of the arm's weights on this job's device."""
     import torch
 
-    from largebatch.data import data
+    from largebatch.data import splits
     from largebatch.training import device
 
-    return data.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
+    return splits.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
 
 
 def peak_mib() -> float:

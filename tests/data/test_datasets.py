@@ -10,8 +10,8 @@ from PIL import Image
 
 from largebatch.config.images import IMAGES, Folder
 from largebatch.data import datasets, downloads
-from largebatch.data.data import load
 from largebatch.data.datasets import Published, prepare
+from largebatch.data.splits import load
 from largebatch.files import checksum, read_arrays, read_json, record_of, write_arrays
 
 SOURCES = os.environ.get("LARGEBATCH_SOURCES")

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from largebatch.data import folders
-from largebatch.data.folders import decoded, hidden_in, listing, told
+from largebatch.data.folders import decoded, hidden_in, hidden_in_words, listing
 
 TRAIN = {"ant": ["1.png", "10.png", "2.png"], "bee": ["x.PNG", "below/y.png"]}
 TEST = {"ant": ["1.png"], "bee": ["1.png", "2.png"]}
@@ -106,8 +106,8 @@ def test_hidden_files_are_told_by_where_they_lie(parted):
         paint(parted / path, 0) if path.endswith("c.png") else None
         (parted / path).parent.mkdir(exist_ok=True)
         (parted / path).write_bytes(b"")
-    assert told(hidden_in(parted)) == "2 files in .git, 1 file in .x, 1 hidden file"
-    assert told(hidden_in(parted / "test" / "bee")) == ""
+    assert hidden_in_words(hidden_in(parted)) == "2 files in .git, 1 file in .x, 1 hidden file"
+    assert hidden_in_words(hidden_in(parted / "test" / "bee")) == ""
 
 
 def test_pixels_are_those_of_the_files_in_order(parted, monkeypatch):

@@ -119,7 +119,7 @@ def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[P
         root = top if path.is_dir() else archives.lone_folder(top)
         found, hidden = folders.listing(root, path), folders.hidden_in(top)
         if hidden:
-            progress.say(f"{name}: left out: {folders.told(hidden)}")
+            progress.say(f"{name}: left out: {folders.hidden_in_words(hidden)}")
         if found.ignored:
             progress.say(f"{name}: {found.ignored} files have no ending of an image: left out")
         source = {
