@@ -80,14 +80,6 @@ def test_tex_escapes_what_latex_would_read(written):
     assert not re.search(r"(?<!\\)%", text)
 
 
-@pytest.mark.parametrize(
-    ("letter", "escaped"),
-    [("a_b", r"a\_b"), ("{~^}", r"\{\textasciitilde{}\textasciicircum{}\}"), ("\\", r"\textbackslash{}")],
-)
-def test_escape_tex(letter, escaped):
-    assert tables.escape_tex(letter) == escaped
-
-
 # label -> in LaTeX, in Markdown
 ODD = {
     "$5 & $6": (r"\$5 \& \$6", r"\$5 \& \$6"),
@@ -156,14 +148,6 @@ def test_latex_can_print_every_label(label):
 )
 def test_rounding(mean, half, text):
     assert tables.with_half_width(mean, half) == text
-
-
-def test_one_seed_says_so(helpers, write_table, tmp_path):
-    table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]}
-    tabulate(
-        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
-    )
-    assert "3 (n = 1)" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
 def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):

@@ -61,16 +61,6 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_observations_are_of_the_seeds_and_finite(name):
-    found = list(exhibits.EXHIBITS[name]([2, 7], **SMALL[name]))
-    assert {o.seed for _, o in found} == {2, 7}
-    assert all(isinstance(o, Observation) and arm.replace("_", "").isalnum() for arm, o in found)
-    assert all(math.isfinite(o.value) and type(o.value) in (int, float) for _, o in found)
-    places = [(arm, o.seed, o.metric, o.at) for arm, o in found]
-    assert len(places) == len(set(places))
-
-
-@pytest.mark.parametrize("name", SMALL)
 def test_a_seed_does_not_depend_on_its_company(name):
     clocks = TIMED_IN_ROUNDS | {TIME_SPREAD}
     # And what depends on what a machine has done before, or on kernels that round all seeds together.
@@ -88,8 +78,9 @@ def test_options_of_the_registry_are_those_of_the_function(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_each_gives_what_the_registry_says(name):
-    assert rows_of(name, [2, 7], SMALL[name])
+def test_each_gives_finite_numbers_of_what_the_registry_says(name):
+    values = [row.value for _, row in rows_of(name, [2, 7], SMALL[name])]
+    assert all(math.isfinite(value) and type(value) in (int, float) for value in values)
 
 
 def test_registries_name_the_same():
