@@ -11,7 +11,7 @@ from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
 from tests.shared.processes import watched
 
-pytest_plugins = ["tests.shared.figures", "tests.shared.tables"]
+pytest_plugins = ["tests.shared.browser", "tests.shared.figures", "tests.shared.tables"]
 
 REPOSITORY = Path(__file__).parents[1]
 
