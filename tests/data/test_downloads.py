@@ -19,7 +19,6 @@ from torchvision.datasets import utils
 
 from largebatch.data import downloads
 from largebatch.data.datasets import downloaded
-from largebatch.data.downloads import patience
 
 
 class Tiny(NamedTuple):
@@ -227,9 +226,14 @@ def test_a_file_that_is_not_the_published_one_is_refused(spoil, tiny, asked, tmp
     assert asked == []
 
 
-def test_patience_is_given_back():
-    before = socket.getdefaulttimeout()
-    with pytest.raises(KeyError), patience(3.0):
-        assert socket.getdefaulttimeout() == 3.0
-        raise KeyError
-    assert socket.getdefaulttimeout() == before
+def test_a_silent_server_is_given_up_and_other_connections_wait_as_before(tiny, tmp_path, monkeypatch):
+    before, waits = socket.getdefaulttimeout(), set()
+
+    def silent(url, filename, **_):
+        waits.add(socket.getdefaulttimeout())
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(utils, "_urlretrieve", silent)
+    with pytest.raises(ValueError, match="could not download them: timed out"):
+        tiny.read(tmp_path)
+    assert waits == {downloads.SILENT_SECONDS} and socket.getdefaulttimeout() == before
