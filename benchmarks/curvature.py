@@ -31,9 +31,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from largebatch.config.spec import Arm
-from largebatch.data import data, datasets
-from largebatch.data.data import Dataset
+from largebatch.data import datasets, splits
 from largebatch.data.randomness import generator
+from largebatch.data.splits import Dataset
 from largebatch.measures import curvature, reference
 from largebatch.measures.measure import Nets
 from largebatch.measures.trace import exact_by_tensor
@@ -361,7 +361,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
     """images (1797, 1, 8, 8), labels (1797,)."""
     with tempfile.TemporaryDirectory() as folder:
         datasets.prepare("digits", Path(folder), Path(folder) / "digits.safetensors")
-        dataset = data.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
+        dataset = splits.load(Path(folder) / "digits.safetensors", torch.float32, torch.device("cpu"))
     return dataset.images, dataset.labels
 
 

@@ -23,7 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Dataset, Splits
+from largebatch.data.splits import Dataset, Splits
 from largebatch.nets import models
 from largebatch.training import device, train
 from largebatch.training.engine import Lanes

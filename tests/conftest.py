@@ -8,10 +8,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Dataset
+from largebatch.data.splits import Dataset
 from tests.shared.processes import watched
 
-pytest_plugins = ["tests.shared.tables"]
+pytest_plugins = ["tests.shared.browser", "tests.shared.figures", "tests.shared.tables"]
 
 REPOSITORY = Path(__file__).parents[1]
 

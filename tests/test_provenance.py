@@ -17,7 +17,9 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
     def names(stage):
         return {path.stem for start in STAGES[stage] for path in reached(provenance.PACKAGE / start, {})}
 
-    assert {"train", "device", "engine", "schedules", "optimise", "stack", "models", "data"} <= names("train")
+    assert {"train", "device", "engine", "schedules", "optimise", "stack", "models", "splits"} <= names(
+        "train"
+    )
     assert not {"engine", "train", "schedules", "optimise"} & names("measure")
     assert "curvature" in names("measure") and "curvature" not in names("train")
     assert {"exhibits", "worked", "descent", "surfaces"} <= names("exhibit")

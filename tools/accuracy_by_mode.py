@@ -15,7 +15,7 @@ import torch
 
 from largebatch.config.spec import Arm
 from largebatch.config.study import load_study
-from largebatch.data import data
+from largebatch.data import splits
 from largebatch.files import read_arrays
 from largebatch.measures.measure import Nets
 from largebatch.training import device
@@ -23,7 +23,7 @@ from largebatch.training import device
 TEST_BATCH = 256
 
 
-def by_mode(arm: Arm, run: Path, dataset: data.Dataset) -> dict[str, list[float]]:
+def by_mode(arm: Arm, run: Path, dataset: splits.Dataset) -> dict[str, list[float]]:
     """Test accuracy in percent of every seed, with either statistics for BatchNorm."""
     weights = read_arrays(run / "weights.safetensors")
     seeds = range(len(next(iter(weights.values()))))
@@ -57,7 +57,7 @@ def main() -> None:
     for name, reached in zip(("adam.small", "adam.large"), a.paper, strict=True):
         arm = groups[name].members[0].arm
         run = a.results / "runs" / arm.id
-        dataset = data.load(
+        dataset = splits.load(
             a.results / "data" / f"{arm.data.name}.safetensors", getattr(torch, arm.dtype), where
         )
         rows = by_mode(arm, run, dataset) | {

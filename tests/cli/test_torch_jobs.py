@@ -16,7 +16,7 @@ from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.measures import Curvature
 from largebatch.config.measures import Path as PathSettings
 from largebatch.config.spec import Arm
-from largebatch.data.data import PARTS, Splits, load
+from largebatch.data.splits import PARTS, Splits, load
 from largebatch.files import (
     checksum,
     read_arrays,

@@ -8,8 +8,8 @@ from PIL import Image
 from largebatch.config.images import Folder
 from largebatch.config.spec import Arm
 from largebatch.config.study import load_study
-from largebatch.data.data import load
 from largebatch.data.datasets import prepare
+from largebatch.data.splits import load
 from largebatch.training.train import train
 from tests.conftest import REPOSITORY
 

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from largebatch.config.images import IMAGES, Folder
-from largebatch.data import datasets, downloads
-from largebatch.data.data import load
+from largebatch.data import datasets
 from largebatch.data.datasets import Published, prepare
+from largebatch.data.splits import load
 from largebatch.files import checksum, read_arrays, read_json, record_of, write_arrays
 
 SOURCES = os.environ.get("LARGEBATCH_SOURCES")
@@ -47,42 +47,23 @@ def test_a_record_says_what_the_file_holds(tmp_path):
     }
 
 
-def test_copies_are_told_and_kept(tmp_path, monkeypatch, capfd):
-    """Five images; the first occurs twice more: in the test part, and with another label."""
-    pixels = np.arange(5, dtype=np.uint8).repeat(4).reshape(5, 1, 2, 2)[[0, 1, 2, 0, 3, 4, 0]]
+def test_copies_and_channels_that_never_vary_are_told_and_kept(tmp_path, monkeypatch, capfd):
+    """Five images, of which the first is there again twice: in the test part, and with another label."""
+    pixels = np.full((7, 2, 2, 2), 9, dtype=np.uint8)
+    pixels[:, 0] = np.arange(5).repeat(4).reshape(5, 2, 2)[[0, 1, 2, 0, 3, 4, 0]]
     found = Published(pixels, np.array([0, 1, 0, 1, 0, 1, 0]), ["ant", "bee"], {}, held_out=2)
     monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
     prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
-    assert read_json(tmp_path / "tiny.json")["copies"] == {"images": 2, "held_out": 1, "other_label": 3}
+    told = read_json(tmp_path / "tiny.json")
+    assert told["copies"] == {"images": 2, "held_out": 1, "other_label": 3} and told["constant_channels"] == [
+        1
+    ]
     np.testing.assert_array_equal(read_arrays(tmp_path / "tiny.safetensors")["images"], pixels)
-    (line,) = capfd.readouterr().out.splitlines()
-    assert line.startswith("tiny: 2 images are exact copies") and "1 of the test part" in line
-    assert "3 have a copy with another label" in line
-
-
-@pytest.mark.parametrize("constant", [[], [0], [1, 2]])
-def test_a_channel_that_never_varies_is_named(constant, tmp_path, monkeypatch, capfd):
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 2, 2), dtype=np.uint8)
-    pixels[:, constant] = 7
-    found = Published(pixels, np.array([0, 1] * 3), ["ant", "bee"], {})
-    monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
-    prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
-    assert read_json(tmp_path / "tiny.json")["constant_channels"] == constant
-    assert (f"tiny: channels {constant}, counted from 0, never vary" in capfd.readouterr().out) == bool(
-        constant
+    assert capfd.readouterr().out == (
+        "tiny: 2 images are exact copies of an earlier one, 1 of the test part also lie outside it, "
+        "3 have a copy with another label: all kept\n"
+        "tiny: channels [1], counted from 0, never vary: standardised they are 0\n"
     )
-
-
-def test_images_of_one_colour_are_refused(tmp_path, monkeypatch):
-    pixels = np.zeros((6, 3, 2, 2), dtype=np.uint8)
-    pixels[:, 1] = 200
-    found = Published(pixels, np.array([0, 1] * 3), ["ant", "bee"], {})
-    monkeypatch.setitem(datasets.DATA, "tiny", lambda sources: found)
-    with pytest.raises(
-        ValueError, match=r"^tiny: wanted pixels that vary; got one colour in all of 6 images"
-    ):
-        prepare("tiny", tmp_path, tmp_path / "tiny.safetensors")
-    assert list(tmp_path.iterdir()) == []
 
 
 def published(train, test, classes=3) -> Published:
@@ -118,9 +99,7 @@ def test_labels_that_are_not_all_classes_are_refused(train, test, message, tmp_p
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
 def test_another_number_of_images_is_refused(name, tmp_path, monkeypatch):
-    tiny = published([0, 1, 2], [0, 1, 2])
-    parts = downloads.Parts(tiny.images, tiny.labels, 3, tiny.classes)
-    monkeypatch.setattr(downloads, "read", lambda *_: parts)
+    monkeypatch.setitem(datasets.DATA, name, lambda sources: published([0, 1, 2], [0, 1, 2]))
     wanted = f"{name}: wanted {IMAGES[name].open} images and 10000 held out; got 3 and 3"
     with pytest.raises(ValueError, match=wanted):
         prepare(name, tmp_path, tmp_path / "x.safetensors")
@@ -204,19 +183,17 @@ def test_hidden_files_are_left_out_and_told(grey, packed, inside, tmp_path_facto
     assert capfd.readouterr().out == said * seen
 
 
-def test_transparent_images_are_told(grey, capfd):
+def test_files_that_are_left_out_and_transparent_images_are_told(grey, capfd):
     Image.new("RGBA", (4, 3), (9, 9, 9, 100)).save(grey / "pictures" / "train" / "bee" / "2.png")
-    prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures"))
-    assert read_json(grey / "mine.json")["transparent"] == 1
-    assert "mine: 1 images are transparent" in capfd.readouterr().out
-
-
-def test_files_that_are_left_out_are_told(grey, capfd):
     (grey / "pictures" / "train" / "ant" / "notes.txt").write_text("?", encoding="utf-8")
     prepare("mine", grey, grey / "mine.safetensors", Folder(path="pictures", size=2))
-    assert capfd.readouterr().out == "mine: 1 files have no ending of an image: left out\n"
-    assert read_json(grey / "mine.json")["source"]["files_left_out"] == 1
-    assert read_json(grey / "mine.json")["shape"] == [8, 3, 2, 2]
+    assert capfd.readouterr().out == (
+        "mine: 1 files have no ending of an image: left out\n"
+        "mine: 1 images are transparent somewhere: their colours there are those of the file\n"
+    )
+    told = read_json(grey / "mine.json")
+    assert told["source"]["files_left_out"] == 1 and told["transparent"] == 1
+    assert told["shape"] == [9, 3, 2, 2]
 
 
 @pytest.mark.skipif(not SOURCES, reason="LARGEBATCH_SOURCES names no folder with MNIST/raw")

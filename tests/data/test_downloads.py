@@ -1,4 +1,4 @@
-"""A tiny data set in the formats of MNIST and CIFAR, and a web server that has it or breaks off."""
+"""Tiny data sets in the formats of MNIST and CIFAR, and a network that has them, breaks off or is absent."""
 
 import gzip
 import hashlib
@@ -9,6 +9,7 @@ import socket
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 from urllib.error import URLError
 
 import numpy as np
@@ -17,7 +18,26 @@ from torchvision import datasets
 from torchvision.datasets import utils
 
 from largebatch.data import downloads
-from largebatch.data.downloads import original, patience, read
+from largebatch.data.datasets import downloaded
+
+
+class Tiny(NamedTuple):
+    """A data set in the place of torchvision's class; files, archives: path below the sources -> content."""
+
+    kind: str
+    files: dict[str, bytes]
+    archives: dict[str, bytes]
+    images: np.ndarray
+    labels: list[int]
+    held_out: int
+    classes: list[str]
+
+    def read(self, sources: Path) -> None:
+        """Read it, and compare with what it should be."""
+        found = downloaded("tiny", self.kind, sources)
+        np.testing.assert_array_equal(found.images, self.images)
+        assert found.labels.tolist() == self.labels and found.labels.dtype == np.int64
+        assert found.held_out == self.held_out and found.classes == self.classes
 
 
 def md5(content: bytes) -> str:
@@ -30,28 +50,58 @@ def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + lengths + array.tobytes()
 
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
-LABELS = np.array([0, 1, 2, 0, 1, 2, 0], dtype=np.uint8)
-MNIST = {
-    "train-images-idx3-ubyte": idx(PIXELS[:4]),
-    "train-labels-idx1-ubyte": idx(LABELS[:4]),
-    "t10k-images-idx3-ubyte": idx(PIXELS[4:]),
-    "t10k-labels-idx1-ubyte": idx(LABELS[4:]),
-}
-ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in MNIST.items()}
+def tiny_mnist(monkeypatch) -> Tiny:
+    """Four images and three held out, each file with an archive of its own."""
+    images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+    labels = np.array([0, 1, 2, 0, 1, 2, 0], dtype=np.uint8)
+    files = {}
+    for part, rows in {"train": slice(0, 4), "t10k": slice(4, 7)}.items():
+        files |= {f"{part}-images-idx3-ubyte": idx(images[rows])}
+        files |= {f"{part}-labels-idx1-ubyte": idx(labels[rows])}
+    archives = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in files.items()}
+    monkeypatch.setattr(downloads, "MNIST_FILES", {name: md5(content) for name, content in files.items()})
+    resources = [(name, md5(content)) for name, content in archives.items()]
+    monkeypatch.setattr(datasets.MNIST, "resources", resources)
+    below = [{f"MNIST/raw/{name}": content for name, content in some.items()} for some in (files, archives)]
+    return Tiny("MNIST", *below, images[:, None], labels.tolist(), 3, datasets.MNIST.classes)
 
 
-@pytest.fixture
-def mnist(monkeypatch):
-    """The tiny data set in MNIST's place."""
-    monkeypatch.setattr(downloads, "MNIST_FILES", {name: md5(content) for name, content in MNIST.items()})
-    monkeypatch.setattr(
-        datasets.MNIST, "resources", [(name, md5(content)) for name, content in ARCHIVES.items()]
+def tiny_cifar(monkeypatch, name: str, key: str) -> Tiny:
+    """Two photographs per file, which are pickles in one archive."""
+    kind = getattr(datasets, name)
+    images = np.random.default_rng(1).integers(0, 256, (12, 3, 32, 32), dtype=np.uint8)
+    labels, classes = [*range(6)] * 2, [f"class {i}" for i in range(6)]
+    lists = [*kind.train_list, *kind.test_list]
+    files = {}
+    for i, (file, _) in enumerate(lists):
+        rows = slice(2 * i, 2 * i + 2)
+        files[file] = pickle.dumps({"data": images[rows].reshape(2, -1), key: labels[rows]})
+    files[kind.meta["filename"]] = pickle.dumps({kind.meta["key"]: classes})
+    for part in ("train_list", "test_list"):
+        monkeypatch.setattr(kind, part, [[file, md5(files[file])] for file, _ in getattr(kind, part)])
+    monkeypatch.setattr(kind, "meta", kind.meta | {"md5": md5(files[kind.meta["filename"]])})
+    files = {f"{kind.base_folder}/{file}": content for file, content in files.items()}
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for file, content in files.items():
+            entry = tarfile.TarInfo(file)
+            entry.size = len(content)
+            tar.addfile(entry, BytesIO(content))
+    monkeypatch.setattr(kind, "tgz_md5", md5(buffer.getvalue()))
+    n = 2 * len(lists)
+    return Tiny(name, files, {kind.filename: buffer.getvalue()}, images[:n], labels[:n], 2, classes)
+
+
+@pytest.fixture(params=["MNIST", "CIFAR10", "CIFAR100"])
+def tiny(request, monkeypatch) -> Tiny:
+    if request.param == "MNIST":
+        return tiny_mnist(monkeypatch)
+    return tiny_cifar(
+        monkeypatch, request.param, {"CIFAR10": "labels", "CIFAR100": "fine_labels"}[request.param]
     )
-    return original("MNIST")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def asked(monkeypatch) -> list[str]:
     """The requests to a network that does not exist."""
     names = []
@@ -67,194 +117,123 @@ def asked(monkeypatch) -> list[str]:
 
 def serve(monkeypatch, content: dict[str, bytes]) -> None:
     """A network that has these files."""
+    by_name = {Path(path).name: some for path, some in content.items()}
 
     def urlretrieve(url, filename, **_):
-        Path(filename).write_bytes(content[Path(filename).name])
+        Path(filename).write_bytes(by_name[Path(filename).name])
 
     monkeypatch.setattr(utils, "_urlretrieve", urlretrieve)
 
 
-def put(folder: Path, files: dict[str, bytes]) -> Path:
-    (folder / "MNIST" / "raw").mkdir(parents=True, exist_ok=True)
+def put(folder: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
-        (folder / "MNIST" / "raw" / name).write_bytes(content)
-    return folder
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+def there(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def assert_is_mnist(parts):
-    np.testing.assert_array_equal(parts.images[:, 0], PIXELS)
-    np.testing.assert_array_equal(parts.labels, LABELS)
-    assert parts.held_out == 3 and parts.labels.dtype == np.int64 and parts.classes[1] == "1 - one"
-
-
-def test_files_that_are_there_are_read_and_nothing_is_written(mnist, asked, tmp_path, monkeypatch):
-    put(tmp_path, MNIST)
-    monkeypatch.setattr(downloads, "scratch", None)  # would be a folder for new files
+def test_files_that_are_there_are_read_and_nothing_is_written(tiny, asked, tmp_path, monkeypatch):
+    put(tmp_path, tiny.files)
+    monkeypatch.setattr(downloads, "scratch", None)  # would be a folder for something new
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o222)
-    assert_is_mnist(read("mnist", mnist, tmp_path))
-    assert asked == [] and names(tmp_path) == sorted(MNIST)
+    tiny.read(tmp_path)
+    assert asked == [] and there(tmp_path) == tiny.files.keys()
 
 
-def test_archives_that_are_there_are_unpacked(mnist, asked, tmp_path):
-    put(tmp_path, ARCHIVES)
-    assert_is_mnist(read("mnist", mnist, tmp_path))
-    assert asked == [] and names(tmp_path) == sorted([*MNIST, *ARCHIVES])
+@pytest.mark.parametrize("writable", [True, False])
+def test_archives_that_are_there_are_unpacked(writable, tiny, asked, tmp_path, monkeypatch):
+    """Beside them, or elsewhere where that may not be written to."""
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    put(tmp_path, tiny.archives)
+    tiny.read(tmp_path)
+    assert asked == [] and there(tmp_path) == {*tiny.archives, *(tiny.files if writable else ())}
 
 
-def test_archives_in_a_folder_that_may_not_be_written_to_are_unpacked_elsewhere(
-    mnist, asked, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert_is_mnist(read("mnist", mnist, put(tmp_path, ARCHIVES)))
-    assert asked == [] and names(tmp_path) == sorted(ARCHIVES)
+def test_what_was_downloaded_is_kept(tiny, tmp_path, monkeypatch):
+    serve(monkeypatch, tiny.archives)
+    tiny.read(tmp_path / "data")
+    serve(monkeypatch, {})
+    tiny.read(tmp_path / "data")
+    assert there(tmp_path / "data") == tiny.files.keys()
 
 
-def test_without_a_network_one_line_says_which_files_go_where(mnist, asked, tmp_path):
+def test_without_a_network_one_line_says_which_files_go_where(tiny, tmp_path):
     with pytest.raises(ValueError) as caught:
-        read("mnist", mnist, tmp_path / "data")
+        tiny.read(tmp_path / "data")
+    listed, where = ", ".join(Path(file).name for file in tiny.files), Path(next(iter(tiny.files))).parent
+    instead = "their .gz" if tiny.kind == "MNIST" else f"{next(iter(tiny.archives))} in {tmp_path}/data"
     assert str(caught.value).startswith(
-        f"mnist: wanted {', '.join(MNIST)} in {tmp_path}/data/MNIST/raw (or their .gz); "
-        "could not download them: Error downloading train-images-idx3-ubyte.gz: "
+        f"tiny: wanted {listed} in {tmp_path}/data/{where} (or {instead}); could not download them: "
     )
     assert "no network" in str(caught.value) and "\n" not in str(caught.value)
-    assert names(tmp_path) == [] and list((tmp_path / "data").iterdir()) == []
+    assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_only_what_is_missing_is_asked_for(mnist, asked, tmp_path):
-    put(tmp_path, {name: content for name, content in MNIST.items() if "labels" in name})
-    there = names(tmp_path)
-    with pytest.raises(ValueError, match="wanted train-images-idx3-ubyte, t10k-images-idx3-ubyte in "):
-        read("mnist", mnist, tmp_path)
-    assert names(tmp_path) == there
+def test_only_what_is_missing_is_asked_for(tiny, tmp_path):
+    first, *others = tiny.files
+    put(tmp_path, {file: tiny.files[file] for file in others})
+    with pytest.raises(ValueError, match=f"wanted {Path(first).name} in "):
+        tiny.read(tmp_path)
+    assert there(tmp_path) == set(others)
 
 
-def test_a_download_that_breaks_off_is_begun_anew(mnist, asked, tmp_path, monkeypatch):
-    last = "t10k-labels-idx1-ubyte.gz"
-    serve(monkeypatch, ARCHIVES | {last: ARCHIVES[last][:-9]})
-    with pytest.raises(
-        ValueError, match=r"could not download them: Error downloading t10k-labels.*corrupted"
-    ):
-        read("mnist", mnist, tmp_path)
-    assert names(tmp_path) == []
-    serve(monkeypatch, ARCHIVES)
-    assert_is_mnist(read("mnist", mnist, tmp_path))
-    assert names(tmp_path) == sorted(MNIST)
+def test_a_download_that_breaks_off_is_begun_anew(tiny, tmp_path, monkeypatch):
+    last = [*tiny.archives][-1]
+    serve(monkeypatch, tiny.archives | {last: tiny.archives[last][:-9]})
+    with pytest.raises(ValueError, match=r"could not download them: .*corrupted"):
+        tiny.read(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    serve(monkeypatch, tiny.archives)
+    tiny.read(tmp_path)
 
 
-def test_an_interrupted_download_leaves_nothing(mnist, asked, tmp_path, monkeypatch):
+def test_an_interrupted_download_leaves_nothing(tiny, tmp_path, monkeypatch):
     def interrupted(url, filename, **_):
         Path(filename).write_bytes(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(utils, "_urlretrieve", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        read("mnist", mnist, tmp_path)
+        tiny.read(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_archive_that_someone_put_there_is_named_and_left(mnist, asked, tmp_path, monkeypatch):
-    first = next(iter(ARCHIVES))
-    put(tmp_path, ARCHIVES | {first: b"half"})
-    with pytest.raises(ValueError, match=f"no network.*; MNIST/raw/{first} in .*: not whole"):
-        read("mnist", mnist, tmp_path)
-    assert set(asked) == {first}
-    serve(monkeypatch, ARCHIVES)
-    assert_is_mnist(read("mnist", mnist, tmp_path))
-    assert (tmp_path / "MNIST" / "raw" / first).read_bytes() == b"half"
+def test_a_broken_archive_that_someone_put_there_is_named_and_left(tiny, asked, tmp_path, monkeypatch):
+    first = next(iter(tiny.archives))
+    put(tmp_path, tiny.archives | {first: b"half"})
+    with pytest.raises(ValueError, match=f"no network.*; {first} in .*: not whole"):
+        tiny.read(tmp_path)
+    assert set(asked) == {Path(first).name}
+    serve(monkeypatch, tiny.archives)
+    tiny.read(tmp_path)
+    assert (tmp_path / first).read_bytes() == b"half"
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b[:-1] + b"\xff", lambda b: b""])
-@pytest.mark.parametrize("name", [*MNIST])
-def test_a_file_that_is_not_the_published_one_is_refused(spoil, name, mnist, asked, tmp_path):
-    put(tmp_path, MNIST | {name: spoil(MNIST[name])})
-    wanted = rf"MNIST/raw/{name}: wanted the published file, md5 {md5(MNIST[name])}; got \d+ bytes, md5 "
-    with pytest.raises(ValueError, match=wanted):
-        read("mnist", mnist, tmp_path)
+def test_a_file_that_is_not_the_published_one_is_refused(spoil, tiny, asked, tmp_path):
+    """Before it is opened: pickles can do anything."""
+    put(tmp_path, tiny.files)
+    for file, whole in tiny.files.items():
+        put(tmp_path, {file: spoil(whole)})
+        wanted = rf"{re.escape(file)}: wanted the published file, md5 {md5(whole)}; got \d+ bytes, md5 "
+        with pytest.raises(ValueError, match=wanted):
+            tiny.read(tmp_path)
+        put(tmp_path, {file: whole})
     assert asked == []
 
 
-# CIFAR: pickles in one archive.
+def test_a_silent_server_is_given_up_and_other_connections_wait_as_before(tiny, tmp_path, monkeypatch):
+    before, waits = socket.getdefaulttimeout(), set()
 
-PHOTOS = np.random.default_rng(1).integers(0, 256, (12, 3, 32, 32), dtype=np.uint8)
-FINE = [*range(6), *range(6)]
+    def silent(url, filename, **_):
+        waits.add(socket.getdefaulttimeout())
+        raise TimeoutError("timed out")
 
-
-def cifar_files(kind) -> dict[str, bytes]:
-    """Two photographs per file, in the folder of CIFAR-10 or CIFAR-100."""
-    key = {"CIFAR10": "labels", "CIFAR100": "fine_labels"}[kind.__name__]
-    lists = [*kind.train_list, *kind.test_list]
-    files = {}
-    for i, (name, _) in enumerate(lists):
-        rows = slice(2 * i, 2 * i + 2)
-        files[name] = pickle.dumps({"data": PHOTOS[rows].reshape(2, -1), key: FINE[rows]})
-    files[kind.meta["filename"]] = pickle.dumps({kind.meta["key"]: [f"class {i}" for i in range(6)]})
-    return {f"{kind.base_folder}/{name}": content for name, content in files.items()}
-
-
-@pytest.fixture(params=["CIFAR10", "CIFAR100"])
-def cifar(request, monkeypatch):
-    """(expected data, files, archive) of the tiny data set in CIFAR's place."""
-    kind = getattr(datasets, request.param)
-    files = cifar_files(kind)
-    buffer = BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, BytesIO(content))
-    sums = {Path(name).name: md5(content) for name, content in files.items()}
-    for part in ("train_list", "test_list"):
-        monkeypatch.setattr(kind, part, [[name, sums[name]] for name, _ in getattr(kind, part)])
-    monkeypatch.setattr(kind, "meta", kind.meta | {"md5": sums[kind.meta["filename"]]})
-    monkeypatch.setattr(kind, "tgz_md5", md5(buffer.getvalue()))
-    return original(request.param), files, {kind.filename: buffer.getvalue()}
-
-
-def test_cifar_is_downloaded_once(cifar, asked, tmp_path, monkeypatch):
-    wanted, files, archive = cifar
-    serve(monkeypatch, archive)
-    first = read("cifar", wanted, tmp_path)
-    n = len(files) * 2 - 2
-    np.testing.assert_array_equal(first.images, PHOTOS[:n])
-    assert first.labels.tolist() == FINE[:n] and first.held_out == 2
-    assert first.classes == [f"class {i}" for i in range(6)]
-    assert names(tmp_path) == sorted(Path(file).name for file in files)
-    serve(monkeypatch, {})
-    np.testing.assert_array_equal(read("cifar", wanted, tmp_path).images, first.images)
-
-
-def test_a_changed_pickle_is_not_even_opened(cifar, asked, tmp_path, monkeypatch):
-    wanted, files, archive = cifar
-    serve(monkeypatch, archive)
-    read("cifar", wanted, tmp_path)
-    for file in files:
-        whole = (tmp_path / file).read_bytes()
-        (tmp_path / file).write_bytes(whole[:-1])
-        with pytest.raises(ValueError, match=rf"{re.escape(file)}: wanted the published file, md5 "):
-            read("cifar", wanted, tmp_path)
-        (tmp_path / file).write_bytes(whole)
-
-
-def test_where_cifar_goes_without_a_network(cifar, asked, tmp_path):
-    wanted, files, archive = cifar
-    with pytest.raises(ValueError) as caught:
-        read("cifar", wanted, tmp_path)
-    (packed,) = archive
-    listed = ", ".join(Path(file).name for file in files)
-    where = tmp_path / Path(next(iter(files))).parent
-    assert str(caught.value).startswith(
-        f"cifar: wanted {listed} in {where} (or {packed} in {tmp_path}); could not download them: "
-    )
-
-
-def test_patience_is_given_back():
-    before = socket.getdefaulttimeout()
-    with pytest.raises(KeyError), patience(3.0):
-        assert socket.getdefaulttimeout() == 3.0
-        raise KeyError
-    assert socket.getdefaulttimeout() == before
+    monkeypatch.setattr(utils, "_urlretrieve", silent)
+    with pytest.raises(ValueError, match="could not download them: timed out"):
+        tiny.read(tmp_path)
+    assert waits == {downloads.SILENT_SECONDS} and socket.getdefaulttimeout() == before

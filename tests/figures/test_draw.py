@@ -47,13 +47,11 @@ def test_the_data_have_seven_digits_and_whole_numbers_all_of_theirs(helpers, wri
     assert lines == [["0", "2", "0.3333333"], ["1234567", "2", "6.666667e-10"]]
 
 
-def test_bad_inputs(rows, write_table, tmp_path):
+def test_bad_inputs(rows, csv_of, tmp_path):
     with pytest.raises(ValueError, match="figure f: wanted arm absent; got none"):
-        draw(asked("rates", lines={"x": "absent"}), write_table(rows), tmp_path / "f")
+        csv_of("rates", rows, lines={"x": "absent"})
     with pytest.raises(ValueError, match="one arm for each lr of sweep"):
-        draw(asked("against_setting", x="lr"), write_table(rows), tmp_path / "f")
-    with pytest.raises(ValueError, match="kind"):
-        draw({"experiment": "e", "figure": {"kind": "pie"}}, write_table(rows), tmp_path / "f")
+        csv_of("against_setting", rows, x="lr")
     assert not list(tmp_path.glob("f.*"))
 
 

@@ -1,25 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 
-from largebatch.config.question import Figure
 from largebatch.figures import draw_curves
-from largebatch.figures.draw import KINDS
 from largebatch.figures.looks import LOOKS
-from tests.shared.figures import (
-    LOSS,
-    asked,
-    canvas_of,
-    drawn,
-    same_interval,
-)
-
-CHANGED = ("x", "y", "lines", "level")
+from tests.shared.figures import LOSS, canvas_of, same_interval
 
 
-def test_curves_carry_a_stopped_seed_forward(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("curves"))
+def test_curves_carry_a_stopped_seed_forward(rows, csv_of):
+    found = csv_of("curves", rows)
     of_a = rows[(rows["arm"] == "a") & (rows["metric"] == LOSS)].set_index(["seed", "at"])["value"]
     last = found[(found["metric"] == LOSS) & (found["line"] == "one")].iloc[-1]
     same_interval(last, [of_a[0, 4.0], of_a[1, 4.0], of_a[2, 2.0]])
@@ -33,8 +22,7 @@ def test_many_lines_get_a_panel_each(helpers, kind):
     along = {0.0: [1, 2], 1.0: [0.5, 1]}
     rows = pd.concat(helpers.arm(arm, {LOSS: along, "learning_rate": along}) for arm in lines.values())
     more = {"x": "epoch", "y": [LOSS]} if kind == "curves" else {}
-    figure = TypeAdapter(Figure).validate_python(asked(kind, lines=lines, **more)["figure"])
-    canvas = KINDS[kind].picture(KINDS[kind].table(rows, figure), figure)
+    canvas = canvas_of(kind, rows, lines=lines, **more)
     assert [axes.get_title(loc="left") for axes in canvas.axes if axes.axison] == list(lines)
 
 
@@ -53,30 +41,28 @@ def snapshots(helpers):
     ("x", "places"),
     [("epoch", [0, 1, 4]), ("update", [0, 8, 32]), (LOSS, [8, 5, 0.5])],
 )
-def test_snapshots_have_a_place_between_evaluations(snapshots, write_table, tmp_path, x, places):
-    ask = asked(
-        "curves", x=x, y=["hessian_top_eigenvalue_by_epoch"], lines={"one": "a"}, level="stability_threshold"
-    )
-    found = drawn(snapshots, write_table, tmp_path, ask)
+def test_snapshots_have_a_place_between_evaluations(snapshots, csv_of, x, places):
+    changes = {"x": x, "y": ["hessian_top_eigenvalue_by_epoch"], "lines": {"one": "a"}}
+    changes |= {"level": "stability_threshold"}
+    found = csv_of("curves", snapshots, **changes)
     along = found[found["metric"] != "stability_threshold"]
     assert along[x].tolist() == places and along["mean"].tolist() == [2, 6, 9]
     (level,) = [row for _, row in found[found["metric"] == "stability_threshold"].iterrows()]
     assert np.isnan(level[x]) and level["mean"] == 15
-    canvas = canvas_of("curves", snapshots, **{k: v for k, v in ask["figure"].items() if k in CHANGED})
+    canvas = canvas_of("curves", snapshots, **changes)
     assert [text.get_text() for text in canvas.axes[0].texts] == ["15"]
 
 
 @pytest.mark.parametrize("lines", [2, 9])
 def test_a_level_is_drawn_in_the_first_metrics_panels_and_losses_fall_to_the_right(snapshots, lines):
-    ask = asked(
+    canvas = canvas_of(
         "curves",
+        snapshots,
         x=LOSS,
         y=["hessian_top_eigenvalue_by_epoch", LOSS],
         lines={f"line {i}": "a" for i in range(lines)},
         level="stability_threshold",
     )
-    figure = TypeAdapter(Figure).validate_python(ask["figure"])
-    canvas = KINDS["curves"].picture(KINDS["curves"].table(snapshots, figure), figure)
     shown = [axes for axes in canvas.axes if axes.axison]
     levels = [sum(len(set(line.get_ydata())) == 1 for line in axes.lines) for axes in shown]
     assert levels == ([2, 0] if lines == 2 else [1] * 9 + [0] * 9)
@@ -104,17 +90,15 @@ def test_log_limits_leave_room():
 
 @pytest.mark.parametrize(("asked_for", "scale"), [(True, "log"), (False, "linear")])
 def test_updates_are_logarithmic_where_asked(rows, asked_for, scale):
-    ask = asked("curves", x="update", y=[LOSS], lines={"one": "a"}, log_x=asked_for)["figure"]
-    figure = TypeAdapter(Figure).validate_python(ask)
-    canvas = KINDS["curves"].picture(KINDS["curves"].table(rows, figure), figure)
+    canvas = canvas_of("curves", rows, x="update", y=[LOSS], lines={"one": "a"}, log_x=asked_for)
     assert canvas.axes[0].get_xscale() == scale
 
 
-def test_lines_behind_stand_in_every_panel(helpers, write_table, tmp_path):
+def test_lines_behind_stand_in_every_panel(helpers, csv_of):
     along = {0.0: [4, 8], 1.0: [2, 4]}
     rows = pd.concat(helpers.arm(arm, {LOSS: along}) for arm in "abc")
     changes = {"x": "epoch", "y": [LOSS], "behind": {"small batch": "a"}, "lines": {"one": "b", "two": "c"}}
-    found = drawn(rows, write_table, tmp_path, asked("curves", **changes))
+    found = csv_of("curves", rows, **changes)
     assert found["line"].unique().tolist() == ["small batch", "one", "two"]
     canvas = canvas_of("curves", rows, **changes)
     assert [axes.get_title(loc="left") for axes in canvas.axes] == ["one", "two"]

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from largebatch.figures.draw import draw
-from largebatch.figures.draw_descent import scene, up_to
+from largebatch.figures.draw_descent import up_to
 from largebatch.figures.looks import LOOKS
-from tests.shared.figures import asked, canvas_of, drawn, ways_metrics
+from tests.shared.figures import canvas_of, ways_metrics
 
 
-def test_the_plane_and_both_ways_are_in_the_data(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("descent"))
+def test_the_plane_and_both_ways_are_in_the_data(rows, csv_of):
+    found = csv_of("descent", rows)
     plane, ways = found[found["line"].isna()], found[found["line"].notna()]
     assert plane["mean"].tolist() == pytest.approx((plane["x"] - 1) ** 2 + (plane["y"] - 1) ** 2)
     assert (plane["n"] == 3).all() and len(plane) == 25
@@ -20,8 +19,8 @@ def test_the_plane_and_both_ways_are_in_the_data(rows, write_table, tmp_path):
     assert ways.groupby("line")["at"].agg(list)["small batch"] == [0, 2, 4] * 3
 
 
-def test_no_more_ways_than_can_be_told_apart(helpers, write_table, tmp_path):
-    found = drawn(helpers.arm("ways", ways_metrics(seeds=9)), write_table, tmp_path, asked("descent"))
+def test_no_more_ways_than_can_be_told_apart(helpers, csv_of):
+    found = csv_of("descent", helpers.arm("ways", ways_metrics(seeds=9)))
     assert found.groupby("line")["seed"].nunique().tolist() == [5, 5]
 
 
@@ -34,8 +33,8 @@ def test_the_ways_have_the_looks_of_their_batches(rows):
     ]
 
 
-def test_a_scene_shows_each_way_up_to_a_share_of_its_own_epochs(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("descent"))
+def test_a_scene_shows_each_way_up_to_a_share_of_its_own_epochs(rows, csv_of):
+    found = csv_of("descent", rows)
     way = found[(found["line"] == "small batch") & (found["seed"] == 0)]
     for share, x, y in (
         (0.0, [0, 0], [0, 0]),
@@ -44,10 +43,9 @@ def test_a_scene_shows_each_way_up_to_a_share_of_its_own_epochs(rows, write_tabl
         (1.0, [0, 0.5, 1, 1], [0, 0.2, 0, 0]),
     ):
         assert np.array(up_to(way, share)) == pytest.approx(np.array([x, y]))
-    assert callable(scene)
 
 
-def test_a_plane_with_a_hole_is_an_error(rows, write_table, tmp_path):
+def test_a_plane_with_a_hole_is_an_error(rows, csv_of):
     whole = rows[~((rows["metric"] == "descent_loss_nats") & (rows["at"] == 4))]
     with pytest.raises(ValueError, match="wanted a full grid of descent_loss_nats of path ways; got none"):
-        draw(asked("descent"), write_table(whole), tmp_path / "f")
+        csv_of("descent", whole)

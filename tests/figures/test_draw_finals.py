@@ -4,83 +4,62 @@ import pytest
 from scipy import stats
 
 from largebatch.figures import draw_finals
-from largebatch.figures.draw import draw
-from tests.shared.figures import (
-    ERROR,
-    LOSS,
-    asked,
-    canvas_of,
-    drawn,
-    letters_of,
-    same_interval,
-)
+from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval
 
 
-def test_rates_and_finals_show_the_recomputed_means(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("rates"))
+def test_rates_and_finals_show_the_recomputed_means(rows, csv_of):
+    found = csv_of("rates", rows)
     assert found.loc[found["line"] == "one", "mean"].tolist() == pytest.approx([0.1, 0.075, 0.05, 0.025, 0.0])
-    found = drawn(rows, write_table, tmp_path, asked("finals", at=None))
+    found = csv_of("finals", rows, at=None)
     assert found["mean"].is_monotonic_increasing
     of_b = rows[(rows["arm"] == "b") & (rows["metric"] == LOSS) & (rows["at"] == 4)]["value"]
     same_interval(found.set_index("line").loc["two"], of_b)
 
 
-def test_accuracy_is_best_where_it_is_highest(helpers, write_table, tmp_path):
+def test_accuracy_is_best_where_it_is_highest(helpers, csv_of):
     accuracy = "test_accuracy_percent"
     rows = pd.concat([helpers.arm("a", {accuracy: [90, 91]}), helpers.arm("b", {accuracy: [95, 96]})])
-    assert drawn(rows, write_table, tmp_path, asked("finals", y=accuracy, at=None))["line"].tolist() == [
+    assert csv_of("finals", rows, y=accuracy, at=None)["line"].tolist() == [
         "two",
         "one",
     ]
 
 
-def test_finals_at_a_position(rows, write_table, tmp_path):
-    found = drawn(
-        rows,
-        write_table,
-        tmp_path,
-        asked("finals", y="path_loss_nats", at={"value": 2}, lines={"one": "path"}),
-    )
+def test_finals_at_a_position(rows, csv_of):
+    found = csv_of("finals", rows, y="path_loss_nats", at={"value": 2}, lines={"one": "path"})
     same_interval(found.iloc[0], rows[(rows["metric"] == "path_loss_nats") & (rows["at"] == 2)]["value"])
     with pytest.raises(ValueError, match=r"path_loss_nats of arm path at 0.5 \(known at -1, 0, 1, 2\)"):
-        draw(
-            asked("finals", y="path_loss_nats", at={"value": 0.5}, lines={"one": "path"}),
-            write_table(rows),
-            tmp_path / "f",
-        )
+        csv_of("finals", rows, y="path_loss_nats", at={"value": 0.5}, lines={"one": "path"})
 
 
 @pytest.mark.parametrize(("floor", "n"), [(0.01, [2, 0]), (0.001, [0, 0])])
-def test_finals_say_who_never_gets_to_a_training_loss(helpers, write_table, tmp_path, floor, n):
+def test_finals_say_who_never_gets_to_a_training_loss(helpers, csv_of, floor, n):
     rows = pd.concat(
         helpers.arm(arm, {LOSS: {0.0: [1, 1], 1.0: [end] * 2}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}})
         for arm, end in (("early", 0.005), ("late", 0.05))
     )
     at, lines = {"train_loss_nats": floor}, {"one": "early", "two": "late"}
-    found = drawn(rows, write_table, tmp_path, asked("finals", y=ERROR, at=at, lines=lines))
+    found = csv_of("finals", rows, y=ERROR, at=at, lines=lines)
     assert found["n"].tolist() == n
     canvas = canvas_of("finals", rows, y=ERROR, at=at, lines=lines)
     assert [text.get_text() for text in canvas.axes[0].texts] == [draw_finals.NEVER] * n.count(0)
 
 
-def test_one_seed_is_drawn_without_an_interval(helpers, write_table, tmp_path):
-    found = drawn(
-        helpers.arm("a", {LOSS: [0.5]}), write_table, tmp_path, asked("finals", at=None, lines={"one": "a"})
-    )
+def test_one_seed_is_drawn_without_an_interval(helpers, csv_of):
+    found = csv_of("finals", helpers.arm("a", {LOSS: [0.5]}), at=None, lines={"one": "a"})
     assert found["low"].isna().all()
 
 
-def test_finals_are_best_first_or_as_written(rows, write_table, tmp_path):
+def test_finals_are_in_the_order_that_is_written_where_asked(rows, csv_of):
     lines = {"high": "a", "low": "b"}
-    best = drawn(rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines))
-    written = drawn(
-        rows, write_table, tmp_path, asked("finals", y=LOSS, at=None, lines=lines, as_written=True)
-    )
-    assert best["mean"].is_monotonic_increasing
+    written = csv_of("finals", rows, y=LOSS, at=None, lines=lines, as_written=True)
     assert written["line"].tolist() == ["high", "low"]
 
 
 PAIRS = {"small": [1.0, 2, 3], "large": [1.5, 2.6, 3.4]}
+
+
+COMPARED = {"y": ERROR, "at": None, "lines": {"one": "small", "two": "large"}, "against_all": "one"}
 
 
 def pairs(helpers):
@@ -89,10 +68,10 @@ def pairs(helpers):
 
 @pytest.mark.parametrize("against", [{"against_all": "one"}, {"against": {"two": "one"}}], ids=str)
 @pytest.mark.parametrize("ratios", [False, True])
-def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, against, ratios):
+def test_what_is_compared_is_paired_by_seed(helpers, csv_of, against, ratios):
     changes = {"y": ERROR, "at": None, "lines": {"one": "small", "two": "large"}, **against}
-    ask = asked("finals", **changes, ratios=ratios, paper={"two": 0.25})
-    found = drawn(pairs(helpers), write_table, tmp_path, ask)
+    changes |= {"ratios": ratios, "paper": {"two": 0.25}}
+    found = csv_of("finals", pairs(helpers), **changes)
     assert found["against"].fillna("").tolist() == ["", "", "one"]
     compared = found.iloc[2]
     small, large = (np.array(PAIRS[arm]) for arm in ("small", "large"))
@@ -104,7 +83,7 @@ def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, agai
         wanted = [np.mean(large - small), interval.low, interval.high]
     assert compared[["mean", "low", "high"]].tolist() == pytest.approx(wanted)
     assert compared["axis"] == ("log" if ratios else "linear") and compared["paper"] == 0.25
-    canvas = canvas_of("finals", pairs(helpers), **changes, ratios=ratios, paper={"two": 0.25})
+    canvas = canvas_of("finals", pairs(helpers), **changes)
     assert letters_of(canvas) == ["a", "b"]
     right = canvas.axes[1]
     assert right.get_xscale() == ("log" if ratios else "linear")
@@ -114,19 +93,15 @@ def test_what_is_compared_is_paired_by_seed(helpers, write_table, tmp_path, agai
     assert places == [[[0.25, 1]]]
 
 
-def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, write_table, tmp_path):
+def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, csv_of):
     rows = pd.concat([helpers.arm("small", {ERROR: [1, 2, 3, 9]}), helpers.arm("large", {ERROR: [2, 4, 4]})])
-    ask = asked("finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one")
-    found = drawn(rows, write_table, tmp_path, ask).iloc[2]
+    found = csv_of("finals", rows, **COMPARED).iloc[2]
     assert found["n"] == 3 and found["mean"] == pytest.approx(4 / 3)
 
 
-def test_a_ratio_to_nought_has_no_place(helpers, write_table, tmp_path):
+def test_a_ratio_to_nought_has_no_place(helpers, csv_of):
     rows = pd.concat([helpers.arm("small", {ERROR: [0, 2]}), helpers.arm("large", {ERROR: [2, 4]})])
-    ask = asked(
-        "finals", y=ERROR, at=None, lines={"one": "small", "two": "large"}, against_all="one", ratios=True
-    )
-    found = drawn(rows, write_table, tmp_path, ask).iloc[2]
+    found = csv_of("finals", rows, **COMPARED, ratios=True).iloc[2]
     assert found["n"] == 0 and np.isnan(found["mean"])
 
 
@@ -139,9 +114,9 @@ def test_a_ratio_to_nought_has_no_place(helpers, write_table, tmp_path):
         ({"paper": {"two": 1.0}}, "paper of lines that are compared"),
     ],
 )
-def test_a_comparison_with_what_is_not_drawn(rows, write_table, tmp_path, changes, text):
+def test_a_comparison_with_what_is_not_drawn(rows, csv_of, changes, text):
     with pytest.raises(ValueError, match=text):
-        draw(asked("finals", **changes), write_table(rows), tmp_path / "f")
+        csv_of("finals", rows, **changes)
 
 
 def test_intervals_on_a_logarithmic_axis_stay_above_its_floor(helpers):

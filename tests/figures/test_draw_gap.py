@@ -1,19 +1,12 @@
 import pandas as pd
 import pytest
 
-from largebatch.figures.draw import draw
 from largebatch.figures.looks import LARGE, SMALL
-from tests.shared.figures import (
-    asked,
-    canvas_of,
-    drawn,
-    same_interval,
-    texts_of,
-)
+from tests.shared.figures import canvas_of, same_interval, texts_of
 
 
-def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("gap_closed"))
+def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, csv_of):
+    found = csv_of("gap_closed", rows)
     assert found.columns.tolist() == ["line", "arm", "metric", "n", "mean", "low", "high", "axis"]
     assert found[["line", "metric"]].values.tolist() == [
         ["SAM", "closed"],
@@ -28,13 +21,13 @@ def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, write_table, t
     assert costs["mean"].tolist() == [2, 8] and costs[["low", "high"]].isna().all(axis=None)
 
 
-def test_a_gap_of_accuracies_is_closed_upwards(helpers, write_table, tmp_path):
+def test_a_gap_of_accuracies_is_closed_upwards(helpers, csv_of):
     accuracy = "test_accuracy_percent"
     rows = pd.concat(
         helpers.arm(arm, {accuracy: values, "train_seconds": [1, 1]})
         for arm, values in (("small", [98, 98]), ("large", [95, 96]), ("sam", [97, 97]))
     )
-    found = drawn(rows, write_table, tmp_path, asked("gap_closed", y=accuracy, lines={"SAM": "sam"}))
+    found = csv_of("gap_closed", rows, y=accuracy, lines={"SAM": "sam"})
     assert found["mean"].tolist() == [1.5, 1, 2.5]
 
 
@@ -49,7 +42,7 @@ def test_the_ends_of_a_gap_are_named_in_the_legend(rows, small):
     assert right.get_xscale() == "linear"
 
 
-def test_a_gap_without_training_times(rows, write_table, tmp_path):
+def test_a_gap_without_training_times(rows, csv_of):
     with pytest.raises(ValueError, match="figure f: wanted metric train_seconds of arm longer; got none"):
         untimed = rows[(rows["metric"] != "train_seconds") | (rows["arm"] != "longer")]
-        draw(asked("gap_closed"), write_table(untimed), tmp_path / "f")
+        csv_of("gap_closed", untimed)

@@ -5,21 +5,11 @@ import pandas as pd
 import pytest
 
 from largebatch.figures import draw_heat_map
-from largebatch.figures.draw import draw
-from tests.shared.figures import (
-    ERROR,
-    LOSS,
-    asked,
-    canvas_of,
-    drawn,
-    letters_of,
-    same_interval,
-    texts_of,
-)
+from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval, texts_of
 
 
-def test_a_heat_map_has_a_cell_an_arm_at_its_peak_rate(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("heat_map"))
+def test_a_heat_map_has_a_cell_an_arm_at_its_peak_rate(rows, csv_of):
+    found = csv_of("heat_map", rows)
     columns = ["metric", "arm", "batch_size", "learning_rate", "n", "mean", "low", "high", "axis"]
     assert found.columns.tolist() == columns
     rates = [size * ratio for size in (8, 16, 32, 64) for ratio in (0.0025, 0.005, 0.01, 0.02)]
@@ -49,7 +39,7 @@ def test_numbers_of_a_heat_map_fit_their_cells_and_labels_of_diagonals_do_not_me
         assert all(lower.y1 < upper.y1 and not lower.overlaps(upper) for lower, upper in pairwise(boxes))
 
 
-def test_a_cell_that_never_gets_there_shows_a_dash(helpers, write_table, tmp_path):
+def test_a_cell_that_never_gets_there_shows_a_dash(helpers, csv_of):
     along = {ERROR: {0.0: [9, 9], 1.0: [1, 3]}}
     rows = pd.concat(
         helpers.arm(
@@ -58,14 +48,14 @@ def test_a_cell_that_never_gets_there_shows_a_dash(helpers, write_table, tmp_pat
         for lr, end in ((0.1, 0.005), (0.2, 0.05))
     )
     ask = {"y": [ERROR], "at": {"train_loss_nats": 0.01}, "lines": {"cells": "g"}}
-    found = drawn(rows, write_table, tmp_path, asked("heat_map", **ask))
+    found = csv_of("heat_map", rows, **ask)
     assert found["n"].tolist() == [2, 0]
     assert [text.get_text() for text in canvas_of("heat_map", rows, **ask).axes[0].texts][1:] == ["–"]
 
 
-def test_two_arms_in_one_place_of_a_heat_map(rows, write_table, tmp_path):
+def test_two_arms_in_one_place_of_a_heat_map(rows, csv_of):
     with pytest.raises(ValueError, match="figure f: wanted one arm for each batch size and rate of"):
-        draw(asked("heat_map", lines={"one": "cells_8", "two": "cells_8"}), write_table(rows), tmp_path / "f")
+        csv_of("heat_map", rows, lines={"one": "cells_8", "two": "cells_8"})
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 
-from largebatch.config.question import Figure
-from largebatch.figures import style
-from largebatch.figures.draw import KINDS, draw
-from tests.shared.figures import (
-    asked,
-    canvas_of,
-    drawn,
-    letters_of,
-    same_interval,
-    texts_of,
-)
+from tests.shared.figures import canvas_of, letters_of, same_interval, texts_of
 
 
-def test_a_profile_shows_the_recomputed_means(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("profile"))
+def test_a_profile_shows_the_recomputed_means(rows, csv_of):
+    found = csv_of("profile", rows)
     assert found.columns.tolist() == ["metric", "line", "arm", "at", "n", "mean", "low", "high", "axis"]
     assert found["at"].tolist() == [-1, 0, 1, 2] * 2
     for _, row in found.iterrows():
@@ -29,11 +18,7 @@ def test_a_profile_has_a_panel_a_metric_and_its_marks(helpers, metrics, panels):
     names = ["path_loss_nats", "path_accuracy_percent", "path_test_loss_nats", "path_test_accuracy_percent"]
     positions = np.linspace(-1, 2, 25)
     rows = helpers.arm("p", {name: {at: [1 + at**2, 2 + at**2] for at in positions} for name in names})
-    ask = asked("profile", y=names[:metrics], lines={"one": "p"}, log_y=False)["figure"]
-    figure = TypeAdapter(Figure).validate_python(ask)
-    with style.paper_style():
-        canvas = KINDS["profile"].picture(KINDS["profile"].table(rows, figure), figure)
-        canvas.draw_without_rendering()
+    canvas = canvas_of("profile", rows, y=names[:metrics], lines={"one": "p"}, log_y=False)
     shown = [axes for axes in canvas.axes if axes.axison]
     assert len(shown) == metrics and shown[0].get_gridspec().get_geometry() == panels
     for axes in shown:
@@ -44,12 +29,8 @@ def test_a_profile_has_a_panel_a_metric_and_its_marks(helpers, metrics, panels):
 
 
 def profile_canvas(helpers, values, **settings):
-    ask = asked("profile", y=list(values), lines={"one": "p"}, marks={}, **settings)["figure"]
-    figure = TypeAdapter(Figure).validate_python(ask)
-    with style.paper_style():
-        canvas = KINDS["profile"].picture(KINDS["profile"].table(helpers.arm("p", values), figure), figure)
-        canvas.draw_without_rendering()
-    return canvas
+    rows = helpers.arm("p", values)
+    return canvas_of("profile", rows, y=list(values), lines={"one": "p"}, marks={}, **settings)
 
 
 def test_a_logarithmic_profile_begins_at_its_least(helpers):
@@ -68,11 +49,11 @@ def test_a_profile_labels_each_panel_with_its_own_position(helpers):
 
 
 @pytest.mark.parametrize("log_y", [False, True])
-def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tmp_path, log_y):
+def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, csv_of, tmp_path, log_y):
     one, more = {0.0: [3.0], 1.0: [2.0], 2.0: [1.0]}, {0.0: [3, 5], 1.0: [2, 4], 2.0: [1, 2]}
     rows = pd.concat([helpers.arm("p", {"xor_loss": one}), helpers.arm("q", {"xor_loss": more})])
     both = {"y": ["xor_loss"], "lines": {"single": "p", "several": "q"}, "marks": {}, "log_y": log_y}
-    found = drawn(rows, write_table, tmp_path, asked("profile", **both)).set_index("line")
+    found = csv_of("profile", rows, **both).set_index("line")
     single = found.loc["single"]
     assert (single["n"] == 1).all() and single["mean"].tolist() == [3, 2, 1]
     assert single[["low", "high"]].isna().all(axis=None)
@@ -83,23 +64,23 @@ def test_what_one_seed_has_is_a_plain_line_in_a_profile(helpers, write_table, tm
     assert bands == [0, 1]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[3, 2, 1], [4, 3, 1.5]]
     alone = both | {"lines": {"single": "p"}}
-    drawn(rows, write_table, tmp_path, asked("profile", **alone))
+    csv_of("profile", rows, **alone)
     assert " over 1 seed." in (tmp_path / "f.txt").read_text(encoding="utf-8")
     (axes,) = canvas_of("profile", rows, **alone).axes
     low, high = axes.get_ylim()
     assert (0.2 < low < 1 and 3 < high < 12) if log_y else (low < 1 and 3 < high < 5)
 
 
-def test_a_rise_is_each_seeds_own(helpers, write_table, tmp_path):
+def test_a_rise_is_each_seeds_own(helpers, csv_of):
     rows = helpers.arm("p", {"surface_loss_nats": {-1.0: [5, 7], 0.0: [1, 5], 1.0: [3, 8]}})
     changes = {"y": ["surface_loss_nats"], "lines": {"one": "p"}, "above": 0.0, "marks": {}, "log_y": False}
-    found = drawn(rows, write_table, tmp_path, asked("profile", **changes))
+    found = csv_of("profile", rows, **changes)
     for row, rises in zip(found.iloc, ([4, 2], [0, 0], [2, 3]), strict=True):
         assert row["mean"] == np.mean(rises)
     (axes,) = canvas_of("profile", rows, **changes).axes
     assert axes.get_ylabel().startswith("rise of the loss")
     with pytest.raises(ValueError, match=r"wanted surface_loss_nats of arm p at 0\.5; got none"):
-        draw(asked("profile", **changes | {"above": 0.5}), write_table(rows), tmp_path / "f")
+        csv_of("profile", rows, **changes | {"above": 0.5})
 
 
 def test_a_formula_is_a_line_and_what_is_counted_dots_on_it(helpers):

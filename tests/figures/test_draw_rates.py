@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tests.shared.figures import asked, canvas_of, drawn, letters_of
+from tests.shared.figures import canvas_of, letters_of
 
 LINES = {"rate falls": "decay", "batch grows": "growth"}
 
@@ -26,8 +26,8 @@ def ways(helpers):
     )
 
 
-def test_images_per_update_are_the_batch_sizes(ways, write_table, tmp_path):
-    found = drawn(ways, write_table, tmp_path, asked("rates", lines=LINES, images_per_update=True))
+def test_images_per_update_are_the_batch_sizes(ways, csv_of):
+    found = csv_of("rates", ways, lines=LINES, images_per_update=True)
     images = found[found["metric"] == "images_per_update"].set_index("line")
     assert images.loc["batch grows", "mean"].tolist() == [8, 8, 16, 32]
     assert images.loc["rate falls", "mean"].tolist() == [8, 8, 8, 8]
@@ -36,7 +36,7 @@ def test_images_per_update_are_the_batch_sizes(ways, write_table, tmp_path):
     ]
 
 
-def test_epochs_at_which_no_line_changes_are_left_out(helpers, write_table, tmp_path):
+def test_epochs_at_which_no_line_changes_are_left_out(helpers, csv_of):
     """The one steps down at epoch 3, a seed of the other stops behind epoch 6."""
     ways = pd.concat(
         [
@@ -48,7 +48,7 @@ def test_epochs_at_which_no_line_changes_are_left_out(helpers, write_table, tmp_
             ),
         ]
     )
-    found = drawn(ways, write_table, tmp_path, asked("rates", lines={"falls": "step", "stops": "stop"}))
+    found = csv_of("rates", ways, lines={"falls": "step", "stops": "stop"})
     for _, of_line in found.groupby("line"):
         assert of_line["epoch"].tolist() == [0, 2, 3, 6, 7, 8]
     assert found.loc[found["line"] == "falls", "mean"].tolist() == [0.2, 0.2, *[0.02] * 4]

@@ -2,16 +2,13 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 
-from largebatch.config.question import Figure
-from largebatch.figures import draw_settings, style
-from largebatch.figures.draw import KINDS, draw
-from tests.shared.figures import ERROR, LOSS, asked, canvas_of, drawn, letters_of, same_interval
+from largebatch.figures import draw_settings
+from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval
 
 
-def test_against_setting_shows_the_recomputed_means(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("against_setting", baseline="a", y=[ERROR]))
+def test_against_setting_shows_the_recomputed_means(rows, csv_of):
+    found = csv_of("against_setting", rows, baseline="a", y=[ERROR])
     assert len(found) == 7
     for _, row in found[found["line"] == "one"].iterrows():
         of_arm = rows[
@@ -30,17 +27,14 @@ def test_against_setting_shows_the_recomputed_means(rows, write_table, tmp_path)
         (0.001, [0, 0, 0], ["g[batch_size=4]", "g[batch_size=8]", "late"]),
     ],
 )
-def test_arms_that_never_get_to_a_training_loss_leave_a_gap(
-    helpers, write_table, tmp_path, floor, n, without
-):
+def test_arms_that_never_get_to_a_training_loss_leave_a_gap(helpers, csv_of, floor, n, without):
     def ends(loss):
         return {LOSS: {0.0: [1, 1], 1.0: [loss, loss]}, ERROR: {0.0: [9, 9], 1.0: [1, 3]}}
 
     rows = helpers.group("g", "batch_size", {4: ends(0.005), 8: ends(0.05)})
     rows = pd.concat([rows, helpers.arm("late", ends(0.05))])
     at = {"train_loss_nats": floor}
-    ask = asked("against_setting", y=[ERROR], at=at, lines={"one": "g"}, baseline="late")
-    found = drawn(rows, write_table, tmp_path, ask)
+    found = csv_of("against_setting", rows, y=[ERROR], at=at, lines={"one": "g"}, baseline="late")
     assert found["n"].tolist() == n
     assert found.loc[found["n"] == 0, "arm"].tolist() == without
     assert found.loc[found["n"] == 0, ["mean", "low", "high"]].isna().all(axis=None)
@@ -49,9 +43,7 @@ def test_arms_that_never_get_to_a_training_loss_leave_a_gap(
 @pytest.mark.parametrize(("sizes", "scale"), [((0.0, 2.0, 5.0), "linear"), ((1.0, 2.0, 5.0), "log")])
 def test_a_setting_of_nought_has_a_place(helpers, sizes, scale):
     rows = helpers.group("g", "growth_epoch", {s: {ERROR: [1, 2, 3]} for s in sizes})
-    ask = asked("against_setting", x="growth_epoch", y=[ERROR], lines={"one": "g"})["figure"]
-    figure = TypeAdapter(Figure).validate_python(ask)
-    canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
+    canvas = canvas_of("against_setting", rows, x="growth_epoch", y=[ERROR], lines={"one": "g"})
     assert canvas.axes[0].get_xscale() == scale
     assert canvas.axes[0].get_xlabel() == "epoch at which the batch grows"
 
@@ -67,15 +59,10 @@ def test_a_setting_of_nought_has_a_place(helpers, sizes, scale):
 )
 def test_the_labels_of_ticks_do_not_overlap(helpers, panels, sizes):
     rows = helpers.group("g", "lr", {s: {ERROR: [1, 2, 3], LOSS: [1000.5, 2000, 3000]} for s in sizes})
-    ask = asked("against_setting", x="lr", y=[ERROR, LOSS][:panels], lines={"one": "g"})["figure"]
-    figure = TypeAdapter(Figure).validate_python(ask)
-    with style.paper_style():
-        canvas = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure)
-        canvas.draw_without_rendering()
-        for axes in canvas.axes:
-            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
-            assert len(boxes) > 3
-            assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    for axes in canvas_of("against_setting", rows, x="lr", y=[ERROR, LOSS][:panels], lines={"one": "g"}).axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert len(boxes) > 3
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 @pytest.mark.parametrize(
@@ -88,13 +75,12 @@ def test_lines_stand_side_by_side_within_five_percent(lines, ends):
     assert ends < 1.05
 
 
-def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path):
+def test_a_guide_has_its_slope_and_a_mark_its_place(rows, csv_of):
     mark = {"arm": "a", "metric": "updates", "at": {"share": 0.25}}
-    ask = asked("against_setting", y=[ERROR], lines={"one": "sweep"}, exponent=-1.0, marks={"eight": mark})
-    found = drawn(rows, write_table, tmp_path, ask)
+    changes = {"y": [ERROR], "lines": {"one": "sweep"}, "exponent": -1.0, "marks": {"eight": mark}}
+    found = csv_of("against_setting", rows, **changes)
     assert found.set_index("line").loc["eight", "mean"] == 8  # 8 updates per epoch, a quarter of 4 epochs
-    figure = TypeAdapter(Figure).validate_python(ask["figure"])
-    (axes,) = KINDS["against_setting"].picture(KINDS["against_setting"].table(rows, figure), figure).axes
+    (axes,) = canvas_of("against_setting", rows, **changes).axes
     lines = {line.get_label(): line for line in axes.lines}
     assert lines["eight"].get_xdata() == [8, 8]
     x, y = lines["slope −1"].get_data()
@@ -102,14 +88,14 @@ def test_a_guide_has_its_slope_and_a_mark_its_place(rows, write_table, tmp_path)
     assert y[1] / y[0] == pytest.approx(1 / 4)
 
 
-def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, write_table, tmp_path):
+def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, csv_of):
     goal, examples = "updates_to_test_goal", "examples_to_test_goal"
     updates = {b: [s * (1 + 50 / b) for s in (20, 30, 40)] for b in (4, 16, 64, 256)}
     rows = helpers.group(
         "g", "batch_size", {b: {goal: u, examples: [b * s for s in u]} for b, u in updates.items()}
     )
     ask = {"y": [goal, examples], "lines": {"tuned": "g"}, "hyperbola": True}
-    found = drawn(rows, write_table, tmp_path, asked("against_setting", **ask))
+    found = csv_of("against_setting", rows, **ask)
     fit = found[found["line"] == draw_settings.FIT]
     geometric = (20 * 30 * 40) ** (1 / 3)
     for metric, times in ((goal, 1.0), (examples, fit["batch_size"])):
@@ -126,9 +112,9 @@ def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, write_t
     assert draw_settings.FIT in [text.get_text() for text in canvas.legends[0].get_texts()]
 
 
-def test_a_hyperbola_over_anything_but_batches(rows, write_table, tmp_path):
+def test_a_hyperbola_over_anything_but_batches(rows, csv_of):
     with pytest.raises(ValueError, match="hyperbola only of x: batch_size"):
-        draw(asked("against_setting", x="lr", hyperbola=True), write_table(rows), tmp_path / "f")
+        csv_of("against_setting", rows, x="lr", hyperbola=True)
 
 
 def test_a_baseline_is_called_what_it_is(rows):

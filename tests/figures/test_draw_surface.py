@@ -3,24 +3,17 @@ import pandas as pd
 import pytest
 
 from largebatch.figures import draw_surface
-from largebatch.figures.draw import draw
-from tests.shared.figures import (
-    asked,
-    canvas_of,
-    drawn,
-    letters_of,
-    plane_metrics,
-)
+from tests.shared.figures import canvas_of, letters_of, plane_metrics
 
 
-def test_a_plane_with_a_hole_is_an_error(rows, write_table, tmp_path):
+def test_a_plane_with_a_hole_is_an_error(rows, csv_of):
     whole = rows[~((rows["metric"] == "plane_loss_nats") & (rows["at"] == 4))]
     with pytest.raises(ValueError, match="figure f: wanted a full grid of plane_loss_nats of arm plane"):
-        draw(asked("surface"), write_table(whole), tmp_path / "f")
+        csv_of("surface", whole)
 
 
-def test_a_plane_shows_the_rise_above_its_middle(rows, write_table, tmp_path):
-    found = drawn(rows, write_table, tmp_path, asked("surface"))
+def test_a_plane_shows_the_rise_above_its_middle(rows, csv_of):
+    found = csv_of("surface", rows)
     assert len(found) == 18
     # of the three seeds one rises with x², one with y², one not at all: each from its own middle
     assert found["mean"].tolist() == pytest.approx((found["x"] ** 2 + found["y"] ** 2) / 3)

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 
 from largebatch.figures import style
-from tests.shared.figures import (
-    letters_of,
-)
+from tests.shared.figures import letters_of
 
 
 def test_an_error_of_nought_has_a_place_on_a_logarithmic_axis():

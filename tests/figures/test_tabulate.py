@@ -37,6 +37,18 @@ def written(helpers, write_table, tmp_path):
     return rows, tmp_path / "e_t", ask
 
 
+@pytest.fixture
+def cells_of(write_table, tmp_path):
+    """Makes a table as tmp_path/t.*, and reads its cells."""
+
+    def cells_of(observations, **table):
+        table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]} | table
+        tabulate({"experiment": "e", "table": table}, write_table(observations), tmp_path / "t")
+        return tables.read_cells(tmp_path / "t.csv")
+
+    return cells_of
+
+
 def test_csv_holds_scipys_intervals_and_the_papers_numbers(written):
     rows, stem, _ = written
     cells = tables.read_cells(stem.with_suffix(".csv"))
@@ -80,14 +92,6 @@ def test_tex_escapes_what_latex_would_read(written):
     assert not re.search(r"(?<!\\)%", text)
 
 
-@pytest.mark.parametrize(
-    ("letter", "escaped"),
-    [("a_b", r"a\_b"), ("{~^}", r"\{\textasciitilde{}\textasciicircum{}\}"), ("\\", r"\textbackslash{}")],
-)
-def test_escape_tex(letter, escaped):
-    assert tables.escape_tex(letter) == escaped
-
-
 # label -> in LaTeX, in Markdown
 ODD = {
     "$5 & $6": (r"\$5 \& \$6", r"\$5 \& \$6"),
@@ -110,14 +114,11 @@ ODD = {
 }
 
 
-def test_labels_are_shown_as_they_are_written(helpers, write_table, tmp_path):
+def test_labels_are_shown_as_they_are_written(helpers, cells_of, tmp_path):
     """In the csv that pages read, in Markdown and in LaTeX; so are captions."""
     caption = " ".join(ODD)
-    table = {"name": "t", "caption": caption, "rows": dict.fromkeys(ODD, "a"), "metrics": [ERROR]}
-    tabulate(
-        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
-    )
-    assert tables.read_cells(tmp_path / "t.csv")["row"].tolist() == list(ODD)
+    cells = cells_of(helpers.arm("a", {ERROR: [3.0]}), caption=caption, rows=dict.fromkeys(ODD, "a"))
+    assert cells["row"].tolist() == list(ODD)
     said = (tmp_path / "t.md").read_text(encoding="utf-8")
     assert tables.caption_of(said).startswith(f"{caption} Mean ")
     rows = [line for line in said.splitlines() if "(n = 1)" in line]
@@ -158,41 +159,26 @@ def test_rounding(mean, half, text):
     assert tables.with_half_width(mean, half) == text
 
 
-def test_one_seed_says_so(helpers, write_table, tmp_path):
-    table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]}
-    tabulate(
-        {"experiment": "e", "table": table}, write_table(helpers.arm("a", {ERROR: [3.0]})), tmp_path / "t"
-    )
-    assert "3 (n = 1)" in (tmp_path / "t.md").read_text(encoding="utf-8")
-
-
-def test_a_training_time_has_no_interval(helpers, write_table, tmp_path):
+def test_a_training_time_has_no_interval(helpers, cells_of, tmp_path):
     """It is one measurement, divided among the seeds."""
-    ask = {"name": "t", "caption": "c", "rows": {"a": "a"}, "metrics": ["train_seconds"]}
-    rows = helpers.arm("a", {"train_seconds": [1.5, 1.5]})
-    tabulate({"experiment": "e", "table": ask}, write_table(rows), tmp_path / "t")
-    assert "| a | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text(encoding="utf-8")
+    cells_of(helpers.arm("a", {"train_seconds": [1.5, 1.5]}), metrics=["train_seconds"])
+    assert "| r | 1.5 (n = 2) |" in (tmp_path / "t.md").read_text(encoding="utf-8")
 
 
-def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, write_table, tmp_path):
+def test_a_position_is_for_profiles_and_other_metrics_are_read_at_the_end(helpers, cells_of):
     profile = {0.001: [10.0, 12.0], 0.0005: [1.0, 3.0]}
     rows = helpers.arm("a", {"sharpness_percent": profile, ERROR: {0.0: [90, 90], 1.0: [4.0, 6.0]}})
     rows = pd.concat([rows, helpers.arm("b", {ERROR: {0.0: [90, 90], 1.0: [1.0, 2.0]}})])
     metrics = ["sharpness_percent", ERROR]
-    table = {"name": "t", "caption": "c", "rows": {"r": "a", "q": "b"}, "metrics": metrics}
-    ask = {"experiment": "e", "table": table | {"at": {"value": 0.0005}}}
-    tabulate(ask, write_table(rows), tmp_path / "t")
-    cells = tables.read_cells(tmp_path / "t.csv")
+    cells = cells_of(rows, rows={"r": "a", "q": "b"}, metrics=metrics, at={"value": 0.0005})
     assert cells["mean"].tolist()[:2] == [2.0, 5.0]
     assert cells["n"].tolist() == [2, 2, 0, 2]
 
 
-def test_a_table_at_a_training_loss(helpers, write_table, tmp_path):
+def test_a_table_at_a_training_loss(helpers, cells_of):
     metrics = {"train_loss_nats": {0.0: [1, 1], 1.0: [0.01, 0.01]}, ERROR: {0.0: [9, 7], 1.0: [5, 1]}}
-    table = {"name": "t", "caption": "c", "rows": {"r": "a"}, "metrics": [ERROR]}
-    ask = {"experiment": "e", "table": table | {"at": {"train_loss_nats": 0.1}}}
-    tabulate(ask, write_table(helpers.arm("a", metrics)), tmp_path / "t")
-    assert tables.read_cells(tmp_path / "t.csv")["mean"].tolist() == pytest.approx([5.5])
+    cells = cells_of(helpers.arm("a", metrics), at={"train_loss_nats": 0.1})
+    assert cells["mean"].tolist() == pytest.approx([5.5])
 
 
 def test_the_same_bytes_twice(written, tmp_path):
@@ -214,27 +200,19 @@ def test_bad_inputs(written, tmp_path):
             tables.read_cells(tmp_path / name)
 
 
-def test_over_a_setting_a_group_has_a_row_for_each_value(helpers, write_table, tmp_path):
+def test_over_a_setting_a_group_has_a_row_for_each_value(helpers, cells_of):
     rows = helpers.group("g", "batch_size", {b: {ERROR: [b, b + 2]} for b in (16, 4)})
-    table = {"name": "t", "caption": "c", "rows": {"tuned": "g"}, "over": "batch_size", "metrics": [ERROR]}
-    tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
-    cells = tables.read_cells(tmp_path / "t.csv")
+    cells = cells_of(rows, rows={"tuned": "g"}, over="batch_size")
     assert cells["row"].tolist() == ["tuned, batch size 4", "tuned, batch size 16"]
     assert cells["mean"].tolist() == [5, 17]
 
 
-def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, write_table, tmp_path):
+def test_rows_of_one_arm_are_read_at_their_own_positions(helpers, cells_of, tmp_path):
     rows = helpers.arm("e.a", {"worked_value": {1.0: [0.96] * 3, 2.0: [0.98] * 3}, "worked_error": [0.0] * 3})
     labels = {"update 1": 1, "update 2": 2, "update 9": 9}
-    table = {
-        "name": "t",
-        "caption": "c",
-        "rows": dict.fromkeys(labels, "e.a"),
-        "positions": labels,
-        "metrics": ["worked_value", "worked_error"],
-        "paper": {"update 1": {"worked_value": ".960"}},
-    }
-    tabulate({"experiment": "e", "table": table}, write_table(rows), tmp_path / "t")
+    table = {"rows": dict.fromkeys(labels, "e.a"), "positions": labels}
+    paper = {"update 1": {"worked_value": ".960"}}
+    cells_of(rows, **table, metrics=["worked_value", "worked_error"], paper=paper)
     said = (tmp_path / "t.md").read_text(encoding="utf-8").splitlines()
     assert said[-3:] == [
         "| update 1 | 0.96 ± 0 | .960 | 0 ± 0 |",

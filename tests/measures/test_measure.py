@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from largebatch.config.measures import Measures
-from largebatch.data.data import Splits
+from largebatch.data.splits import Splits
 from largebatch.measures import measure as module
 from largebatch.measures.measure import (
     Nets,

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.data.data import Dataset, Splits
 from largebatch.data.randomness import generator
+from largebatch.data.splits import Dataset, Splits
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.measure import measure
 from largebatch.measures.trace import is_exact_for

@@ -8,8 +8,7 @@ import pytest
 
 from largebatch.config.surfaces import EXAMPLES, SURFACES
 from largebatch.page.page import RUNS, SLIDERS, TRIES, defaults, page
-from tests.conftest import REPOSITORY
-from tests.shared.browser import browser, chromium
+from tests.shared.browser import with_a_browser
 from tests.shared.paged import (
     ASK,
     AT,
@@ -21,10 +20,7 @@ from tests.shared.paged import (
     written,
 )
 
-pytestmark = pytest.mark.skipif(
-    chromium() is None,
-    reason="no chromium, chromium-browser or google-chrome here: the page is not tried out",
-)
+pytestmark = with_a_browser
 DRAWINGS = {f"drawing-{name}" for name in RUNS}
 CONTROLS = {"surface", "play", "step", "reset", *DRAWINGS, *SLIDERS, "x", "y", "seed", "another"} | {
     *("shift", "path", "whose", "shift-x", "shift-y", "plane-loss"),
@@ -35,12 +31,6 @@ PLAY_IS = "document.getElementById('play').textContent === "
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return written(tmp_path_factory.mktemp("page"))[0]
-
-
-@pytest.fixture(scope="module")
-def open_browser(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -313,18 +303,12 @@ def test_a_phone_need_not_scroll_sideways_and_a_wide_window_has_two_columns(show
     assert box(shown, "rate")[1] > box(shown, "drawing-against")[3]
 
 
-AXE = REPOSITORY / "tests/vendor/axe.min.js"  # axe-core, which is with the report's tests
-
-
-@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core here: the page's accessibility is not checked")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
 def test_axe_finds_nothing(shown, scheme, width):
     shown.prefer(prefers_color_scheme=scheme)
     shown.resize(width)
-    shown.call("Runtime.evaluate", expression=AXE.read_text(encoding="utf-8"))
-    found = "axe.run().then((found) => found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))"
-    assert shown.run(found) == []
+    assert shown.violations() == []
 
 
 def test_the_words_are_those_of_the_surface_that_is_shown(shown):

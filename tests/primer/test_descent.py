@@ -12,13 +12,6 @@ def test_an_epoch_sees_every_row_once_in_batches_of_one_size(size):
     assert [len(batch) for batch in found[:-1]] == [size] * (len(found) - 1) and 0 < len(found[-1]) <= size
 
 
-def test_an_order_is_drawn_anew_each_epoch_and_again_from_the_same_seed():
-    stream = np.random.default_rng(1)
-    first, second = (np.concatenate(list(batches(50, 5, stream))) for _ in range(2))
-    assert first.tolist() != second.tolist()
-    assert np.concatenate(list(batches(50, 5, np.random.default_rng(1)))).tolist() == first.tolist()
-
-
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_the_rule_is_pytorchs(momentum):
     """Linear regression, the same batches, a rate that falls."""

@@ -60,16 +60,6 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_observations_are_of_the_seeds_and_finite(name):
-    found = list(exhibit(name, [2, 7], **SMALL[name]))
-    assert {o.seed for _, o in found} == {2, 7}
-    assert all(isinstance(o, Observation) and arm.replace("_", "").isalnum() for arm, o in found)
-    assert all(math.isfinite(o.value) and type(o.value) in (int, float) for _, o in found)
-    places = [(arm, o.seed, o.metric, o.at) for arm, o in found]
-    assert len(places) == len(set(places))
-
-
-@pytest.mark.parametrize("name", SMALL)
 def test_a_seed_does_not_depend_on_its_company(name):
     clocks = TIMED_IN_ROUNDS | {TIME_SPREAD}
     # And metrics that depend on earlier work of the machine, or on kernels that round all seeds together.
@@ -80,9 +70,10 @@ def test_a_seed_does_not_depend_on_its_company(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_each_gives_what_the_registry_says(name):
+def test_each_gives_finite_numbers_of_what_the_registry_says(name):
     options = EXHIBITS[name].options(**SMALL[name]).model_dump()
-    assert rows_of(name, [2, 7], options)
+    values = [row.value for _, row in rows_of(name, [2, 7], options)]
+    assert all(math.isfinite(value) and type(value) in (int, float) for value in values)
 
 
 def test_registries_name_the_same():

@@ -52,15 +52,12 @@ def test_without_noise_the_path_is_the_closed_form():
 
 def test_rates_arms_and_averages():
     found = list(exhibit("rates", [4], dimensions=3, examples=16, updates=50, repeats=2))
-    names = ("constant", "constant_half", "constant_quarter", "inverse_sqrt", "inverse_time")
-    assert {arm for arm, _ in found} == {p + n for p in ("", "flat_") for n in names}
-    assert {arm for arm, o in found if o.metric == "noise_floor"} == {
-        p + n for p in ("", "flat_") for n in names[:3]
-    }
+    names = ("constant", "constant_half", "constant_quarter")
+    floors = {arm for arm, o in found if o.metric == "noise_floor"}
+    assert floors == {p + n for p in ("", "flat_") for n in names}
     of = {(a, o.metric, o.at): o.value for a, o in found}
     assert of["constant", "excess_loss", 1] == of["constant", "excess_loss_of_average", 1]
     assert of["constant", "excess_loss", 50] != of["constant", "excess_loss_of_average", 50]
-    assert found == list(exhibit("rates", [4], dimensions=3, examples=16, updates=50, repeats=2))
 
 
 def test_a_seed_has_the_quadratic_it_says():

@@ -92,15 +92,6 @@ def test_who_never_reaches_the_goal_has_no_number(found):
     assert of(found, "full", "updates_to_goal") == {}
 
 
-def test_all_but_the_clock_is_the_same_twice(found):
-    again = list(exhibit("regression", [0, 1], **SMALL))
-    timeless = (
-        [x for x in rows if x[1].metric not in ("regression_seconds", "time_spread")]
-        for rows in (found, again)
-    )
-    assert len({tuple(rows) for rows in timeless}) == 1
-
-
 def test_leakage_is_a_difference_of_scores(found):
     for prefix in ("", "small_"):
         scores = [of(found, prefix + a, "test_r2")[None] for a in ("scaler_train", "scaler_all")]

@@ -1,12 +1,8 @@
-"""The rule against the engine, and both against PyTorch's own optimiser."""
+"""The rule against the engine; test_descent.py has it against PyTorch's own optimiser."""
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 
-from largebatch.primer.descent import descend
-from largebatch.primer.problems import SOFTMAX, Linear
 from largebatch.primer.rule import both
 from tests.shared.exhibits import exhibit
 
@@ -24,22 +20,6 @@ def test_the_weights_have_moved_and_differ_between_seeds_and_batches():
     assert np.abs(mini - start).max() > 1e-2
     assert np.abs(mini - online).max() > 1e-3
     assert np.abs(mini[0] - mini[1]).max() > 1e-2
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_the_rule_is_that_of_torchs_optimiser(momentum):
-    stream = np.random.default_rng(2)
-    x, labels = stream.standard_normal((12, 4)), stream.integers(0, 3, 12)
-    rows = [stream.permutation(12)[:5] for _ in range(30)]
-    problem = Linear(x, np.eye(3)[labels], SOFTMAX)
-    *_, found = descend(problem.gradient, problem.start(), rows, lambda _: 0.3, momentum)
-    weights = torch.zeros(4, 3, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.SGD([weights], lr=0.3, momentum=momentum)
-    for batch in rows:
-        optimiser.zero_grad()
-        F.cross_entropy(torch.from_numpy(x[batch]) @ weights, torch.from_numpy(labels[batch])).backward()
-        optimiser.step()
-    np.testing.assert_allclose(found, weights.detach().numpy(), rtol=1e-12, atol=1e-13)
 
 
 def test_sizes_that_do_not_fit_are_refused():

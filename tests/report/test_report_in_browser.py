@@ -1,7 +1,6 @@
 """The report in a real browser, made from published observations."""
 
 import base64
-import json
 import re
 import time
 
@@ -18,13 +17,9 @@ from largebatch.report.evidence import to_report
 from largebatch.report.publish import index
 from largebatch.report.report import report
 from tests.conftest import REPOSITORY
-from tests.shared.browser import browser, chromium
+from tests.shared.browser import with_a_browser
 
-pytestmark = pytest.mark.skipif(
-    chromium() is None,
-    reason="no chromium, chromium-browser or google-chrome here: the page is not tried out",
-)
-AXE = REPOSITORY / "tests/vendor/axe.min.js"
+pytestmark = with_a_browser
 PUBLISHED = REPOSITORY / "results/published"
 MOST_BYTES, MOST_SHEETS = 3_000_000, 20
 
@@ -49,12 +44,6 @@ def file(tmp_path_factory):
     (beside.parent / "report.html").write_text("", encoding="utf-8")
     index(folder.parent, read_papers(REPOSITORY / "config" / PAPERS))
     return folder / "report.html"
-
-
-@pytest.fixture(scope="module")
-def open_browser(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -104,23 +93,13 @@ def test_nothing_scrolls_sideways_even_if_all_is_unfolded(shown, width):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(shown, scheme):
     shown.prefer(prefers_color_scheme=scheme)
-    assert violations(shown) == []
+    assert shown.violations() == []
 
 
 def test_axe_finds_nothing_where_all_is_unfolded(shown):
     shown.run("for (const fold of document.querySelectorAll('main details')) fold.open = true")
     shown.run("for (const button of document.querySelectorAll('[data-plot]')) button.click()")
-    assert violations(shown) == []
-
-
-def violations(shown):
-    shown.run(f"{AXE.read_text(encoding='utf-8')}; 0")
-    return json.loads(
-        shown.run(
-            "axe.run().then((found) => JSON.stringify("
-            "found.violations.map((v) => [v.id, v.nodes.map((node) => node.html.slice(0, 120))])))"
-        )
-    )
+    assert shown.violations() == []
 
 
 def test_the_claims_are_filtered_and_counted(shown, file):
@@ -271,7 +250,7 @@ def test_it_prints_on_a_few_sheets(shown):
 def test_the_index_joins_the_scales_without_a_complaint(shown, file):
     path = file.parents[1] / "index.html"
     shown.visit(path)
-    assert violations(shown) == []
+    assert shown.violations() == []
     links = shown.run("[...document.querySelectorAll('a')].map((a) => a.getAttribute('href').split('#')[0])")
     assert all((path.parent / link).is_file() for link in links)
     shown.resize(360, 740)

@@ -1,6 +1,5 @@
 """A headless Chromium for tests: the DevTools protocol over its pipe, by the standard library alone."""
 
-import base64
 import contextlib
 import json
 import os
@@ -11,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"  # axe-core, checks of accessibility
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
@@ -29,6 +31,11 @@ SHELL = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null'
 def chromium() -> str | None:
     """The browser of this machine."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+with_a_browser = pytest.mark.skipif(
+    chromium() is None, reason=f"no {', '.join(NAMES)} here: pages are not tried out"
+)
 
 
 class Browser:
@@ -119,10 +126,13 @@ class Browser:
         named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.call("Emulation.setEmulatedMedia", features=named)
 
-    def picture(self, path: Path) -> None:
-        """Write what the whole page looks like."""
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong with the page."""
+        self.run(f"{AXE.read_text(encoding='utf-8')}; 0")
+        said = (
+            "found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120))}`)"
+        )
+        return self.run(f"axe.run().then((found) => {said})")
 
 
 KEYS = {"Space": 32, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13}
@@ -146,3 +156,9 @@ def browser(profile: Path) -> Iterator[Browser]:
         process.wait()
         process.stdin.close()
         process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def open_browser(tmp_path_factory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened

@@ -133,9 +133,15 @@ def asked(kind, **changes):
     return {"experiment": "e", "figure": figure}
 
 
-def drawn(rows, write_table, tmp_path, ask):
-    draw(ask, write_table(rows), tmp_path / "f")
-    return pd.read_csv(tmp_path / "f.csv")
+@pytest.fixture
+def csv_of(write_table, tmp_path):
+    """Draws a figure as tmp_path/f.*, and reads the data that it shows."""
+
+    def csv_of(kind, rows, **changes):
+        draw(asked(kind, **changes), write_table(rows), tmp_path / "f")
+        return pd.read_csv(tmp_path / "f.csv")
+
+    return csv_of
 
 
 def same_interval(row, values):
@@ -163,9 +169,3 @@ def letters_of(canvas):
 def texts_of(axes):
     """The texts in a panel but for its letter."""
     return [text for text in axes.texts if text.get_gid() != "letter"]
-
-
-def text_of(kind, rows, write_table, tmp_path, **changes):
-    """The caption that is written."""
-    draw(asked(kind, **changes), write_table(rows), tmp_path / "f")
-    return (tmp_path / "f.txt").read_text(encoding="utf-8")

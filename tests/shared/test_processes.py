@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.shared import processes
 from tests.shared.processes import alive, ending, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="looks into /proc")
@@ -82,14 +81,3 @@ def started(script: str) -> subprocess.Popen:
         encoding="utf-8",
         start_new_session=True,
     )
-
-
-def test_processes_are_found_by_how_they_were_started():
-    assert processes.started_with("NO_SUCH=entry") == []
-    script = "import os, time; os.environ.clear(); print(flush=True); time.sleep(3600)"
-    with ending(started(script)) as process:
-        process.stdout.readline()
-        entry = f"{processes.MARK}={os.environ[processes.MARK]}"
-        assert process.pid in processes.started_with(entry)
-        assert os.getpid() not in processes.started_with(entry)
-        process.kill()

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from largebatch.data.data import Splits
+from largebatch.data.splits import Splits
 from largebatch.training.engine import Lanes
 from tests.conftest import small_arm
 

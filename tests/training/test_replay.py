@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from largebatch.data.data import Dataset, Splits
+from largebatch.data.splits import Dataset, Splits
 from largebatch.training import device
 from largebatch.training.engine import Lanes
 from tests.conftest import SMALL, small_arm

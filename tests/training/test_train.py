@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Splits
 from largebatch.data.randomness import generator
+from largebatch.data.splits import Splits
 from largebatch.nets import models
 from largebatch.nets.stack import stack
 from largebatch.training import engine

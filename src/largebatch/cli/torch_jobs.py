@@ -39,7 +39,7 @@ def train(settings: str, seeds: int, data: Path, out: Path, threads: int) -> Non
     """Train all seeds of one arm."""
     from largebatch import progress
     from largebatch.config.spec import Arm
-    from largebatch.data.data import absent, told
+    from largebatch.data.splits import absent, absent_in_words
     from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
     from largebatch.training import train
 
@@ -48,7 +48,7 @@ def train(settings: str, seeds: int, data: Path, out: Path, threads: int) -> Non
     dataset = dataset_for(arm, data, threads, tf32=arm.precision == "tf32")
     lacking = absent(dataset, all_seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
-        progress.say(f"{out.name}: {told(lacking, all_seeds)}")
+        progress.say(f"{out.name}: {absent_in_words(lacking, all_seeds)}")
     lines = progress.EpochLines(out.name)
     trained = train.train(arm, all_seeds, dataset, out / "checkpoint.pt", lines)
     seconds = time.monotonic() - start
@@ -136,10 +136,10 @@ def dataset_for(arm, path: Path, threads: int, tf32: bool = False):
     """The data set in the precision of the arm's weights on this job's device."""
     import torch
 
-    from largebatch.data import data
+    from largebatch.data import splits
     from largebatch.training import device
 
-    return data.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
+    return splits.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
 
 
 def provenance_of(stage: str, settings: dict, data: Path | None, seconds: float, **more) -> dict:

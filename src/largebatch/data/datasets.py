@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from largebatch import progress
 from largebatch.config.images import IMAGES, Folder, Images
 from largebatch.config.settings import located
-from largebatch.data import archives, contents, downloads, folders
+from largebatch.data import archives, contents, folders
 from largebatch.files import checksum, record_of, write_json, write_stream
 
 
@@ -41,33 +42,30 @@ def digits(sources: Path) -> Published:
     return Published(images, raw.target.astype(np.int64), [str(name) for name in raw.target_names], source)
 
 
-def mnist(sources: Path) -> Published:
-    """Handwritten digits (LeCun et al. 1998), (70000, 1, 28, 28)."""
-    return downloaded("mnist", "MNIST", sources)
-
-
-def cifar10(sources: Path) -> Published:
-    """Photographs of ten classes (Krizhevsky 2009), (60000, 3, 32, 32)."""
-    return downloaded("cifar10", "CIFAR10", sources)
-
-
-def cifar100(sources: Path) -> Published:
-    """Photographs of a hundred classes (Krizhevsky 2009), (60000, 3, 32, 32); the fine labels."""
-    return downloaded("cifar100", "CIFAR100", sources)
-
-
 def downloaded(name: str, kind: str, sources: Path) -> Published:
-    """The data set that torchvision's class `kind` reads."""
-    parts = downloads.read(name, downloads.original(kind), sources)
+    """What torchvision's class of that name reads."""
+    from torchvision import datasets  # late, for it takes seconds
+
+    from largebatch.data import downloads
+
+    with downloads.complete(name, kind, sources) as folder:
+        train, test = (getattr(datasets, kind)(folder, train=train) for train in (True, False))
+    images = np.concatenate([planes(np.asarray(part.data)) for part in (train, test)])
+    labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
     source = {"torchvision": kind, "version": version("torchvision")}
-    return Published(parts.images, parts.labels, parts.classes, source, parts.held_out)
+    return Published(images, labels, list(train.classes), source, len(test.targets))
+
+
+def planes(pixels: np.ndarray) -> np.ndarray:
+    """(n, h, w) or (n, h, w, c) -> (n, c, h, w)"""
+    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
 
 
 DATA: dict[str, Callable[[Path], Published]] = {
     "digits": digits,
-    "mnist": mnist,
-    "cifar10": cifar10,
-    "cifar100": cifar100,
+    "mnist": partial(downloaded, "mnist", "MNIST"),  # (70000, 1, 28, 28); LeCun et al. 1998
+    "cifar10": partial(downloaded, "cifar10", "CIFAR10"),  # (60000, 3, 32, 32); Krizhevsky 2009
+    "cifar100": partial(downloaded, "cifar100", "CIFAR100"),  # the same size, the fine labels
 }
 
 
@@ -119,7 +117,7 @@ def pictures(name: str, path: Path, folder: Folder, scratch: Path) -> Iterator[P
         root = top if path.is_dir() else archives.lone_folder(top)
         found, hidden = folders.listing(root, path), folders.hidden_in(top)
         if hidden:
-            progress.say(f"{name}: left out: {folders.told(hidden)}")
+            progress.say(f"{name}: left out: {folders.hidden_in_words(hidden)}")
         if found.ignored:
             progress.say(f"{name}: {found.ignored} files have no ending of an image: left out")
         source = {

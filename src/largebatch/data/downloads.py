@@ -1,4 +1,4 @@
-"""MNIST and CIFAR through torchvision's download and reader, with a check of every file.
+"""MNIST's and CIFAR's files, checked: torchvision downloads, unpacks and knows the md5 of what is published.
 
 Files are downloaded into a folder beside their final one and moved when they are complete. So an interrupted
 download starts again.
@@ -8,13 +8,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import numpy as np
+from torchvision import datasets
+from torchvision.datasets.utils import calculate_md5, check_integrity
 
 from largebatch import progress
 
@@ -23,26 +23,16 @@ SILENT_SECONDS = 60.0
 
 
 class Original(NamedTuple):
-    """A data set as published: torchvision's class, what it reads, and the archives it downloads.
+    """The files that torchvision's class reads, and the archives that it downloads.
 
     files, archives: path below the folder of sources -> md5.
     """
 
-    kind: str
     files: dict[str, str]
     archives: dict[str, str]
 
 
-class Parts(NamedTuple):
-    """The data that were read, the test part last; images: (n, c, h, w) bytes; labels: (n,) from 0."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    held_out: int
-    classes: list[str]
-
-
-# torchvision has no md5 of MNIST's unpacked files; these are computed from the archives it checks.
+# torchvision has no md5 of MNIST's unpacked files: these are of those it unpacks.
 MNIST_FILES = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -52,29 +42,35 @@ MNIST_FILES = {
 
 
 def original(kind: str) -> Original:
-    """The files that torchvision's class of that name reads and downloads."""
-    from torchvision import datasets
-
+    """What torchvision's class of that name reads and downloads."""
     if kind == "MNIST":
         archives = {f"MNIST/raw/{name}": md5 for name, md5 in datasets.MNIST.resources}
-        return Original(kind, {f"MNIST/raw/{name}": md5 for name, md5 in MNIST_FILES.items()}, archives)
+        return Original({f"MNIST/raw/{name}": md5 for name, md5 in MNIST_FILES.items()}, archives)
     cifar = getattr(datasets, kind)
     files = [*cifar.train_list, *cifar.test_list, (cifar.meta["filename"], cifar.meta["md5"])]
     named = {f"{cifar.base_folder}/{name}": md5 for name, md5 in files}
-    return Original(kind, named, {cifar.filename: cifar.tgz_md5})
+    return Original(named, {cifar.filename: cifar.tgz_md5})
 
 
-def read(name: str, wanted: Original, sources: Path) -> Parts:
-    """A data set from the folder of sources; missing files are downloaded into it."""
-    check(wanted, sources)
-    if not missing(wanted, sources):
-        return read_files(wanted, sources)
+@contextmanager
+def complete(name: str, kind: str, sources: Path) -> Iterator[Path]:
+    """A folder with all files that torchvision's class reads: the sources, or one to download into.
+
+    What was missing is moved among the sources afterwards, if they may be written to.
+    """
+    wanted = original(kind)
+    require_published(wanted, sources)
+    absent = missing(wanted, sources)
+    if not absent:
+        yield sources
+        return
     with scratch(sources) as folder:
-        download(name, wanted, sources, folder)
-        check(wanted, folder)
-        parts = read_files(wanted, folder)
-        keep(wanted, sources, folder)
-    return parts
+        download(name, kind, sources, folder)
+        yield folder
+        if writable(sources):
+            for file in absent:
+                (sources / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).replace(sources / file)
 
 
 def missing(wanted: Original, sources: Path) -> list[str]:
@@ -82,35 +78,15 @@ def missing(wanted: Original, sources: Path) -> list[str]:
     return [file for file in wanted.files if not (sources / file).is_file()]
 
 
-def check(wanted: Original, sources: Path) -> None:
-    """Refuse a file that is not the published one."""
+def require_published(wanted: Original, sources: Path) -> None:
+    """Refuse a file that is there and is not the one that was published."""
     for file, md5 in wanted.files.items():
         path = sources / file
-        if path.is_file() and (got := md5_of(path)) != md5:
-            size = path.stat().st_size
+        if path.is_file() and not check_integrity(path, md5):
             raise ValueError(
-                f"{path}: wanted the published file, md5 {md5}; got {size} bytes, md5 {got}: remove it"
+                f"{path}: wanted the published file, md5 {md5}; "
+                f"got {path.stat().st_size} bytes, md5 {calculate_md5(path)}: remove it"
             )
-
-
-def md5_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "md5").hexdigest()
-
-
-def read_files(wanted: Original, root: Path) -> Parts:
-    """Both parts, by torchvision's reader."""
-    from torchvision import datasets
-
-    train, test = (getattr(datasets, wanted.kind)(root, train=train) for train in (True, False))
-    images = np.concatenate([planes(np.asarray(part.data)) for part in (train, test)])
-    labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
-    return Parts(images, labels, len(test.targets), list(train.classes))
-
-
-def planes(pixels: np.ndarray) -> np.ndarray:
-    """(n, h, w) or (n, h, w, c) -> (n, c, h, w)"""
-    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
 
 
 @contextmanager
@@ -126,23 +102,22 @@ def writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def download(name: str, wanted: Original, sources: Path, folder: Path) -> None:
-    """Put all files into the folder: from complete archives among the sources, else from the network."""
-    from torchvision import datasets
-
-    found = [archive for archive in wanted.archives if (sources / archive).is_file()]
-    whole = [archive for archive in found if md5_of(sources / archive) == wanted.archives[archive]]
-    for archive in whole:
+def download(name: str, kind: str, sources: Path, folder: Path) -> None:
+    """All files into the folder: from archives among the sources where they are whole, else the network."""
+    archives = original(kind).archives
+    found = [archive for archive in archives if (sources / archive).is_file()]
+    whole = [archive for archive in found if check_integrity(sources / archive, archives[archive])]
+    for archive in whole:  # torchvision takes these for downloaded; a broken one it would write over
         (folder / archive).parent.mkdir(parents=True, exist_ok=True)
         (folder / archive).symlink_to((sources / archive).resolve())
-    if len(whole) < len(wanted.archives):
+    if len(whole) < len(archives):
         progress.say(f"{name}: downloading into {sources}")
     try:
         with patience(SILENT_SECONDS):
-            getattr(datasets, wanted.kind)(folder, download=True)
+            getattr(datasets, kind)(folder, download=True)
     except (RuntimeError, OSError, HTTPException, EOFError) as error:
         broken = sorted(set(found) - set(whole))
-        raise ValueError(unavailable(name, wanted, sources, broken, error)) from error
+        raise ValueError(unavailable(name, original(kind), sources, broken, error)) from error
 
 
 def unavailable(name: str, wanted: Original, sources: Path, broken: list[str], error: Exception) -> str:
@@ -166,12 +141,3 @@ def patience(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def keep(wanted: Original, sources: Path, folder: Path) -> None:
-    """Move the missing files to the sources, if these are writable."""
-    if not writable(sources):
-        return
-    for file in missing(wanted, sources):
-        (sources / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).replace(sources / file)

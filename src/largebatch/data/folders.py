@@ -123,7 +123,7 @@ def hidden_in(folder: Path) -> Counter[str]:
     return +found
 
 
-def told(hidden: Counter[str]) -> str:
+def hidden_in_words(hidden: Counter[str]) -> str:
     """'12 files in .git, 1 hidden file'"""
     counts = [f"{count} file{'s' * (count != 1)} in {name}" for name, count in sorted(hidden.items()) if name]
     return ", ".join(counts + [f"{n} hidden file{'s' * (n != 1)}" for n in [hidden[""]] if n])

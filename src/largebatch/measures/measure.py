@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Dataset, Splits
 from largebatch.data.randomness import generator, stream_seed
+from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation
 from largebatch.measures import curvature, equivalence, noise, paths, reference, sharpness, surface
 from largebatch.measures.convex import least_squared_error

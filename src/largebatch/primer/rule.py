@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from largebatch.config.spec import Arm
-from largebatch.data.data import Dataset, Splits
 from largebatch.data.randomness import generator
+from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation
 from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Linear, all_digits, with_ones

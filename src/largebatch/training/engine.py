@@ -8,8 +8,8 @@ from torch import nn
 
 from largebatch.config.parts import Sgd
 from largebatch.config.spec import Arm
-from largebatch.data.data import Splits
 from largebatch.data.randomness import generator
+from largebatch.data.splits import Splits
 from largebatch.nets import models
 from largebatch.nets.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedLinear
 from largebatch.nets.one_by_one import OneByOne

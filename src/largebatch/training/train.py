@@ -13,7 +13,7 @@ from torch import nn
 
 from largebatch import progress
 from largebatch.config.spec import Arm
-from largebatch.data.data import PARTS, Dataset, Splits
+from largebatch.data.splits import PARTS, Dataset, Splits
 from largebatch.files import Observation, read_sealed, write_sealed
 from largebatch.nets import models
 from largebatch.nets.stack import obstacle

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from largebatch.data import data
-from largebatch.data.data import Dataset, Splits
+from largebatch.data.splits import Dataset, Splits, absent, absent_in_words, load
 from largebatch.files import write_arrays
 
 
@@ -52,7 +51,7 @@ def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):
 
 def test_standardisation_does_not_depend_on_how_much_is_summed_at_a_time(dataset, monkeypatch):
     at_once = Splits(dataset, [0, 1], 48, 16, 16)
-    monkeypatch.setattr(data, "SUMMED_BYTES", 3 * 8 * 16)
+    monkeypatch.setattr("largebatch.data.splits.SUMMED_BYTES", 3 * 8 * 16)
     by_three = Splits(dataset, [0, 1], 48, 16, 16)
     assert torch.equal(at_once.scale, by_three.scale) and torch.equal(at_once.shift, by_three.shift)
 
@@ -66,7 +65,7 @@ def test_a_split_does_not_depend_on_company(dataset):
 
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 30])
 def test_shuffled_examples_are_those_of_the_training_part(kept_bytes, dataset, monkeypatch):
-    monkeypatch.setattr(data, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("largebatch.data.splits.KEPT_BYTES", kept_bytes)
     splits = Splits(dataset, [0, 1, 2], 48, 16, 16)
     order = torch.stack([torch.randperm(48, generator=torch.Generator().manual_seed(s)) for s in range(3)])[
         :, :20
@@ -131,36 +130,38 @@ def test_parts_without_a_class_are_told():
     labels = torch.tensor([0, 1, 2] * 4 + [2] * 5)
     some = Dataset(torch.rand(17, 1, 2, 2), labels, torch.float32, held_out=5)
     seeds = list(range(10, 16))
-    found = data.absent(some, seeds, 3, 0, 4)
+    found = absent(some, seeds, 3, 0, 4)
     assert found["test"] == {0: seeds, 1: seeds} and "validation" not in found
     rows = Splits(some, seeds, 3, 0, 4).rows["train"]
     for label in range(3):
         lacking = [s for s, r in zip(seeds, rows, strict=True) if label not in labels[r]]
         assert found["train"].get(label, []) == lacking
     assert (
-        data.told({"test": found["test"]}, seeds) == "6 of 6 seeds have no image labelled 0 or 1 to test on"
+        absent_in_words({"test": found["test"]}, seeds)
+        == "6 of 6 seeds have no image labelled 0 or 1 to test on"
     )
-    assert "train" not in data.absent(some, seeds, 12, 0, 5) and data.told({}, seeds) == ""
+    assert "train" not in absent(some, seeds, 12, 0, 5) and absent_in_words({}, seeds) == ""
 
 
 def test_many_absent_labels_are_counted():
     some = {"train": {label: [label % 3] for label in range(11)}}
     assert (
-        data.told(some, [0, 1, 2, 3]) == "3 of 4 seeds have no image labelled by one of 11 labels to train on"
+        absent_in_words(some, [0, 1, 2, 3])
+        == "3 of 4 seeds have no image labelled by one of 11 labels to train on"
     )
 
 
 def test_a_file_without_labels_is_refused(tmp_path):
     write_arrays(tmp_path / "x.safetensors", {"images": np.zeros((2, 1, 2, 2))})
     with pytest.raises(ValueError, match=r"x\.safetensors: wanted images and labels; got no \['labels'\]"):
-        data.load(tmp_path / "x.safetensors", torch.float32, torch.device("cpu"))
+        load(tmp_path / "x.safetensors", torch.float32, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("fitted", [20, 48, 100])
 def test_the_standardisation_of_a_large_data_set_is_fitted_on_part_of_each_training_part(
     fitted, dataset, monkeypatch
 ):
-    monkeypatch.setattr(data, "FITTED_IMAGES", fitted)
+    monkeypatch.setattr("largebatch.data.splits.FITTED_IMAGES", fitted)
     splits = Splits(dataset, [0, 3], 48, 16, 16)
     for lane in range(2):
         raw = dataset.images[splits.rows["train"][lane, :fitted]]

@@ -169,7 +169,7 @@ def absent(
     return {part: dict(sorted(labels.items())) for part, labels in found.items()}
 
 
-def told(absent: dict[str, dict[int, list[int]]], seeds: list[int]) -> str:
+def absent_in_words(absent: dict[str, dict[int, list[int]]], seeds: list[int]) -> str:
     """'13 of 14 seeds have no image labelled 0, 2 or 7 to train on', one line; empty if none is absent."""
     said = []
     for part, labels in absent.items():
