@@ -1,6 +1,8 @@
 import ast
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -80,3 +82,13 @@ def test_a_record_says_where_a_number_comes_from():
     assert record["device"] == "cpu" and record["code"] == code_digest("train")
     assert {"torch", "numpy", "snakemake"} <= record["packages"].keys()
     assert record["commit"] and record["machine"]["processor"]
+
+
+@pytest.mark.parametrize("stage", ["train", "exhibit", "judge"])
+def test_a_stage_gets_ready_by_importing_its_code(stage):
+    script = (
+        f"import sys; from largebatch import provenance; provenance.get_ready({stage!r}); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    for start in STAGES[stage]:
+        assert "largebatch." + start.removesuffix(".py").replace("/", ".") in loaded.stdout.split()

@@ -5,6 +5,7 @@ import platform
 import subprocess
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -33,10 +34,16 @@ def provenance(stage: str, settings: dict, inputs: dict[str, str], **measured) -
         "code": code_digest(stage),
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name in VERSIONED if (found := installed(name))},
+        "packages": packages(),
         "machine": {"system": platform.system(), "processor": processor()},
         **measured,
     }
+
+
+@cache
+def packages() -> dict[str, str]:
+    """The versions of the packages that numbers may depend on."""
+    return {name: found for name in VERSIONED if (found := installed(name))}
 
 
 def installed(name: str) -> str | None:
@@ -96,6 +103,14 @@ STAGES = {
 }
 # Where settings are declared: a new one with a default retrains nothing.
 DECLARATIONS = "config"
+
+
+def get_ready(stage: str) -> None:
+    """Do what each job of a stage would do first and what stays as it is until files change."""
+    for start in STAGES[stage]:
+        import_module(".".join([__package__, *Path(start).with_suffix("").parts]))
+    code_digest(stage)
+    packages()
 
 
 @cache
