@@ -40,8 +40,11 @@ def test_a_changed_label_changes_what_shows_it_only(monkeypatch, tmp_path):
 def stages_changed_by(folder, text):
     """The stages whose digest another text of metrics.py changes."""
 
+    def forget():
+        code_digest.cache_clear(), provenance.parsed.cache_clear()
+
     def digests():
-        code_digest.cache_clear()
+        forget()
         return {stage: code_digest(stage) for stage in STAGES}
 
     path, before = folder / "largebatch" / "metrics.py", digests()
@@ -50,7 +53,7 @@ def stages_changed_by(folder, text):
     path.write_text(old.replace(f'"{text}"', '"another text"'), encoding="utf-8")
     after = digests()
     path.write_text(old, encoding="utf-8")
-    code_digest.cache_clear()
+    forget()
     return {stage for stage in STAGES if before[stage] != after[stage]}
 
 
