@@ -86,7 +86,7 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 
 # Tested through the modules that use them.
 THROUGH_OTHERS = {
-    *("__init__", "randomness", "device", "engine", "question", "settings", "parts"),
+    *("__init__", "randomness", "device", "question", "settings", "parts"),
     *("effect", "effects", "templates"),
 }
 

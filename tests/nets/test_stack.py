@@ -7,7 +7,7 @@ from torch import nn
 from largebatch.nets import models
 from largebatch.nets.layers import StackedBatchNorm
 from largebatch.nets.one_by_one import OneByOne
-from largebatch.nets.stack import Residual, estimate_population_statistics, keep_lanes, obstacle, stack
+from largebatch.nets.stack import Residual, estimate_population_statistics, keep_seeds, obstacle, stack
 from largebatch.training.optimise import Collected, PlainSgd
 from tests.shared.modules import MODULES, STACKED
 
@@ -164,10 +164,10 @@ def test_plain_names_and_shapes_are_those_of_the_module(plain):
             torch.testing.assert_close(tensors[name][lane], tensor)
 
 
-def test_keep_lanes_keeps_exactly_those(plain, images):
+def test_keep_seeds_keeps_exactly_those(plain, images):
     together = stack(plain).eval()
     before = together(images)
-    keep_lanes(together, torch.tensor([2, 0]))
+    keep_seeds(together, torch.tensor([2, 0]))
     torch.testing.assert_close(together(images[[2, 0]]), before[[2, 0]])
 
 

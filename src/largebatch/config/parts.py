@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from largebatch.config.milestones import nearest_update
 from largebatch.config.settings import Count, NonNegative, Positive, Settings, Share
 
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Mlp(Settings):
     """Fully connected net. Keskar's F1 is hidden [512] * 5 with batch_norm."""
@@ -15,7 +17,7 @@ class Mlp(Settings):
     hidden: list[Count]
     activation: Literal["relu", "tanh"] = "relu"
     batch_norm: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: BelowOne = 0.0
 
 
 class Cnn(Settings):
@@ -24,7 +26,7 @@ class Cnn(Settings):
     name: Literal["cnn"]
     channels: Annotated[list[Count], Field(min_length=1)]
     batch_norm: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: BelowOne = 0.0
 
 
 class ResMlp(Settings):
@@ -40,12 +42,17 @@ class ResMlp(Settings):
     zero_gamma: bool = False
     batch_norm: ClassVar[bool] = True
 
+    @property
+    def hidden(self) -> list[int]:
+        """Widths of the dense layers in its blocks."""
+        return [self.width]
+
 
 class KeskarCnn(Settings):
     """Keskar's C1 and C3: two 5x5 convolutions of 64 channels, then dense layers, all with BatchNorm."""
 
     name: Literal["keskar_cnn"]
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: BelowOne = 0.5
     hidden: ClassVar[tuple[int, ...]] = (384, 192)
     batch_norm: ClassVar[bool] = True
 
@@ -85,17 +92,14 @@ class ResNet50(Settings):
     batch_norm: ClassVar[bool] = True
 
 
-Model = Annotated[
-    Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50,
-    Field(discriminator="name"),
-]
+Model = Annotated[Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50, Field(discriminator="name")]
 
 
 class Sgd(Settings):
     """torch.optim.SGD: the rate multiplies outside the momentum buffer (Goyal 2017, remark 2)."""
 
     name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: BelowOne = 0.0
     nesterov: bool = False
 
     @model_validator(mode="after")
@@ -109,8 +113,8 @@ class Adam(Settings):
     """torch.optim.Adam; the defaults are those of Kingma and Ba 2015, which Keskar uses."""
 
     name: Literal["adam"]
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    beta1: BelowOne = 0.9
+    beta2: BelowOne = 0.999
     epsilon: Positive = 1e-8
 
 
@@ -122,7 +126,7 @@ class Lars(Settings):
     """
 
     name: Literal["lars"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: BelowOne = 0.9
     trust: Positive = 0.001
 
 
@@ -223,24 +227,15 @@ class BatchGrowth(Milestones):
 
     name: Literal["batch_growth"]
     factor: Annotated[float, Field(gt=1)] = 10.0
+    # What of the arm the schedule's function takes.
+    needs: ClassVar[tuple[str, ...]] = ("batch_size", "train_images")
 
     def epochs_of_steps(self, epochs: int, updates_per_epoch: int) -> list[float]:
         return super().epochs_of_steps(epochs, 1)
 
 
-Schedule = Annotated[
-    Constant
-    | Step
-    | Exponential
-    | InverseSqrt
-    | InverseTime
-    | Cosine
-    | Linear
-    | Triangular
-    | CosineRestarts
-    | BatchGrowth,
-    Field(discriminator="name"),
-]
+Smooth = Exponential | InverseSqrt | InverseTime | Cosine | Linear | Triangular | CosineRestarts
+Schedule = Annotated[Constant | Step | Smooth | BatchGrowth, Field(discriminator="name")]
 
 
 class Warmup(Settings):

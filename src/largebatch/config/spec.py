@@ -208,13 +208,12 @@ class Arm(Settings):
         options = self.schedule.model_dump(exclude={"name", "at_epochs"})
         if "at" in options:
             options["at"] = [epoch / self.epochs for epoch in self.steps_at_epochs()]
-        return options
+        return options | {name: getattr(self, name) for name in getattr(self.schedule, "needs", ())}
 
     @property
     def width(self) -> float:
         """Width of its widest hidden dense layer; NaN of a net without any."""
-        of_blocks = [self.model.width] if self.model.name == "resmlp" else []
-        return max([*getattr(self.model, "hidden", []), *of_blocks], default=math.nan)
+        return max(getattr(self.model, "hidden", []), default=math.nan)
 
     @property
     def growth_epoch(self) -> float:

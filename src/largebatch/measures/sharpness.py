@@ -14,7 +14,7 @@ import torch
 
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
-from largebatch.nets.stack import keep_lanes
+from largebatch.nets.stack import keep_seeds
 
 # L-BFGS-B starts at random points of the box shrunk to these shares of its width. At its very centre a
 # minimum has no gradient, and close by only what training left of it; anywhere else, that of the curvature.
@@ -26,7 +26,7 @@ STEEPNESS = 100.0
 def lane(landscape: Landscape, index: int) -> Landscape:
     """The landscape of one of its seeds alone, with weights of its own: s = 1."""
     model = deepcopy(landscape.model)
-    keep_lanes(model, torch.tensor([index], device=landscape.weights.device))
+    keep_seeds(model, torch.tensor([index], device=landscape.weights.device))
     one = slice(index, index + 1)
     return Landscape(model, landscape.images[one], landscape.labels[one], landscape.kind)
 

@@ -220,12 +220,12 @@ def options(part: nn.Module) -> tuple[type, dict]:
     }
 
 
-def keep_lanes(stacked: Stacked, lanes: torch.Tensor) -> None:
-    """Drop all seeds but these from a stacked module; lanes: (s,) indices."""
+def keep_seeds(stacked: Stacked, kept: torch.Tensor) -> None:
+    """Drop all seeds but these from a stacked module; kept: (s,) indices."""
     for tensor in [*stacked.parameters(), *stacked.buffers()]:
-        tensor.data = tensor.data[lanes]
+        tensor.data = tensor.data[kept]
     for layer in drawing(stacked):
-        layer.keep(lanes.tolist())
+        layer.keep(kept.tolist())
 
 
 def drawing(stacked: Stacked) -> list[StackedDropout | OneByOne]:

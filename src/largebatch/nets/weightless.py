@@ -19,9 +19,9 @@ class StackedDropout(Stacked):
     def honours(layer):
         return layer.p < 1  # else the mask would be 0 / 0
 
-    def keep(self, lanes: list[int]) -> None:
+    def keep(self, kept: list[int]) -> None:
         """Drop the streams of all seeds but these."""
-        self.generators = [self.generators[lane] for lane in lanes] if self.generators else []
+        self.generators = [self.generators[index] for index in kept] if self.generators else []
 
     def forward(self, x):
         return x * self._mask(x) if self.training and self.p else x
@@ -35,8 +35,8 @@ class StackedDropout(Stacked):
 
     def _mask(self, x):
         mask = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for lane, stream in zip(mask, self.generators, strict=True):
-            lane.bernoulli_(1 - self.p, generator=stream)
+        for of_seed, stream in zip(mask, self.generators, strict=True):
+            of_seed.bernoulli_(1 - self.p, generator=stream)
         return mask.div_(1 - self.p)
 
 
