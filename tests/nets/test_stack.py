@@ -121,7 +121,6 @@ def require_equal_to_autograd(plain, images, training, ghost):
             layer.ghost = ghost
     x = images.clone().requires_grad_()
     out = together(x)
-    images = images.clone().requires_grad_()  # else a net that is not stacked has no gradient by them
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     weights = list(together.parameters())
     by_input, *expected = torch.autograd.grad(out, [x, *weights], g)
@@ -131,9 +130,9 @@ def require_equal_to_autograd(plain, images, training, ghost):
         for weight, gradient in zip(weights, expected, strict=True):
             torch.testing.assert_close(weight.grad, gradient)
         # A sink that moves each weight at once must not disturb the gradients that follow.
-        together.push(images)
+        together.push(images, to_input=False)
         before = [w.clone() for w in weights]
-        together.pull(g.clone(), PlainSgd(0.1, 0.0, set()), to_input=False)
+        assert together.pull(g.clone(), PlainSgd(0.1, 0.0, set())) is None
         for weight, old, gradient in zip(weights, before, expected, strict=True):
             torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
     torch.testing.assert_close(images, x, msg="the images were overwritten")

@@ -148,21 +148,20 @@ class OneByOne(Stacked):
                 outs.append(self._called(own.net, tensors, x[index].clone()))
         return torch.stack(outs)
 
-    def push(self, x):
-        """The gradient by x is there to be pulled if x requires one."""
+    def push(self, x, to_input=True):
         self.leaves, self.outs = [], []
         for index, own in enumerate(self.nets):
             for p, weight in zip(own.weights, self._parameters.values(), strict=True):
                 p.data, p.grad = weight.data[index].view(p.shape), None
             held = self._held_by(index, copies=not self.training)
-            leaf = x[index].detach().requires_grad_(x.requires_grad)
+            leaf = x[index].detach().requires_grad_(to_input)
             with torch.enable_grad(), self._drawing(index, x.device, move=self.training):
                 # a copy: modules may write into their input
                 self.outs.append(self._called(own.net, held, leaf.clone()))
             self.leaves.append(leaf)
         return torch.stack([out.detach() for out in self.outs])
 
-    def pull(self, g, sink, to_input=True):
+    def pull(self, g, sink):
         outs, leaves = self.outs, self.leaves
         self.outs, self.leaves = [], []
         torch.autograd.backward(outs, list(g.unbind(0)))
@@ -176,7 +175,7 @@ class OneByOne(Stacked):
                 raise ValueError(f"{name}: wanted a gradient for all seeds or for none; got one for some")
             dense = [gradient.to_dense() if gradient.is_sparse else gradient for gradient in gradients]
             sink.take(weight, torch.stack(dense).view_as(weight))
-        if not to_input:
+        if not leaves[0].requires_grad:
             return None
         return torch.stack([torch.zeros_like(x) if x.grad is None else x.grad for x in leaves])
 

@@ -22,7 +22,6 @@ from largebatch.nets.weightless import (
     StackedMaxPool2d,
     StackedPerImage,
     StackedReLU,
-    StackedTanh,
 )
 
 
@@ -88,17 +87,16 @@ class StackedSequential(StackedContainer):
             x = child(x)
         return x
 
-    def push(self, x):
-        for child in self.layers:
-            x = child.push(x)
+    def push(self, x, to_input=True):
+        for number, child in enumerate(self.layers):
+            x = child.push(x, to_input or number > self.first)
         return x
 
-    def pull(self, g, sink, to_input=True):
-        for number, child in reversed(tuple(enumerate(self.layers))):
-            wanted = to_input or number > self.first
-            g = child.pull(g, sink, wanted)
-            if not wanted:
-                return None
+    def pull(self, g, sink):
+        for child in reversed(self.layers):
+            g = child.pull(g, sink)
+            if g is None:
+                break
         return g
 
 
@@ -106,12 +104,12 @@ class StackedResidual(StackedContainer):
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
 
-    def push(self, x):
-        return self.body.push(x) + self.shortcut.push(x)
+    def push(self, x, to_input=True):
+        return self.body.push(x, to_input) + self.shortcut.push(x, to_input)
 
-    def pull(self, g, sink, to_input=True):
-        by_body, by_shortcut = (part.pull(g, sink, to_input) for part in (self.body, self.shortcut))
-        return by_body + by_shortcut if to_input else None
+    def pull(self, g, sink):
+        by_body, by_shortcut = (part.pull(g, sink) for part in (self.body, self.shortcut))
+        return None if by_body is None else by_body + by_shortcut
 
 
 # Layers whose outputs, and whose gradients by their input, are tensors of their own that nobody else reads.
@@ -126,7 +124,7 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.Flatten: StackedFlatten,
     nn.Identity: StackedIdentity,
     nn.ReLU: StackedReLU,
-    nn.Tanh: StackedTanh,
+    nn.Tanh: StackedElementwise,
     nn.ELU: StackedElementwise,
     nn.GELU: StackedElementwise,
     nn.LeakyReLU: StackedElementwise,

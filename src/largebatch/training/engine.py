@@ -78,6 +78,11 @@ class SeedGroup:
         if recorded and not self.optimiser.takes_a_tensor:
             raise ValueError(f"replayed updates with optimiser sgd or adam; got {arm.optimiser.name}")
         self.replay = Replay(self.masks, recorded)
+        # Nothing stands between a gradient and its weight, nor has to be recorded.
+        others = (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty)
+        self.is_plain = self.optimiser.is_plain and not any(
+            (recorded, *others, arm.proximal, arm.adversarial)
+        )
         self.epoch = self.updates = 0
 
     def _take_nets(self, nets: list[nn.Module]) -> None:
@@ -110,13 +115,6 @@ class SeedGroup:
     @property
     def updates_per_batch(self) -> int:
         return self.arm.proximal.steps if self.arm.proximal else 1
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing stands between a gradient and its weight, nor has to be recorded."""
-        arm = self.arm
-        others = (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty)
-        return self.optimiser.is_plain and not any((self.replay.on, *others, arm.proximal, arm.adversarial))
 
     def learn(
         self, images: torch.Tensor, labels: torch.Tensor, size: int, rate: float | torch.Tensor

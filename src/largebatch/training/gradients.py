@@ -66,11 +66,9 @@ class Gradients:
         self, images: torch.Tensor, labels: torch.Tensor, size: int, sink: Sink, to_input: bool = False
     ) -> torch.Tensor | None:
         """Hand the sink the gradient by each weight, one pass; return that by the images, if asked."""
-        logits = self.require_classes(
-            self.model.push(images.detach().requires_grad_() if to_input else images)
-        )
+        logits = self.require_classes(self.model.push(images, to_input))
         gradient = self.loss.gradient(logits, labels, **self.loss_options).div_(size)
-        return self.model.pull(gradient, sink, to_input)
+        return self.model.pull(gradient, sink)
 
     def require_classes(self, logits: torch.Tensor) -> torch.Tensor:
         """The same (s, b, classes), if they are."""
