@@ -56,7 +56,8 @@ class Stacked(nn.Module):
 
     def pull(self, g: torch.Tensor, sink) -> torch.Tensor | None:
         """From the gradient by the output to that by the input; those by the weights go to the sink."""
-        x, out = self.kept
+        # A graph that stays would tie the weights to this number of seeds.
+        (x, out), self.kept = self.kept, None
         weights = [weight for weight in self._parameters.values() if weight is not None]
         wanted = [*weights, x] if x.requires_grad else weights
         gradients = torch.autograd.grad(out, wanted, g) if wanted else ()
