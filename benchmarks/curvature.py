@@ -36,7 +36,7 @@ from largebatch.data import data, datasets
 from largebatch.data.data import Dataset
 from largebatch.data.randomness import generator
 from largebatch.measures import curvature, reference
-from largebatch.measures.measure import Nets
+from largebatch.measures.nets import Nets
 from largebatch.measures.trace import exact_by_tensor
 from largebatch.training import device
 from largebatch.training.train import train

@@ -90,7 +90,7 @@ def test_a_net_without_biases():
 @pytest.mark.parametrize(
     ("layers", "got"),
     [
-        ([nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)], r"2 StackedLinear and \['StackedElementwise'\]"),
+        ([nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)], r"2 StackedLinear and \['StackedTanh'\]"),
         ([nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2)], "'StackedBatchNorm'"),
         ([nn.Linear(4, 3), nn.ReLU()], r"1 StackedLinear and \[\]"),
     ],

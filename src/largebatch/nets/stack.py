@@ -22,6 +22,7 @@ from largebatch.nets.weightless import (
     StackedMaxPool2d,
     StackedPerImage,
     StackedReLU,
+    StackedTanh,
 )
 
 
@@ -124,7 +125,7 @@ TWINS: dict[type[nn.Module], type[Stacked]] = {
     nn.Flatten: StackedFlatten,
     nn.Identity: StackedIdentity,
     nn.ReLU: StackedReLU,
-    nn.Tanh: StackedElementwise,
+    nn.Tanh: StackedTanh,
     nn.ELU: StackedElementwise,
     nn.GELU: StackedElementwise,
     nn.LeakyReLU: StackedElementwise,

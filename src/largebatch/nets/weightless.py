@@ -68,6 +68,10 @@ class StackedIdentity(StackedElementwise):
     pass
 
 
+class StackedTanh(StackedElementwise):
+    pass
+
+
 class StackedReLU(StackedElementwise):
     """Overwrites its input and its gradient where its neighbours need neither (see StackedSequential)."""
 
