@@ -33,9 +33,9 @@ def test_arms_share_split_and_initial_weights(dataset):
         np.testing.assert_allclose(small.weights[name], large.weights[name], atol=1e-9)
 
 
-def test_one_diverging_seed_leaves_the_others_alone(dataset, monkeypatch):
-    arm = small_arm(epochs=3)
-    expected = train(arm, [0, 2], dataset)
+@pytest.fixture
+def seed_1_explodes(monkeypatch):
+    """In its second epoch."""
     original = SeedGroup.train_epoch
 
     def explode(group):
@@ -44,6 +44,13 @@ def test_one_diverging_seed_leaves_the_others_alone(dataset, monkeypatch):
         original(group)
 
     monkeypatch.setattr(SeedGroup, "train_epoch", explode)
+
+
+@pytest.mark.parametrize("model", [SMALL["model"], {"name": "cnn", "channels": [3]}], ids=["mlp", "cnn"])
+def test_one_diverging_seed_leaves_the_others_alone(model, dataset, seed_1_explodes, monkeypatch):
+    monkeypatch.setattr(train_module, "seed_groups", lambda arm, seeds, *_: [seeds])  # of a cnn, too
+    arm = small_arm(epochs=3, model=model)
+    expected = train(arm, [0, 2], dataset)
     trained = train(arm, [0, 1, 2], dataset)
     assert final(trained, "diverged") == [0.0, 1.0, 0.0]
     assert np.isfinite([row.value for row in trained.history]).all()
@@ -57,6 +64,15 @@ def test_one_diverging_seed_leaves_the_others_alone(dataset, monkeypatch):
 
 class Killed(Exception):
     pass
+
+
+def killed_after_a_checkpoint(arm, seeds, dataset, checkpoint):
+    def kill(_):
+        if checkpoint.exists():
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(arm, seeds, dataset, checkpoint, kill)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +130,7 @@ def assert_same_snapshots(one, other):
 def test_a_checkpoint_of_another_run_is_not_used(other, seeds, dataset, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     checkpoint = tmp_path / "checkpoint.pt"
-
-    def kill(_):
-        if checkpoint.exists():
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(small_arm(epochs=4, **other), seeds, dataset, checkpoint, kill)
+    killed_after_a_checkpoint(small_arm(epochs=4, **other), seeds, dataset, checkpoint)
     continued = train(small_arm(epochs=4), [0, 1], dataset, checkpoint)
     assert continued.history == train(small_arm(epochs=4), [0, 1], dataset).history
     (said,) = capfd.readouterr().out.splitlines()
@@ -167,13 +177,7 @@ def pickled(thing):
 def test_a_damaged_checkpoint_is_named_and_not_used(spoil, dataset, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     arm, checkpoint, trap = small_arm(epochs=4), tmp_path / "checkpoint.pt", tmp_path / "trap"
-
-    def kill(_):
-        if checkpoint.exists():
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(arm, [0, 1], dataset, checkpoint, kill)
+    killed_after_a_checkpoint(arm, [0, 1], dataset, checkpoint)
     checkpoint.write_bytes(spoil(checkpoint.read_bytes(), trap))
     again = train(arm, [0, 1], dataset, checkpoint)
     assert again.history == train(arm, [0, 1], dataset).history
@@ -305,15 +309,7 @@ def test_the_snapshot_at_epoch_0_is_the_start(dataset):
         assert_same_snapshots({0: ([seed], {n: w[lane] for n, w in weights.items()})}, {0: ([seed], start)})
 
 
-def test_a_seed_that_has_left_has_no_later_snapshots(dataset, monkeypatch):
-    original = SeedGroup.train_epoch
-
-    def explode(group):
-        if group.epoch == 1 and 1 in group.seeds:
-            group.weights[0].data[group.seeds.index(1)] = float("inf")
-        original(group)
-
-    monkeypatch.setattr(SeedGroup, "train_epoch", explode)
+def test_a_seed_that_has_left_has_no_later_snapshots(dataset, seed_1_explodes):
     arm = small_arm(epochs=3, snapshots_at_epochs=[0, 1, 2, 3])
     trained = train(arm, [0, 1, 2], dataset)
     assert {epoch: seeds for epoch, (seeds, _) in trained.snapshots.items()} == {

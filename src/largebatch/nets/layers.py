@@ -209,15 +209,18 @@ class StackedBatchNorm(Stacked):
     def forward(self, x):  # (s, b, c, ...) -> same
         if not self.training:
             return self._affine(x, self._shaped(self.running_mean, x), self._shaped(self.running_var, x))
-        if self._by_kernel(x):
-            affine = self.weight.flatten(), self.bias.flatten()
-            out = F.batch_norm(beside(x), None, None, *affine, training=True, momentum=0.0, eps=self.eps)
-            return above(out, x.shape[0])
         ghost = self.ghost if self.ghost and self.moments is None else x.shape[1]
         parts = [self._by_batch(part) for part in x.split(ghost, dim=1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def push(self, x, to_input=True):
+        if self._by_kernel(x):
+            seen, affine = beside(x), (self.weight.flatten(), self.bias.flatten())
+            out, *moments = torch.native_batch_norm(
+                seen, *affine, None, None, training=True, momentum=0.0, eps=self.eps
+            )
+            self.kept = seen, moments, to_input
+            return above(out, x.shape[0])
         if not self._by_formula(x):
             return super().push(x, to_input)
         x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
@@ -229,6 +232,14 @@ class StackedBatchNorm(Stacked):
         return torch.addcmul(bias, normal, weight).flatten(1, 2)
 
     def pull(self, g, sink):
+        if self._by_kernel(g):
+            seen, moments, to_input = self.kept
+            given = beside(g), seen, self.weight.flatten(), None, None, *moments, True, self.eps
+            back = torch.ops.aten.native_batch_norm_backward
+            by_input, *by_affine = back(*given, [to_input, True, True])
+            for parameter, gradient in zip((self.weight, self.bias), by_affine, strict=True):
+                sink.take(parameter, gradient.view_as(parameter))
+            return above(by_input, g.shape[0]) if to_input else None
         if not self._by_formula(g):
             return super().pull(g, sink)
         normal, scale, to_input = self.kept
@@ -247,11 +258,11 @@ class StackedBatchNorm(Stacked):
 
     def _by_kernel(self, x) -> bool:
         """Whether PyTorch's own kernel, several times as fast, sees the seeds as channels without a copy."""
-        return not self.ghost and self.moments is None and (x.shape[0] == 1 or x.ndim > 3)
+        return self.training and not self.ghost and (x.shape[0] == 1 or x.ndim > 3)
 
     def _by_formula(self, x) -> bool:
         """Whether push and pull are written out here: by statistics of batches, no short ghost batch."""
-        return self.training and not self._by_kernel(x) and not (self.ghost and x.shape[1] % self.ghost)
+        return self.training and not (self.ghost and x.shape[1] % self.ghost)
 
     def _by_batch(self, x):
         others = [1, *range(3, x.ndim)]
