@@ -76,6 +76,11 @@ def commit() -> str:
         return "unknown"
 
 
+def each(pattern: str) -> tuple[str, ...]:
+    """The modules that are found by their name when a stage runs."""
+    return tuple(sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob(pattern)))
+
+
 # The texts that figures, tables and the report show; a stage that only computes does not depend on them.
 LABELS = "metrics.py"
 # The modules in which each stage starts; what they import belongs to the stage.
@@ -87,7 +92,7 @@ STAGES = {
     "aggregate": ("observations/aggregate.py", "config/spec.py"),
     "judge": ("judging/judge.py",),
     "ledger": ("judging/ledger.py",),
-    "draw": ("figures/draw.py", LABELS),
+    "draw": ("figures/draw.py", *each("figures/draw_*.py"), LABELS),
     "animate": ("figures/animate.py", LABELS),
     "tabulate": ("figures/tabulate.py", LABELS),
     "numbers": ("report/numbers.py",),
