@@ -162,6 +162,8 @@ HISTORY, END, PROFILE, BY_EPOCH = (
 METRICS_OF = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
 EXHIBIT_METRICS = frozenset(PRIMER.labels)
+# metric -> the loss with which an arm is trained that has it
+LOSS_OF = {"train_squared_error": "squared_error"}
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 

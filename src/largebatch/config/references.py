@@ -18,6 +18,7 @@ from largebatch.metrics import (
     END,
     EXHIBIT_METRICS,
     GOAL_METRICS,
+    LOSS_OF,
     METRICS_OF,
     PATH_METRICS,
     PROFILE,
@@ -95,8 +96,9 @@ def mistakes_with_group(use: Use, question: Question, group: Group) -> Iterator[
         yield f"{use.key}: wanted several arms; got {use.arm!r}, a single arm"
     if use.needs in SETTINGS:
         yield from mistakes_with_grid(use, group, one)
-    if use.metric == "train_squared_error" and any(m.arm.loss != "squared_error" for m in group.members):
-        yield f"{use.key}: wanted an arm with loss: squared_error for {use.metric}; got {use.arm!r}"
+    loss = LOSS_OF.get(use.metric)
+    if loss and any(member.arm.loss != loss for member in group.members):
+        yield f"{use.key}: wanted an arm with loss: {loss} for {use.metric}; got {use.arm!r}"
     if use.metric in GOAL_METRICS and not all(m.arm.goal for m in group.members):
         yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:
