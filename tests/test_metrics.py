@@ -4,7 +4,17 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from largebatch import metrics
-from largebatch.metrics import BY_EPOCH, END, HISTORY, METRICS, METRICS_OF, PATH_METRICS, PROFILE, Metric
+from largebatch.metrics import (
+    BY_EPOCH,
+    END,
+    HISTORY,
+    MEASURED,
+    METRICS,
+    METRICS_OF,
+    PATH_METRICS,
+    PROFILE,
+    Metric,
+)
 
 
 def test_each_metric_is_of_one_kind():
@@ -22,7 +32,7 @@ def test_each_metric_comes_from_one_source():
 def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
     """With the suffix, and for Keskar's measure at one epsilon instead of several."""
     plain = {metric.removesuffix("_by_epoch") for metric in BY_EPOCH} - {"stability_ratio"}
-    of_end = {*metrics.CURVATURE.end, *metrics.NOISE.end, *metrics.EXCESS.end}
+    of_end = {metric for name in ("curvature", "noise", "excess") for metric in MEASURED[name].end}
     assert plain > of_end and "sharpness_percent" in plain
     assert all(METRICS[metric] == METRICS[f"{metric}_by_epoch"] for metric in plain)
     written = {m for measure, names in METRICS_OF.items() if measure.endswith("_by_epoch") for m in names}

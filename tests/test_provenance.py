@@ -33,12 +33,17 @@ def test_a_stage_reaches_what_it_runs_and_no_more():
 def test_a_changed_label_changes_what_shows_it_only(monkeypatch, tmp_path):
     shutil.copytree(provenance.PACKAGE, tmp_path / "largebatch")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "largebatch")
-    changed = [stages_changed_by(tmp_path, text) for text in ("training loss (nats)", "batch size")]
-    assert changed == [{"draw", "animate", "tabulate", "report"}] * 2
+    texts = {
+        "training loss (nats)": "metrics.py",
+        "batch size": "metrics.py",
+        "Hessian trace": "config/measures.py",
+    }
+    changed = [stages_changed_by(tmp_path, file, text) for text, file in texts.items()]
+    assert changed == [{"draw", "animate", "tabulate", "report"}] * 3
 
 
-def stages_changed_by(folder, text):
-    """The stages whose digest another text of metrics.py changes."""
+def stages_changed_by(folder, file, text):
+    """The stages whose digest another text in this file changes."""
 
     def forget():
         code_digest.cache_clear(), provenance.parsed.cache_clear()
@@ -47,7 +52,7 @@ def stages_changed_by(folder, text):
         forget()
         return {stage: code_digest(stage) for stage in STAGES}
 
-    path, before = folder / "largebatch" / "metrics.py", digests()
+    path, before = folder / "largebatch" / file, digests()
     old = path.read_text(encoding="utf-8")
     assert f'"{text}"' in old
     path.write_text(old.replace(f'"{text}"', '"another text"'), encoding="utf-8")

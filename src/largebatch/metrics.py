@@ -9,29 +9,14 @@ metrics apart, and thereby how a number is read out of them:
 - by epoch: an epoch too, but one at which a snapshot of the weights was kept and then measured.
 """
 
+from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Annotated, NamedTuple
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator
 
-
-class Written(NamedTuple):
-    """The metrics that one source writes, metric -> label, by their kind."""
-
-    history: dict[str, str] = {}
-    end: dict[str, str] = {}
-    profile: dict[str, str] = {}
-    by_epoch: dict[str, str] = {}
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return {metric: label for kind in self for metric, label in kind.items()}
-
-
-def by_epoch(metrics: dict[str, str]) -> dict[str, str]:
-    """The same metrics measured on snapshots along training."""
-    return {f"{metric}_by_epoch": label for metric, label in metrics.items()}
-
+from largebatch.config.measures import Measures
+from largebatch.config.written import Written
 
 # Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
 # runs take equally long, so what shows it is never the same bytes twice.
@@ -70,112 +55,17 @@ TRAINING = Written(
     },
 )
 
-CURVATURE = Written(
-    end={
-        "hessian_top_eigenvalue": "top Hessian eigenvalue",
-        "hessian_bottom_eigenvalue": "bottom Hessian eigenvalue",
-        "hessian_top_eigenvalue_products": "products with the Hessian for its top eigenvalue",
-        "hessian_trace": "Hessian trace",
-        "hessian_trace_products": "products with the Hessian for its trace (0: exact)",
-        "hessian_trace_se": "standard error of the Hessian trace",
-        "hessian_frobenius_norm": "Frobenius norm of the Hessian",
-        "hessian_trace_method": "how the trace was found",  # place in lab.trace.METHODS; 0: exact
-        "hessian_frobenius_norm_method": "how the Frobenius norm was found",
-        "hessian_frobenius_norm_products": "products with the Hessian for its norm",
-        "hessian_frobenius_norm_se": "standard error of the Frobenius norm",
-    },
-    profile={
-        "hessian_eigenvalue": "Hessian eigenvalue",  # at: rank, the largest is 1
-        "layer_top_eigenvalue": "top Hessian eigenvalue of the layer",  # at: number of the weight tensor
-        "layer_trace": "Hessian trace of the layer",
-        "layer_trace_se": "standard error of the layer's trace",
-    },
-)
-NOISE = Written(
-    end={
-        "gradient_noise_scale": "gradient noise scale (examples)",
-        "gradient_noise_scale_two_batch": "gradient noise scale, two batch sizes (examples)",
-        "per_example_gradient_variance": "variance of the per-example gradient",
-    },
-    profile={"gradient_variance": "variance of the mini-batch gradient"},  # at: batch size
-)
-KESKAR = Written(profile={"sharpness_percent": "sharpness, Metric 2.1 (%)"})  # at: epsilon
 
-SUBSPACE = Written(profile={"subspace_sharpness_percent": "sharpness in a random subspace (%)"})
-BALL = Written(
-    profile={
-        "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
-        "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
-        "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
-        "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
-    }
-)
-EXCESS = Written(end={"excess_squared_error": "training squared error above the least"})
+def written_by(measures: type[Measures]) -> Iterator[tuple[str, Written]]:
+    """(measure, what it writes) of each, as the class of its settings says; a path is no measure."""
+    for name, field in measures.model_fields.items():
+        settings, _ = get_args(field.annotation)
+        if name != "path":
+            yield name, settings.writes_by_epoch if name.endswith("_by_epoch") else settings.writes
+
 
 # What is measured on the weights of one run.
-MEASURED = {
-    "curvature": CURVATURE,
-    "density": Written(profile={"hessian_density": "density of Hessian eigenvalues"}),  # at: eigenvalue
-    "agreement": Written(
-        end={
-            "pyhessian_top_eigenvalue": "top Hessian eigenvalue by PyHessian",
-            "pyhessian_trace": "Hessian trace by PyHessian",
-            "eigenvalue_difference_percent": "difference of the top eigenvalues (%)",
-            "eigenvalue_tolerance_percent": "tolerance of the top eigenvalue (%)",
-            "trace_difference_percent": "difference of the traces (%)",
-            "trace_tolerance_percent": "tolerance of the trace (%)",
-            "agreement_missed": "outside a tolerance (share of seeds)",
-        }
-    ),
-    "keskar": KESKAR,
-    "keskar_subspace": SUBSPACE,
-    "ball": BALL,
-    "surface": Written(
-        profile={
-            "surface_loss_nats": "loss, filter-normalised (nats)",  # at: distance
-            "plain_surface_loss_nats": "loss, not normalised (nats)",
-            "surface_rise_nats": "rise of the loss, filter-normalised (nats)",  # at: radius
-            "plain_surface_rise_nats": "rise of the loss, not normalised (nats)",
-            "plane_loss_nats": "loss (nats)",  # at: index of the grid point
-            "plane_x": "distance in the first direction",
-            "plane_y": "distance in the second direction",
-        }
-    ),
-    "noise": NOISE,
-    "rescaling": Written(
-        profile={  # at: alpha, the factor by which layers are rescaled
-            "rescaled_top_eigenvalue": "top Hessian eigenvalue, rescaled net",
-            "rescaled_sharpness_percent": "sharpness, Metric 2.1, rescaled net (%)",
-            "rescaled_adaptive_sharpness_nats": "adaptive sharpness, rescaled net (nats)",
-            "rescaled_logit_change": "largest change of a logit by rescaling",
-        }
-    ),
-    "excess": EXCESS,
-    # Differences are the largest of a weight, over the largest change of a weight since the start.
-    "equivalence": Written(
-        end={
-            "workers_difference": "difference: workers, one process",
-            "accumulation_difference": "difference: accumulation, whole batch",
-            "scaled_loss_difference": "difference: scaled loss, scaled rate; no decay",
-            "scaled_loss_decay_difference": "difference: scaled loss, scaled rate; decay",
-            "own_shuffles_difference": "difference: own shuffles, one shuffle",
-            "shuffled_images_percent": "images in an epoch, one shuffle (%)",
-            "own_shuffles_images_percent": "images in an epoch, own shuffles (%)",
-            "worker_statistics_difference": "difference: workers, ghost batches in one process",
-            "whole_statistics_difference": "difference: workers, whole batch in one process",
-        }
-    ),
-    "curvature_by_epoch": Written(
-        end={"stability_threshold": "stability threshold (2 + 2β)/η"},
-        by_epoch=by_epoch(CURVATURE.end)
-        | {"stability_ratio_by_epoch": "top eigenvalue / stability threshold"},
-    ),
-    "keskar_by_epoch": Written(by_epoch=by_epoch(KESKAR.profile)),
-    "keskar_subspace_by_epoch": Written(by_epoch=by_epoch(SUBSPACE.profile)),
-    "ball_by_epoch": Written(by_epoch=by_epoch(BALL.profile)),
-    "noise_by_epoch": Written(by_epoch=by_epoch(NOISE.end)),
-    "excess_by_epoch": Written(by_epoch=by_epoch(EXCESS.end)),
-}
+MEASURED = dict(written_by(Measures))
 # Of two runs from one start, on the plane through it and both ends; there are none without snapshots.
 # What a figure of kind descent draws.
 PLANE = {
@@ -272,6 +162,8 @@ HISTORY, END, PROFILE, BY_EPOCH = (
 METRICS_OF = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
 EXHIBIT_METRICS = frozenset(PRIMER.labels)
+# metric -> the loss with which an arm is trained that has it
+LOSS_OF = {"train_squared_error": "squared_error"}
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 

@@ -83,8 +83,13 @@ def commit() -> str:
         return "unknown"
 
 
+def each(pattern: str) -> tuple[str, ...]:
+    """The modules that are found by their name when a stage runs."""
+    return tuple(sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob(pattern)))
+
+
 # The texts that figures, tables and the report show; a stage that only computes does not depend on them.
-LABELS = "metrics.py"
+LABELS = ("metrics.py", "config/measures.py")
 # The modules in which each stage starts; what they import belongs to the stage.
 STAGES = {
     "data": ("data/datasets.py",),
@@ -94,11 +99,11 @@ STAGES = {
     "aggregate": ("observations/aggregate.py", "config/spec.py"),
     "judge": ("judging/judge.py",),
     "ledger": ("judging/ledger.py",),
-    "draw": ("figures/draw.py", LABELS),
-    "animate": ("figures/animate.py", LABELS),
-    "tabulate": ("figures/tabulate.py", LABELS),
+    "draw": ("figures/draw.py", *each("figures/draw_*.py"), *LABELS),
+    "animate": ("figures/animate.py", *LABELS),
+    "tabulate": ("figures/tabulate.py", *LABELS),
     "numbers": ("report/numbers.py",),
-    "report": ("report/report.py", LABELS),
+    "report": ("report/report.py", *LABELS),
     "page": ("page/page.py", "config/surfaces.py"),
 }
 # Where settings are declared: a new one with a default retrains nothing.

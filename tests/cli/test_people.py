@@ -23,6 +23,12 @@ def test_check_says_how_much_there_is_to_do(capsys):
     assert capsys.readouterr().out == f"{GOOD}: 16 experiments, 126 arms, 3 seeds each\n"
 
 
+def test_check_says_what_a_scale_leaves_out_and_why(capsys):
+    assert main(["check", str(REPOSITORY / "config" / "mnist-5k.yaml")]) == 0
+    _, said = capsys.readouterr().out.splitlines()
+    assert said.startswith("goyal without base_lr_small, ") and said.endswith(" within an hour.")
+
+
 def test_check_says_in_one_line_what_is_wrong(bad, capsys):
     assert main(["check", str(bad)]) == 1
     line = f"largebatch check: {bad}: seeds: wanted greater than or equal to 2; got 1\n"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from largebatch.config.asking import Asking, asked, mistakes_in_asking
+from largebatch.config.asking import Asking, absent_from, asked, mistakes_in_asking
 from largebatch.config.question import Question
 from tests.conftest import REPOSITORY
 
@@ -18,7 +18,12 @@ def question(name="keskar") -> Question:
 def without(left_out, name="keskar", **more):
     """The real question without these arms."""
     some = {"left_out": {"arms": left_out, "because": "Too long."}} if left_out else {}
-    return asked(question(name), Asking.model_validate(some | more), name)
+    return ask(name, Asking.model_validate(some | more))
+
+
+def ask(name, asking, undefined=(), called=""):
+    """The real question as it is asked, under this name or another."""
+    return asked(question(name), asking, called or name, absent_from(question(name), asking, undefined))
 
 
 def by_name(things):
@@ -41,6 +46,17 @@ def test_claims_stay_and_say_why_they_are_not_run():
     assert said["K1"] == "Five seeds." and said["K9"] == ""
     before = {claim.id: claim.deviation for claim in whole.claims}
     assert said["K2"] == before["K2"] != ""
+
+
+def test_claims_say_which_arms_the_scale_does_not_define():
+    """Beside the scale's own reason for others; a path goes with its end."""
+    asking = Asking.model_validate({"left_out": {"arms": ["sgd.full"], "because": "Too long."}})
+    found = ask("keskar", asking, ["sgd.small", "sgd.large"])
+    why = {claim.id: claim.not_run for claim in found.claims}
+    small, large = (f"This scale does not define the arm sgd.{size}." for size in ("small", "large"))
+    assert why["K1.sgd"] == f"{small} {large}" and why["K7.sgd"] == small and why["K1"] == ""
+    assert found.paths.keys() == {"between_adam", "descent"}
+    assert absent_from(question(), asking, ["sgd.small"])["sgd.full"] == "Too long."
 
 
 def test_figures_and_tables_lose_lines_and_rows_and_go_when_none_is_left():
@@ -70,7 +86,7 @@ def test_nothing_left_out_changes_nothing():
 
 def test_a_claim_can_be_left_out_by_itself():
     some = {"arms": ["sweep_sgd"], "because": "Too long.", "claims": {"K1.updates": "Evaluated too rarely."}}
-    found = asked(question(), Asking.model_validate({"left_out": some}), "keskar")
+    found = ask("keskar", Asking.model_validate({"left_out": some}))
     why = {claim.id: claim.not_run for claim in found.claims if claim.not_run}
     assert why["K1.updates"] == "Evaluated too rarely." and "K1" not in why
 
@@ -91,7 +107,8 @@ def test_the_numbers_of_another_net_replace_all_of_the_papers():
 
 
 def test_a_question_asked_once_more_has_claims_of_its_own():
-    found = asked(question(), Asking(question="keskar", deviations={"K1": "VGG."}), "keskar_c2")
+    asking = Asking(question="keskar", deviations={"K1": "VGG."})
+    found = ask("keskar", asking, called="keskar_c2")
     assert found.experiment == "keskar_c2"
     assert [claim.id for claim in found.claims] == [f"{claim.id}_c2" for claim in question().claims]
     assert found.claims[0].deviation == "VGG."

@@ -228,7 +228,7 @@ MISTAKES = {
     ),
     "unknown arm": (
         *(KESKAR, {f"{CLAIM}/a/arm": "adam.smal"}),
-        "claims[K1].a.arm: wanted an arm that the scale has, such as ['adam.small', …]; got 'adam.smal'",
+        "claims[K1].a.arm: wanted an arm that a scale defines, such as ['adam.small', …]; got 'adam.smal'",
     ),
 }
 

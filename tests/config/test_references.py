@@ -81,7 +81,7 @@ def test_the_questions_of_this_repository_have_no_mistake(name):
     assert [*mistakes(parsed, groups, STUDY.measures, exhibits=exhibits)] == []
 
 
-UNKNOWN = r"wanted an arm that the scale has, such as ['"
+UNKNOWN = r"wanted an arm that a scale defines, such as ['"
 GRID = "wanted one arm; got 'sweep_sgd', a grid of 2"
 UNMEASURED = f"wanted an arm listed in measures.curvature for {END}; got 'sb_adam_epochs'"
 AT_END = f"wanted a metric that is known along the run; got '{END}', known at its end"

@@ -115,6 +115,25 @@ def test_a_crossing_that_is_left_out_is_not_made(folder):
     assert "sgd.large" in groups and groups.keys().isdisjoint(names)
 
 
+def test_an_arm_that_only_another_scale_defines_is_left_out(folder):
+    """By that scale's arms, or by those it crosses."""
+    larger = "{larger: {batch_size: 64}}"
+    numbers = f"{{keskar: {{arms: {larger}, crossed: {{variants: {larger}}}}}}}"
+    write_scale(folder, "large", f"extends: smoke\nscale: large\nnumbers: {numbers}\n")
+    for arm in ("larger", "sgd.larger"):
+        lines = {"larger": arm, "small": "adam.small"}
+        spoil(folder / KESKAR, {f"{CLAIM}/a": {"arm": arm}, "figures/1/lines": lines})
+        studies = (load_study(folder / f"{name}.yaml") for name in ("smoke", "large"))
+        here, there = (study.experiment("keskar") for study in studies)
+        assert here.absent == {arm: f"This scale does not define the arm {arm}."} and there.absent == {}
+        assert here.question.claims[0].not_run == here.absent[arm] and not there.question.claims[0].not_run
+        assert [e.question.figures[1].lines.keys() for e in (here, there)] == [{"small"}, {"larger", "small"}]
+    spoil(folder / KESKAR, {f"{CLAIM}/a": {"arm": "sgd.lager"}})
+    wanted = "claims[K1].a.arm: wanted an arm that a scale defines, such as ['sgd.large"
+    for scale in ("smoke.yaml", "large.yaml"):
+        assert complaint(folder, scale).startswith(f"experiments/keskar.yaml: {wanted}")
+
+
 def test_groups_that_ask_for_the_same_settings_share_the_run(smoke):
     """In smoke, Goyal's `large` and `beyond` are one batch, and one of the sweep."""
     goyal = smoke.experiment("goyal")

@@ -144,6 +144,17 @@ def test_files_that_are_there_are_read_and_nothing_is_written(tiny, asked, tmp_p
     assert asked == [] and there(tmp_path) == tiny.files.keys()
 
 
+@pytest.mark.parametrize("file", downloads.INSTEAD)
+def test_a_file_that_torchvision_would_read_in_place_of_the_published_ones_is_refused(
+    file, tmp_path, monkeypatch
+):
+    """With both, torchvision does so, whatever is in the others."""
+    tiny = tiny_mnist(monkeypatch)
+    put(tmp_path, tiny.files | {file: b""})
+    with pytest.raises(ValueError, match=f"{file}: wanted only the published files, in .*MNIST/raw; got"):
+        tiny.read(tmp_path)
+
+
 @pytest.mark.parametrize("writable", [True, False])
 def test_archives_that_are_there_are_unpacked(writable, tiny, asked, tmp_path, monkeypatch):
     """Beside them, or elsewhere where that may not be written to."""

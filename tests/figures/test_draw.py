@@ -5,9 +5,9 @@ import matplotlib as mpl
 import pytest
 import yaml
 
-from largebatch.figures.draw import KINDS, draw
+from largebatch.figures.draw import draw, module_of
 from tests.conftest import REPOSITORY
-from tests.shared.figures import ERROR, LOSS, asked
+from tests.shared.figures import ERROR, KINDS, LOSS, asked
 
 ENDINGS = ("csv", "json", "pdf", "png", "svg", "txt")
 
@@ -27,9 +27,7 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     caption = contents[0]["e_f.txt"].decode()
     assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
     assert caption.count(". ") == 1 and caption.count("\n") == 1, "two sentences"
-    assert ("95 % intervals (Student t)" in caption) == (
-        kind not in ("surface", "heat_map", "descent", "walks")
-    )
+    assert module_of(kind).MARKS in caption
     on_logarithms = b",log" in contents[0]["e_f.csv"]
     assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
     record = json.loads(contents[0]["e_f.json"])

@@ -4,7 +4,9 @@ import pytest
 
 from largebatch.figures import draw_curves
 from largebatch.figures.looks import LOOKS
-from tests.shared.figures import LOSS, canvas_of, same_interval
+from tests.shared.figures import ERROR, LOSS, canvas_of, same_interval
+
+EXAMPLE = {"x": "update", "y": [LOSS, ERROR], "log_y": True, "lines": {"one": "a", "two": "b"}}
 
 
 def test_curves_carry_a_stopped_seed_forward(rows, csv_of):

@@ -1,11 +1,39 @@
 """The paths of two runs on the plane through their start and ends."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from largebatch.figures.draw_descent import up_to
 from largebatch.figures.looks import LOOKS
-from tests.shared.figures import canvas_of, ways_metrics
+from tests.shared.figures import canvas_of
+
+EXAMPLE = {"path": "ways", "start": "small batch", "end": "large batch"}
+
+
+def example_rows(helpers):
+    """Two runs on their plane."""
+    return helpers.arm("ways", ways_metrics())
+
+
+def ways_metrics(side=(-0.5, 0.0, 0.5, 1.0, 1.5), seeds=3):
+    """Two ways from (0, 0), to (1, 0) and (0, 1), on a bowl around (1, 1)."""
+    points = list(enumerate(product(side, side)))
+    bowl = {
+        "descent_x": {float(i): [x] * seeds for i, (x, _) in points},
+        "descent_y": {float(i): [y] * seeds for i, (_, y) in points},
+        "descent_loss_nats": {float(i): [(x - 1) ** 2 + (y - 1) ** 2] * seeds for i, (x, y) in points},
+    }
+    ways = {"start": ((0, 0), (0.5, 0.2), (1, 0)), "end": ((0, 0), (0.1, 0.5), (0, 1))}
+    along = {
+        f"descent_{run}_{axis}": {
+            float(2 * i): [place["xy".index(axis)]] * seeds for i, place in enumerate(way)
+        }
+        for run, way in ways.items()
+        for axis in "xy"
+    }
+    return bowl | along
 
 
 def test_the_plane_and_both_ways_are_in_the_data(rows, csv_of):

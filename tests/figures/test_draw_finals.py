@@ -6,6 +6,8 @@ from scipy import stats
 from largebatch.figures import draw_finals
 from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval
 
+EXAMPLE = {"y": LOSS, "at": {"share": 0.5}, "lines": {"one": "a", "two": "b"}}
+
 
 def test_rates_and_finals_show_the_recomputed_means(rows, csv_of):
     found = csv_of("rates", rows)

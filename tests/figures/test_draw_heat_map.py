@@ -7,6 +7,34 @@ import pytest
 from largebatch.figures import draw_heat_map
 from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval, texts_of
 
+EXAMPLE = {
+    "y": [ERROR, "hessian_trace"],
+    "lines": {f"batch {size}": f"cells_{size}" for size in (8, 16, 32, 64)},
+    "diagonals": True,
+}
+
+
+def example_rows(helpers):
+    """Four batch sizes, each with the same four ratios of rate to batch."""
+    rng = np.random.default_rng(2)
+    ratios = (0.0025, 0.005, 0.01, 0.02)
+    return pd.concat(cells_of(helpers, size, ratios, rng) for size in (8, 16, 32, 64))
+
+
+def cells_of(helpers, size, ratios, rng):
+    """A group over the rate: one batch size, a peak rate for each ratio of rate to batch."""
+    return pd.concat(
+        helpers.arm(
+            f"cells_{size}[{ratio}]",
+            {ERROR: rng.uniform(1, 2, 3), "hessian_trace": rng.uniform(1, 2, 3) / ratio**2},
+            group=f"cells_{size}",
+            batch_size=size,
+            lr=0.1,
+            lr_over_batch=ratio,
+        )
+        for ratio in ratios
+    )
+
 
 def test_a_heat_map_has_a_cell_an_arm_at_its_peak_rate(rows, csv_of):
     found = csv_of("heat_map", rows)

@@ -4,6 +4,21 @@ import pytest
 
 from tests.shared.figures import canvas_of, letters_of, same_interval, texts_of
 
+EXAMPLE = {
+    "y": ["path_loss_nats", "path_accuracy_percent"],
+    "x_label": "α",
+    "lines": {"one": "path"},
+    "marks": {"start": 0.0, "end": 1.0},
+    "log_y": True,
+}
+
+
+def example_rows(helpers):
+    """A path between two minima."""
+    rng = np.random.default_rng(1)
+    line = {at: rng.uniform(1, 2, 3) * (0.1 + at**2) for at in (-1.0, 0.0, 1.0, 2.0)}
+    return helpers.arm("path", {"path_loss_nats": line, "path_accuracy_percent": line})
+
 
 def test_a_profile_shows_the_recomputed_means(rows, csv_of):
     found = csv_of("profile", rows)

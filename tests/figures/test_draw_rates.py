@@ -5,6 +5,8 @@ import pytest
 
 from tests.shared.figures import canvas_of, letters_of
 
+EXAMPLE = {"lines": {"one": "a", "two": "b"}}
+
 LINES = {"rate falls": "decay", "batch grows": "growth"}
 
 

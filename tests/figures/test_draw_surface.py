@@ -1,9 +1,29 @@
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from largebatch.figures import draw_surface
-from tests.shared.figures import canvas_of, letters_of, plane_metrics
+from tests.shared.figures import canvas_of, letters_of
+
+EXAMPLE = {"lines": {"one": "plane", "two": "plane"}}
+
+
+def example_rows(helpers):
+    """Three seeds on one plane."""
+    return helpers.arm("plane", plane_metrics(lambda x, y: [1 + x * x, 1 + y * y, 1.0]))
+
+
+def plane_metrics(loss, side=(-1.0, 0.0, 1.0)):
+    """The metrics of a grid of side x side points; loss: (x, y) -> (seeds,)."""
+    points = list(enumerate(product(side, side)))
+    seeds = len(loss(0.0, 0.0))
+    return {
+        "plane_x": {float(i): [x] * seeds for i, (x, _) in points},
+        "plane_y": {float(i): [y] * seeds for i, (_, y) in points},
+        "plane_loss_nats": {float(i): loss(x, y) for i, (x, y) in points},
+    }
 
 
 def test_a_plane_with_a_hole_is_an_error(rows, csv_of):

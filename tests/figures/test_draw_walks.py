@@ -1,9 +1,31 @@
+import pandas as pd
 import pytest
 
 from largebatch.config.surfaces import SURFACES
 from largebatch.figures import draw_walks
 from largebatch.figures.looks import BLUE, FULL
-from tests.shared.figures import canvas_of, walk
+from tests.shared.figures import canvas_of
+
+EXAMPLE = {
+    "panels": {
+        "trap": {"full batch": "surfaces.trap_full"},
+        "bowl": {"mini-batch": "surfaces.bowl_mini", "full batch": "surfaces.bowl_full"},
+    }
+}
+
+
+def example_rows(helpers):
+    """Three ways on two surfaces."""
+    ways = {"bowl_full": 0, "bowl_mini": 0.5, "trap_full": 1}
+    return pd.concat(walk(helpers, way, far) for way, far in ways.items())
+
+
+def walk(helpers, way, far, seeds=3):
+    """An arm from (-2, 1) over (0, 1) to (far * seed, 0)."""
+    ends = [far * seed for seed in range(seeds)]
+    x = {0.0: [-2] * seeds, 4.0: [0] * seeds, 8.0: ends}
+    y = {0.0: [1] * seeds, 4.0: [1] * seeds, 8.0: [0] * seeds}
+    return helpers.arm(f"surfaces.{way}", {"path_x": x, "path_y": y})
 
 
 def test_walks_show_the_paths_of_the_first_seeds(helpers, csv_of, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from largebatch.figures import draw as drawing
 from largebatch.figures import style
 from largebatch.figures.citation import metadata
-from largebatch.figures.draw import KINDS, draw
-from tests.shared.figures import ERROR, FIGURES, asked
+from largebatch.figures.draw import draw
+from tests.shared.figures import ERROR, KINDS, asked, of_kind
 
 # Text with a special meaning in matplotlib, XML, LaTeX or Markdown.
 ODD = [
@@ -32,7 +32,7 @@ ODD = [
 
 def relabelled(kind: str, labels: list[str]) -> dict:
     """A figure of this kind with these labels of lines, positions and axes."""
-    figure = FIGURES[kind]
+    figure = of_kind(kind).EXAMPLE
     if kind == "walks":
         return asked(kind, panels={"bowl": dict.fromkeys(labels, "surfaces.bowl_mini")})
     more = {"x_label": labels[0], "marks": dict.fromkeys(labels, 0.0)} if kind == "profile" else {}
@@ -54,7 +54,7 @@ def texts_of(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("labels", [ODD, ["_hidden", "$5 & $6"], ["cost $_$"]], ids=["many", "two", "one"])
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"heat_map", "descent"}))  # without lines
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"heat_map", "descent"}))  # without lines
 def test_labels_are_shown_as_they_are_written(rows, write_table, texts_of, tmp_path, kind, labels):
     shown = texts_of(relabelled(kind, labels), write_table(rows))
     if len(labels) > 1:  # a single line has no legend

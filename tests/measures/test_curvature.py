@@ -57,6 +57,15 @@ def test_without_room_for_a_sketch_plain_means_are_taken(dataset, monkeypatch):
         assert abs(norm.value[s] - dense.norm()) <= 5 * norm.error[s]
 
 
+@pytest.mark.parametrize(("probes", "sketch_bytes"), [(4, 10**9), (4, 0), (400, 10**9)])
+def test_the_norm_of_a_hessian_that_is_zero_has_no_error(probes, sketch_bytes, dataset, monkeypatch):
+    _, landscape = landscape_of("tanh", dataset)
+    monkeypatch.setattr(landscape, "hessian_vector_product", torch.zeros_like)
+    monkeypatch.setattr(curvature, "SKETCH_BYTES", sketch_bytes)
+    for estimate in curvature.trace_and_norm(landscape, streams(2), probes):
+        assert estimate.value.tolist() == estimate.error.tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_blocks_of_the_weight_tensors(name, dataset):
     _, landscape = landscape_of(name, dataset)

@@ -113,6 +113,13 @@ def test_a_profile_is_read_at_its_position(helpers):
     assert reading.profile_of(rows, "a", "path_loss_nats").loc[1.0].isna().tolist() == [False, True]
 
 
+def test_carried_keeps_a_last_value_that_is_not_known_as_it_is(helpers):
+    rows = helpers.arm("a", {"train_loss_nats": {0.0: [1, 2], 1.0: [0.5, np.nan], 2.0: [0.25, None]}})
+    found = reading.carried(rows, "a", "train_loss_nats")
+    assert found[0].tolist() == [1, 0.5, 0.25]
+    assert found[1].isna().tolist() == [False, True, True]
+
+
 def test_carried_keeps_a_stopped_seeds_last_value(runs):
     assert reading.carried(runs, "a", "train_loss_nats").to_numpy().tolist() == [[10, 10], [8, 8], [6, 8]]
     assert np.isnan(reading.within_runs(runs, "a", "train_loss_nats").iloc[-1, 1])

@@ -8,13 +8,13 @@ from largebatch import files
 from largebatch.config.question import Figure
 from largebatch.config.study import load_study
 from largebatch.config.uses import At
-from largebatch.figures.draw import KINDS, table_of
+from largebatch.figures.draw import table_of
 from largebatch.figures.drawn import BESIDE
 from largebatch.metrics import LINE_LOSSES, PLANE, PLANE_LOSSES
 from largebatch.observations import reading
 from largebatch.report.keep import keep, reads, thinned
 from tests.conftest import REPOSITORY
-from tests.shared.figures import asked
+from tests.shared.figures import KINDS, asked
 
 ERROR, LOSS, NOBODY = "test_error_percent", "train_loss_nats", [(set(), set())]
 

@@ -20,11 +20,15 @@ papers = click.option(
 @click.command()
 @click.argument("scale", type=GIVEN)
 def check(scale: Path) -> None:
-    """Check the scale file SCALE and its experiments."""
+    """Check the scale file SCALE and its experiments; say what these leave out there."""
     from largebatch.config.study import load_study
 
     study = load_study(scale)
     print(f"{scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
+    for e in study.experiments:
+        for why in dict.fromkeys(e.absent.values()):
+            names = ", ".join(arm for arm, reason in e.absent.items() if reason == why)
+            print(f"{e.name} without {names}: {why}")
 
 
 @click.command()

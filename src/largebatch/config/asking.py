@@ -1,10 +1,10 @@
 """A question as one scale asks it: without the arms it leaves out, with its own remarks and paper's numbers.
 
-A claim about an arm that is left out stays, and will not be run; figures and tables lose its lines and
-rows, and go when nothing is left of them.
+Left out are the arms that the scale does not define, and those that it names itself. A claim about one stays,
+and will not be run; figures and tables lose its lines and rows, and go when nothing is left of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -21,7 +21,10 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LeftOut(Settings):
-    """What a question names and the scale does not train or make, and why; claims that it cannot judge."""
+    """What a question names and the scale does not train or make, and why; claims that it cannot judge.
+
+    An arm that is neither listed nor defined is left out too, without a reason.
+    """
 
     arms: Annotated[list[ArmName], Field(min_length=1)]
     because: Text
@@ -53,16 +56,22 @@ class Asking(Settings):
     paper: PaperNumbers | None = None
 
 
-def absent_from(question: Question, asking: Asking) -> set[str]:
-    """The arms left out, and the paths that begin or end at one."""
-    left_out = set(asking.left_out.arms) if asking.left_out else set()
-    ends = {name: {path.start, path.end} for name, path in question.paths.items()}
-    return left_out | {name for name, both in ends.items() if both & left_out}
+def absent_from(question: Question, asking: Asking, undefined: Collection[str] = ()) -> dict[str, str]:
+    """Arm that is left out -> why; with the paths that begin or end at one.
+
+    undefined: arms that the scale does not define.
+    """
+    absent = {arm: f"This scale does not define the arm {arm}." for arm in undefined}
+    if asking.left_out:
+        absent |= dict.fromkeys(asking.left_out.arms, asking.left_out.because)
+    for name, path in question.paths.items():
+        if name not in absent and (ends := [end for end in (path.start, path.end) if end in absent]):
+            absent[name] = absent[ends[0]]
+    return absent
 
 
-def asked(question: Question, asking: Asking, name: str) -> Question:
-    """The question as the scale asks it, under this name."""
-    absent = absent_from(question, asking)
+def asked(question: Question, asking: Asking, name: str, absent: Mapping[str, str]) -> Question:
+    """The question as the scale asks it, under this name, without what is absent from it."""
     measures = {m: [a for a in arms if a not in absent] for m, arms in question.measures.items()}
     exhibits = [name for name in question.exhibits if not all_absent(name, question, absent)]
     tables = [table_with(table, asking.paper) if asking.paper else table for table in question.tables]
@@ -79,10 +88,10 @@ def asked(question: Question, asking: Asking, name: str) -> Question:
     )
 
 
-def all_absent(exhibit: str, question: Question, absent: set[str]) -> bool:
+def all_absent(exhibit: str, question: Question, absent: Collection[str]) -> bool:
     """Whether all that a question names of an exhibit is left out: then the scale need not make it."""
     named = {use.arm for use in question.uses() if EXHIBIT_OF.get(use.arm) == exhibit}
-    return bool(named) and named <= absent
+    return bool(named) and named.issubset(absent)
 
 
 def suffix(name: str, asking: Asking) -> str:
@@ -90,13 +99,13 @@ def suffix(name: str, asking: Asking) -> str:
     return name.removeprefix(asking.question) if asking.question else ""
 
 
-def claim_as(claim: Claim, asking: Asking, absent: set[str], ending: str) -> Claim:
+def claim_as(claim: Claim, asking: Asking, absent: Mapping[str, str], ending: str) -> Claim:
     """The claim with this scale's remark on it and the paper's number for it."""
     change: dict = {"id": claim.id + ending, "statement": claim.stated + ending} if ending else {}
     if claim.id in asking.deviations:
         change["deviation"] = asking.deviations[claim.id]
-    if claim.needs(absent):
-        change |= {"not_run": asking.left_out.because, "deviation": ""}
+    if reasons := dict.fromkeys(why for arm, why in absent.items() if claim.needs([arm])):
+        change |= {"not_run": " ".join(reasons), "deviation": ""}
     elif asking.left_out and claim.id in asking.left_out.claims:
         change |= {"not_run": asking.left_out.claims[claim.id], "deviation": ""}
     if asking.paper:

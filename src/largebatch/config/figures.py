@@ -262,3 +262,6 @@ class GapClosed(LinesBase):
         yield from (Use(key, arm, self.y) for key, arm in {**self.shown, **ends}.items())
         yield Use("large", self.large, TRAIN_SECONDS)
         yield from self.uses_of([TRAIN_SECONDS], "end")
+
+
+FigureOfRuns = AgainstSetting | Curves | Rates | Finals | HeatMap | GapClosed

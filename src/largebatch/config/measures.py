@@ -1,14 +1,15 @@
-"""How each measure is made: its settings, under `measures:` of a scale file.
+"""How each measure is made: its settings, under `measures:` of a scale file, and the metrics that it writes.
 
 `examples` is always the number of each seed's first training images that a measure looks at; an arm
 that trains on fewer is measured on all of them.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from largebatch.config.settings import Count, Positive, Settings
+from largebatch.config.written import Written, by_epoch
 
 
 def each_once(values: list) -> list:
@@ -40,6 +41,31 @@ class Curvature(Settings):
     probes: Annotated[int, Field(ge=0)] = 10
     bottom: bool = False
     per_layer: bool = False
+    writes: ClassVar = Written(
+        end={
+            "hessian_top_eigenvalue": "top Hessian eigenvalue",
+            "hessian_bottom_eigenvalue": "bottom Hessian eigenvalue",
+            "hessian_top_eigenvalue_products": "products with the Hessian for its top eigenvalue",
+            "hessian_trace": "Hessian trace",
+            "hessian_trace_products": "products with the Hessian for its trace (0: exact)",
+            "hessian_trace_se": "standard error of the Hessian trace",
+            "hessian_frobenius_norm": "Frobenius norm of the Hessian",
+            "hessian_trace_method": "how the trace was found",  # place in measures.trace.METHODS; 0: exact
+            "hessian_frobenius_norm_method": "how the Frobenius norm was found",
+            "hessian_frobenius_norm_products": "products with the Hessian for its norm",
+            "hessian_frobenius_norm_se": "standard error of the Frobenius norm",
+        },
+        profile={
+            "hessian_eigenvalue": "Hessian eigenvalue",  # at: rank, the largest is 1
+            "layer_top_eigenvalue": "top Hessian eigenvalue of the layer",  # at: number of the weight tensor
+            "layer_trace": "Hessian trace of the layer",
+            "layer_trace_se": "standard error of the layer's trace",
+        },
+    )
+    writes_by_epoch: ClassVar = Written(
+        end={"stability_threshold": "stability threshold (2 + 2β)/η"},
+        by_epoch=by_epoch(writes.end) | {"stability_ratio_by_epoch": "top eigenvalue / stability threshold"},
+    )
 
     @model_validator(mode="after")
     def can_be_done(self):
@@ -64,6 +90,9 @@ class Density(Settings):
     width: Positive
     probes: Count = 5
     steps: Count = 40
+    writes: ClassVar = Written(
+        profile={"hessian_density": "density of Hessian eigenvalues"}  # at: eigenvalue
+    )
 
     @model_validator(mode="after")
     def low_is_lower(self):
@@ -83,6 +112,17 @@ class Agreement(Settings):
     eigenvalue_iterations: Count = 200
     eigenvalue_tolerance: Positive = 1e-5
     trace_probes: Count = 100
+    writes: ClassVar = Written(
+        end={
+            "pyhessian_top_eigenvalue": "top Hessian eigenvalue by PyHessian",
+            "pyhessian_trace": "Hessian trace by PyHessian",
+            "eigenvalue_difference_percent": "difference of the top eigenvalues (%)",
+            "eigenvalue_tolerance_percent": "tolerance of the top eigenvalue (%)",
+            "trace_difference_percent": "difference of the traces (%)",
+            "trace_tolerance_percent": "tolerance of the trace (%)",
+            "agreement_missed": "outside a tolerance (share of seeds)",
+        }
+    )
 
 
 class Keskar(Settings):
@@ -91,12 +131,16 @@ class Keskar(Settings):
     examples: Count
     epsilon: Positions = [1e-3, 5e-4]
     iterations: Count = 10
+    writes: ClassVar = Written(profile={"sharpness_percent": "sharpness, Metric 2.1 (%)"})  # at: epsilon
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
 
 
 class KeskarSubspace(Keskar):
     """The same in a random subspace of so many dimensions."""
 
     dimensions: Count = 100
+    writes: ClassVar = Written(profile={"subspace_sharpness_percent": "sharpness in a random subspace (%)"})
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
 
 
 class Ball(Settings):
@@ -111,6 +155,15 @@ class Ball(Settings):
     sigma: Positions = [0.01]
     steps: Count = 20
     directions: Count = 20
+    writes: ClassVar = Written(
+        profile={
+            "sam_sharpness_nats": "SAM sharpness (nats)",  # at: rho
+            "adaptive_sharpness_nats": "adaptive sharpness (nats)",  # at: rho
+            "average_sharpness_nats": "average sharpness (nats)",  # at: sigma
+            "average_sharpness_nats_se": "standard error of the average sharpness (nats)",
+        }
+    )
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
 
 
 class LossSurface(Settings):
@@ -127,6 +180,17 @@ class LossSurface(Settings):
     directions: Count = 5
     radius: Positions = [0.5]
     renormalise: bool = False
+    writes: ClassVar = Written(
+        profile={
+            "surface_loss_nats": "loss, filter-normalised (nats)",  # at: distance
+            "plain_surface_loss_nats": "loss, not normalised (nats)",
+            "surface_rise_nats": "rise of the loss, filter-normalised (nats)",  # at: radius
+            "plain_surface_rise_nats": "rise of the loss, not normalised (nats)",
+            "plane_loss_nats": "loss (nats)",  # at: index of the grid point
+            "plane_x": "distance in the first direction",
+            "plane_y": "distance in the second direction",
+        }
+    )
 
 
 class Noise(Settings):
@@ -141,6 +205,15 @@ class Noise(Settings):
     draws: Count = 50
     small: Count
     large: Count
+    writes: ClassVar = Written(
+        end={
+            "gradient_noise_scale": "gradient noise scale (examples)",
+            "gradient_noise_scale_two_batch": "gradient noise scale, two batch sizes (examples)",
+            "per_example_gradient_variance": "variance of the per-example gradient",
+        },
+        profile={"gradient_variance": "variance of the mini-batch gradient"},  # at: batch size
+    )
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.end))
 
     @model_validator(mode="after")
     def small_is_smaller(self):
@@ -156,12 +229,22 @@ class Rescaling(Settings):
     alpha: Positions
     epsilon: Positive = 1e-3
     rho: Positive = 0.5
+    writes: ClassVar = Written(
+        profile={  # at: alpha, the factor by which layers are rescaled
+            "rescaled_top_eigenvalue": "top Hessian eigenvalue, rescaled net",
+            "rescaled_sharpness_percent": "sharpness, Metric 2.1, rescaled net (%)",
+            "rescaled_adaptive_sharpness_nats": "adaptive sharpness, rescaled net (nats)",
+            "rescaled_logit_change": "largest change of a logit by rescaling",
+        }
+    )
 
 
 class Excess(Settings):
     """Squared error of a linear net above the least there is, by least squares."""
 
     examples: Count
+    writes: ClassVar = Written(end={"excess_squared_error": "training squared error above the least"})
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.end))
 
 
 class Equivalence(Settings):
@@ -176,6 +259,20 @@ class Equivalence(Settings):
     updates: Count = 50
     loss_factor: Annotated[float, Field(gt=1)] = 2.0
     weight_decay: Positive = 0.01
+    # Differences are the largest of a weight, over the largest change of a weight since the start.
+    writes: ClassVar = Written(
+        end={
+            "workers_difference": "difference: workers, one process",
+            "accumulation_difference": "difference: accumulation, whole batch",
+            "scaled_loss_difference": "difference: scaled loss, scaled rate; no decay",
+            "scaled_loss_decay_difference": "difference: scaled loss, scaled rate; decay",
+            "own_shuffles_difference": "difference: own shuffles, one shuffle",
+            "shuffled_images_percent": "images in an epoch, one shuffle (%)",
+            "own_shuffles_images_percent": "images in an epoch, own shuffles (%)",
+            "worker_statistics_difference": "difference: workers, ghost batches in one process",
+            "whole_statistics_difference": "difference: workers, whole batch in one process",
+        }
+    )
 
 
 class Path(Settings):

@@ -128,3 +128,6 @@ class Descent(FigureBase):
 def surface_of(arm: str) -> str:
     """surfaces.ravine_thrash -> ravine; empty where an arm is not named like that."""
     return arm.rpartition(".")[2].rpartition("_")[0]
+
+
+FigureOfPositions = Profile | SurfacePanels | Walks | Descent

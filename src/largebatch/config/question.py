@@ -10,26 +10,14 @@ from pydantic import Field
 
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBITS
-from largebatch.config.figures import AgainstSetting, Curves, Finals, GapClosed, HeatMap, Rates
-from largebatch.config.profiles import Descent, Profile, SurfacePanels, Walks
+from largebatch.config.figures import FigureOfRuns
+from largebatch.config.profiles import FigureOfPositions
 from largebatch.config.settings import Settings
 from largebatch.config.tables import Table
 from largebatch.config.uses import ArmName, Name, Reader, Use
 from largebatch.metrics import METRICS_OF
 
-Figure = Annotated[
-    AgainstSetting
-    | Curves
-    | Rates
-    | Finals
-    | Profile
-    | SurfacePanels
-    | HeatMap
-    | GapClosed
-    | Walks
-    | Descent,
-    Field(discriminator="kind"),
-]
+Figure = Annotated[FigureOfRuns | FigureOfPositions, Field(discriminator="kind")]
 
 
 class PathBetween(Settings):

@@ -5,7 +5,7 @@ The arms of exhibits are among the arms.
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -18,6 +18,7 @@ from largebatch.metrics import (
     END,
     EXHIBIT_METRICS,
     GOAL_METRICS,
+    LOSS_OF,
     METRICS_OF,
     PATH_METRICS,
     PROFILE,
@@ -29,7 +30,7 @@ def mistakes(
     question: Question,
     groups: dict[str, Group],
     measures: Measures,
-    absent: set[str] = frozenset(),
+    absent: Collection[str] = (),
     exhibits: Exhibits = NO_EXHIBITS,
 ) -> Iterator[str]:
     """'key: wanted ...; got ...' for everything in a question that its scale cannot answer.
@@ -53,6 +54,11 @@ def mistakes(
         yield from (f"{key}.{mistake}" for mistake in reader.mistakes(question, groups, measures))
 
 
+def undefined(question: Question, groups: dict[str, Group]) -> set[str]:
+    """The names in a question that are none of its scale's arms, of its paths and of any exhibit's arms."""
+    return {use.arm for use in question.uses()}.difference(groups, question.paths, EXHIBIT_OF)
+
+
 def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
     """(key of the question, field of Measures) for everything that the scale has to say how to measure."""
     yield from ((f"measures.{measure}", measure) for measure in question.measures)
@@ -73,7 +79,7 @@ def mistakes_in(use: Use, question: Question, groups: dict[str, Group]) -> Itera
     else:
         shown = [arm for arm, exhibit in EXHIBIT_OF.items() if exhibit in question.exhibits]
         near = get_close_matches(use.arm, [*groups, *question.paths, *shown], n=3, cutoff=0.0)
-        yield f"{use.key}: wanted an arm that the scale has, such as {near}; got {use.arm!r}"
+        yield f"{use.key}: wanted an arm that a scale defines, such as {near}; got {use.arm!r}"
         return
     if use.metric is not None:
         yield from mistakes_with_reading(use)
@@ -90,8 +96,9 @@ def mistakes_with_group(use: Use, question: Question, group: Group) -> Iterator[
         yield f"{use.key}: wanted several arms; got {use.arm!r}, a single arm"
     if use.needs in SETTINGS:
         yield from mistakes_with_grid(use, group, one)
-    if use.metric == "train_squared_error" and any(m.arm.loss != "squared_error" for m in group.members):
-        yield f"{use.key}: wanted an arm with loss: squared_error for {use.metric}; got {use.arm!r}"
+    loss = LOSS_OF.get(use.metric)
+    if loss and any(member.arm.loss != loss for member in group.members):
+        yield f"{use.key}: wanted an arm with loss: {loss} for {use.metric}; got {use.arm!r}"
     if use.metric in GOAL_METRICS and not all(m.arm.goal for m in group.members):
         yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:

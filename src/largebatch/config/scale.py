@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from largebatch.config.asking import Asking
-from largebatch.config.checking import ConfigError, read_yaml
+from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
@@ -88,6 +88,28 @@ def merged(below: Any, above: Any) -> Any:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return below | {key: merged(below.get(key), value) for key, value in above.items()}
+
+
+def names_of_arms(scale: ScaleFile, question: str) -> set[str]:
+    """The arms that a scale defines for a question, under whichever names it asks it."""
+    asking = [numbers for name, numbers in scale.numbers.items() if (numbers.question or name) == question]
+    crossed = {f"{arm}.{variant}" for numbers in asking for arm, variant in numbers.crossings()}
+    return crossed.union(*(numbers.arms for numbers in asking))
+
+
+def defined_somewhere(arms: set[str], question: str, scale: ScaleFile, path: Path) -> set[str]:
+    """Those of these arms that this scale or one beside it defines for the question.
+
+    The other files are read only if there is an arm to look for.
+    """
+    found = arms & names_of_arms(scale, question)
+    for other in (home(path) / f"{name}.yaml" for name in scales(home(path))):
+        if arms <= found:
+            break
+        if other != path:
+            beside = checked(ScaleFile, extended(read_yaml(other), other), other)
+            found |= arms & names_of_arms(beside, question)
+    return found
 
 
 def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, Group]:

@@ -20,8 +20,17 @@ from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
 from largebatch.config.question import Question
-from largebatch.config.references import mistakes
-from largebatch.config.scale import CONFIG, ScaleFile, extended, home, merged, resolve_groups, scales
+from largebatch.config.references import mistakes, undefined
+from largebatch.config.scale import (
+    CONFIG,
+    ScaleFile,
+    defined_somewhere,
+    extended,
+    home,
+    merged,
+    resolve_groups,
+    scales,
+)
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
 from largebatch.metrics import LINE_LOSSES, METRICS_OF, TRAIN_SECONDS
@@ -37,6 +46,7 @@ class Experiment:
     groups: dict[str, Group]
     exhibits: dict[str, Settings]  # name -> options
     written: Question  # as its file has it, before the scale leaves anything out
+    absent: dict[str, str]  # arm or path that the scale leaves out -> why
     path: Path
 
     @property
@@ -281,9 +291,11 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
     for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
-    absent = absent_from(written, numbers)
-    question = asked(written, numbers, name)
+    # What no scale defines is a mistake; what another one does is left out here.
+    missing = undefined(written, groups) - absent_from(written, numbers).keys()
+    absent = absent_from(written, numbers, sorted(defined_somewhere(missing, asks, scale, scale_path)))
+    question = asked(written, numbers, name, absent)
     for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    return Experiment(question, groups, exhibits, written, path)
+    return Experiment(question, groups, exhibits, written, absent, path)

@@ -59,7 +59,7 @@ def complete(name: str, kind: str, sources: Path) -> Iterator[Path]:
     What was missing is moved among the sources afterwards, if they may be written to.
     """
     wanted = original(kind)
-    require_published(wanted, sources)
+    require_published(kind, sources)
     absent = missing(wanted, sources)
     if not absent:
         yield sources
@@ -78,8 +78,19 @@ def missing(wanted: Original, sources: Path) -> list[str]:
     return [file for file in wanted.files if not (sources / file).is_file()]
 
 
-def require_published(wanted: Original, sources: Path) -> None:
-    """Refuse a file that is there and is not the one that was published."""
+# What early versions of torchvision wrote, and all read in place of the published files.
+INSTEAD = ("MNIST/processed/training.pt", "MNIST/processed/test.pt")
+
+
+def require_published(kind: str, sources: Path) -> None:
+    """Refuse a file that is there and is not the one that was published, and files read in place of those."""
+    wanted = original(kind)
+    for path in (sources / file for file in INSTEAD if kind == "MNIST"):
+        if path.exists():
+            raise ValueError(
+                f"{path}: wanted only the published files, in {path.parents[1] / 'raw'}; got a file that "
+                "torchvision would read in place of those: remove it"
+            )
     for file, md5 in wanted.files.items():
         path = sources / file
         if path.is_file() and not check_integrity(path, md5):

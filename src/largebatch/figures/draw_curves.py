@@ -9,12 +9,13 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import Curves
 from largebatch.figures import style
-from largebatch.figures.drawn import MEASURED, on_axes, summary, summary_along
+from largebatch.figures.drawn import BANDS, MEASURED, on_axes, summary, summary_along
 from largebatch.figures.looks import BLUE, Look, colours_of, looks
 from largebatch.judging.claims import number
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import carried, final, within_runs
 
+MARKS = BANDS
 MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
 WIDEST_INTERVAL, LEAST_RANGE = 3.0, 10.0  # see log_limits()
 LINE_PT = 1.2  # the width of a line

@@ -14,6 +14,7 @@ from largebatch.figures.drawn import LINEAR, MEASURED, summary_along
 from largebatch.figures.looks import looks
 from largebatch.observations.reading import Missing, profile_of
 
+MARKS = "Shades are means and lines the ways of single seeds,"
 LOSS, X, Y, *_ = Descent.reads
 MOST_SEEDS = 5  # more paths would hide each other
 LEVELS = 15

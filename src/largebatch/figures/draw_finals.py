@@ -7,12 +7,22 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import Finals
 from largebatch.figures import style
-from largebatch.figures.drawn import MEASURED, is_log, lower_is_better, on_axes, spans, summary, summary_at
+from largebatch.figures.drawn import (
+    BARS,
+    MEASURED,
+    is_log,
+    lower_is_better,
+    on_axes,
+    spans,
+    summary,
+    summary_at,
+)
 from largebatch.figures.looks import LOOKS, colours_of
 from largebatch.judging.effect import NotJudgeable, log_ratio
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import NeverReached, reading
 
+MARKS = BARS
 NEVER = "never gets there"
 PAPER = {"marker": "d", "color": "white", "markeredgecolor": "black", "linestyle": "", "markersize": 4.5}
 

@@ -8,11 +8,12 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.profiles import Profile
 from largebatch.figures import style
 from largebatch.figures.draw_curves import line, log_limits, widths_of
-from largebatch.figures.drawn import MEASURED, on_axes, spans, summary_along
+from largebatch.figures.drawn import BANDS, MEASURED, on_axes, spans, summary_along
 from largebatch.figures.looks import Look, looks
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, profile_of
 
+MARKS = BANDS
 MOST_WITH_MARKERS = 12  # positions up to which each gets a marker
 MOST_IN_A_ROW = 3
 PANEL_HEIGHT_IN, BESIDE_IN = 2.3, 0.8

@@ -13,6 +13,7 @@ from largebatch.figures.looks import Look, looks
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, history_of
 
+MARKS = "Lines are paths from the dot to a marker, one per seed,"
 X, Y = Walks.reads
 MOST_SEEDS = 3  # more paths would hide each other
 LEVELS, GRID = 13, 81

@@ -13,6 +13,9 @@ from largebatch.observations.statistics import half_width, mean_interval
 MEASURED = ("n", "mean", "low", "high")
 LINEAR, LOG = "linear", "log"  # the kinds of axes
 BESIDE = ("updates",)  # read of every arm, so that one which is trained is there, whatever it lacks
+# What marks are, for captions.
+INTERVALS = "95 % intervals (Student t)"
+BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"
 COST = "cost"  # the metric of rows of a figure's data with ratios of training times
 
 

@@ -61,7 +61,8 @@ def trace_and_norm(
     operator = landscape.hessian_vector_product
     found, square = trace_and_squared_norm(operator, landscape.weights, streams, probes)
     norm = square.value.sqrt()
-    return known or found, Estimate(norm, square.error / (2 * norm), square.products, square.method)
+    error = torch.where(square.error > 0, square.error / (2 * norm), 0.0)  # not 0/0 of a Hessian that is 0
+    return known or found, Estimate(norm, error, square.products, square.method)
 
 
 def trace_and_squared_norm(

@@ -206,9 +206,13 @@ def interpolated(rows: pd.DataFrame, positions: pd.Series, along: str) -> pd.Ser
 def carried(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
     """Values (epochs, seeds) at all epochs at which the arm was evaluated.
 
-    Linear between a seed's evaluations; a seed that stopped keeps its last value.
+    Linear between a seed's evaluations; a seed that stopped keeps its last value, NaN too.
     """
-    return within_runs(observations, arm, metric).ffill()
+    values = within_runs(observations, arm, metric)
+    last = history_of(observations, arm, metric).groupby("seed").tail(1)
+    for seed, at, value in zip(last["seed"], last["at"], last["value"], strict=True):
+        values.loc[at:, seed] = value
+    return values
 
 
 def within_runs(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:

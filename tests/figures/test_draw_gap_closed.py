@@ -2,7 +2,16 @@ import pandas as pd
 import pytest
 
 from largebatch.figures.looks import LARGE, SMALL
-from tests.shared.figures import canvas_of, same_interval, texts_of
+from tests.shared.figures import ERROR, canvas_of, same_interval, texts_of
+
+EXAMPLE = {"y": ERROR, "small": "small", "large": "large", "lines": {"long": "longer", "SAM": "sam"}}
+
+
+def example_rows(helpers):
+    """Both batches and two mitigations: errors of three seeds, and times."""
+    ends = {"small": ([2, 2, 3], 4), "large": ([4, 5, 6], 1), "sam": ([3, 3, 3], 2), "longer": ([5, 5, 6], 8)}
+    arms = {arm: {ERROR: errors, "train_seconds": [time] * 3} for arm, (errors, time) in ends.items()}
+    return pd.concat(helpers.arm(arm, metrics) for arm, metrics in arms.items())
 
 
 def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, csv_of):

@@ -3,8 +3,14 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from largebatch.figures import draw_settings
+from largebatch.figures import draw_against_setting
 from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval
+
+EXAMPLE = {
+    "x": "batch_size",
+    "y": [ERROR, "hessian_trace"],
+    "lines": {"one": "sweep", "two": "sweep"},
+}
 
 
 def test_against_setting_shows_the_recomputed_means(rows, csv_of):
@@ -69,7 +75,7 @@ def test_the_labels_of_ticks_do_not_overlap(helpers, panels, sizes):
     ("lines", "ends"), [(1, 1.0), (2, 2**0.035), (3, 2**0.07), (5, 2**0.07), (12, 2**0.07)]
 )
 def test_lines_stand_side_by_side_within_five_percent(lines, ends):
-    shifts = draw_settings.dodges(lines)
+    shifts = draw_against_setting.dodges(lines)
     assert len(shifts) == lines and len(set(shifts)) == lines
     assert (shifts[0], shifts[-1]) == pytest.approx((1 / ends, ends))
     assert ends < 1.05
@@ -96,7 +102,7 @@ def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, csv_of)
     )
     ask = {"y": [goal, examples], "lines": {"tuned": "g"}, "hyperbola": True}
     found = csv_of("against_setting", rows, **ask)
-    fit = found[found["line"] == draw_settings.FIT]
+    fit = found[found["line"] == draw_against_setting.FIT]
     geometric = (20 * 30 * 40) ** (1 / 3)
     for metric, times in ((goal, 1.0), (examples, fit["batch_size"])):
         of_metric = fit[fit["metric"] == metric]
@@ -109,7 +115,7 @@ def test_a_fitted_hyperbola_goes_through_points_that_lie_on_one(helpers, csv_of)
         assert (of_metric["low"] < of_metric["mean"]).all() and (of_metric["n"] == 3).all()
     canvas = canvas_of("against_setting", rows, **ask)
     assert letters_of(canvas) == ["a", "b"]
-    assert draw_settings.FIT in [text.get_text() for text in canvas.legends[0].get_texts()]
+    assert draw_against_setting.FIT in [text.get_text() for text in canvas.legends[0].get_texts()]
 
 
 def test_a_hyperbola_over_anything_but_batches(rows, csv_of):

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.figures import AgainstSetting
 from largebatch.config.uses import Operand
 from largebatch.figures import style
-from largebatch.figures.drawn import LOG, MEASURED, is_log, on_axes, spans, summary, summary_at
+from largebatch.figures.drawn import BARS, LOG, MEASURED, is_log, on_axes, spans, summary, summary_at
 from largebatch.figures.looks import DASHES, looks
 from largebatch.judging.fits import by_position, fit_hyperbola, logarithms
 from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
+MARKS = BARS
 # Bars of lines at the same setting are side by side: this far apart, all within ±5 % of the setting.
 DODGE_OCTAVES, DODGE_SPAN_OCTAVES = 0.07, 0.14
 FIT, FIT_POINTS = "fitted hyperbola", 41

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import GapClosed
 from largebatch.figures import style
-from largebatch.figures.drawn import COST, LINEAR, lower_is_better, spans, summary
+from largebatch.figures.drawn import BARS, COST, LINEAR, lower_is_better, spans, summary
 from largebatch.figures.looks import LARGE, SMALL
 from largebatch.metrics import METRICS, TRAIN_SECONDS
 from largebatch.observations.reading import Missing, final
 
+MARKS = BARS
 CLOSED, GAP = "closed", "gap"
 
 
