@@ -51,13 +51,6 @@ def test_chunks_and_kept_graphs_change_nothing(kept, dataset, monkeypatch):
             assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-def test_company_changes_nothing(dataset):
-    _, together = landscape_of("relu", dataset)
-    _, alone = landscape_of("relu", dataset, seeds=1)
-    v = torch.randn(together.weights.shape, dtype=torch.float64)
-    assert torch.allclose(together.hessian_vector_product(v)[:1], alone.hessian_vector_product(v[:1]))
-
-
 def test_the_model_stays_as_it_was(dataset):
     _, landscape = landscape_of("cnn_batch_norm", dataset)
     v = torch.randn(landscape.weights.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

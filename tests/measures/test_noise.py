@@ -8,7 +8,6 @@ from torch import nn
 from largebatch.measures import noise
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.noise import exact_noise, example_gradients, gradient_variance, two_batch_noise
-from largebatch.measures.sharpness import lane
 from largebatch.nets import models
 from largebatch.nets.stack import stack
 from tests.shared.modules import Recurrent
@@ -112,13 +111,6 @@ def test_twice_is_equal_and_everything_is_as_found(dataset, name):
     with left_as_found(net):
         first, second = (CASES[name](net, streams(2)) for _ in range(2))
     assert torch.equal(first, second) and first.dtype == torch.float64
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_company_changes_nothing(dataset, name):
-    net = nets(dataset, "cnn")
-    alone = CASES[name](lane(net, 1), streams(1, first=1))
-    torch.testing.assert_close(CASES[name](net, streams(2))[..., 1:], alone, rtol=1e-9, atol=0)
 
 
 def test_bad_arguments_are_refused(dataset):
