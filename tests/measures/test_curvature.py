@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from largebatch.measures import curvature
+from largebatch.measures.lanczos import spectral_density
 from tests.shared.nets import (
     NETS,
     PIECEWISE_LINEAR,
@@ -105,7 +106,8 @@ def test_vectors_kept_fit_the_memory_whatever_the_company():
 def test_density_is_that_of_the_dense_hessian(dataset):
     hessians, landscape = dense_of("relu", dataset)
     grid = torch.linspace(-5, 40, 400, dtype=torch.float64)
-    found = curvature.density(landscape, streams(2), grid, width=1.0, probes=60, steps=30)
+    asked = (landscape.hessian_vector_product, landscape.weights, streams(2), grid)
+    found = spectral_density(*asked, width=1.0, probes=60, steps=30)
     for s, dense in enumerate(hessians):
         values = torch.linalg.eigvalsh(dense)
         bells = torch.exp(-0.5 * (grid[:, None] - values).square()) / (2 * torch.pi) ** 0.5

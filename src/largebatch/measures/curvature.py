@@ -55,7 +55,7 @@ def trace_and_norm(
     The trace is exact, with error and products 0, where the net allows it.
     """
     exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
-    known = None if exact is None else Estimate(exact, torch.zeros_like(exact), 0, "exact")
+    known = None if exact is None else traces.known(exact)
     if not probes:
         return known, None
     operator = landscape.hessian_vector_product
@@ -84,8 +84,7 @@ def trace_and_squared_norm(
 def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Estimate]:
     """Trace of each weight tensor's own block of the Hessian; with 0 probes nothing is estimated."""
     if traces.is_exact_for(landscape.model):
-        found = traces.exact_by_tensor(landscape)
-        return [Estimate(trace, torch.zeros_like(trace), 0, "exact") for trace in found]
+        return [traces.known(trace) for trace in traces.exact_by_tensor(landscape)]
     if not probes:
         return []
     return [
@@ -120,15 +119,6 @@ def blocks(landscape: Landscape) -> list[tuple[slice, Operator]]:
         found.append((where, block))
         offset += size
     return found
-
-
-def density(
-    landscape: Landscape, streams: Streams, grid: torch.Tensor, width: float, probes: int, steps: int
-) -> torch.Tensor:
-    """Density of the Hessian's eigenvalues at the points of `grid` (m,); (s, m)."""
-    return spectral_density(
-        landscape.hessian_vector_product, landscape.weights, streams, grid, width, probes, steps
-    )
 
 
 def measure_curvature(nets: Nets, settings: Curvature) -> Iterator[Observation]:
@@ -199,6 +189,7 @@ def measure_density(nets: Nets, settings: Density) -> Iterator[Observation]:
     """Density of the Hessian's eigenvalues on an even grid."""
     grid = torch.linspace(settings.low, settings.high, settings.points, dtype=torch.float64)
     landscape, streams = nets.landscape(settings.examples), nets.streams("curvature")
-    found = density(landscape, streams, grid, settings.width, settings.probes, settings.steps)
+    given = (landscape.hessian_vector_product, landscape.weights, streams, grid)
+    found = spectral_density(*given, settings.width, settings.probes, settings.steps)
     for eigenvalue, values in zip(grid.tolist(), found.T, strict=True):
         yield from nets.rows("hessian_density", eigenvalue, values)

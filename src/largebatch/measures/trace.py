@@ -63,6 +63,11 @@ class Estimate:
     method: str
 
 
+def known(value: torch.Tensor, products: int = 0) -> Estimate:
+    """A value that is exact."""
+    return Estimate(value, torch.zeros_like(value), products, "exact")
+
+
 @dataclass
 class Sketch:
     """What XTrace needs of A, from 2m products. All in double precision.
@@ -168,6 +173,4 @@ def by_columns(operator: Operator, like: torch.Tensor) -> tuple[Estimate, Estima
     seeds, parameters = like.shape
     units = torch.eye(parameters, dtype=like.dtype, device=like.device)
     dense = torch.stack([operator(unit.expand(seeds, -1)) for unit in units], 2).double()
-    none = torch.zeros(seeds, dtype=torch.float64, device=like.device)
-    values = (trace_of(dense), dense.square().sum((1, 2)))
-    return tuple(Estimate(value, none, parameters, "exact") for value in values)
+    return known(trace_of(dense), parameters), known(dense.square().sum((1, 2)), parameters)
