@@ -98,13 +98,14 @@ def test_a_folder_of_images_is_a_data_set_and_a_tilde_the_home_folder(tmp_path, 
 
 
 def test_train_writes_what_a_run_is(run, trained):
-    assert {path.name for path in run.iterdir()} == {
+    names = {
         "spec.json",
         "weights.safetensors",
         "snapshots.safetensors",
         "history.parquet",
         "provenance.json",
     }
+    assert {path.name for path in run.iterdir()} == names
     spec = read_json(run / "spec.json")
     assert Arm.model_validate(spec["arm"]) == small_arm() and spec["chosen"] == SMALL
     assert spec["seeds"] == [0, 1]
@@ -138,10 +139,8 @@ def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
     settings = {"snapshots_at_epochs": [0, 2]}
     assert main(train(tmp_path, trained / "data" / "digits.safetensors", **settings)) == 0
     folder = tmp_path / "runs" / small_arm(**settings).id
-    snapshots, weights = (
-        read_snapshots(folder / "snapshots.safetensors"),
-        read_arrays(folder / "weights.safetensors"),
-    )
+    snapshots = read_snapshots(folder / "snapshots.safetensors")
+    weights = read_arrays(folder / "weights.safetensors")
     assert [(epoch, seeds) for epoch, (seeds, _) in snapshots.items()] == [(0, [0, 1]), (2, [0, 1])]
     assert all((snapshots[2][1][name] == array).all() for name, array in weights.items())
 

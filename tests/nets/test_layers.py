@@ -7,12 +7,7 @@ from torch import nn
 from largebatch.nets.stack import stack
 from largebatch.training.optimise import Collected
 
-SEEDS = 3
-
-
-@pytest.fixture
-def images():
-    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+SEEDS = 3  # as of the images
 
 
 def test_ghost_batches_are_normalised_each_for_itself(images):

@@ -11,7 +11,7 @@ from largebatch.nets.stack import Residual, estimate_population_statistics, keep
 from largebatch.training.optimise import Collected, PlainSgd
 from tests.shared.modules import MODULES, STACKED
 
-SEEDS = 3
+SEEDS = 3  # as of the images
 
 
 class Gate(nn.Module):
@@ -79,11 +79,6 @@ def seeded(build, seed):
 @pytest.fixture(params=NETS)
 def plain(request):
     return [seeded(NETS[request.param], seed) for seed in range(SEEDS)]
-
-
-@pytest.fixture
-def images():
-    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("training", [True, False])

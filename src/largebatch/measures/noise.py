@@ -68,12 +68,12 @@ def two_batch_noise(
     if not 1 <= small < large:
         raise ValueError(f"noise: batch sizes 1 <= small < large; got {small} and {large}")
     require_draws(landscape, draws, generators)
-    norms = {
-        size: torch.stack([squared(batch_gradient(landscape, size, generators)) for _ in range(draws)]).mean(
-            0
-        )
-        for size in (small, large)
-    }
+
+    def mean_square(size: int) -> torch.Tensor:
+        drawn = (batch_gradient(landscape, size, generators) for _ in range(draws))
+        return torch.stack([squared(gradient) for gradient in drawn]).mean(0)
+
+    norms = {size: mean_square(size) for size in (small, large)}
     return Noise(
         variance=(norms[small] - norms[large]) / (1 / small - 1 / large),
         squared_norm=(large * norms[large] - small * norms[small]) / (large - small),
