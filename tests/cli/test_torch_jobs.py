@@ -98,13 +98,8 @@ def test_a_folder_of_images_is_a_data_set_and_a_tilde_the_home_folder(tmp_path, 
 
 
 def test_train_writes_what_a_run_is(run, trained):
-    names = {
-        "spec.json",
-        "weights.safetensors",
-        "snapshots.safetensors",
-        "history.parquet",
-        "provenance.json",
-    }
+    names = {f"{name}.safetensors" for name in ("weights", "snapshots")}
+    names |= {"spec.json", "history.parquet", "provenance.json"}
     assert {path.name for path in run.iterdir()} == names
     spec = read_json(run / "spec.json")
     assert Arm.model_validate(spec["arm"]) == small_arm() and spec["chosen"] == SMALL
