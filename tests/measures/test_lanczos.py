@@ -191,10 +191,10 @@ def test_seeds_do_not_depend_on_each_other():
     easy, hard = with_spectrum(DECAYING), with_spectrum(SPECTRA["nearly degenerate"] + [0.0] * 38)
     like = torch.empty(2, 60, dtype=torch.float64)
     together = top_eigenvalues(operator(torch.cat([easy, hard])), like, streams(2), 2, tolerance=1e-2)
-    for lane, matrix in enumerate((easy, hard)):
-        alone = top_eigenvalues(operator(matrix), like[:1], streams(2)[lane : lane + 1], 2, tolerance=1e-2)
-        assert together.values[lane].tolist() == pytest.approx(alone.values[0].tolist(), rel=1e-10)
-        assert together.products[lane] == alone.products[0]
+    for index, matrix in enumerate((easy, hard)):
+        alone = top_eigenvalues(operator(matrix), like[:1], streams(2)[index : index + 1], 2, tolerance=1e-2)
+        assert together.values[index].tolist() == pytest.approx(alone.values[0].tolist(), rel=1e-10)
+        assert together.products[index] == alone.products[0]
     assert together.products[0] != together.products[1]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.paths import arc, distance, evaluate_path, line, rises
-from largebatch.measures.sharpness import lane
+from largebatch.measures.sharpness import of_seed
 from largebatch.nets import models
 from largebatch.nets.stack import estimate_population_statistics, stack
 from tests.shared.nets import left_as_found, on_forty_images
@@ -100,7 +100,7 @@ def test_twice_is_equal_and_nothing_given_is_changed(ends, held_out, batches):
 def test_company_changes_nothing(ends, held_out, batches):
     together = evaluate_path(*ends, "line", [0.3], held_out, batches)
     own = [tuple(tensor[1:2] for tensor in given) for given in (held_out, batches)]
-    alone = evaluate_path(*(lane(end, 1) for end in ends), "line", [0.3], *own)
+    alone = evaluate_path(*(of_seed(end, 1) for end in ends), "line", [0.3], *own)
     for name, values in together.items():
         torch.testing.assert_close(values[:, 1:2], alone[name], rtol=1e-10, atol=0)
 

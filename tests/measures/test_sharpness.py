@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from largebatch.measures.landscape import Landscape
-from largebatch.measures.sharpness import adaptive, average, keskar, keskar_subspace, lane, sam
+from largebatch.measures.sharpness import adaptive, average, keskar, keskar_subspace, of_seed, sam
 from largebatch.nets import models
 from tests.shared.nets import left_as_found, on_forty_images, quadratic, streams
 
@@ -144,15 +144,15 @@ def test_one_generator_a_seed(nets, name):
         CASES[name](nets, streams(1))
 
 
-def test_lane_is_the_seed_alone(nets):
-    one = lane(nets, 2)
+def test_of_seed_is_the_seed_alone(nets):
+    one = of_seed(nets, 2)
     assert one.seeds == 1 and nets.seeds == 3
     assert torch.equal(one.weights, nets.weights[2:])
     torch.testing.assert_close(one.loss(one.weights), nets.loss(nets.weights)[2:], rtol=1e-12, atol=0)
 
 
 def test_metric_2_1_refuses_single_precision(nets):
-    single = Landscape(lane(nets, 0).model.float(), nets.images[:1].float(), nets.labels[:1])
+    single = Landscape(of_seed(nets, 0).model.float(), nets.images[:1].float(), nets.labels[:1])
     with pytest.raises(ValueError, match=r"wanted a landscape in torch\.float64; got torch\.float32"):
         keskar(single, 1e-3, streams(1))
     with pytest.raises(ValueError, match=r"torch\.float64; got torch\.float32"):
@@ -165,7 +165,7 @@ def test_settings_out_of_range_are_refused(nets):
         keskar(nets, 0.0, streams())
     with pytest.raises(ValueError, match=r"iterations 0"):
         keskar(nets, 1e-3, streams(), iterations=0)
-    with pytest.raises(ValueError, match=rf"between 1 and {nets.parameters} dimensions, one a weight; got 0"):
+    with pytest.raises(ValueError, match=rf"dimensions between 1 and the {nets.parameters} weights; got 0"):
         keskar_subspace(nets, 1e-3, streams(), dimensions=0)
     with pytest.raises(ValueError, match="radius above 0, steps from 1; got radius -1, steps 3"):
         sam(nets, -1, 3, streams())

@@ -8,7 +8,7 @@ from torch import nn
 
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.rescaling import rescaled
-from largebatch.measures.sharpness import lane
+from largebatch.measures.sharpness import of_seed
 from largebatch.measures.surface import along, filter_normalised, plain_direction, plane, rise
 from largebatch.nets import models
 from largebatch.nets.stack import estimate_population_statistics
@@ -133,9 +133,9 @@ def test_twice_is_equal_and_everything_is_as_found(cnns):
 
 @pytest.mark.parametrize("direction", [filter_normalised, plain_direction])
 def test_company_changes_nothing(cnns, direction):
-    together, alone = direction(cnns, streams()), direction(lane(cnns, 1), streams(1, first=1))
+    together, alone = direction(cnns, streams()), direction(of_seed(cnns, 1), streams(1, first=1))
     torch.testing.assert_close(together[1:2], alone, rtol=1e-12, atol=0)
-    losses, expected = along(cnns, together, [0.5], True), along(lane(cnns, 1), alone, [0.5], True)
+    losses, expected = along(cnns, together, [0.5], True), along(of_seed(cnns, 1), alone, [0.5], True)
     torch.testing.assert_close(losses[:, 1:2], expected, rtol=1e-9, atol=0)
 
 

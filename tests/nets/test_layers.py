@@ -15,9 +15,9 @@ def test_ghost_batches_are_normalised_each_for_itself(images):
     together = stack(plain).train()
     together.ghost = 4  # of 10: the last ghost batch is of 2
     out = together(images)
-    for lane in range(SEEDS):
-        parts = [plain[lane].train()(part) for part in images[lane].split(4)]
-        torch.testing.assert_close(out[lane], torch.cat(parts))
+    for index in range(SEEDS):
+        parts = [plain[index].train()(part) for part in images[index].split(4)]
+        torch.testing.assert_close(out[index], torch.cat(parts))
 
 
 @pytest.mark.parametrize("name", ["linear", "convolution"])

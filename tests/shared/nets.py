@@ -66,12 +66,12 @@ def landscape_of(name, dataset, seeds=2, loss="cross_entropy"):
     model = stack(nets)
     estimate_population_statistics(model, [images])
     model.eval()
-    for net, state in zip(nets, lanes(model.plain(), seeds), strict=True):
+    for net, state in zip(nets, by_seed(model.plain(), seeds), strict=True):
         net.load_state_dict(state, strict=False)
     return nets, Landscape(model, images, labels, loss)
 
 
-def lanes(tensors, seeds):
+def by_seed(tensors, seeds):
     return [{name: tensor[s] for name, tensor in tensors.items()} for s in range(seeds)]
 
 

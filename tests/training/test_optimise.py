@@ -66,14 +66,14 @@ def test_clipping_is_by_seed_and_equals_torchs():
     gradients = [g * torch.tensor([0.01, 1.0, 100.0]).view(3, *[1] * (g.ndim - 1)) for g in gradients]
     clipped = [g.clone() for g in gradients]
     clip_by_norm(clipped, 1.0)
-    for lane in range(3):
-        parameters = [torch.zeros_like(g[lane], requires_grad=True) for g in gradients]
+    for index in range(3):
+        parameters = [torch.zeros_like(g[index], requires_grad=True) for g in gradients]
         for p, g in zip(parameters, gradients, strict=True):
-            p.grad = g[lane].clone()
+            p.grad = g[index].clone()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for p, g in zip(parameters, clipped, strict=True):
             # torch adds 1e-6 to the norm.
-            torch.testing.assert_close(g[lane], p.grad, rtol=1e-5, atol=1e-12)
+            torch.testing.assert_close(g[index], p.grad, rtol=1e-5, atol=1e-12)
 
 
 def test_clipping_leaves_a_zero_gradient_zero():

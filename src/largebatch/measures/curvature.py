@@ -52,7 +52,7 @@ def trace_and_norm(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Trace of the Hessian, and its Frobenius norm √(Σ λ²); with 0 probes nothing is estimated.
 
-    The trace is exact, with error and products 0, where the net allows it.
+    The trace is exact, without error or Hessian-vector products, where the net allows it.
     """
     exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
     known = None if exact is None else traces.known(exact)
@@ -67,7 +67,7 @@ def trace_and_norm(
 def trace_and_squared_norm(
     operator: Operator, like: torch.Tensor, streams: Streams, probes: int
 ) -> tuple[Estimate, Estimate]:
-    """Estimates of trace A and trace A² from the same 2 * probes products; like: (s, p).
+    """Estimates of trace A and trace A² from the same 2 * probes products with A; like: (s, p).
 
     By XTrace; where its blocks would take too much memory, by Hutchinson's plain mean; where there are
     no more weights than products, exactly.

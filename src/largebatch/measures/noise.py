@@ -102,9 +102,9 @@ def batch_gradient(landscape: Landscape, size: int, generators: list[torch.Gener
     """Gradient of the mean loss over a random mini-batch of each seed, drawn with replacement; (s, p)."""
     rows = [torch.randint(landscape.examples, (size,), generator=g, device=g.device) for g in generators]
     picked = torch.stack(rows).to(landscape.images.device)
-    lanes = torch.arange(landscape.seeds, device=picked.device)[:, None]
+    seeds = torch.arange(landscape.seeds, device=picked.device)[:, None]
     batch = Landscape(
-        landscape.model, landscape.images[lanes, picked], landscape.labels[lanes, picked], landscape.kind
+        landscape.model, landscape.images[seeds, picked], landscape.labels[seeds, picked], landscape.kind
     )
     return batch.gradient(landscape.weights)[1]
 

@@ -6,7 +6,7 @@ diagonal of the generalised Gauss-Newton matrix G = mean Jᵀ L J (Schraudolph 2
 
     trace H = trace G = mean over examples of Σ_c ‖Jᵀ l_c‖²,   L = Σ_c l_c l_cᵀ
 
-with L the Hessian of the loss by the outputs. That is one backward pass a class, without probes.
+with L the Hessian of the loss by the outputs. That is one backward pass per class, without probes.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def known(value: torch.Tensor, products: int = 0) -> Estimate:
 
 @dataclass
 class Sketch:
-    """What XTrace needs of A, from 2m products. All in double precision.
+    """What XTrace needs of A, from 2m products with A. All in double precision.
 
     Ω (s, p, m) Gaussian, Q R = A Ω; for each probe i, the projector leaves its own image out:
     P_i = Q (I - s_i s_iᵀ) Qᵀ, and u_i = (I - P_i) ω_i.

@@ -141,7 +141,7 @@ def in_rows(x: torch.Tensor) -> torch.Tensor:
 
 
 class StackedConv2d(StackedProduct):
-    """A convolution with one group a seed.
+    """A convolution with one group per seed.
 
     by_channels: the channels of a pixel lie side by side, which for one seed's large images is faster.
     """

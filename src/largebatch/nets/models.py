@@ -212,7 +212,7 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     Constructors draw from the global generator, which is given back as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the processor only
+        torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the CPU only
         net = MODELS[name](shape, classes, **options)
         if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
             with evaluating(net), torch.no_grad():
