@@ -121,16 +121,16 @@ def our_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
 
 def pyhessian_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
     """Power iteration, each net with as many iterations as it needs."""
-    reached = [power_iteration(nets, lane, value.item()) for lane, value in enumerate(truth)]
+    reached = [power_iteration(nets, index, value.item()) for index, value in enumerate(truth)]
     return mean_of(reached, "as many iterations as each net needs")
 
 
-def power_iteration(nets: Nets, lane: int, truth: float) -> Reached:
+def power_iteration(nets: Nets, index: int, truth: float) -> Reached:
     """As few iterations as reach the error: doubled until they do, then halved in between."""
-    problem = nets.plain_problem(lane, IMAGES)
+    problem = nets.plain_problem(index, IMAGES)
 
     def error(iterations: int) -> float:
-        return abs(reference.top_eigenvalue(*problem, iterations, 0.0, lane) - truth) / truth
+        return abs(reference.top_eigenvalue(*problem, iterations, 0.0, index) - truth) / truth
 
     enough = ITERATIONS
     while error(enough) > EIGENVALUE_ERROR:
@@ -145,18 +145,18 @@ def power_iteration(nets: Nets, lane: int, truth: float) -> Reached:
 
 def curvlinops_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
     """SciPy's eigsh on curvlinops' operator, each net at the loosest tolerance that is enough."""
-    reached = [eigsh(nets, lane, value.item()) for lane, value in enumerate(truth)]
+    reached = [eigsh(nets, index, value.item()) for index, value in enumerate(truth)]
     return mean_of(reached, "as tight a tolerance as each net needs")
 
 
-def eigsh(nets: Nets, lane: int, truth: float) -> Reached:
+def eigsh(nets: Nets, index: int, truth: float) -> Reached:
     from scipy.sparse.linalg import LinearOperator
     from scipy.sparse.linalg import eigsh as solve
 
     calls = [0]
 
     def operator() -> LinearOperator:
-        inner = hessian_operator(nets, lane).to_scipy()
+        inner = hessian_operator(nets, index).to_scipy()
 
         def product(v):
             calls[0] += 1
@@ -169,7 +169,7 @@ def eigsh(nets: Nets, lane: int, truth: float) -> Reached:
         def work(tolerance: float = tolerance) -> float:
             calls[0] = 0
             made = operator()
-            start = torch.randn(made.shape[0], generator=generator(lane, "curvature")).numpy()
+            start = torch.randn(made.shape[0], generator=generator(index, "curvature")).numpy()
             return float(solve(made, k=1, which="LA", tol=tolerance, v0=start, return_eigenvectors=False)[0])
 
         error = abs(work() - truth) / truth
@@ -178,10 +178,10 @@ def eigsh(nets: Nets, lane: int, truth: float) -> Reached:
     return Reached(f"tolerance {tolerance:g}", calls[0], seconds_of(work), error)
 
 
-def hessian_operator(nets: Nets, lane: int):
+def hessian_operator(nets: Nets, index: int):
     import curvlinops
 
-    net, images, labels = nets.plain_problem(lane, IMAGES)
+    net, images, labels = nets.plain_problem(index, IMAGES)
     parameters = list(net.parameters())
     return curvlinops.HessianLinearOperator(
         net, nn.CrossEntropyLoss(), parameters, [(images, labels)], check_deterministic=False
@@ -202,8 +202,8 @@ def our_trace(nets: Nets, truth: torch.Tensor) -> Reached:
 def pyhessian_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reached:
     """Hutchinson's mean of as many probes as bring the error over all nets to the target."""
 
-    def estimate(lane: int, probes: int) -> float:
-        return reference.trace(*nets.plain_problem(lane, IMAGES), probes, lane)[0]
+    def estimate(index: int, probes: int) -> float:
+        return reference.trace(*nets.plain_problem(index, IMAGES), probes, index)[0]
 
     return estimated(estimate, truth, affordable)
 
@@ -212,9 +212,9 @@ def curvlinops_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reache
     """Hutch++ on curvlinops' operator."""
     import curvlinops
 
-    def estimate(lane: int, products: int) -> float:
-        torch.manual_seed(lane)
-        return float(curvlinops.hutchpp_trace(hessian_operator(nets, lane), num_matvecs=products // 3 * 3))
+    def estimate(index: int, products: int) -> float:
+        torch.manual_seed(index)
+        return float(curvlinops.hutchpp_trace(hessian_operator(nets, index), num_matvecs=products // 3 * 3))
 
     return estimated(estimate, truth, affordable)
 
@@ -224,7 +224,7 @@ def estimated(estimate: Callable[[int, int], float], truth: torch.Tensor, afford
     products = PROBES
     while True:
         start = time.perf_counter()
-        values = torch.tensor([estimate(lane, products) for lane in range(len(truth))], dtype=torch.float64)
+        values = torch.tensor([estimate(index, products) for index in range(len(truth))], dtype=torch.float64)
         seconds = (time.perf_counter() - start) / len(truth)
         error = relative(values, truth).square().mean().sqrt().item()
         if error <= TRACE_ERROR:

@@ -180,11 +180,8 @@ def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
 
 
 def resident_mib() -> float:
-    return (
-        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-        * os.sysconf("SC_PAGE_SIZE")
-        / (1 << 20)
-    )
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

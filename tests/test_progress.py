@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 
 from largebatch import progress
-from largebatch.config.spec import Arm
 from largebatch.config.study import load_study
 from largebatch.progress import (
     EpochLines,
@@ -17,7 +16,7 @@ from largebatch.progress import (
     say,
     seconds_left,
 )
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, small_arm
 
 
 def finish(scale, run, at=1000.0):
@@ -33,15 +32,9 @@ def set_clock(monkeypatch, now):
 
 
 def arm(**changes):
-    settings = {
-        "data": {"name": "digits", "train": 1024, "validation": 273, "test": 500},
-        "model": {"name": "mlp", "hidden": [128, 128]},
-        "optimiser": {"name": "sgd"},
-        "batch_size": 16,
-        "lr": 0.05,
-        "epochs": 20,
-    }
-    return Arm.model_validate(settings | changes)
+    data = {"name": "digits", "train": 1024, "validation": 273, "test": 500}
+    settings = {"data": data, "model": {"name": "mlp", "hidden": [128, 128]}, "batch_size": 16, "epochs": 20}
+    return small_arm(**settings | changes)
 
 
 def test_a_line_counts_the_arms_of_this_workflow_and_guesses_from_their_costs(tmp_path, monkeypatch):

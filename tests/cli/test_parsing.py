@@ -93,12 +93,12 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch, capsys):
     """A mistake in the code is not to be mended from its last line."""
 
     def broken(scale):
-        raise KeyError("lane")
+        raise KeyError("seed")
 
     monkeypatch.setattr(people.check, "callback", broken)
     assert main(["check", str(SCALE)]) == 1
     line, *rest = capsys.readouterr().err.splitlines()
-    assert line == "largebatch check: KeyError: 'lane'" and "Traceback" in rest[0]
+    assert line == "largebatch check: KeyError: 'seed'" and "Traceback" in rest[0]
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (EOFError, 1)])

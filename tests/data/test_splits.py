@@ -22,9 +22,9 @@ def test_bytes_become_numbers_where_they_are_used(dataset):
 
 def test_a_test_part_that_comes_with_the_data_is_the_test_part_of_every_seed(dataset):
     splits = Splits(Dataset(dataset.images, dataset.labels, torch.float64, held_out=20), [0, 1], 50, 10, 20)
-    for lane in range(2):
-        assert sorted(splits.rows["test"][lane].tolist()) == list(range(60, 80))
-        rows = torch.cat([splits.rows[part][lane] for part in ("train", "validation")])
+    for index in range(2):
+        assert sorted(splits.rows["test"][index].tolist()) == list(range(60, 80))
+        rows = torch.cat([splits.rows[part][index] for part in ("train", "validation")])
         assert sorted(rows.tolist()) == list(range(60))
 
 
@@ -43,8 +43,8 @@ def test_parts_that_do_not_fit_are_refused(held_out, sizes, message, dataset):
 
 def test_parts_of_a_split_are_disjoint_and_differ_between_seeds(dataset):
     splits = Splits(dataset, [0, 1], 48, 16, 16)
-    for lane in range(2):
-        rows = torch.cat([splits.rows[part][lane] for part in ("train", "validation", "test")])
+    for index in range(2):
+        rows = torch.cat([splits.rows[part][index] for part in ("train", "validation", "test")])
         assert sorted(rows.tolist()) == list(range(80))
     assert splits.rows["test"][0].tolist() != splits.rows["test"][1].tolist()
 
@@ -70,9 +70,9 @@ def test_shuffled_examples_are_those_of_the_training_part(kept_bytes, dataset, m
     order = torch.stack([torch.randperm(48, generator=torch.Generator().manual_seed(s)) for s in range(3)])[
         :, :20
     ]
-    for lanes in ([0, 1, 2], [2, 0]):  # seeds may leave
-        splits.keep(torch.tensor(lanes))
-        order = order[lanes]
+    for kept in ([0, 1, 2], [2, 0]):  # seeds may leave
+        splits.keep(torch.tensor(kept))
+        order = order[kept]
         images, labels = splits.shuffled(order)
         expected = splits.examples(splits.rows["train"].gather(1, order))
         assert torch.equal(images, expected[0]) and torch.equal(labels, expected[1])
@@ -163,7 +163,7 @@ def test_the_standardisation_of_a_large_data_set_is_fitted_on_part_of_each_train
 ):
     monkeypatch.setattr("largebatch.data.splits.FITTED_IMAGES", fitted)
     splits = Splits(dataset, [0, 3], 48, 16, 16)
-    for lane in range(2):
-        raw = dataset.images[splits.rows["train"][lane, :fitted]]
-        expected = (dataset.images[splits.rows["test"][lane]] - raw.mean()) / raw.std(correction=0)
-        torch.testing.assert_close(splits.examples(splits.rows["test"])[0][lane], expected)
+    for index in range(2):
+        raw = dataset.images[splits.rows["train"][index, :fitted]]
+        expected = (dataset.images[splits.rows["test"][index]] - raw.mean()) / raw.std(correction=0)
+        torch.testing.assert_close(splits.examples(splits.rows["test"])[0][index], expected)

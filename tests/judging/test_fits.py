@@ -25,15 +25,9 @@ def effects(rows, asked) -> pd.Series:
 
 def sweep(helpers, least, critical, noise=0.0):
     """Updates to a goal over BATCHES; least, critical: (seeds,)."""
-    stream = np.random.default_rng(0)
-    found = {
-        batch: {
-            "test_loss_nats": np.array(least)
-            * (1 + np.array(critical) / batch)
-            * np.exp(noise * stream.standard_normal(len(least)))
-        }
-        for batch in BATCHES
-    }
+    factors = np.exp(noise * np.random.default_rng(0).standard_normal((len(BATCHES), len(least))))
+    updates = factors * np.array(least) * (1 + np.array(critical) / BATCHES[:, None])
+    found = {batch: {"test_loss_nats": of_batch} for batch, of_batch in zip(BATCHES, updates, strict=True)}
     return helpers.group("s", "batch_size", found)
 
 
@@ -124,13 +118,9 @@ def test_slope_over_epochs(helpers):
 def test_growth_law_tells_the_logarithm_from_a_random_walk(helpers, law, sign):
     updates = 64.0 * np.arange(41)
     grown = [0.0, *law(updates[1:])]
-    rows = helpers.arm(
-        "a",
-        {
-            "distance_from_start": {float(e): [v, 2 * v] for e, v in enumerate(grown)},
-            "updates": {float(e): [u, u] for e, u in enumerate(updates)},
-        },
-    )
+    distance = {float(e): [v, 2 * v] for e, v in enumerate(grown)}
+    made = {float(e): [u, u] for e, u in enumerate(updates)}
+    rows = helpers.arm("a", {"distance_from_start": distance, "updates": made})
     found = effects(rows, claim("growth_law", metric="distance_from_start", arm="a"))
     assert (sign * found > 0.02).all()
 

@@ -25,9 +25,9 @@ def least(images):
 
 def test_it_is_that_of_scipy_and_scikit_learn():
     images = STREAM.standard_normal((2, 30, 1, 2, 3))
-    for lane, found in enumerate(least(images).tolist()):
-        np.testing.assert_allclose(found, by_scipy(images[lane], LABELS[lane]), rtol=1e-12)
-        flat, targets = images[lane].reshape(30, 6), np.eye(3)[LABELS[lane]]
+    for index, found in enumerate(least(images).tolist()):
+        np.testing.assert_allclose(found, by_scipy(images[index], LABELS[index]), rtol=1e-12)
+        flat, targets = images[index].reshape(30, 6), np.eye(3)[LABELS[index]]
         residuals = targets - LinearRegression().fit(flat, targets).predict(flat)
         np.testing.assert_allclose(found, (residuals**2).sum() / 60, rtol=1e-12)
 

@@ -48,13 +48,13 @@ def test_a_way_is_where_its_snapshots_are_nearest_to_the_plane(runs, dataset):
     found = by_metric(rows_of(runs, dataset))
     (first, second) = runs[1]
 
-    def flat(weights, lane):
-        return np.concatenate([weights[name][lane].ravel() for name in sorted(weights)])
+    def flat(weights, index):
+        return np.concatenate([weights[name][index].ravel() for name in sorted(weights)])
 
-    for lane, seed in enumerate((3, 5)):
-        start = flat(first.snapshots[0][1], lane)
-        ends = np.stack([flat(run.weights, lane) - start for run in (first, second)], axis=1)
-        step = flat(second.snapshots[1][1], lane) - start
+    for index, seed in enumerate((3, 5)):
+        start = flat(first.snapshots[0][1], index)
+        ends = np.stack([flat(run.weights, index) - start for run in (first, second)], axis=1)
+        step = flat(second.snapshots[1][1], index) - start
         wanted, *_ = np.linalg.lstsq(ends, step, rcond=None)
         ours = [found[f"descent_end_{axis}", 1][seed] for axis in "xy"]
         assert ours == pytest.approx(wanted.tolist(), rel=1e-5)

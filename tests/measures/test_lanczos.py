@@ -9,11 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.measures.lanczos import LEAST_TOLERANCE, bottom_eigenvalues, spectral_density, top_eigenvalues
-from tests.shared.nets import streams, with_spectrum
-
-
-def operator(matrices):
-    return lambda v: torch.einsum("spq,sq->sp", matrices.to(v.dtype), v)
+from tests.shared.nets import operator, streams, with_spectrum
 
 
 def found(values, function=top_eigenvalues, seeds=1, **options):
@@ -40,19 +36,8 @@ SPECTRA = {
     "of rank one": [3.0] + [0.0] * 40,
 }
 CLUSTERED = [1.0, 0.999, 0.998, 0.5, *np.linspace(0, 0.1, 300)]
-SMALL_NEGATIVE_TAIL = [
-    3.65,
-    1.97,
-    1.4,
-    1,
-    0.6,
-    0.3,
-    *np.linspace(0.05, 0, 590) ** 2,
-    -2e-4,
-    -5e-4,
-    -1e-3,
-    -2.3e-3,
-]
+TAIL = [-2e-4, -5e-4, -1e-3, -2.3e-3]
+SMALL_NEGATIVE_TAIL = [3.65, 1.97, 1.4, 1, 0.6, 0.3, *np.linspace(0.05, 0, 590) ** 2, *TAIL]
 
 
 def kinds_of_spectra(kind, size, draw):
@@ -206,10 +191,10 @@ def test_seeds_do_not_depend_on_each_other():
     easy, hard = with_spectrum(DECAYING), with_spectrum(SPECTRA["nearly degenerate"] + [0.0] * 38)
     like = torch.empty(2, 60, dtype=torch.float64)
     together = top_eigenvalues(operator(torch.cat([easy, hard])), like, streams(2), 2, tolerance=1e-2)
-    for lane, matrix in enumerate((easy, hard)):
-        alone = top_eigenvalues(operator(matrix), like[:1], streams(2)[lane : lane + 1], 2, tolerance=1e-2)
-        assert together.values[lane].tolist() == pytest.approx(alone.values[0].tolist(), rel=1e-10)
-        assert together.products[lane] == alone.products[0]
+    for index, matrix in enumerate((easy, hard)):
+        alone = top_eigenvalues(operator(matrix), like[:1], streams(2)[index : index + 1], 2, tolerance=1e-2)
+        assert together.values[index].tolist() == pytest.approx(alone.values[0].tolist(), rel=1e-10)
+        assert together.products[index] == alone.products[0]
     assert together.products[0] != together.products[1]
 
 
@@ -245,9 +230,8 @@ def test_density_of_a_known_spectrum():
     values = torch.tensor([0.0] * 30 + [1.0] * 9 + [4.0] * 1, dtype=torch.float64)
     like = torch.empty(1, 40, dtype=torch.float64)
     grid, width = torch.linspace(-1, 5, 601, dtype=torch.float64), 0.05
-    density = spectral_density(
-        operator(with_spectrum(values)), like, streams(1), grid, width, probes=300, steps=6
-    )[0]
+    known = operator(with_spectrum(values))
+    density = spectral_density(known, like, streams(1), grid, width, probes=300, steps=6)[0]
     step = grid[1] - grid[0]
     assert (density.sum() * step).item() == pytest.approx(1.0, abs=1e-6)
     bell = 1 / (width * math.sqrt(2 * math.pi))

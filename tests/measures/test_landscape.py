@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from largebatch.measures import landscape as module
-from tests.shared.nets import NETS, dense_of, landscape_of, squared_error
+from tests.shared.nets import NETS, by_products, dense_of, landscape_of, left_as_found, squared_error
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
@@ -30,12 +30,8 @@ def test_loss_and_gradient_equal_those_of_plain_nets(name, loss, dataset):
 @pytest.mark.parametrize("name", NETS)
 def test_products_span_the_dense_hessian(name, dataset):
     hessians, landscape = dense_of(name, dataset)
-    columns = [
-        landscape.hessian_vector_product(unit.expand(landscape.seeds, -1))
-        for unit in torch.eye(landscape.parameters, dtype=torch.float64)
-    ]
-    for s, dense in enumerate(hessians):
-        ours = torch.stack([column[s] for column in columns])
+    found = by_products(landscape.hessian_vector_product, landscape.weights)
+    for ours, dense in zip(found, hessians, strict=True):
         assert torch.allclose(ours, ours.T, atol=1e-10)
         # The order of weights differs; the eigenvalues do not.
         assert torch.allclose(torch.linalg.eigvalsh(ours), torch.linalg.eigvalsh(dense), atol=1e-9)
@@ -55,24 +51,11 @@ def test_chunks_and_kept_graphs_change_nothing(kept, dataset, monkeypatch):
             assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-def test_company_changes_nothing(dataset):
-    _, together = landscape_of("relu", dataset)
-    _, alone = landscape_of("relu", dataset, seeds=1)
-    v = torch.randn(together.weights.shape, dtype=torch.float64)
-    assert torch.allclose(together.hessian_vector_product(v)[:1], alone.hessian_vector_product(v[:1]))
-
-
 def test_the_model_stays_as_it_was(dataset):
     _, landscape = landscape_of("cnn_batch_norm", dataset)
-    before = {name: t.clone() for name, t in landscape.model.state_dict().items()}
-    random = torch.random.get_rng_state()
     v = torch.randn(landscape.weights.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    landscape.gradient(v), landscape.hessian_vector_product(v), landscape.evaluate(v)
-    assert not landscape.model.training
-    assert all(p.grad is None for p in landscape.model.parameters())
-    assert torch.equal(torch.random.get_rng_state(), random)
-    for name, tensor in landscape.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+    with left_as_found(landscape):
+        landscape.gradient(v), landscape.hessian_vector_product(v), landscape.evaluate(v)
 
 
 def test_bad_models_are_refused(dataset):

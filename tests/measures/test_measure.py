@@ -197,11 +197,11 @@ def test_excess_is_that_over_the_least_squares_of_numpy(dataset):
     end = by_metric(measure("excess", options("excess"), arm, [3, 5], trained.weights, dataset))
     splits = Splits(dataset, [3, 5], 48, 16, 16)
     images, labels = (part[:, :EXAMPLES].numpy() for part in splits.examples(splits.rows["train"]))
-    for lane, seed in enumerate((3, 5)):
-        inputs = np.hstack([images[lane].reshape(EXAMPLES, -1), np.ones((EXAMPLES, 1))])
-        targets = np.eye(3)[labels[lane]]
+    for index, seed in enumerate((3, 5)):
+        inputs = np.hstack([images[index].reshape(EXAMPLES, -1), np.ones((EXAMPLES, 1))])
+        targets = np.eye(3)[labels[index]]
         best = np.linalg.lstsq(inputs, targets, rcond=None)[0]
-        weight, bias = (trained.weights[f"1.{part}"][lane] for part in ("weight", "bias"))
+        weight, bias = (trained.weights[f"1.{part}"][index] for part in ("weight", "bias"))
         reached, least = (
             ((inputs @ w - targets) ** 2).sum() / 2 / EXAMPLES for w in (np.vstack([weight.T, bias]), best)
         )
@@ -281,8 +281,8 @@ def test_a_path_runs_between_the_two_minima(arm, trained, dataset):
             assert found[f"{kind}_loss_nats", alpha] == pytest.approx(losses, rel=1e-9)
             assert found[f"{kind}_test_accuracy_percent", alpha] == pytest.approx(accuracy)
     squares = [
-        sum(((trained.weights[n][lane] - far.weights[n][lane]) ** 2).sum() for n in trained.weights)
-        for lane in (0, 1)
+        sum(((trained.weights[n][index] - far.weights[n][index]) ** 2).sum() for n in trained.weights)
+        for index in (0, 1)
     ]
     distances = dict(zip((3, 5), np.sqrt(squares), strict=True))
     assert found["distance_between_minima", None] == pytest.approx(distances)

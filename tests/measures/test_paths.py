@@ -8,9 +8,10 @@ import torch
 
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.paths import arc, distance, evaluate_path, line, rises
-from largebatch.measures.sharpness import lane
+from largebatch.measures.sharpness import of_seed
 from largebatch.nets import models
 from largebatch.nets.stack import estimate_population_statistics, stack
+from tests.shared.nets import left_as_found, on_forty_images
 
 
 def of_three(tensor):
@@ -90,25 +91,16 @@ def test_far_beyond_the_ends_everything_is_finite(ends, held_out, batches):
 
 
 def test_twice_is_equal_and_nothing_given_is_changed(ends, held_out, batches):
-    before = [{key: t.clone() for key, t in end.model.state_dict().items()} for end in ends]
-    random = torch.random.get_rng_state()
-    first, second = (evaluate_path(*ends, "arc", np.linspace(-1, 2, 4), held_out, batches) for _ in range(2))
+    given = ("arc", np.linspace(-1, 2, 4), held_out, batches)
+    with left_as_found(*ends):
+        first, second = (evaluate_path(*ends, *given) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert torch.equal(torch.random.get_rng_state(), random)
-    for end, state in zip(ends, before, strict=True):
-        assert not end.model.training and all(p.grad is None for p in end.model.parameters())
-        assert all(torch.equal(t, state[key]) for key, t in end.model.state_dict().items())
 
 
 def test_company_changes_nothing(ends, held_out, batches):
     together = evaluate_path(*ends, "line", [0.3], held_out, batches)
-    alone = evaluate_path(
-        *(lane(end, 1) for end in ends),
-        "line",
-        [0.3],
-        tuple(part[1:2] for part in held_out),
-        [batch[1:2] for batch in batches],
-    )
+    own = [tuple(tensor[1:2] for tensor in given) for given in (held_out, batches)]
+    alone = evaluate_path(*(of_seed(end, 1) for end in ends), "line", [0.3], *own)
     for name, values in together.items():
         torch.testing.assert_close(values[:, 1:2], alone[name], rtol=1e-10, atol=0)
 
@@ -137,11 +129,7 @@ def test_rises_of_parabolas(points):
 def test_bad_arguments_are_refused(ends, held_out, dataset):
     with pytest.raises(ValueError, match=r"kind one of \['arc', 'line'\]; got 'loop'"):
         evaluate_path(*ends, "loop", [0.0], held_out)
-    other = Landscape(
-        stack([models.build(0, "mlp", (1, 4, 4), 3, hidden=[4])] * 3).double().eval(),
-        ends[0].images,
-        ends[0].labels,
-    )
+    other = on_forty_images([models.build(0, "mlp", (1, 4, 4), 3, hidden=[4])] * 3, dataset)
     with pytest.raises(ValueError, match="two nets of the same shapes"):
         evaluate_path(ends[0], other, "line", [0.0], held_out)
     with pytest.raises(ValueError, match=r"wanted alpha = 1 once and some within 0\.25 beyond"):

@@ -7,29 +7,24 @@ from torch import nn
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.rescaling import rescaled
 from largebatch.measures.sharpness import adaptive, average, keskar, sam
+from largebatch.measures.surface import move
 from largebatch.nets import models
 from largebatch.nets.stack import stack
+from tests.shared.nets import by_products, on_forty_images, streams
 
 ALPHA = 20.0
-
-
-def streams():
-    return [torch.Generator().manual_seed(seed) for seed in range(2)]
 
 
 @pytest.fixture(scope="module")
 def net(dataset):
     """Two small ReLU nets after some gradient descent, on 40 examples."""
-    model = stack([models.build(seed, "mlp", (1, 4, 4), 3, hidden=[6, 5]) for seed in range(2)])
-    images, labels = (t[:40].expand(2, *t[:40].shape) for t in (dataset.images, dataset.labels))
-    start = Landscape(model.double().eval(), images, labels)
+    plain = [models.build(seed, "mlp", (1, 4, 4), 3, hidden=[6, 5]) for seed in range(2)]
+    start = on_forty_images(plain, dataset)
     at = start.weights
     for _ in range(20):
         at = at - 0.3 * start.gradient(at)[1]
-    with torch.no_grad():
-        for parameter, values in zip(model.parameters(), start.tensors(at), strict=True):
-            parameter.copy_(values)
-    return Landscape(model, images, labels)
+    move(start, at)
+    return Landscape(start.model, start.images, start.labels)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +34,8 @@ def moved(net):
 
 def top_eigenvalue(landscape):
     """Of each seed, from its dense Hessian."""
-    rows = [
-        landscape.hessian_vector_product(unit.expand(landscape.seeds, -1))
-        for unit in torch.eye(landscape.parameters).double()
-    ]
-    return torch.linalg.eigvalsh(torch.stack(rows, 1))[:, -1]
+    dense = by_products(landscape.hessian_vector_product, landscape.weights)
+    return torch.linalg.eigvalsh(dense)[:, -1]
 
 
 def test_the_function_stays(net, moved):
@@ -62,14 +54,13 @@ def test_weights_are_multiplied_and_divided(net, moved):
 def test_top_eigenvalue_and_sharpness_move_but_the_adaptive_stays(net, moved):
     for measure in (
         top_eigenvalue,
-        lambda at: keskar(at, 1e-3, streams()),
-        lambda at: sam(at, 0.1, 20, streams()),
-        lambda at: average(at, 0.1, 20, streams())[0],
+        lambda at: keskar(at, 1e-3, streams(2)),
+        lambda at: sam(at, 0.1, 20, streams(2)),
+        lambda at: average(at, 0.1, 20, streams(2))[0],
     ):
         assert (measure(moved) / measure(net) > 1.5).all()
-    torch.testing.assert_close(
-        adaptive(moved, 0.5, 20, streams()), adaptive(net, 0.5, 20, streams()), rtol=1e-9, atol=0
-    )
+    there, here = (adaptive(at, 0.5, 20, streams(2)) for at in (moved, net))
+    torch.testing.assert_close(there, here, rtol=1e-9, atol=0)
 
 
 def test_back_and_forth_is_where_it_was_and_nothing_given_is_changed(net):

@@ -4,46 +4,18 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from largebatch.measures.landscape import Landscape
-from largebatch.measures.sharpness import adaptive, average, keskar, keskar_subspace, lane, sam
+from largebatch.measures.sharpness import adaptive, average, keskar, keskar_subspace, of_seed, sam
 from largebatch.nets import models
-from largebatch.nets.stack import stack
-
-CLASSES = 2
-
-
-def streams(seeds=3, first=0):
-    return [torch.Generator().manual_seed(first + seed) for seed in range(seeds)]
-
-
-def quadratic(offset=0.0, dense=False, inputs=1.0):
-    """A linear layer on squared error at `offset` from its minimum, and its Hessian (s, p, p).
-
-    Diagonal unless `dense`; its size goes with the square of the `inputs`.
-    """
-    stream = torch.Generator().manual_seed(7)
-    x = torch.diag_embed(torch.rand(3, 5, generator=stream, dtype=torch.float64) + 0.5)
-    if dense:
-        x = torch.randn(3, 5, 5, generator=stream, dtype=torch.float64)
-    x = inputs * x
-    labels = torch.randint(CLASSES, (3, 5), generator=stream)
-    targets = nn.functional.one_hot(labels, CLASSES).double()
-    model = stack([nn.Sequential(nn.Flatten(), nn.Linear(5, CLASSES, bias=False)) for _ in range(3)])
-    model = model.double().eval()
-    with torch.no_grad():
-        model.layers[1].weight.copy_(torch.linalg.solve(x, targets) + offset)
-    hessian = torch.stack([torch.kron(each.T @ each / 5, torch.eye(CLASSES).double()) for each in x])
-    return Landscape(model, x[:, :, None, None], labels, "squared_error"), hessian
+from tests.shared.nets import left_as_found, on_forty_images, quadratic, streams
 
 
 @pytest.fixture(scope="module")
 def nets(dataset):
     """Three small ReLU nets with BatchNorm, untrained, on 40 examples."""
     plain = [models.build(seed, "mlp", (1, 4, 4), 3, hidden=[6, 5], batch_norm=True) for seed in range(3)]
-    images, labels = (t[:40].expand(3, *t[:40].shape) for t in (dataset.images, dataset.labels))
-    return Landscape(stack(plain).double().eval(), images, labels)
+    return on_forty_images(plain, dataset)
 
 
 CASES = {
@@ -160,22 +132,10 @@ def test_average_is_half_sigma_squared_times_the_trace():
 
 @pytest.mark.parametrize("name", CASES)
 def test_twice_is_equal_and_everything_is_as_found(nets, name):
-    before = {key: tensor.clone() for key, tensor in nets.model.state_dict().items()}
-    weights, random = nets.weights.clone(), torch.random.get_rng_state()
-    first, second = (CASES[name](nets, streams()) for _ in range(2))
+    with left_as_found(nets):
+        first, second = (CASES[name](nets, streams()) for _ in range(2))
     assert torch.equal(first, second)
     assert (first > 0).all() and first.dtype == torch.float64
-    assert torch.equal(nets.weights, weights)
-    assert torch.equal(torch.random.get_rng_state(), random)
-    assert not nets.model.training and all(p.grad is None for p in nets.model.parameters())
-    assert all(torch.equal(t, before[key]) for key, t in nets.model.state_dict().items())
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_company_changes_nothing(nets, name):
-    together = CASES[name](nets, streams())
-    alone = CASES[name](lane(nets, 1), streams(1, first=1))
-    torch.testing.assert_close(together[..., 1:2], alone, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -184,15 +144,15 @@ def test_one_generator_a_seed(nets, name):
         CASES[name](nets, streams(1))
 
 
-def test_lane_is_the_seed_alone(nets):
-    one = lane(nets, 2)
+def test_of_seed_is_the_seed_alone(nets):
+    one = of_seed(nets, 2)
     assert one.seeds == 1 and nets.seeds == 3
     assert torch.equal(one.weights, nets.weights[2:])
     torch.testing.assert_close(one.loss(one.weights), nets.loss(nets.weights)[2:], rtol=1e-12, atol=0)
 
 
 def test_metric_2_1_refuses_single_precision(nets):
-    single = Landscape(lane(nets, 0).model.float(), nets.images[:1].float(), nets.labels[:1])
+    single = Landscape(of_seed(nets, 0).model.float(), nets.images[:1].float(), nets.labels[:1])
     with pytest.raises(ValueError, match=r"wanted a landscape in torch\.float64; got torch\.float32"):
         keskar(single, 1e-3, streams(1))
     with pytest.raises(ValueError, match=r"torch\.float64; got torch\.float32"):
@@ -205,7 +165,7 @@ def test_settings_out_of_range_are_refused(nets):
         keskar(nets, 0.0, streams())
     with pytest.raises(ValueError, match=r"iterations 0"):
         keskar(nets, 1e-3, streams(), iterations=0)
-    with pytest.raises(ValueError, match=rf"between 1 and {nets.parameters} dimensions, one a weight; got 0"):
+    with pytest.raises(ValueError, match=rf"dimensions between 1 and the {nets.parameters} weights; got 0"):
         keskar_subspace(nets, 1e-3, streams(), dimensions=0)
     with pytest.raises(ValueError, match="radius above 0, steps from 1; got radius -1, steps 3"):
         sam(nets, -1, 3, streams())

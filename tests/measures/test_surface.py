@@ -8,47 +8,27 @@ from torch import nn
 
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.rescaling import rescaled
-from largebatch.measures.sharpness import lane
+from largebatch.measures.sharpness import of_seed
 from largebatch.measures.surface import along, filter_normalised, plain_direction, plane, rise
 from largebatch.nets import models
-from largebatch.nets.stack import estimate_population_statistics, stack
-
-
-def streams(seeds=3, first=0):
-    return [torch.Generator().manual_seed(first + seed) for seed in range(seeds)]
-
-
-def nets(dataset, plain):
-    """Their landscape on 40 examples."""
-    images, labels = (t[:40].expand(len(plain), *t[:40].shape) for t in (dataset.images, dataset.labels))
-    return Landscape(stack(plain).double().eval(), images, labels)
+from largebatch.nets.stack import estimate_population_statistics
+from tests.shared.nets import left_as_found, on_forty_images, quadratic, streams
 
 
 @pytest.fixture(scope="module")
 def cnns(dataset):
-    return nets(
-        dataset, [models.build(s, "cnn", (1, 4, 4), 3, channels=[4], batch_norm=True) for s in range(3)]
-    )
+    plain = [models.build(s, "cnn", (1, 4, 4), 3, channels=[4], batch_norm=True) for s in range(3)]
+    return on_forty_images(plain, dataset)
 
 
 @pytest.fixture(scope="module")
 def mlps(dataset):
-    return nets(dataset, [models.build(s, "mlp", (1, 4, 4), 3, hidden=[6, 5]) for s in range(3)])
+    return on_forty_images([models.build(s, "mlp", (1, 4, 4), 3, hidden=[6, 5]) for s in range(3)], dataset)
 
 
 @pytest.fixture(scope="module")
 def parabola():
-    """A linear layer on squared error at its minimum, and its Hessian (s, p, p)."""
-    stream = torch.Generator().manual_seed(7)
-    inputs = torch.randn(3, 5, 5, generator=stream, dtype=torch.float64)
-    labels = torch.randint(2, (3, 5), generator=stream)
-    model = (
-        stack([nn.Sequential(nn.Flatten(), nn.Linear(5, 2, bias=False)) for _ in range(3)]).double().eval()
-    )
-    with torch.no_grad():
-        model.layers[1].weight.copy_(torch.linalg.solve(inputs, nn.functional.one_hot(labels, 2).double()))
-    hessian = torch.stack([torch.kron(x.T @ x / 5, torch.eye(2).double()) for x in inputs])
-    return Landscape(model, inputs[:, :, None, None], labels, "squared_error"), hessian
+    return quadratic(dense=True)
 
 
 def plain_parts(landscape, direction):
@@ -81,7 +61,7 @@ def test_filters_of_a_module_without_a_twin(dataset):
         def forward(self, x):
             return self.inner(x.flatten(1))
 
-    landscape = nets(dataset, [Odd(), Odd()])
+    landscape = on_forty_images([Odd(), Odd()], dataset)
     weight, bias = landscape.tensors(filter_normalised(landscape, streams(2)))
     torch.testing.assert_close(weight.norm(dim=2), landscape.tensors(landscape.weights)[0].norm(dim=2))
     assert (bias == 0).all()
@@ -99,9 +79,8 @@ def test_filter_normalised_losses_do_not_see_a_rescaling_but_plain_ones_do(mlps)
 
 
 def test_plain_direction_has_its_length_whatever_the_weights(mlps):
-    torch.testing.assert_close(
-        plain_direction(mlps, streams(), 2.0).norm(dim=1), torch.full((3,), 2.0).double()
-    )
+    lengths = plain_direction(mlps, streams()).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(3).double())
     doubled = Landscape(rescaled(mlps.model, 2.0), mlps.images, mlps.labels)
     assert torch.equal(plain_direction(doubled, streams()), plain_direction(mlps, streams()))
 
@@ -144,37 +123,25 @@ def test_without_batch_norm_nothing_is_renormalised(mlps):
 
 
 def test_twice_is_equal_and_everything_is_as_found(cnns):
-    before = {key: tensor.clone() for key, tensor in cnns.model.state_dict().items()}
-    weights, random = cnns.weights.clone(), torch.random.get_rng_state()
-
     def everything():
         u, v = filter_normalised(cnns, streams()), plain_direction(cnns, streams(first=5))
         return [u, v, along(cnns, u, [0.5], True), plane(cnns, u, v, [0.0, 0.5]), rise(cnns, [u, v], 0.1)]
 
-    assert all(torch.equal(a, b) for a, b in zip(everything(), everything(), strict=True))
-    assert torch.equal(cnns.weights, weights)
-    assert torch.equal(torch.random.get_rng_state(), random)
-    assert not cnns.model.training and all(p.grad is None for p in cnns.model.parameters())
-    assert all(torch.equal(t, before[key]) for key, t in cnns.model.state_dict().items())
+    with left_as_found(cnns):
+        assert all(torch.equal(a, b) for a, b in zip(everything(), everything(), strict=True))
 
 
 @pytest.mark.parametrize("direction", [filter_normalised, plain_direction])
 def test_company_changes_nothing(cnns, direction):
-    together, alone = direction(cnns, streams()), direction(lane(cnns, 1), streams(1, first=1))
+    together, alone = direction(cnns, streams()), direction(of_seed(cnns, 1), streams(1, first=1))
     torch.testing.assert_close(together[1:2], alone, rtol=1e-12, atol=0)
-    torch.testing.assert_close(
-        along(cnns, together, [0.5], True)[:, 1:2],
-        along(lane(cnns, 1), alone, [0.5], True),
-        rtol=1e-9,
-        atol=0,
-    )
+    losses, expected = along(cnns, together, [0.5], True), along(of_seed(cnns, 1), alone, [0.5], True)
+    torch.testing.assert_close(losses[:, 1:2], expected, rtol=1e-9, atol=0)
 
 
 def test_bad_arguments_are_refused(mlps):
     with pytest.raises(ValueError, match="each of 3 seeds; got 2"):
         filter_normalised(mlps, streams(2))
-    with pytest.raises(ValueError, match="length above 0; got 0"):
-        plain_direction(mlps, streams(), 0)
     with pytest.raises(ValueError, match="radius above 0; got -1"):
         rise(mlps, [mlps.weights], -1)
     with pytest.raises(ValueError, match="at least one direction; got none"):

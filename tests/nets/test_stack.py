@@ -11,7 +11,7 @@ from largebatch.nets.stack import Residual, estimate_population_statistics, keep
 from largebatch.training.optimise import Collected, PlainSgd
 from tests.shared.modules import MODULES, STACKED
 
-SEEDS = 3
+SEEDS = 3  # as of the images
 
 
 class Gate(nn.Module):
@@ -81,11 +81,6 @@ def plain(request):
     return [seeded(NETS[request.param], seed) for seed in range(SEEDS)]
 
 
-@pytest.fixture
-def images():
-    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_forward_and_gradients_equal_the_plain_modules(plain, images, training):
     require_equal_to_plain(plain, images, training)
@@ -97,13 +92,13 @@ def require_equal_to_plain(plain, images, training):
     gradients = torch.autograd.grad(out.square().sum(), list(together.parameters()))
     for tensor, gradient in zip(together.parameters(), gradients, strict=True):
         tensor.data.copy_(gradient)  # so that plain() tells gradients by their plain names
-    for lane, module in enumerate(plain):
-        alone = module.train(training)(images[lane])
-        torch.testing.assert_close(out[lane], alone)
+    for index, module in enumerate(plain):
+        alone = module.train(training)(images[index])
+        torch.testing.assert_close(out[index], alone)
         alone.square().sum().backward()
         stacked = together.plain()
         for name, parameter in module.named_parameters():
-            torch.testing.assert_close(stacked[name][lane], parameter.grad, atol=1e-9, rtol=1e-7)
+            torch.testing.assert_close(stacked[name][index], parameter.grad, atol=1e-9, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("training", "ghost"), [(True, None), (True, 5), (True, 4), (False, 5)])
@@ -156,11 +151,11 @@ def test_large_nets_equal_the_plain_modules_and_autograd(name):
 
 def test_plain_names_and_shapes_are_those_of_the_module(plain):
     tensors = stack(plain).plain()
-    for lane, module in enumerate(plain):
+    for index, module in enumerate(plain):
         state = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
         assert state.keys() == tensors.keys()
         for name, tensor in state.items():
-            torch.testing.assert_close(tensors[name][lane], tensor)
+            torch.testing.assert_close(tensors[name][index], tensor)
 
 
 def test_keep_seeds_keeps_exactly_those(plain, images):

@@ -1,6 +1,5 @@
 """Twins of layers without weights against the plain layers, one seed after another."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -8,12 +7,7 @@ from largebatch.nets.stack import stack
 from largebatch.nets.weightless import StackedDropout
 from largebatch.training.optimise import Collected
 
-SEEDS = 3
-
-
-@pytest.fixture
-def images():
-    return torch.randn(SEEDS, 10, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+SEEDS = 3  # as of the images
 
 
 def test_dropout_pulls_by_the_masks_it_pushed_with_and_not_at_all_in_evaluation(images):

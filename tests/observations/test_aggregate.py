@@ -15,6 +15,11 @@ def member(arm, run, *, measures=(), tuned=None):
     return {"arm": arm, "run": run, "tuned": tuned, "measures": list(measures)}
 
 
+def untuned(*measures, name="g", run="r"):
+    """A group of one arm that is not tuned."""
+    return {name: {"tuned_on": None, "members": [member(name, run, measures=measures)]}}
+
+
 def history(validation, test, diverged=(0, 0, 0)):
     seeds = len(validation)
     return {
@@ -41,23 +46,8 @@ def written(tmp_path):
 def test_rows_carry_group_arm_run_and_settings(write_run, written):
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
     write_run("r", {"hessian_trace": {None: [7, 8, 9]}}, measure="curvature")
-    rows, _ = written({"g": {"tuned_on": None, "members": [member("g", "r", measures=["curvature"])]}}, runs)
-    assert rows.columns.tolist() == [
-        "seed",
-        "metric",
-        "at",
-        "value",
-        "group",
-        "arm",
-        "run",
-        "batch_size",
-        "lr",
-        "k",
-        "lr_over_batch",
-        "growth_epoch",
-        "train_images",
-        "width",
-    ]
+    rows, _ = written(untuned("curvature"), runs)
+    assert rows.columns.tolist() == ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]
     assert rows.loc[rows["metric"] == "hessian_trace", "value"].tolist() == [7, 8, 9]
     assert rows.loc[rows["metric"] == "peak_learning_rate", "value"].tolist() == [0.2] * 3
     names = ["group", "arm", "run", "batch_size", "lr", "k", "lr_over_batch"]
@@ -69,7 +59,7 @@ def test_rows_carry_group_arm_run_and_settings(write_run, written):
 def test_a_growing_batch_has_its_epoch(write_run, written):
     growth = {"schedule": {"name": "batch_growth", "at_epochs": [1], "factor": 2.0}}
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]), **growth)
-    rows, _ = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    rows, _ = written(untuned(), runs)
     assert (rows["growth_epoch"] == 1).all()
 
 
@@ -79,14 +69,14 @@ def test_a_run_that_does_not_say_its_settings_is_named(write_run, written, spec)
     path = runs / "r" / "spec.json"
     path.unlink() if spec is None else path.write_text(spec, encoding="utf-8")
     with pytest.raises(Exception, match=r"r.spec.json: .*wanted .*; got") as error:
-        written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+        written(untuned(), runs)
     assert "\n" not in str(error.value)
 
 
 def test_a_path_is_an_arm_without_settings(write_run, written):
     write_run("a", history([1, 2, 3], [4, 5, 6]))
     runs = write_run("../paths", {"path_loss_nats": {0.0: [1, 2], 1.0: [3, 4]}}, measure="a_to_b")
-    rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
+    rows, summary = written(untuned(run="a"), runs, {"p": "a_to_b"})
     of_path = rows[rows["arm"] == "p"]
     of_path = of_path.sort_values(["at", "seed"])
     assert of_path[["group", "run", "seed", "metric", "at", "value"]].values.tolist() == [
@@ -101,7 +91,7 @@ def test_a_path_is_an_arm_without_settings(write_run, written):
 def test_a_path_that_is_not_there_is_named(write_run, written):
     runs = write_run("a", history([1, 2, 3], [4, 5, 6]))
     with pytest.raises(ValueError, match=r"paths.a_to_b.parquet: wanted a parquet file"):
-        written({"g": {"tuned_on": None, "members": [member("g", "a")]}}, runs, {"p": "a_to_b"})
+        written(untuned(run="a"), runs, {"p": "a_to_b"})
 
 
 def exhibit(tmp_path, rows):
@@ -132,8 +122,7 @@ def test_an_arm_of_an_exhibit_is_a_group_without_settings(tmp_path, written):
 def test_an_exhibit_stands_beside_trained_arms(write_run, written, tmp_path):
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
     exhibit(tmp_path, [("full", 0, "worked_error", None, 0.0)])
-    groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
-    found, _ = written(groups, runs, exhibits={"xor": "xor-1234"})
+    found, _ = written(untuned(), runs, exhibits={"xor": "xor-1234"})
     assert set(found["arm"]) == {"g", "xor.full"}
 
 
@@ -147,26 +136,30 @@ def test_an_exhibit_that_is_not_there_or_empty_is_named(written, tmp_path):
 
 def test_two_groups_may_share_a_run(write_run, written):
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
-    groups = {name: {"tuned_on": None, "members": [member(name, "r")]} for name in ("g", "h")}
-    rows, summary = written(groups, runs)
+    rows, summary = written(untuned(name="g") | untuned(name="h"), runs)
     assert len(rows[rows["group"] == "g"]) == len(rows[rows["group"] == "h"]) > 0
     assert set(summary["arm"]) == {"g", "h"}
 
 
-def tuned(write_run, written, low, high):
+def tuned(write_run, written, low, high, seconds=None):
     runs = write_run("low", low)
     write_run("high", high, lr=0.2)
+    timed(runs, **seconds or {})
     members = [member("t[lr=0.1]", "low", tuned="t"), member("t[lr=0.2]", "high", tuned="t")]
-    return written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
+    groups = {"t": {"tuned_on": "validation_loss_nats", "members": members}}
+    return written(groups, runs, timed=seconds is not None)
+
+
+def chosen(rows, metric="diverged", column="run", arm="t"):
+    """Of each seed of an arm, what its rows of one metric say."""
+    return rows[(rows["arm"] == arm) & (rows["metric"] == metric)].sort_values("seed")[column].tolist()
 
 
 def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
-    rows, summary = tuned(
-        write_run, written, history([1, 5, 1], [50, 50, 50]), history([2, 2, 2], [10, 10, 10])
-    )
-    chosen = rows[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate")].sort_values("seed")
-    assert chosen["value"].tolist() == [0.2, 0.4, 0.2]
-    assert chosen["run"].tolist() == ["low", "high", "low"]
+    low, high = history([1, 5, 1], [50, 50, 50]), history([2, 2, 2], [10, 10, 10])
+    rows, summary = tuned(write_run, written, low, high)
+    assert chosen(rows) == ["low", "high", "low"]
+    assert chosen(rows, "peak_learning_rate", "value") == [0.2, 0.4, 0.2]
     assert set(rows.loc[rows["group"] == "t", "arm"]) == {"t"}
     assert set(rows.loc[rows["group"] == "t.tried", "arm"]) == {"t[lr=0.1]", "t[lr=0.2]"}
     # its seeds chose different rates
@@ -175,26 +168,17 @@ def test_a_tuned_arm_takes_each_seeds_best_by_validation(write_run, written):
 
 
 def test_a_sweep_is_tuned_at_each_of_its_settings(write_run, written):
-    for run, validation, size in (
-        ("a", [1, 5, 1], 8),
-        ("b", [2, 2, 2], 8),
-        ("c", [4, 4, 4], 16),
-        ("d", [3, 3, 5], 16),
-    ):
+    tries = {"a": (8, 0.1, [1, 5, 1]), "b": (8, 0.2, [2, 2, 2])}
+    tries |= {"c": (16, 0.1, [4, 4, 4]), "d": (16, 0.2, [3, 3, 5])}
+    members = []
+    for run, (size, lr, validation) in tries.items():
         runs = write_run(run, history(validation, [10, 10, 10]), batch_size=size)
-    members = [
-        member("s[batch_size=8,lr=0.1]", "a", tuned="s[batch_size=8]"),
-        member("s[batch_size=8,lr=0.2]", "b", tuned="s[batch_size=8]"),
-        member("s[batch_size=16,lr=0.1]", "c", tuned="s[batch_size=16]"),
-        member("s[batch_size=16,lr=0.2]", "d", tuned="s[batch_size=16]"),
-    ]
+        members.append(member(f"s[batch_size={size},lr={lr}]", run, tuned=f"s[batch_size={size}]"))
     rows, _ = written({"s": {"tuned_on": "validation_loss_nats", "members": members}}, runs)
     sweep = reading.members(rows, "s")
     assert sweep["batch_size"].to_dict() == {"s[batch_size=8]": 8, "s[batch_size=16]": 16}
-    lost = rows[rows["metric"] == "diverged"].sort_values("seed")
-    chosen = {arm: lost.loc[lost["arm"] == arm, "run"] for arm in sweep.index}
-    assert chosen["s[batch_size=8]"].tolist() == ["a", "b", "a"]
-    assert chosen["s[batch_size=16]"].tolist() == ["d", "d", "c"]
+    assert chosen(rows, arm="s[batch_size=8]") == ["a", "b", "a"]
+    assert chosen(rows, arm="s[batch_size=16]") == ["d", "d", "c"]
 
 
 def test_a_try_that_lacks_the_metric_of_a_seed_is_not_its_choice(write_run, written):
@@ -202,50 +186,28 @@ def test_a_try_that_lacks_the_metric_of_a_seed_is_not_its_choice(write_run, writ
     low, high = history([1, 1], [1, 1]), history([2, 2], [1, 1])
     low["validation_loss_nats"] = {1.0: [1]}
     rows, _ = tuned(write_run, written, low, high)
-    chosen = rows[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate")].sort_values("seed")
-    assert chosen["run"].tolist() == ["low", "high"]
+    assert chosen(rows, "peak_learning_rate") == ["low", "high"]
 
 
 def test_tuning_never_sees_the_test_part(write_run, written):
     choices = []
     for test in ([1, 1, 1], [99, 99, 99]):
         rows, _ = tuned(write_run, written, history([1, 5, 1], test), history([2, 2, 2], [50, 50, 50]))
-        choices.append(
-            rows.loc[(rows["arm"] == "t") & (rows["metric"] == "peak_learning_rate"), "value"].tolist()
-        )
+        choices.append(chosen(rows))
     assert choices[0] == choices[1]
 
 
 def test_tuning_does_not_choose_a_seed_that_diverged(write_run, written):
-    rows, _ = tuned(
-        write_run, written, history([1, 1, 1], [4, 4, 4], diverged=[1, 0, 0]), history([2, 2, 2], [4, 4, 4])
-    )
-    assert rows[(rows["arm"] == "t") & (rows["metric"] == "diverged")].sort_values("seed")[
-        "run"
-    ].tolist() == ["high", "low", "low"]
+    low, high = history([1, 1, 1], [4, 4, 4], diverged=[1, 0, 0]), history([2, 2, 2], [4, 4, 4])
+    rows, _ = tuned(write_run, written, low, high)
+    assert chosen(rows) == ["high", "low", "low"]
 
 
 def test_summary_is_scipys_interval(write_run, written):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
-    _, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
-    assert summary.columns.tolist() == [
-        "group",
-        "arm",
-        "batch_size",
-        "lr",
-        "k",
-        "lr_over_batch",
-        "growth_epoch",
-        "train_images",
-        "width",
-        "metric",
-        "at",
-        "n",
-        "mean",
-        "std",
-        "low",
-        "high",
-    ]
+    _, summary = written(untuned(), runs)
+    found = ("metric", "at", "n", "mean", "std", "low", "high")
+    assert summary.columns.tolist() == ["group", "arm", *SETTINGS, *found]
     row = summary[(summary["metric"] == "validation_loss_nats") & (summary["at"] == 1)].iloc[0]
     interval = stats.ttest_1samp([1, 2, 4], 0).confidence_interval(0.95)
     assert row[["n", "mean", "low", "high"]].tolist() == pytest.approx(
@@ -261,7 +223,7 @@ def test_writing_twice_gives_the_same_bytes(write_run, written, tmp_path):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
     contents = []
     for _ in range(2):
-        written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+        written(untuned(), runs)
         contents.append([p.read_bytes() for p in sorted((tmp_path / "e").iterdir())])
     assert contents[0] == contents[1]
 
@@ -289,13 +251,9 @@ def test_training_time_is_shared_out_among_the_seeds(write_run, written):
 
 
 def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):
-    runs = write_run("low", history([1, 5, 1], [4, 4, 4]))
-    write_run("high", history([2, 2, 2], [4, 4, 4]))
-    timed(runs, low=3.0, high=6.0)
-    members = [member("t[lr=0.1]", "low", tuned="t"), member("t[lr=0.2]", "high", tuned="t")]
-    rows, _ = written({"t": {"tuned_on": "validation_loss_nats", "members": members}}, runs, timed=True)
-    of_tuned = rows[(rows["arm"] == "t") & (rows["metric"] == "train_seconds")].set_index("seed")["value"]
-    assert of_tuned.sort_index().tolist() == [1, 2, 1]
+    low, high = history([1, 5, 1], [4, 4, 4]), history([2, 2, 2], [4, 4, 4])
+    rows, _ = tuned(write_run, written, low, high, {"low": 3.0, "high": 6.0})
+    assert chosen(rows, "train_seconds", "value") == [1, 2, 1]
 
 
 @pytest.mark.parametrize("text", [None, "no json", "{}", '{"seconds": null}'])
@@ -303,18 +261,16 @@ def test_a_run_that_does_not_say_its_time_is_named(write_run, written, text):
     runs = write_run("r", history([1, 2, 4], [4, 4, 4]))
     if text is not None:
         (runs / "r" / "provenance.json").write_text(text, encoding="utf-8")
-    groups = {"g": {"tuned_on": None, "members": [member("g", "r")]}}
     with pytest.raises(ValueError, match=r"r.provenance.json: wanted a run's provenance with its seconds"):
-        written(groups, runs, timed=True)
-    written(groups, runs)
+        written(untuned(), runs, timed=True)
+    written(untuned(), runs)
 
 
 def test_a_measure_may_have_found_nothing(write_run, written):
     """Such as one on snapshots at a loss that no seed reached."""
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
     write_run("r", {}, measure="curvature_by_epoch")
-    groups = {"g": {"tuned_on": None, "members": [member("g", "r", measures=["curvature_by_epoch"])]}}
-    rows, _ = written(groups, runs)
+    rows, _ = written(untuned("curvature_by_epoch"), runs)
     assert set(rows["metric"]) == {*history([1], [1]), "peak_learning_rate"}
 
 
@@ -324,7 +280,7 @@ def test_bad_runs_are_named(write_run, written, tmp_path):
     (runs / "broken" / "history.parquet").write_text("no parquet", encoding="utf-8")
     for run in ("empty", "broken", "absent"):
         with pytest.raises(ValueError, match=f"{run}.history.parquet: wanted"):
-            written({"g": {"tuned_on": None, "members": [member("g", run)]}}, runs)
+            written(untuned(run=run), runs)
 
 
 def test_tuning_on_a_metric_that_is_not_there(write_run, written):
@@ -334,13 +290,13 @@ def test_tuning_on_a_metric_that_is_not_there(write_run, written):
 
 def test_summary_leaves_out_what_is_not_finite(write_run, written):
     runs = write_run("r", {"hessian_trace": {None: [1, np.nan, 3]}})
-    _, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    _, summary = written(untuned(), runs)
     assert summary.loc[summary["metric"] == "hessian_trace", ["n", "mean"]].values.tolist() == [[2, 2]]
 
 
 def test_published_observations_are_taken_as_they_are(write_run, written, tmp_path):
     runs = write_run("r", history([1, 2, 3], [4, 5, 6]))
-    rows, summary = written({"g": {"tuned_on": None, "members": [member("g", "r")]}}, runs)
+    rows, summary = written(untuned(), runs)
     published, taken = tmp_path / "e" / "observations.parquet", tmp_path / "mine" / "observations.parquet"
     take(published, taken, taken.with_name("summary.csv"))
     assert taken.read_bytes() == published.read_bytes()

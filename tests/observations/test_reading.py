@@ -12,12 +12,8 @@ def runs(helpers):
     loss = {0.0: [10, 10], 2.0: [8, 8], 4.0: [6, None]}
     updates = {0.0: [0, 0], 2.0: [16, 16], 4.0: [32, None]}
     other = {"updates": {0.0: [0, 0], 4.0: [12, 40]}, "train_loss_nats": {0.0: [9, 9], 4.0: [1, 3]}}
-    return pd.concat(
-        [
-            helpers.arm("a", {"train_loss_nats": loss, "updates": updates, "diverged": [0, 1]}),
-            helpers.arm("b", other),
-        ]
-    )
+    a = helpers.arm("a", {"train_loss_nats": loss, "updates": updates, "diverged": [0, 1]})
+    return pd.concat([a, helpers.arm("b", other)])
 
 
 def read(runs, **at):
@@ -69,14 +65,8 @@ def snapshots(helpers):
     run = {float(e): [8 * e] for e in range(0, 5, 2)}
     loss = {float(e): [2.0 ** (1 - e)] for e in range(5)}
     top = {0.0: [10], 1.0: [20], 3.0: [40]}
-    return pd.concat(
-        [
-            helpers.arm(
-                "a", {"updates": run, "train_loss_nats": loss, "hessian_top_eigenvalue_by_epoch": top}
-            ),
-            helpers.arm("b", {"updates": {0.0: [0], 1.0: [16]}}),
-        ]
-    )
+    along = {"updates": run, "train_loss_nats": loss, "hessian_top_eigenvalue_by_epoch": top}
+    return pd.concat([helpers.arm("a", along), helpers.arm("b", {"updates": {0.0: [0], 1.0: [16]}})])
 
 
 @pytest.mark.parametrize(
@@ -139,14 +129,9 @@ def test_what_is_missing_is_named(runs, arm, metric, at, missing):
 
 
 def test_best_member_never_diverged_unless_all_did(helpers):
-    rows = helpers.group(
-        "g",
-        "lr",
-        {
-            0.1: {"validation_loss_nats": {1.0: [3, 3, 3]}, "diverged": [0, 0, 1]},
-            0.2: {"validation_loss_nats": {1.0: [2, 4, 2]}, "diverged": [1, 0, 1]},
-        },
-    )
+    low = {"validation_loss_nats": {1.0: [3, 3, 3]}, "diverged": [0, 0, 1]}
+    high = {"validation_loss_nats": {1.0: [2, 4, 2]}, "diverged": [1, 0, 1]}
+    rows = helpers.group("g", "lr", {0.1: low, 0.2: high})
     best = reading.best_members(rows, ["g[lr=0.1]", "g[lr=0.2]"], "validation_loss_nats")
     assert best.tolist() == ["g[lr=0.1]", "g[lr=0.1]", "g[lr=0.2]"]
 
@@ -171,10 +156,7 @@ def test_read_says_what_is_wrong_with_a_file(tmp_path):
     empty, other = tmp_path / "empty.parquet", tmp_path / "other.parquet"
     empty.touch()
     pd.DataFrame({"seed": [1]}).to_parquet(other)
-    for path, message in (
-        (tmp_path / "none.parquet", "none.parquet"),
-        (empty, "empty.parquet"),
-        (other, "wanted columns"),
-    ):
+    none = tmp_path / "none.parquet"
+    for path, message in ((none, "none.parquet"), (empty, "empty.parquet"), (other, "wanted columns")):
         with pytest.raises(ValueError, match=message):
             reading.read(path, ["a"], ["updates"])

@@ -18,15 +18,11 @@ def test_the_rule_is_pytorchs(momentum):
     draw = np.random.default_rng(2)
     x, y = draw.standard_normal((40, 3)), draw.standard_normal(40)
     rows = [batch for _ in range(5) for batch in batches(40, 8, draw)]
-    path = list(
-        descend(
-            lambda w, b: x[b].T @ (x[b] @ w - y[b]) / len(b),
-            np.zeros(3),
-            rows,
-            lambda t: 0.1 / (1 + t),
-            momentum,
-        )
-    )
+
+    def gradient(w, b):
+        return x[b].T @ (x[b] @ w - y[b]) / len(b)
+
+    path = list(descend(gradient, np.zeros(3), rows, lambda t: 0.1 / (1 + t), momentum))
     w = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.SGD([w], lr=0.1, momentum=momentum)
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)

@@ -55,13 +55,13 @@ def test_full_batches_follow_the_closed_form(data):
     x, best = data.train.inputs, data.least_squares()
     found = run(data, data.count, 0.1, 12, np.random.default_rng(0))
     step = np.linalg.matrix_power(np.eye(5) - 0.1 * x.T @ x / len(x), 12)
-    np.testing.assert_allclose(found.path[-1], best - step @ best, rtol=1e-10)
-    assert found.updates_an_epoch == 1
+    np.testing.assert_allclose(found[-1], best - step @ best, rtol=1e-10)
+    assert len(found) == 13
 
 
 def test_batches_that_leave_a_rest_count_it_as_an_update(data):
     found = run(data, 64, 0.1, 2, np.random.default_rng(0))
-    assert found.updates_an_epoch == 3 and len(found.path) == 7
+    assert data.updates_per_epoch(64) == 3 and len(found) == 7
 
 
 def test_arms_and_positions(found):
@@ -83,7 +83,7 @@ def test_the_goal_is_the_first_update_within_it():
     data = study(0, 200, 4, 20.0)
     updates = of(found, "full", "updates_to_goal")[None]
     assert of(found, "full", "epochs_to_goal")[None] == updates
-    losses = data.losses(run(data, 160, 0.1, 400, np.random.default_rng(0)).path)
+    losses = data.losses(run(data, 160, 0.1, 400, np.random.default_rng(0)))
     least = 1.01 * data.train.loss(data.least_squares())
     assert losses[int(updates)] <= least < losses[int(updates) - 1]
 

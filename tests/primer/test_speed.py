@@ -15,7 +15,6 @@ START = NET.start(np.random.default_rng(0))
 
 def test_the_first_batch_at_nine_tenths():
     assert first_at_share({1: 1.0, 2: 8.9, 4: 9.0, 8: 10.0, 16: 9.5}) == 4
-    assert first_at_share({1: 1.0, 2: 2.0}, share=0.5) == 1
 
 
 def test_memory_is_at_least_the_arrays_of_a_batch_and_not_many_times_that():

@@ -30,27 +30,16 @@ def test_everything_fits_where_nothing_lies_far_out(table):
     axis = axis_of(claims)
     assert axis.low < -1.0 and axis.high > 3.0 and not axis.log
     found = marks(claims.iloc[0], axis)
-    places = [
-        found["interval"][0],
-        found["expected"][0],
-        found["estimate"],
-        found["interval"][1],
-        found["paper"],
-    ]
+    low, high = found["interval"]
+    places = [low, found["expected"][0], found["estimate"], high, found["paper"]]
     assert places == sorted(places) and found["beyond"] == ""
     # linear: 0.5 is the middle between -1 and 2
     assert found["estimate"] == pytest.approx(sum(found["interval"]) / 2, abs=0.1)
 
 
 def test_ratios_lie_on_a_logarithmic_axis(table):
-    row = {
-        "unit": "ratio",
-        "expect": "above 1",
-        "low": 0.1,
-        "high": 10.0,
-        "estimate": 1.0,
-        "paper_value": None,
-    }
+    row = {"unit": "ratio", "expect": "above 1", "low": 0.1, "high": 10.0, "estimate": 1.0}
+    row["paper_value"] = None
     axis = axis_of(table(row))
     found = marks(table(row).iloc[0], axis)
     assert axis.log and found["estimate"] == found["expected"][0] == 50.0

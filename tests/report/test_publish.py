@@ -52,21 +52,10 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     }
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
-    assert record["counts"] == {
-        "files": 5,
-        "claims": 3,
-        "supported": 1,
-        "contradicted": 0,
-        "inconclusive": 1,
-        "not_run": 1,
-    }
-    assert record["runs"] == {
-        "count": 1,
-        "train_seconds": 1.5,
-        "devices": ["cpu"],
-        "commits": ["c"],
-        "codes": ["d"],
-    }
+    verdicts = {"supported": 1, "contradicted": 0, "inconclusive": 1, "not_run": 1}
+    assert record["counts"] == {"files": 5, "claims": 3} | verdicts
+    trained = {"devices": ["cpu"], "commits": ["c"], "codes": ["d"]}
+    assert record["runs"] == {"count": 1, "train_seconds": 1.5} | trained
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
 
 
@@ -141,12 +130,7 @@ def test_the_index_joins_the_scales(results, tmp_path):
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert page.count("<article") == 1
     links = set(re.findall('href="([^"]+)"', page))
-    assert links == {
-        "digits/report.html",
-        "mnist/report.html",
-        "digits/report.html#T1",
-        "mnist/report.html#T1",
-    }
+    assert links == {f"{scale}/report.html{to}" for scale in ("digits", "mnist") for to in ("", "#T1")}
     assert "Scales disagree: T1 supported at digits, contradicted at mnist." in page
     assert "Yes: it is (1 updates [0.5, 1.5]; paper 0.3)." in page
     assert "No: it does not hold that it is (−1 updates [−1.5, −0.5]; paper 0.3)." in page

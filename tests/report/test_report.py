@@ -38,6 +38,13 @@ class Checked(HTMLParser):
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">
 <path d="M 0 0 L 9 9" style="fill: none"/></svg>"""
+FILES = {
+    "figures/e_f.svg": SVG,
+    "figures/e_f.txt": "What f shows. Bars are 95 % intervals.\n",
+    "figures/e_f.csv": "metric,line,arm,epoch,n,mean,low,high\nupdates,a line,arm,1,5,2.0,1.0,3.0\n",
+    "tables/e_t.csv": "row,metric,n,mean,low,high,paper\nlabel,updates,5,7.5,7.0,8.0,9.9\n",
+    "tables/e_t.md": "The caption of t.\n\n| |\n",
+}
 BEHIND = {
     "file": "config/experiments/e.yaml:3-5",
     "lines": "  - id: T",
@@ -58,19 +65,9 @@ def results(tmp_path, helpers, judged):
     judged(*rows).to_csv(tmp_path / "claims.csv", index=False)
     (tmp_path / "mnist").mkdir()
     judged(helpers.claim("T0", verdict="contradicted")).to_csv(tmp_path / "mnist" / "claims.csv", index=False)
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "e_f.svg").write_text(SVG, encoding="utf-8")
-    (tmp_path / "figures" / "e_f.txt").write_text(
-        "What f shows. Bars are 95 % intervals.\n", encoding="utf-8"
-    )
-    (tmp_path / "figures" / "e_f.csv").write_text(
-        "metric,line,arm,epoch,n,mean,low,high\nupdates,a line,arm,1,5,2.0,1.0,3.0\n", encoding="utf-8"
-    )
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "e_t.csv").write_text(
-        "row,metric,n,mean,low,high,paper\nlabel,updates,5,7.5,7.0,8.0,9.9\n", encoding="utf-8"
-    )
-    (tmp_path / "tables" / "e_t.md").write_text("The caption of t.\n\n| |\n", encoding="utf-8")
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -142,9 +139,8 @@ def test_every_claim_leads_to_what_stands_behind_it(results):
 
 def test_verdicts_are_told_by_icon_and_word(results):
     text = write(results)
-    for verdict, words in zip(
-        VERDICTS, ("✓ supported", "✗ contradicted", "? inconclusive", "– not run"), strict=True
-    ):
+    told = ("✓ supported", "✗ contradicted", "? inconclusive", "– not run")
+    for verdict, words in zip(VERDICTS, told, strict=True):
         icon, word = words.split(" ", 1)
         assert f'<span class="verdict {verdict}"><span aria-hidden="true">{icon}</span> {word}</span>' in text
 
@@ -209,16 +205,8 @@ def test_labels_and_captions_are_shown_as_they_are_written(label, results):
     )
     (results / "tables" / "e_t.md").write_text(tables.markdown(label, ["", ""], [["", ""]]), encoding="utf-8")
     (results / "figures" / "e_f.txt").write_text(f"{label}\n", encoding="utf-8")
-    row = {
-        "metric": "updates",
-        "line": label,
-        "arm": "arm",
-        "epoch": 1,
-        "n": 5,
-        "mean": 1,
-        "low": 0,
-        "high": 2,
-    }
+    row = {"metric": "updates", "line": label, "arm": "arm", "epoch": 1}
+    row |= {"n": 5, "mean": 1, "low": 0, "high": 2}
     pd.DataFrame([row]).to_csv(results / "figures" / "e_f.csv", index=False)
     claims = read_claims(results / "claims.csv").assign(says=label, note=label)
     write_claims(results / "claims.csv", claims)

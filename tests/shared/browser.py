@@ -113,13 +113,8 @@ class Browser:
 
     def resize(self, width: int, height: int = 900, density: float = 1.0) -> None:
         """The window's size in CSS pixels."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=density,
-            mobile=False,
-        )
+        size = {"width": width, "height": height, "deviceScaleFactor": density}
+        self.call("Emulation.setDeviceMetricsOverride", **size, mobile=False)
 
     def prefer(self, **features: str) -> None:
         """Media features, as prefers_color_scheme="dark"; the others come back."""

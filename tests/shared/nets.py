@@ -1,4 +1,7 @@
-"""Small trained-looking nets in double precision, and their dense Hessians, for tests of curvature."""
+"""Small nets in double precision, their landscapes and dense Hessians, for tests of measures."""
+
+import copy
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -63,12 +66,12 @@ def landscape_of(name, dataset, seeds=2, loss="cross_entropy"):
     model = stack(nets)
     estimate_population_statistics(model, [images])
     model.eval()
-    for net, state in zip(nets, lanes(model.plain(), seeds), strict=True):
+    for net, state in zip(nets, by_seed(model.plain(), seeds), strict=True):
         net.load_state_dict(state, strict=False)
     return nets, Landscape(model, images, labels, loss)
 
 
-def lanes(tensors, seeds):
+def by_seed(tensors, seeds):
     return [{name: tensor[s] for name, tensor in tensors.items()} for s in range(seeds)]
 
 
@@ -90,6 +93,17 @@ def squared_error(logits, labels):
     return 0.5 * (logits - F.one_hot(labels, CLASSES)).square().sum(1).mean()
 
 
+def by_products(product, like):
+    """(s, p, p) matrices of an operator on vectors shaped like (s, p), column by column."""
+    units = torch.eye(like.shape[1], dtype=torch.float64)
+    return torch.stack([product(unit.expand(len(like), -1)) for unit in units], 2)
+
+
+def operator(matrices):
+    """What symmetric matrices (s, p, p) make of vectors (s, p)."""
+    return lambda v: torch.einsum("spq,sq->sp", matrices.to(v.dtype), v)
+
+
 def dense_of(name, dataset, loss="cross_entropy"):
     """Dense Hessians of each seed, and the landscape."""
     nets, landscape = landscape_of(name, dataset, loss=loss)
@@ -100,9 +114,54 @@ def dense_of(name, dataset, loss="cross_entropy"):
     return hessians, landscape
 
 
-def streams(seeds, first=0):
-    """One generator a seed."""
+def streams(seeds=3, first=0):
+    """One generator per seed."""
     return [torch.Generator().manual_seed(first + s) for s in range(seeds)]
+
+
+def on_forty_images(plain, dataset):
+    """The landscape of plain nets, in evaluation mode, on the same 40 images for each."""
+    images, labels = (t[:40].expand(len(plain), *t[:40].shape) for t in (dataset.images, dataset.labels))
+    return Landscape(stack(plain).double().eval(), images, labels)
+
+
+def linear(inputs, labels, classes=2):
+    """The landscape of linear layers without biases on squared error; inputs (s, n, p), labels (s, n)."""
+    seeds, _, width = inputs.shape
+    plain = [nn.Sequential(nn.Flatten(), nn.Linear(width, classes, bias=False)) for _ in range(seeds)]
+    return Landscape(stack(plain).double().eval(), inputs[:, :, None, None], labels, "squared_error")
+
+
+def quadratic(offset=0.0, dense=False, inputs=1.0):
+    """Linear layers on squared error at `offset` from their minimum, and their Hessians (s, p, p).
+
+    Diagonal unless `dense`; its size goes with the square of the `inputs`.
+    """
+    stream = torch.Generator().manual_seed(7)
+    x = torch.diag_embed(torch.rand(3, 5, generator=stream, dtype=torch.float64) + 0.5)
+    if dense:
+        x = torch.randn(3, 5, 5, generator=stream, dtype=torch.float64)
+    x = inputs * x
+    labels = torch.randint(2, (3, 5), generator=stream)
+    model = linear(x, labels).model
+    with torch.no_grad():
+        model.layers[1].weight.copy_(torch.linalg.solve(x, F.one_hot(labels, 2).double()) + offset)
+    hessian = torch.stack([torch.kron(each.T @ each / 5, torch.eye(2).double()) for each in x])
+    return Landscape(model, x[:, :, None, None], labels, "squared_error"), hessian
+
+
+@contextmanager
+def left_as_found(*landscapes):
+    """What is done within changes no landscape, none of their models and not the global generator."""
+    before = [(one.weights.clone(), copy.deepcopy(one.model.state_dict())) for one in landscapes]
+    random = torch.random.get_rng_state()
+    yield
+    assert torch.equal(torch.random.get_rng_state(), random)
+    for landscape, (weights, state) in zip(landscapes, before, strict=True):
+        model = landscape.model
+        assert torch.equal(landscape.weights, weights)
+        assert not model.training and all(p.grad is None for p in model.parameters())
+        assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
 
 
 class Quadratic:
@@ -119,10 +178,10 @@ class Quadratic:
         return 0.5 * torch.einsum("sp,spq,sq->s", x, self.matrices, x) + self.lowest
 
     def gradient(self, at):
-        return self.loss(at), torch.einsum("spq,sq->sp", self.matrices, at - self.centre)
+        return self.loss(at), self.hessian_vector_product(at - self.centre)
 
     def hessian_vector_product(self, v):
-        return torch.einsum("spq,sq->sp", self.matrices, v)
+        return operator(self.matrices)(v)
 
 
 def with_spectrum(values, seed=0):

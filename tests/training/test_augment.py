@@ -32,11 +32,11 @@ def test_shifted_images_are_those_of_a_loop(shape, flip):
     images, border = random(*shape), random(shape[0], 1, shape[2], 1, 1, seed=1)
     drawn = augment.draw_shifts(shape[3:], shape[1], streams(shape[0]), pixels=2, flip=flip)
     moved = augment.shifted(images, drawn, border)
-    for lane in range(shape[0]):
+    for index in range(shape[0]):
         for number in range(shape[1]):
-            down, right, mirror = drawn[lane, number].tolist()
-            expected = padded_and_cropped(images[lane, number], down, right, border[lane, 0])
-            assert torch.equal(moved[lane, number], expected.flip(-1) if mirror else expected)
+            down, right, mirror = drawn[index, number].tolist()
+            expected = padded_and_cropped(images[index, number], down, right, border[index, 0])
+            assert torch.equal(moved[index, number], expected.flip(-1) if mirror else expected)
     assert len(drawn.flatten(0, 1).unique(dim=0)) > 1
 
 
@@ -55,12 +55,12 @@ def test_shifts_are_uniform_and_of_each_seeds_own_stream():
     shifts = augment.draw_shifts((8, 8), 50_000, streams(2), pixels=2)
     assert not shifts[..., 2].any()
     shifts = shifts[..., :2]
-    for lane, seed in enumerate(seeds):
-        values, counts = shifts[lane].unique(return_counts=True)
+    for index, seed in enumerate(seeds):
+        values, counts = shifts[index].unique(return_counts=True)
         assert values.tolist() == [-2, -1, 0, 1, 2]
         torch.testing.assert_close(counts / 1e5, torch.full((5,), 0.2), atol=0.01, rtol=0)
         alone = torch.randint(-2, 3, (50_000, 2), generator=generator(seed, "augment"))
-        assert torch.equal(alone, shifts[lane])
+        assert torch.equal(alone, shifts[index])
     assert not torch.equal(shifts[0], shifts[1])
     both = (shifts[0].double() - shifts[0].double().mean(0)).T
     assert abs(torch.corrcoef(both)[0, 1].item()) < 0.02  # height and width move apart
@@ -126,10 +126,10 @@ def test_crops_are_torchvisions(sides, dtype):
     images = random(2, 20, 3, *sides).to(dtype)
     drawn = augment.draw_crops(sides, 20, streams(2))
     found = augment.cropped(images, drawn, None)
-    for lane in range(2):
+    for index in range(2):
         for number in range(20):
-            *box, mirror = drawn[lane, number].tolist()
-            expected = resized_crop(images[lane, number], *box, size=list(sides), antialias=False)
+            *box, mirror = drawn[index, number].tolist()
+            expected = resized_crop(images[index, number], *box, size=list(sides), antialias=False)
             expected = horizontal_flip(expected) if mirror else expected
             tolerance = {torch.float64: 1e-10, torch.float32: 1e-4}[dtype]
-            torch.testing.assert_close(found[lane, number], expected, atol=tolerance, rtol=0)
+            torch.testing.assert_close(found[index, number], expected, atol=tolerance, rtol=0)

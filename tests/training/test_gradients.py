@@ -60,6 +60,9 @@ STEADY = ADAM | {"epsilon": 1e-4}
         },
         EVERYTHING,
         EVERYTHING | {"optimiser": SGD, "clip_norm": 0.5, "batch_size": 10, "last_batch": "weigh"},
+        {"batch_size": 20, "micro_batch_size": 5},
+        {"batch_size": 20, "micro_batch_size": 5, "last_batch": "weigh"},
+        EVERYTHING | {"batch_size": 20, "micro_batch_size": 5},
         {"model": {"name": "mlp", "hidden": [12, 12], "dropout": 0.3}, "optimiser": ADAM},
         {"model": {"name": "mlp", "hidden": [12, 12], "dropout": 0.3}, "stop": {"patience_epochs": 1}},
     ],
@@ -75,12 +78,3 @@ def test_weights_equal_those_of_a_plain_loop(settings, dataset):
         for name, weight in plain_loop(arm, seed, dataset).named_parameters():
             expected = weight.detach().numpy()
             np.testing.assert_allclose(trained.weights[name][index], expected, **near, err_msg=name)
-
-
-@pytest.mark.parametrize("settings", [{}, {"last_batch": "weigh"}, EVERYTHING], ids=str)
-def test_accumulation_gives_the_same_update(settings, dataset):
-    settings = {"batch_size": 20} | settings
-    whole = train(small_arm(**settings), [0, 1], dataset)
-    parts = train(small_arm(**settings, micro_batch_size=5), [0, 1], dataset)
-    for name in whole.weights:
-        np.testing.assert_allclose(parts.weights[name], whole.weights[name], rtol=1e-9, atol=1e-12)

@@ -14,10 +14,10 @@ def test_ascent_has_length_rho_along_each_seeds_own_gradient():
     gradients = [random(3, 4, 2), random(3, 1, 5, seed=1)]
     before = [g.clone() for g in gradients]
     way = mitigations.ascent(gradients, 0.3)
-    for lane in range(3):
-        whole = torch.cat([g[lane].flatten() for g in gradients])
+    for index in range(3):
+        whole = torch.cat([g[index].flatten() for g in gradients])
         expected = 0.3 * whole / whole.norm()
-        torch.testing.assert_close(torch.cat([w[lane].flatten() for w in way]), expected)
+        torch.testing.assert_close(torch.cat([w[index].flatten() for w in way]), expected)
     assert all(torch.equal(g, b) for g, b in zip(gradients, before, strict=True))
 
 
@@ -73,10 +73,10 @@ def test_the_penalty_nears_the_hessian_times_the_gradient(step, error):
     way = mitigations.ascent([g], step)[0]
     got = [g.clone()]
     mitigations.add_penalty(got, [gradients((weights + way).detach().requires_grad_())], 0.5, step)
-    for lane, matrix in enumerate(matrices):
-        hessian = torch.func.hessian(loss)(weights[lane].detach(), matrix)
-        expected = 0.5 * hessian @ g[lane]
-        assert (got[0][lane] - g[lane] - expected).norm() < error * 20 * expected.norm()
+    for index, matrix in enumerate(matrices):
+        hessian = torch.func.hessian(loss)(weights[index].detach(), matrix)
+        expected = 0.5 * hessian @ g[index]
+        assert (got[0][index] - g[index] - expected).norm() < error * 20 * expected.norm()
 
 
 def test_a_seed_without_gradient_has_no_penalty_and_leaves_the_others_theirs():

@@ -111,7 +111,7 @@ CLOSED_FORMS = {
     "inverse_sqrt": ({"scale": 0.25}, lambda t: (1 + 4 * t) ** -0.5),
     "inverse_time": ({"scale": 0.25}, lambda t: 1 / (1 + 4 * t)),
     "linear": ({"floor": 0.5}, lambda t: 1 - t / 2),
-    "cosine": ({}, cosine),
+    "cosine": ({"floor": 0.1}, lambda t: 0.1 + 0.9 * cosine(t)),
     "triangular": ({"low": 0.25, "cycles": 2}, triangle),
     "cosine_restarts": ({"cycles": 3, "growth": 2.0}, restarts),
 }

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,28 +32,17 @@ def test_factor_lies_between_zero_and_one(name, t):
 @pytest.mark.parametrize(
     ("name", "t", "expected"),
     [
-        ("constant", 0.7, 1.0),
         ("step", 0.29, 1.0),
         ("step", 0.3, 0.1),
         ("step", 1.0, 0.01),
-        ("exponential", 0.5, 0.1),
-        ("inverse_sqrt", 0.03, 0.5),  # 1 / sqrt(1 + 3)
-        ("inverse_time", 0.15, 0.25),  # 1 / (1 + 3)
-        ("linear", 0.25, 0.75),
-        ("cosine", 0.0, 1.0),
-        ("cosine", 0.5, 0.55),
+        ("linear", 1.0, 0.0),
         ("cosine", 1.0, 0.1),
-        ("triangular", 0.0, 0.25),
-        ("triangular", 0.125, 1.0),  # the top of the first of four cycles
-        ("triangular", 0.25, 0.25),
-        ("cosine_restarts", 0.5 / 7, 0.5),  # the middle of a first cycle of 1/7
-        ("cosine_restarts", 1 / 7, 1.0),
-        ("cosine_restarts", 2 / 7, 0.5),
-        ("cosine_restarts", 3 / 7, 1.0),
+        ("triangular", 1.0, 0.25),
         ("cosine_restarts", 1.0, 0.0),
     ],
 )
-def test_closed_form(name, t, expected):
+def test_steps_and_ends(name, t, expected):
+    """What lies between is compared with closed forms in test_rates.py, update by update."""
     assert SCHEDULES[name](t, **OPTIONS[name]) == pytest.approx(expected, abs=1e-12)
 
 
@@ -81,11 +68,3 @@ def test_a_batch_grows_at_its_epoch_in_floating_point(epochs):
         assert schedules.grown_batch((epoch - 1) / epochs, **options) == 4
         assert schedules.grown_batch(epoch / epochs, **options) == 102
         assert schedules.batch_growth(epoch / epochs, **options) == 1.0
-
-
-def test_warmup_is_goyals():
-    assert schedules.warmup(0.0, "gradual", 5.0, 1 / 8) == 1 / 8
-    assert schedules.warmup(2.5, "gradual", 5.0, 1 / 8) == pytest.approx((1 / 8 + 1) / 2)
-    assert schedules.warmup(4.99, "constant", 5.0, 1 / 8) == 1 / 8
-    assert schedules.warmup(5.0, "constant", 5.0, 1 / 8) == 1.0
-    assert math.isclose(schedules.warmup(7.0, "gradual", 5.0, 0.0), 1.0)

@@ -226,20 +226,20 @@ def test_reported_numbers_are_those_of_the_weights(dataset):
     trained = train(arm, [0, 1], dataset)
     splits = Splits(dataset, [0, 1], 48, 16, 16)
     images, labels = splits.examples(splits.rows["test"])
-    for lane in range(2):
+    for index in range(2):
         model = (
-            models.build(lane, "mlp", (1, 4, 4), 3, hidden=[12, 8], batch_norm=True, dropout=0.5)
+            models.build(index, "mlp", (1, 4, 4), 3, hidden=[12, 8], batch_norm=True, dropout=0.5)
             .double()
             .eval()
         )
-        state = {n: torch.from_numpy(w[lane]) for n, w in trained.weights.items()}
+        state = {n: torch.from_numpy(w[index]) for n, w in trained.weights.items()}
         model.load_state_dict(state, strict=False)
-        logits = model(images[lane])
-        assert final(trained, "test_loss_nats")[lane] == pytest.approx(
-            F.cross_entropy(logits, labels[lane]).item()
+        logits = model(images[index])
+        assert final(trained, "test_loss_nats")[index] == pytest.approx(
+            F.cross_entropy(logits, labels[index]).item()
         )
-        error = 100 * (logits.argmax(1) != labels[lane]).double().mean().item()
-        assert final(trained, "test_error_percent")[lane] == pytest.approx(error)
+        error = 100 * (logits.argmax(1) != labels[index]).double().mean().item()
+        assert final(trained, "test_error_percent")[index] == pytest.approx(error)
 
 
 def test_too_few_images_are_told(dataset):
@@ -262,13 +262,13 @@ def test_squared_error_is_recorded_beside_the_cross_entropy(dataset):
     arm = small_arm(loss="squared_error", epochs=6)
     trained = train(arm, [0, 1], dataset)
     images, labels = (s := Splits(dataset, [0, 1], 48, 16, 16)).examples(s.rows["train"])
-    for lane in range(2):
-        model = plain_loop(arm, lane, dataset)
-        logits, targets = model(images[lane]), F.one_hot(labels[lane], 3)
+    for index in range(2):
+        model = plain_loop(arm, index, dataset)
+        logits, targets = model(images[index]), F.one_hot(labels[index], 3)
         error = (logits - targets).square().sum(1).mean().item() / 2
-        assert final(trained, "train_squared_error")[lane] == pytest.approx(error)
-        nats = F.cross_entropy(logits, labels[lane]).item()
-        assert final(trained, "train_loss_nats")[lane] == pytest.approx(nats)
+        assert final(trained, "train_squared_error")[index] == pytest.approx(error)
+        nats = F.cross_entropy(logits, labels[index]).item()
+        assert final(trained, "train_loss_nats")[index] == pytest.approx(nats)
     rows = [row for row in trained.history if row.metric.endswith("squared_error") and row.seed == 0]
     assert [row.at for row in rows] == list(range(7))
     assert "train_squared_error" not in {row.metric for row in train(small_arm(), [0], dataset).history}
@@ -304,9 +304,9 @@ def test_a_snapshot_is_the_weights_of_a_shorter_run(epoch, dataset):
 def test_the_snapshot_at_epoch_0_is_the_start(dataset):
     trained = train(small_arm(snapshots_at_epochs=[0]), [3, 1], dataset)
     seeds, weights = trained.snapshots[0]
-    for lane, seed in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         start = models.build(seed, "mlp", (1, 4, 4), 3, hidden=[12, 8]).double().state_dict()
-        assert_same_snapshots({0: ([seed], {n: w[lane] for n, w in weights.items()})}, {0: ([seed], start)})
+        assert_same_snapshots({0: ([seed], {n: w[index] for n, w in weights.items()})}, {0: ([seed], start)})
 
 
 def test_a_seed_that_has_left_has_no_later_snapshots(dataset, seed_1_explodes):
@@ -338,9 +338,9 @@ def test_snapshots_at_a_loss_are_those_between_which_it_is_passed(dataset):
         assert below > 1  # else the test says little
         kept = {epoch: seeds.index(seed) for epoch, (seeds, _) in trained.snapshots.items() if seed in seeds}
         assert list(kept) == [below - 1, below]
-        for epoch, lane in kept.items():
+        for epoch, index in kept.items():
             for name, weights in trained.snapshots[epoch][1].items():
-                assert np.array_equal(weights[lane], everything.snapshots[epoch][1][name][seed])
+                assert np.array_equal(weights[index], everything.snapshots[epoch][1][name][seed])
 
 
 def test_a_loss_that_is_never_passed_leaves_no_snapshot(dataset):

@@ -138,11 +138,11 @@ class Splits:
         picked = images.flatten(0, 1).index_select(0, (order + starts).flatten())
         return picked.unflatten(0, order.shape), labels.gather(1, order)
 
-    def keep(self, lanes: torch.Tensor) -> None:
-        """Keep only these seeds' splits; lanes: (s,) indices."""
+    def keep(self, index: torch.Tensor) -> None:
+        """Keep only these seeds' splits; index: (s,) of their places."""
         self.kept = None
-        self.rows = {part: rows[lanes] for part, rows in self.rows.items()}
-        self.scale, self.shift = self.scale[lanes], self.shift[lanes]
+        self.rows = {part: rows[index] for part, rows in self.rows.items()}
+        self.scale, self.shift = self.scale[index], self.shift[index]
 
 
 def parts_of(

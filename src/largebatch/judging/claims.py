@@ -16,31 +16,12 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS = (
     "not_run",
 )
 COLUMNS = (
-    "id",
-    "experiment",
-    "statement",
-    "source",
-    "says",
-    "kind",
-    "metric",
-    "unit",
-    "n",
-    "estimate",
-    "low",
-    "high",
-    "p_value",
-    "p_adjusted",
-    "detectable",
-    "detectable_as",
-    "expect",
-    "paper_value",
-    "verdict",
-    "note",
-)
-TEXTS = (
     *("id", "experiment", "statement", "source", "says", "kind", "metric", "unit"),
-    *("detectable_as", "expect", "verdict", "note"),
+    *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
+    *("detectable_as", "expect", "paper_value", "verdict", "note"),
 )
+NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
+TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
 

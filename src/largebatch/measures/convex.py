@@ -15,7 +15,7 @@ def least_squared_error(images: torch.Tensor, labels: torch.Tensor, classes: int
     """Mean squared error of the best linear net with a bias; images (s, n, ...), labels (s, n) -> (s,).
 
     Least squares in float64. The driver copes with pixels that never vary (a rank below their number);
-    it is of the processor.
+    it exists on the CPU only.
     """
     inputs = images.flatten(2).double().cpu()  # (s, n, pixels)
     inputs = F.pad(inputs, (0, 1), value=1.0)  # (s, n, pixels + 1): a column for the bias

@@ -52,10 +52,10 @@ def trace_and_norm(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Trace of the Hessian, and its Frobenius norm √(Σ λ²); with 0 probes nothing is estimated.
 
-    The trace is exact, with error and products 0, where the net allows it.
+    The trace is exact, without error or Hessian-vector products, where the net allows it.
     """
     exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
-    known = None if exact is None else Estimate(exact, torch.zeros_like(exact), 0, "exact")
+    known = None if exact is None else traces.known(exact)
     if not probes:
         return known, None
     operator = landscape.hessian_vector_product
@@ -68,7 +68,7 @@ def trace_and_norm(
 def trace_and_squared_norm(
     operator: Operator, like: torch.Tensor, streams: Streams, probes: int
 ) -> tuple[Estimate, Estimate]:
-    """Estimates of trace A and trace A² from the same 2 * probes products; like: (s, p).
+    """Estimates of trace A and trace A² from the same 2 * probes products with A; like: (s, p).
 
     By XTrace; where its blocks would take too much memory, by Hutchinson's plain mean; where there are
     no more weights than products, exactly.
@@ -85,8 +85,7 @@ def trace_and_squared_norm(
 def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Estimate]:
     """Trace of each weight tensor's own block of the Hessian; with 0 probes nothing is estimated."""
     if traces.is_exact_for(landscape.model):
-        found = traces.exact_by_tensor(landscape)
-        return [Estimate(trace, torch.zeros_like(trace), 0, "exact") for trace in found]
+        return [traces.known(trace) for trace in traces.exact_by_tensor(landscape)]
     if not probes:
         return []
     return [
@@ -121,15 +120,6 @@ def blocks(landscape: Landscape) -> list[tuple[slice, Operator]]:
         found.append((where, block))
         offset += size
     return found
-
-
-def density(
-    landscape: Landscape, streams: Streams, grid: torch.Tensor, width: float, probes: int, steps: int
-) -> torch.Tensor:
-    """Density of the Hessian's eigenvalues at the points of `grid` (m,); (s, m)."""
-    return spectral_density(
-        landscape.hessian_vector_product, landscape.weights, streams, grid, width, probes, steps
-    )
 
 
 def measure_curvature(nets: Nets, settings: Curvature) -> Iterator[Observation]:
@@ -200,6 +190,7 @@ def measure_density(nets: Nets, settings: Density) -> Iterator[Observation]:
     """Density of the Hessian's eigenvalues on an even grid."""
     grid = torch.linspace(settings.low, settings.high, settings.points, dtype=torch.float64)
     landscape, streams = nets.landscape(settings.examples), nets.streams("curvature")
-    found = density(landscape, streams, grid, settings.width, settings.probes, settings.steps)
+    given = (landscape.hessian_vector_product, landscape.weights, streams, grid)
+    found = spectral_density(*given, settings.width, settings.probes, settings.steps)
     for eigenvalue, values in zip(grid.tolist(), found.T, strict=True):
         yield from nets.rows("hessian_density", eigenvalue, values)

@@ -144,7 +144,7 @@ def measure_equivalence(nets: "Nets", settings: "Equivalence") -> "Iterator[Obse
 def differences(
     problems: list[Problem], streams: list[torch.Generator], batch_size: int, settings: "Equivalence"
 ) -> Iterator[tuple[str, list[float]]]:
-    """Metric, one value a seed, for each two ways; all seeds have the same net at weights of their own.
+    """Metric, one value per seed, for each two ways; all seeds have the same net at weights of their own.
 
     With BatchNorm only its statistics are compared: they make a split batch another computation.
     """
@@ -199,7 +199,7 @@ def weights_by_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
     """The weights after each task, made by that many processes which average their gradients.
 
     They are forks of a server that has imported torch: the job may be a fork itself, with threads, and
-    must not be forked again; to start each afresh takes two seconds of a processor a worker.
+    must not be forked again; to start each afresh takes two seconds of CPU time per worker.
     """
     get_context("forkserver").set_forkserver_preload(PRELOADED)
     with TemporaryDirectory(prefix="largebatch-") as name:

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
-# What asks for products: yields a vector (p,), is sent A times it, and returns what it found.
+# What asks for products with A: yields a vector (p,), is sent A times it, and returns what it found.
 Asking = Generator[torch.Tensor, torch.Tensor, object]
 
 # A new direction shorter than so many roundings of the largest product is rounding: nothing is coupled.

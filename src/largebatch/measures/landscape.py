@@ -1,6 +1,6 @@
 """The mean loss of several seeds' nets as a function of their weights, on fixed examples.
 
-All seeds are one stacked model in evaluation mode, and a point is one flat vector a seed: (s, p).
+All seeds are one stacked model in evaluation mode, and a point is one flat vector per seed: (s, p).
 Whatever is asked about sharpness is asked of a Landscape.
 """
 
@@ -52,7 +52,7 @@ class Landscape:
         return torch.func.functional_call(self.model, weights, (images,))
 
     def chunks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images, labels) of at most CHUNK examples a seed."""
+        """(images, labels) of at most CHUNK examples per seed."""
         yield from zip(self.images.split(CHUNK, 1), self.labels.split(CHUNK, 1), strict=True)
 
     @torch.no_grad()

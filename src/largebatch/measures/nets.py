@@ -82,7 +82,7 @@ class Nets:
         return torch.full((len(self.seeds),), float(value), dtype=torch.float64)
 
     def rows(self, metric: str, at: float | None, values: torch.Tensor) -> Iterator[Observation]:
-        """One observation a seed; values: (s,)."""
+        """One observation per seed; values: (s,)."""
         for seed, value in zip(self.seeds, values.tolist(), strict=True):
             yield Observation(seed, metric, at, value)
 

@@ -68,12 +68,12 @@ def two_batch_noise(
     if not 1 <= small < large:
         raise ValueError(f"noise: batch sizes 1 <= small < large; got {small} and {large}")
     require_draws(landscape, draws, generators)
-    norms = {
-        size: torch.stack([squared(batch_gradient(landscape, size, generators)) for _ in range(draws)]).mean(
-            0
-        )
-        for size in (small, large)
-    }
+
+    def mean_square(size: int) -> torch.Tensor:
+        drawn = (batch_gradient(landscape, size, generators) for _ in range(draws))
+        return torch.stack([squared(gradient) for gradient in drawn]).mean(0)
+
+    norms = {size: mean_square(size) for size in (small, large)}
     return Noise(
         variance=(norms[small] - norms[large]) / (1 / small - 1 / large),
         squared_norm=(large * norms[large] - small * norms[small]) / (large - small),
@@ -102,9 +102,9 @@ def batch_gradient(landscape: Landscape, size: int, generators: list[torch.Gener
     """Gradient of the mean loss over a random mini-batch of each seed, drawn with replacement; (s, p)."""
     rows = [torch.randint(landscape.examples, (size,), generator=g, device=g.device) for g in generators]
     picked = torch.stack(rows).to(landscape.images.device)
-    lanes = torch.arange(landscape.seeds, device=picked.device)[:, None]
+    seeds = torch.arange(landscape.seeds, device=picked.device)[:, None]
     batch = Landscape(
-        landscape.model, landscape.images[lanes, picked], landscape.labels[lanes, picked], landscape.kind
+        landscape.model, landscape.images[seeds, picked], landscape.labels[seeds, picked], landscape.kind
     )
     return batch.gradient(landscape.weights)[1]
 

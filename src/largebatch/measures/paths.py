@@ -1,13 +1,12 @@
 """Loss and accuracy on the way from one minimum to another, as Keskar et al. 2017 draw it."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 
 import torch
 
 from largebatch.measures.landscape import Landscape
-from largebatch.measures.surface import move, own_copy
+from largebatch.measures.surface import grid, move, own_copy, visited
 from largebatch.nets.stack import estimate_population_statistics
 
 # How far beyond its ends a path is looked at: at alpha = -0.5 and 1.5 an arc is nearly the zero function.
@@ -85,15 +84,11 @@ def plane(
     moving = own_copy(origin)
     parts = {"loss_nats": moving, "test_loss_nats": Landscape(moving.model, *held_out, origin.kind)}
     found: dict[str, list[torch.Tensor]] = {name: [] for name in parts}
-    for u, v in itertools.product(map(float, places), repeat=2):
-        point = origin.weights + u * first + v * second
-        move(moving, point)
-        if statistics_batches is not None:
-            estimate_population_statistics(moving.model, statistics_batches)
+    for point in visited(moving, grid(origin, first, second, places), statistics_batches):
         for name, part in parts.items():
             found[name].append(part.loss(point))
-    grid = (len(places), len(places))
-    return {name: torch.stack(losses).unflatten(0, grid) for name, losses in found.items()}
+    shape = (len(places), len(places))
+    return {name: torch.stack(losses).unflatten(0, shape) for name, losses in found.items()}
 
 
 def shares(steps: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

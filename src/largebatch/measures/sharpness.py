@@ -26,7 +26,7 @@ STARTS = (1e-3, 1.0)
 STEEPNESS = 100.0
 
 
-def lane(landscape: Landscape, index: int) -> Landscape:
+def of_seed(landscape: Landscape, index: int) -> Landscape:
     """The landscape of one of its seeds alone, with weights of its own: s = 1."""
     model = deepcopy(landscape.model)
     keep_seeds(model, torch.tensor([index], device=landscape.weights.device))
@@ -56,7 +56,7 @@ def keskar(
     require_box(landscape, epsilon, generators, iterations)
     return torch.stack(
         [
-            box_sharpness(lane(landscape, index), None, epsilon, generator, iterations)
+            box_sharpness(of_seed(landscape, index), None, epsilon, generator, iterations)
             for index, generator in enumerate(generators)
         ]
     )
@@ -78,11 +78,11 @@ def keskar_subspace(
     require_box(landscape, epsilon, generators, iterations)
     if not 1 <= dimensions <= landscape.parameters:
         raise ValueError(
-            f"sharpness: between 1 and {landscape.parameters} dimensions, one a weight; got {dimensions}"
+            f"sharpness: dimensions between 1 and the {landscape.parameters} weights; got {dimensions}"
         )
     found = []
     for index, generator in enumerate(generators):
-        one = lane(landscape, index)
+        one = of_seed(landscape, index)
         shape = (one.parameters, dimensions)
         matrix = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
         found.append(box_sharpness(one, matrix.to(one.weights.device), epsilon, generator, iterations))

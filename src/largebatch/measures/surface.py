@@ -47,17 +47,13 @@ def filter_dimensions(landscape: Landscape, name: str) -> tuple[int, ...]:
     return tuple(range(2, landscape.model.get_parameter(name).ndim))  # (s, out, ...)
 
 
-def plain_direction(
-    landscape: Landscape, generators: list[torch.Generator], length: float = 1.0
-) -> torch.Tensor:
-    """A Gaussian direction of this length over all weights, (s, p), whatever the weights; the baseline.
+def plain_direction(landscape: Landscape, generators: list[torch.Generator]) -> torch.Tensor:
+    """A Gaussian direction of length 1 over all weights, (s, p), whatever the weights; the baseline.
 
     Uniform on the sphere: Li et al.'s raw N(0, I) has length sqrt(p) to within a percent or so. A distance
-    along it is one between weights, in units of `length`, and means less the larger the weights are.
+    along it is one between weights, and means less the larger the weights are.
     """
-    if length <= 0:
-        raise ValueError(f"surface: length above 0; got {length}")
-    return of_length(normal(landscape, generators), length)
+    return of_length(normal(landscape, generators), 1.0)
 
 
 # Losses
@@ -71,30 +67,26 @@ def along(
     renormalise: BatchNorm's population statistics are re-estimated at each point, on the landscape's
     images; else they stay those of x.
     """
-    points = (landscape.weights + float(distance) * direction for distance in distances)
-    if not renormalise:
-        return torch.stack([landscape.loss(point) for point in points])
     moving = own_copy(landscape)
-    batches = landscape.images.split(POPULATION_BATCH, dim=1)
-    losses = []
-    for point in points:
-        move(moving, point)
-        estimate_population_statistics(moving.model, batches)
-        losses.append(moving.loss(point))
-    return torch.stack(losses)
+    batches = landscape.images.split(POPULATION_BATCH, dim=1) if renormalise else None
+    points = (landscape.weights + float(distance) * direction for distance in distances)
+    return torch.stack([moving.loss(point) for point in visited(moving, points, batches)])
 
 
 def plane(
     landscape: Landscape, first: torch.Tensor, second: torch.Tensor, distances: Sequence[float]
 ) -> torch.Tensor:
     """Mean loss at x + distances[i] * first + distances[j] * second; (i, j, s)."""
-    rows = [
-        torch.stack(
-            [landscape.loss(landscape.weights + float(u) * first + float(v) * second) for v in distances]
-        )
-        for u in distances
-    ]
-    return torch.stack(rows)
+    losses = [landscape.loss(point) for point in grid(landscape, first, second, distances)]
+    return torch.stack(losses).unflatten(0, (len(distances),) * 2)
+
+
+def grid(
+    landscape: Landscape, first: torch.Tensor, second: torch.Tensor, distances: Sequence[float]
+) -> Iterator[torch.Tensor]:
+    """The points x + distances[i] * first + distances[j] * second, j the faster; (s, p) each."""
+    for u, v in itertools.product(map(float, distances), repeat=2):
+        yield landscape.weights + u * first + v * second
 
 
 def rise(landscape: Landscape, directions: Iterable[torch.Tensor], radius: float) -> torch.Tensor:
@@ -120,6 +112,21 @@ def move(landscape: Landscape, point: torch.Tensor) -> None:
     """Give the landscape's model the weights of a point (s, p); `landscape.weights` stay what they were."""
     for weight, values in zip(landscape.model.parameters(), landscape.tensors(point), strict=True):
         weight.copy_(values)
+
+
+def visited(
+    moving: Landscape, points: Iterable[torch.Tensor], batches: Sequence[torch.Tensor] | None
+) -> Iterator[torch.Tensor]:
+    """The same points, one after another, the landscape's model with its statistics moved to each.
+
+    batches: images (s, b, c, h, w) on which BatchNorm's population statistics are re-estimated; with None
+    they stay as they are.
+    """
+    for point in points:
+        if batches is not None:
+            move(moving, point)
+            estimate_population_statistics(moving.model, batches)
+        yield point
 
 
 # As a measure

@@ -6,7 +6,7 @@ diagonal of the generalised Gauss-Newton matrix G = mean Jᵀ L J (Schraudolph 2
 
     trace H = trace G = mean over examples of Σ_c ‖Jᵀ l_c‖²,   L = Σ_c l_c l_cᵀ
 
-with L the Hessian of the loss by the outputs. That is one backward pass a class, without probes.
+with L the Hessian of the loss by the outputs. That is one backward pass per class, without probes.
 """
 
 from dataclasses import dataclass
@@ -63,9 +63,14 @@ class Estimate:
     method: str
 
 
+def known(value: torch.Tensor, products: int = 0) -> Estimate:
+    """A value that is exact."""
+    return Estimate(value, torch.zeros_like(value), products, "exact")
+
+
 @dataclass
 class Sketch:
-    """What XTrace needs of A, from 2m products. All in double precision.
+    """What XTrace needs of A, from 2m products with A. All in double precision.
 
     Ω (s, p, m) Gaussian, Q R = A Ω; for each probe i, the projector leaves its own image out:
     P_i = Q (I - s_i s_iᵀ) Qᵀ, and u_i = (I - P_i) ω_i.
@@ -168,6 +173,4 @@ def by_columns(operator: Operator, like: torch.Tensor) -> tuple[Estimate, Estima
     seeds, parameters = like.shape
     units = torch.eye(parameters, dtype=like.dtype, device=like.device)
     dense = torch.stack([operator(unit.expand(seeds, -1)) for unit in units], 2).double()
-    none = torch.zeros(seeds, dtype=torch.float64, device=like.device)
-    values = (trace_of(dense), dense.square().sum((1, 2)))
-    return tuple(Estimate(value, none, parameters, "exact") for value in values)
+    return known(trace_of(dense), parameters), known(dense.square().sum((1, 2)), parameters)

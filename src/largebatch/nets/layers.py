@@ -76,6 +76,9 @@ class StackedProduct(Stacked):
     TENSORS = ("weight", "bias")
     products: torch.dtype | None = None
 
+    def spared(self):
+        return [] if self.bias is None else [self.bias]
+
     def factor(self, x: torch.Tensor) -> torch.Tensor:
         """x as it is multiplied."""
         return x.to(self.products) if self.products and self.training else x
@@ -87,13 +90,8 @@ class StackedLinear(StackedProduct):
     def __init__(self, layers: list[nn.Linear]):
         super().__init__()
         self.weight = nn.Parameter(torch.stack([layer.weight.detach().T for layer in layers]).contiguous())
-        bias = (
-            None if layers[0].bias is None else torch.stack([layer.bias.detach()[None] for layer in layers])
-        )
-        self.bias = None if bias is None else nn.Parameter(bias)  # (s, 1, out)
-
-    def spared(self):
-        return [] if self.bias is None else [self.bias]
+        bias = stacked_parameter(layers, "bias")
+        self.bias = None if bias is None else nn.Parameter(bias.detach()[:, None])  # (s, 1, out)
 
     def forward(self, x):  # (s, b, ..., in) -> (s, b, ..., out)
         rows = in_rows(x)
@@ -130,13 +128,20 @@ class StackedLinear(StackedProduct):
         return tensors if self.bias is None else tensors | {"bias": self.bias.detach()[:, 0]}
 
 
+def stacked_parameter(layers: list[nn.Module], name: str) -> nn.Parameter | None:
+    """The layers' weight or bias of that name, (s, ...); None if they have none."""
+    if getattr(layers[0], name) is None:
+        return None
+    return nn.Parameter(torch.stack([getattr(layer, name).detach() for layer in layers]))
+
+
 def in_rows(x: torch.Tensor) -> torch.Tensor:
     """(s, b, ..., n) -> (s, b * ..., n)"""
     return x if x.ndim == 3 else x.flatten(1, -2)
 
 
 class StackedConv2d(StackedProduct):
-    """A convolution with one group a seed.
+    """A convolution with one group per seed.
 
     by_channels: the channels of a pixel lie side by side, which for one seed's large images is faster.
     """
@@ -152,12 +157,7 @@ class StackedConv2d(StackedProduct):
         like = layers[0]
         self.options = {"stride": like.stride, "padding": like.padding, "dilation": like.dilation}
         self.groups = like.groups
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        bias = None if like.bias is None else torch.stack([layer.bias.detach() for layer in layers])
-        self.bias = None if bias is None else nn.Parameter(bias)
-
-    def spared(self):
-        return [] if self.bias is None else [self.bias]
+        self.weight, self.bias = (stacked_parameter(layers, name) for name in ("weight", "bias"))
 
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
         together = beside(self.factor(x))
@@ -198,8 +198,7 @@ class StackedBatchNorm(Stacked):
         self.eps = like.eps
         self.ghost: int | None = None
         self.moments: list[tuple[int, torch.Tensor, torch.Tensor]] | None = None
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))  # (s, c)
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
+        self.weight, self.bias = (stacked_parameter(layers, name) for name in ("weight", "bias"))  # (s, c)
         self.register_buffer("running_mean", torch.stack([layer.running_mean for layer in layers]))
         self.register_buffer("running_var", torch.stack([layer.running_var for layer in layers]))
 

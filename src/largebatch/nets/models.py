@@ -72,20 +72,12 @@ def resmlp(
     shape: tuple[int, int, int], classes: int, width: int = 64, blocks: int = 3, zero_gamma: bool = False
 ) -> nn.Module:
     """Residual blocks of two dense layers with BatchNorm; `zero_gamma`: Goyal et al. 2017, section 5.1."""
-    layers: list[nn.Module] = [
-        nn.Flatten(),
-        nn.Linear(math.prod(shape), width),
-        nn.BatchNorm1d(width),
-        nn.ReLU(),
-    ]
+    layers: list[nn.Module] = [nn.Flatten(), *dense(math.prod(shape), width)]
     for _ in range(blocks):
         last = nn.BatchNorm1d(width)
         if zero_gamma:
             nn.init.zeros_(last.weight)
-        body = nn.Sequential(
-            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
-            *(nn.Linear(width, width), last),
-        )
+        body = nn.Sequential(*dense(width, width), nn.Linear(width, width), last)
         layers += [Residual(body), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(width, classes))
 
@@ -133,9 +125,10 @@ def vgg(shape: tuple[int, int, int], classes: int, dropout: bool = True) -> nn.M
     return nn.Sequential(*layers, nn.Linear(512, classes))
 
 
-def convolution(before: int, after: int, size: int) -> list[nn.Module]:
-    """A convolution that keeps the image's size, with BatchNorm and ReLU."""
-    return [nn.Conv2d(before, after, size, padding=size // 2), nn.BatchNorm2d(after), nn.ReLU()]
+def convolution(before: int, after: int, size: int, **options) -> list[nn.Module]:
+    """A convolution that keeps the image's size, unless it has a stride, with BatchNorm and ReLU."""
+    layer = nn.Conv2d(before, after, size, padding=size // 2, **options)
+    return [layer, nn.BatchNorm2d(after), nn.ReLU()]
 
 
 def dense(before: int, after: int) -> list[nn.Module]:
@@ -153,11 +146,7 @@ def resnet(shape: tuple[int, int, int], classes: int, depth: int = 20, zero_gamm
 
     Initial weights of the convolutions after He et al. 2015; `zero_gamma`: Goyal et al. 2017, section 5.1.
     """
-    layers: list[nn.Module] = [
-        nn.Conv2d(shape[0], 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-    ]
+    layers = convolution(shape[0], 16, 3, bias=False)
     widths = [size for size in (16, 32, 64) for _ in range((depth - 2) // 6)]
     for before, after in itertools.pairwise([16, *widths]):
         layers += [basic_block(before, after, zero_gamma), nn.ReLU()]
@@ -175,8 +164,7 @@ def basic_block(before: int, after: int, zero_gamma: bool = False) -> Residual:
         nn.init.zeros_(last.weight)
     stride = 1 if before == after else 2
     body = nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
-        *(nn.BatchNorm2d(after), nn.ReLU()),
+        *convolution(before, after, 3, stride=stride, bias=False),
         *(nn.Conv2d(after, after, 3, padding=1, bias=False), last),
     )
     return Residual(body, None if before == after else Subsample(after))
@@ -224,7 +212,7 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     Constructors draw from the global generator, which is given back as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the processor only
+        torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the CPU only
         net = MODELS[name](shape, classes, **options)
         if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
             with evaluating(net), torch.no_grad():

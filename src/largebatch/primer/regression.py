@@ -35,6 +35,10 @@ class Study:
         """Examples to train on."""
         return len(self.train.inputs)
 
+    def updates_per_epoch(self, size: int) -> int:
+        """Batches of this size, the last of which may be short."""
+        return math.ceil(self.count / size)
+
     def least_squares(self) -> np.ndarray:
         """The weights that minimise the training loss; (p, 1)."""
         return np.linalg.lstsq(self.train.inputs, self.train.targets)[0]
@@ -70,21 +74,10 @@ def study(seed: int, examples: int, features: int, noise: float, scaled_on_all: 
     return Study(*parts)
 
 
-@dataclass(frozen=True)
-class Run:
-    """path: weights at the start and after each update, (t + 1, p, 1)."""
-
-    path: np.ndarray
-    updates_an_epoch: int
-
-
-def run(study: Study, size: int, rate: float, epochs: int, order: np.random.Generator) -> Run:
-    """Descend from zero; a size above the number of examples means all."""
-    size = min(size, study.count)
-    an_epoch = math.ceil(study.count / size)
-    start, rows = study.train.start(), epochs_of(study.count, size, epochs, order)
-    path = [start, *descend(study.train.gradient, start, rows, lambda _: rate)]
-    return Run(np.array(path), an_epoch)
+def run(study: Study, size: int, rate: float, epochs: int, order: np.random.Generator) -> np.ndarray:
+    """Weights at the start, which are zero, and after each update, (t + 1, p, 1)."""
+    start, rows = study.train.start(), epochs_of(study.count, min(size, study.count), epochs, order)
+    return np.array([start, *descend(study.train.gradient, start, rows, lambda _: rate)])
 
 
 def regression(
@@ -133,23 +126,24 @@ def convergence(
     start, order = data.train.start(), stream(seed, "clock")
     times = update_times(data.train.gradient, start, data.count, whole, ROUNDS, order)
     for arm, size in sizes.items():
-        wanted = max(epochs, math.ceil(updates / math.ceil(data.count / size)))
-        found = run(data, size, online_rate if size == 1 else rate, wanted, stream(seed, "order"))
-        losses = data.losses(found.path)
+        per_epoch = data.updates_per_epoch(size)
+        wanted = max(epochs, math.ceil(updates / per_epoch))
+        path = run(data, size, online_rate if size == 1 else rate, wanted, stream(seed, "order"))
+        losses = data.losses(path)
         for epoch in thinned(wanted, POINTS):
-            loss = losses[epoch * found.updates_an_epoch]
+            loss = losses[epoch * per_epoch]
             yield arm, Observation(seed, "regression_loss", epoch, float(loss))
-            seconds = epoch * found.updates_an_epoch * times[arm].seconds
+            seconds = epoch * per_epoch * times[arm].seconds
             yield arm, Observation(seed, "regression_seconds", epoch, seconds)
             yield arm, Observation(seed, "time_spread", epoch, times[arm].spread)
         for update in thinned(len(losses) - 1, POINTS):
             yield arm, Observation(seed, "regression_loss_by_update", update, float(losses[update]))
-        yield arm, Observation(seed, "test_r2", None, data.test_r2(found.path[-1]))
+        yield arm, Observation(seed, "test_r2", None, data.test_r2(path[-1]))
         reached = np.flatnonzero(losses <= goal)
         if len(reached):
             first = int(reached[0])
             yield arm, Observation(seed, "updates_to_goal", None, first)
-            yield arm, Observation(seed, "epochs_to_goal", None, first / found.updates_an_epoch)
+            yield arm, Observation(seed, "epochs_to_goal", None, first / per_epoch)
 
 
 def scaling(seed: int, data: Study, rate: float, epochs: int) -> Iterator[tuple[str, Observation]]:
@@ -159,8 +153,8 @@ def scaling(seed: int, data: Study, rate: float, epochs: int) -> Iterator[tuple[
     """
     last = {}
     for arm, (size, factor) in SCALED.items():
-        found = run(data, size, factor * rate, epochs, stream(seed, "order"))
-        losses = data.losses(found.path[:: found.updates_an_epoch])
+        path = run(data, size, factor * rate, epochs, stream(seed, "order"))
+        losses = data.losses(path[:: data.updates_per_epoch(size)])
         for epoch, loss in enumerate(losses):
             yield arm, Observation(seed, "regression_loss", epoch, float(loss))
         last[arm] = losses[-1]
@@ -187,9 +181,9 @@ def leakage(
     scores = {}
     for arm, scaled_on_all in (("scaler_train", False), ("scaler_all", True)):
         data = study(seed, examples, features, noise, scaled_on_all)
-        wanted = max(epochs, math.ceil(updates / math.ceil(data.count / LEAKAGE_SIZE)))
-        found = run(data, LEAKAGE_SIZE, rate, wanted, stream(seed, "order"))
-        scores[arm] = data.test_r2(found.path[-1])
+        wanted = max(epochs, math.ceil(updates / data.updates_per_epoch(LEAKAGE_SIZE)))
+        path = run(data, LEAKAGE_SIZE, rate, wanted, stream(seed, "order"))
+        scores[arm] = data.test_r2(path[-1])
         yield prefix + arm, Observation(seed, "test_r2", None, scores[arm])
     change = abs(scores["scaler_all"] - scores["scaler_train"])
     yield f"{prefix}scaler_all", Observation(seed, "r2_change", None, change)

@@ -52,10 +52,10 @@ def speed(seeds: list[int], examples: int, hidden: int, rounds: int) -> Iterator
         yield "machine", Observation(seed, "memory_growth", None, growth)
 
 
-def first_at_share(throughput: dict[int, float], share: float = BEST_SHARE) -> int:
+def first_at_share(throughput: dict[int, float]) -> int:
     """The least batch size with this share of the best throughput."""
     best = max(throughput.values())
-    return min(size for size, found in throughput.items() if found >= share * best)
+    return min(size for size, found in throughput.items() if found >= BEST_SHARE * best)
 
 
 def peak_mib(net: Mlp, start: np.ndarray, size: int) -> float:

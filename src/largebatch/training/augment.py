@@ -1,6 +1,6 @@
 """Augmentation: what is drawn for every training image of an epoch, and the image that comes of it.
 
-Of each kind one function draws, for all images of an epoch at once, on the processor and from each seed's own
+Of each kind one function draws, for all images of an epoch at once, on the CPU and from each seed's own
 stream; the other makes the images, as many at a time as suits. Pure functions; see engine.py.
 """
 

@@ -8,7 +8,7 @@ import torch
 
 
 def prepare(threads: int, tf32: bool = False) -> torch.device:
-    """Use exactly `threads` processor threads; the device to compute on.
+    """Use exactly `threads` CPU threads; the device to compute on.
 
     tf32: whether a GPU may round the factors of products in single precision to ten bits.
     """

@@ -1,4 +1,4 @@
-"""Optimisers over stacked weights: PyTorch's own update rules, a rate an update, seeds that can leave.
+"""Optimisers over stacked weights: PyTorch's own update rules, one rate per update, seeds that can leave.
 
 Backward hands gradients to a sink: `Collected` sums them up for an optimiser, `PlainSgd` is done with
 them at once.
