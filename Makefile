@@ -47,6 +47,8 @@ $(BIN)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# a relative path, since Python reads this file in the encoding of the locale, whatever letters the folder's name has
+	@cd $(BIN)/../lib/python3*/site-packages && echo ../../../../src > _editable_impl_largebatch.pth
 	@touch $@
 
 # For maintainers: pyproject.toml is the source, the lock and environment.yml follow.

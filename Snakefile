@@ -56,7 +56,7 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
-    for name, asked in (commands.asks(STUDY) | {"report": to_report(STUDY)}).items():
+    for name, asked in (commands.asks(STUDY) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
     progress.begin(
         Path(RESULTS),

@@ -35,7 +35,7 @@ from largebatch.data import datasets, splits
 from largebatch.data.randomness import generator
 from largebatch.data.splits import Dataset
 from largebatch.measures import curvature, reference
-from largebatch.measures.measure import Nets
+from largebatch.measures.nets import Nets
 from largebatch.measures.trace import exact_by_tensor
 from largebatch.training import device
 from largebatch.training.train import train

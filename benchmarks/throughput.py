@@ -23,10 +23,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from largebatch.config.spec import Arm
-from largebatch.data.splits import Dataset, Splits
+from largebatch.data.splits import Dataset
 from largebatch.nets import models
 from largebatch.training import device, train
-from largebatch.training.engine import Lanes
 
 PLAIN = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SGD, ADAM = {"name": "sgd"}, {"name": "adam"}
@@ -105,25 +104,25 @@ def settle() -> None:
 
 
 def our_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
-    """One epoch of every seed, with the seeds grouped as by the engine."""
-    sizes = (arm.data.train, arm.data.validation, arm.data.test)
-    groups = [
-        Lanes(arm, group, Splits(dataset, group, *sizes))
-        for group in train.seed_groups(arm, list(range(seeds)), dataset)
-    ]
+    """One epoch of every seed; the seeds grouped as the engine groups them."""
+    groups = [train.group_of(arm, some, dataset, {}) for some in grouped(arm, seeds, dataset)]
 
     def epoch() -> int:
-        for lanes in groups:
-            lanes.train_epoch()
+        for group in groups:
+            group.train_epoch()
         return seeds * arm.data.train // arm.batch_size
 
     return epoch
 
 
+def grouped(arm: Arm, seeds: int, dataset: Dataset) -> list[list[int]]:
+    """So many seeds in the engine's groups."""
+    return train.seed_groups(arm, list(range(seeds)), dataset, models.initial(arm, 0, dataset))
+
+
 def plain_epoch(arm: Arm, dataset: Dataset) -> Callable[[], int]:
     """One epoch of one seed, as a tutorial writes it."""
-    options = arm.model.model_dump(exclude={"name"})
-    model = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options).to(dataset.device)
+    model = models.initial(arm, 0, dataset).to(dataset.device)
     chosen = arm.optimiser.chosen()
     optimiser = PLAIN[chosen.pop("name")](model.parameters(), lr=arm.lr, **chosen)
     images, labels = (
@@ -148,12 +147,10 @@ def products(arm: Arm, seeds: int, dataset: Dataset) -> tuple[Callable[[], int],
 
     Seeds are taken in the engine's groups, so that operands lie in the cache as its own do.
     """
-    options = arm.model.model_dump(exclude={"name"})
-    model = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
-    shapes = [(m.in_features, m.out_features) for m in model.modules() if isinstance(m, nn.Linear)]
+    net = models.initial(arm, 0, dataset)
+    shapes = [(m.in_features, m.out_features) for m in net.modules() if isinstance(m, nn.Linear)]
     b, operands, operations = arm.batch_size, [], 0
-    lanes = [len(group) for group in train.seed_groups(arm, list(range(seeds)), dataset)]
-    for s in lanes:
+    for s in map(len, grouped(arm, seeds, dataset)):
         for number, (i, o) in enumerate(shapes):
             x, w, g = (torch.randn(s, *sides, device=dataset.device) for sides in ((b, i), (i, o), (b, o)))
             pairs = [(x, w), (x.transpose(1, 2), g)] + [(g, w.transpose(1, 2))] * (number > 0)

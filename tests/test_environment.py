@@ -5,7 +5,10 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -76,3 +79,11 @@ def test_make_needs_no_home_folder(tmp_path):
 
     assert "XDG_CACHE_HOME=" in said("/dev/null/nowhere")
     assert "XDG_CACHE_HOME=" not in said(tmp_path / "home")
+
+
+@pytest.mark.skipif(Path(sys.prefix) != REPOSITORY / ".venv", reason="not the environment that make makes")
+def test_python_finds_the_package_whatever_letters_the_folder_is_called_by():
+    """In the C locale Python 3.11 reads this file as ASCII, and ends where it cannot."""
+    (found,) = Path(sysconfig.get_paths()["purelib"]).glob("*_largebatch.pth")
+    line = found.read_text(encoding="ascii").strip()
+    assert not Path(line).is_absolute() and (found.parent / line).resolve() == REPOSITORY / "src"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch import cli
+from largebatch import cli, provenance
 from largebatch import forkserver as warm
 from tests.conftest import REPOSITORY, small_arm
 from tests.shared.processes import alive, end, until
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason
 
 COMMAND = Path(sys.executable).with_name("largebatch")
 PEOPLE = "cli/people.py"  # where the copy has a command more
+BARE = '\n    "bare": ("decimal", "largebatch.cli.people"),'  # the libraries that it needs
 PROBE = """
 
 @click.command()
@@ -110,7 +111,7 @@ class Caller:
             "MODULES |=",
             'KINDS["probe"], MODULES["probe"] = "bare", "largebatch.cli.people"\nMODULES |=',
         )
-        self.edit("forkserver.py", "LIBRARIES = {", 'LIBRARIES = {\n    "bare": ("decimal",),')
+        self.edit("forkserver.py", "LIBRARIES = {", f"LIBRARIES = {{{BARE}")
         self.edit("forkserver.py", "IDLE_SECONDS = 60.0", f"IDLE_SECONDS = {NEVER}")
         self.edit("forkserver.py", "START_SECONDS = 30.0", f"START_SECONDS = {NEVER}")
 
@@ -177,14 +178,41 @@ def test_a_job_that_leaves_early_says_so(caller, do, wanted):
     assert forked and warmly == coldly and warmly[0] == wanted
 
 
-def test_edited_code_is_read_afresh(caller):
-    assert caller.call()[1]["message"] == "first"
-    (server,) = servers(caller.room)
-    caller.edit(PEOPLE, '"message": "first"', '"message": "second one"')
-    (caller.folder / "src" / "largebatch" / "added.py").write_text("NAME = 'added'\n", encoding="utf-8")
-    caller.edit(PEOPLE, '"second one"', "__import__('largebatch.added').added.NAME")
+def test_a_server_has_our_code_too_and_edited_code_is_read_afresh(caller):
+    """Whatever the edit; code that is put back as it was has its server again."""
+    people = caller.folder / "src" / "largebatch" / PEOPLE
+    before, times = people.read_text(encoding="utf-8"), people.stat()
+    assert caller.call()[1]["message"] == caller.call()[1]["message"] == "first"
+    assert len(servers(caller.room)) == 1
+    caller.edit(PEOPLE, '"message": "first"', '"message": "third"')  # as long as before
+    assert caller.call()[1]["message"] == "third"
+    added = caller.folder / "src" / "largebatch" / "added.py"
+    added.write_text("NAME = 'added'\n", encoding="utf-8")
+    caller.edit(PEOPLE, '"third"', "__import__('largebatch.added').added.NAME")
     assert caller.call()[1]["message"] == "added"
-    assert servers(caller.room) == [server]
+    added.write_text("NAME = 'again'\n", encoding="utf-8")
+    assert caller.call()[0::3] == (7, True) and caller.call()[1]["message"] == "again"
+    assert len(servers(caller.room)) == 4
+    added.unlink()
+    people.write_text(before, encoding="utf-8")
+    os.utime(people, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert caller.call()[1]["message"] == "first"
+    assert len(servers(caller.room)) == 4
+
+
+def test_code_edited_while_its_server_starts_is_served_by_none(caller):
+    package = caller.folder / "src" / "largebatch"
+    touch = f"import os\nos.utime({str(package / PEOPLE)!r}, ns=(1, 1))\n"
+    (package / "slow.py").write_text(touch, encoding="utf-8")
+    caller.edit("forkserver.py", '("decimal", ', '("decimal", "largebatch.slow", ')
+    assert caller.call()[0::3] == (7, False)
+    until(lambda: not servers(caller.room))
+    assert caller.call()[0::3] == (7, True)
+
+
+def test_every_stage_has_one_room():
+    staged = [stage for stages in warm.STAGES.values() for stage in stages]
+    assert sorted(staged) == sorted(provenance.STAGES)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -210,10 +238,11 @@ def test_jobs_side_by_side_share_a_server_that_goes_when_idle(caller):
     assert len(servers(caller.room)) == 1
     (server,) = servers(caller.room)
     os.kill(server, signal.SIGKILL)  # it is patient
+    left = [*caller.room.glob("*/*[!k]")]
     caller.edit("forkserver.py", f"IDLE_SECONDS = {NEVER}", "IDLE_SECONDS = 0.1")
     assert caller.call()[0::3] == (7, True)
     until(lambda: not servers(caller.room))
-    assert [path.suffix for path in caller.room.glob("*/*")] == [".lock"]
+    assert [*caller.room.glob("*/*[!k]")] == left
     assert caller.call()[0::3] == (7, True)
 
 
@@ -275,7 +304,7 @@ def test_a_connection_that_breaks_interrupts_the_job(monkeypatch, unread):
 
 
 def spoil_library(caller):
-    caller.edit("forkserver.py", '("decimal",)', '("nowhere",)')
+    caller.edit("forkserver.py", '("decimal", ', '("nowhere", ')
 
 
 def spoil_rights(caller):

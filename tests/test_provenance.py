@@ -1,6 +1,8 @@
 import ast
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -43,8 +45,11 @@ def test_a_changed_label_changes_what_shows_it_only(monkeypatch, tmp_path):
 def stages_changed_by(folder, file, text):
     """The stages whose digest another text in this file changes."""
 
+    def forget():
+        code_digest.cache_clear(), provenance.parsed.cache_clear()
+
     def digests():
-        code_digest.cache_clear()
+        forget()
         return {stage: code_digest(stage) for stage in STAGES}
 
     path, before = folder / "largebatch" / file, digests()
@@ -53,7 +58,7 @@ def stages_changed_by(folder, file, text):
     path.write_text(old.replace(f'"{text}"', '"another text"'), encoding="utf-8")
     after = digests()
     path.write_text(old, encoding="utf-8")
-    code_digest.cache_clear()
+    forget()
     return {stage for stage in STAGES if before[stage] != after[stage]}
 
 
@@ -85,3 +90,13 @@ def test_a_record_says_where_a_number_comes_from():
     assert record["device"] == "cpu" and record["code"] == code_digest("train")
     assert {"torch", "numpy", "snakemake"} <= record["packages"].keys()
     assert record["commit"] and record["machine"]["processor"]
+
+
+@pytest.mark.parametrize("stage", ["train", "exhibit", "judge"])
+def test_a_stage_gets_ready_by_importing_its_code(stage):
+    script = (
+        f"import sys; from largebatch import provenance; provenance.get_ready({stage!r}); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    for start in STAGES[stage]:
+        assert "largebatch." + start.removesuffix(".py").replace("/", ".") in loaded.stdout.split()

@@ -17,7 +17,7 @@ from largebatch.config.spec import Arm
 from largebatch.config.study import load_study
 from largebatch.data import splits
 from largebatch.files import read_arrays
-from largebatch.measures.measure import Nets
+from largebatch.measures.nets import Nets
 from largebatch.training import device
 
 TEST_BATCH = 256

@@ -1,10 +1,11 @@
 """Start jobs from a process that has the slow libraries imported already.
 
 Importing torch costs seconds and an arm often trains for less. So the first job of a kind starts a
-server that imports the libraries of its room, and jobs are forks of it: milliseconds instead. The
-server knows nothing of this package, so edited code is always read afresh; it goes away after a
-minute without work. LARGEBATCH_WARM=0 switches it off, and whenever anything about it is not as it
-should be, the job runs in its own process as if there were none.
+server that imports the libraries and our modules of its room, and jobs are forks of it: milliseconds
+instead. A server serves this package as it lay on disk when it started: after an edit there is another
+server, so no job runs old code. It goes away after a minute without work. LARGEBATCH_WARM=0 switches
+it off, and whenever anything about it is not as it should be, the job runs in its own process as if
+there were none.
 
 Snakemake's benchmark files do not see the memory of a fork; provenance.json has its peak.
 """
@@ -31,7 +32,8 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
-# Third-party libraries only, see above; and by name what they would import at their first use.
+PACKAGE = Path(__file__).parent
+# The libraries, and by name what they would import at their first use.
 BOTH = (
     "click",
     "numpy",
@@ -47,6 +49,7 @@ BOTH = (
 LIBRARIES = {
     "torch": (
         *BOTH,
+        "largebatch.cli.torch_jobs",
         "safetensors.torch",
         "scipy.optimize",
         "sklearn.datasets",
@@ -59,6 +62,7 @@ LIBRARIES = {
         "PIL.JpegImagePlugin",  # whatever is written
         "fontTools.subset",  # a font in a PDF file
         "jinja2",
+        "largebatch.cli.pandas_jobs",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
         "matplotlib.backends.backend_pdf",
@@ -67,6 +71,11 @@ LIBRARIES = {
         "safetensors.numpy",
         "scipy.stats",
     ),
+}
+# Whose modules and digests a room has ready.
+STAGES = {
+    "torch": ("data", "train", "measure", "exhibit"),
+    "pandas": ("aggregate", "judge", "ledger", "draw", "animate", "tabulate", "numbers", "report", "page"),
 }
 IDLE_SECONDS = 60.0
 START_SECONDS = 30.0
@@ -121,7 +130,23 @@ def address(room: str) -> Path:
         raise OSError(f"{folder}: wanted a folder of ours alone")
     installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
     key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
-    return folder / sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    return folder / f"{digest(key)}-{digest(sources())}"
+
+
+def digest(key: list) -> str:
+    """A short name for a key that is ready for JSON."""
+    return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def sources() -> list:
+    """Place, size and time of change of each of this package's files: an edit changes them."""
+    return sorted(
+        (file.path, file.stat().st_size, file.stat().st_mtime_ns)
+        for folder, _, _ in os.walk(PACKAGE)
+        if not folder.endswith("__pycache__")
+        for file in os.scandir(folder)
+        if file.is_file()
+    )
 
 
 def inherited() -> dict:
@@ -194,6 +219,12 @@ def serve(path: Path, room: str, lock: int) -> None:
         listener.listen(128)
         for library in LIBRARIES[room]:
             import_module(library)
+        from largebatch.provenance import get_ready  # not where it would delay who asks
+
+        for stage in STAGES.get(room, ()):
+            get_ready(stage)
+        if not path.name.endswith(digest(sources())):
+            return  # edited meanwhile: the job runs by itself
         gc.freeze()  # else each job would go through all their objects, and copy the memory they lie in
         selector.register(listener, selectors.EVENT_READ)
         children: set[int] = set()

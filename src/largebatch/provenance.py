@@ -5,6 +5,7 @@ import platform
 import subprocess
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -33,10 +34,16 @@ def provenance(stage: str, settings: dict, inputs: dict[str, str], **measured) -
         "code": code_digest(stage),
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name in VERSIONED if (found := installed(name))},
+        "packages": packages(),
         "machine": {"system": platform.system(), "processor": processor()},
         **measured,
     }
+
+
+@cache
+def packages() -> dict[str, str]:
+    """The versions of the packages that numbers may depend on."""
+    return {name: found for name in VERSIONED if (found := installed(name))}
 
 
 def installed(name: str) -> str | None:
@@ -103,6 +110,14 @@ STAGES = {
 DECLARATIONS = "config"
 
 
+def get_ready(stage: str) -> None:
+    """Do what each job of a stage would do first and what stays as it is until files change."""
+    for start in STAGES[stage]:
+        import_module(".".join([__package__, *Path(start).with_suffix("").parts]))
+    code_digest(stage)
+    packages()
+
+
 @cache
 def code_digest(stage: str) -> str:
     """Digest of a stage's code without comments and docstrings.
@@ -111,25 +126,33 @@ def code_digest(stage: str) -> str:
     leaves out config/ and the modules beside this one, except those in which a stage starts.
     """
     digest = sha256()
-    modules: dict[Path, ast.Module] = {}
+    modules: dict[Path, str] = {}
     for start in STAGES[stage]:
         reached(PACKAGE / start, modules)
-    for path, tree in sorted(modules.items()):
+    for path, code in sorted(modules.items()):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
-        digest.update(bare(tree).encode())
+        digest.update(code.encode())
         for template in sorted(path.parent.glob(f"{path.stem}.*.jinja")):
             digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def reached(path: Path, seen: dict[Path, ast.Module]) -> dict[Path, ast.Module]:
-    """`path` and the modules that it imports and that count as the stage's code, with their syntax trees."""
+def reached(path: Path, seen: dict[Path, str]) -> dict[Path, str]:
+    """`path` and the modules that it imports and that count as a stage's code, with their bare code."""
     if path not in seen:
-        seen[path] = ast.parse(path.read_bytes())
-        for other in imports(seen[path]):
+        seen[path], imported = parsed(path)
+        for other in imported:
             if other.parent != PACKAGE and folder(other) != DECLARATIONS:
                 reached(other, seen)
     return seen
+
+
+@cache
+def parsed(path: Path) -> tuple[str, set[Path]]:
+    """The bare code of a module, and what it imports: parsed once for all stages."""
+    tree = ast.parse(path.read_bytes())
+    imported = imports(tree)
+    return bare(tree), imported
 
 
 def folder(path: Path) -> str:

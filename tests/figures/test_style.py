@@ -70,3 +70,24 @@ def test_one_line_needs_no_legend():
             axes.plot([0, 1], label=str(line))
         style.legend_below(figure, axes)
         assert len(figure.legends) == legends
+
+
+@pytest.mark.parametrize("aspect", ["auto", "equal"])
+def test_all_formats_have_one_layout_and_it_is_at_rest(tmp_path, aspect):
+    """The same as the first format's alone, and as matplotlib's after many layouts."""
+
+    def place(write):
+        with style.paper_style():
+            figure = style.canvas(3.4, 2)  # too low for one layout
+            axes = figure.subplots()
+            axes.plot([0, 30], [0, 20])
+            axes.set(title="a title", ylabel="second weight", aspect=aspect)
+            write(figure)
+            return axes.get_position().bounds
+
+    first = place(lambda figure: style.save(figure, tmp_path / "one", {"pdf": {}}))
+    assert first == place(
+        lambda figure: style.save(figure, tmp_path / "all", {"pdf": {}, "png": {}, "svg": {}})
+    )
+    rest = place(lambda figure: [figure.savefig(tmp_path / "rest.pdf") for _ in range(5)])
+    assert first == pytest.approx(rest, abs=1e-6)

@@ -107,10 +107,10 @@ def test_an_exact_minimum_is_measured_too():
 def test_vectors_kept_fit_the_memory_whatever_the_company():
     for seeds in (1, 20):
         digits = torch.empty(seeds, 26122, device="meta")
-        assert curvature.room(digits, 1) == curvature.MOST_VECTORS
+        assert curvature.most_vectors(digits, 1) == curvature.MOST_VECTORS
     ten_million = torch.empty(1, 10_000_000, device="meta")
-    assert curvature.room(ten_million, 1) == curvature.FEWEST_VECTORS
-    assert curvature.room(ten_million, 5) == 14
+    assert curvature.most_vectors(ten_million, 1) == curvature.FEWEST_VECTORS
+    assert curvature.most_vectors(ten_million, 5) == 14
 
 
 def test_density_is_that_of_the_dense_hessian(dataset):

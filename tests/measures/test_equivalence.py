@@ -8,17 +8,18 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from largebatch.config.measures import Equivalence
 from largebatch.measures import equivalence as module
 from largebatch.measures.equivalence import (
     Problem,
     Shuffles,
-    descend,
-    descend_in_workers,
     differences,
     flat,
     loopback,
     relative_difference,
     seen_percent,
+    weights_after,
+    weights_by_workers,
 )
 from largebatch.nets import models
 
@@ -35,7 +36,8 @@ def problem(dataset, seed=0, loss="cross_entropy", sgd=SGD, **options):
 def compared(problems, batch_size=8, workers=2, updates=7):
     """All differences; metric -> one value a seed."""
     streams = [torch.Generator().manual_seed(seed) for seed in range(len(problems))]
-    return dict(differences(problems, streams, batch_size, workers, updates, 3.0, 0.01))
+    settings = Equivalence(workers=workers, updates=updates, loss_factor=3.0, weight_decay=0.01)
+    return dict(differences(problems, streams, batch_size, settings))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_two_workers_step_along_the_mean_of_their_gradients():
     by_hand = Problem(net, images, torch.zeros(4, dtype=torch.int64), "squared_error", PLAIN)
     rows = torch.arange(4)[None]
     expected = torch.tensor([2.0 - 0.1 * 12.5], dtype=torch.float64)
-    for found in (descend_in_workers([(by_hand, rows)], 2)[0], descend(by_hand, rows, parts=2)):
+    for found in (weights_by_workers([(by_hand, rows)], 2)[0], weights_after(by_hand, rows, parts=2)):
         torch.testing.assert_close(found, expected, rtol=EXACT, atol=0.0)
 
 
@@ -85,7 +87,7 @@ def test_a_descent_is_that_of_a_plain_loop(sgd, loss, dataset):
         velocity = sgd["momentum"] * velocity + g
         step = g + sgd["momentum"] * velocity if sgd["nesterov"] else velocity
         w = w.detach() - sgd["lr"] * step
-    torch.testing.assert_close(descend(given, rows), w, rtol=1e-10, atol=1e-13)
+    torch.testing.assert_close(weights_after(given, rows), w, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("ways", ["workers", "accumulation", "scaled_loss"])
@@ -98,8 +100,8 @@ def test_a_scaled_loss_is_no_scaled_rate_under_weight_decay(dataset, plain):
     assert all(value > 1e-3 for value in plain["scaled_loss_decay_difference"])
     given, rows = problem(dataset, sgd=PLAIN), torch.arange(8)[None]
     for decay in (0.0, 0.01):
-        loss = descend(given, rows, factor=3.0, weight_decay=decay)
-        rate = descend(given, rows, lr=3.0 * 0.1, weight_decay=decay)
+        loss = weights_after(given, rows, factor=3.0, weight_decay=decay)
+        rate = weights_after(given, rows, lr=3.0 * 0.1, weight_decay=decay)
         torch.testing.assert_close(loss - rate, 2.0 * 0.1 * decay * given.start, rtol=1e-10, atol=1e-15)
 
 
@@ -170,7 +172,7 @@ def test_what_cannot_be_compared(options, batch_size, wanted, dataset):
 def test_a_worker_that_fails_is_an_error_that_says_why(dataset):
     rows = torch.tensor([[0, 1, 2, 48]])  # the second worker's last image does not exist
     with pytest.raises(RuntimeError, match=r"wanted 2 workers; got IndexError of worker 1: .* 48 "):
-        descend_in_workers([(problem(dataset), rows)], 2)
+        weights_by_workers([(problem(dataset), rows)], 2)
     assert not multiprocessing.active_children()
 
 
@@ -178,7 +180,7 @@ def test_workers_that_take_too_long_are_stopped(dataset, monkeypatch):
     monkeypatch.setattr(module, "ALL_SECONDS", 0.0)
     rows = torch.zeros(1_000_000, 4, dtype=torch.int64)
     with pytest.raises(TimeoutError, match="wanted workers done in 0 s; got none so far"):
-        descend_in_workers([(problem(dataset), rows)], 2)
+        weights_by_workers([(problem(dataset), rows)], 2)
     assert not multiprocessing.active_children()
 
 

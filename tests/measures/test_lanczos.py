@@ -117,12 +117,12 @@ def check(spectra, function, count, result, tolerance, rounding):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_whatever_the_spectrum_a_value_meets_its_tolerance(kind, size, count, function, dtype, tight, seed):
-    """Eight spectra at a time, with room for all of them or for so few vectors that chains restart."""
+    """Eight spectra at a time, holding all vectors or so few that chains restart."""
     draw, count = np.random.default_rng(seed), min(count, size)
     spectra = np.stack([kinds_of_spectra(kind, size, draw) for _ in range(8)])
     spectra = torch.from_numpy(spectra).to(dtype).double().numpy()  # as the operator has them
-    room = 2 * count + 4 if tight else 64
-    result = on_diagonals(spectra, function, dtype, seed % 1000, count=count, room=room, most_products=150)
+    limits = {"most_vectors": 2 * count + 4 if tight else 64, "most_products": 150}
+    result = on_diagonals(spectra, function, dtype, seed % 1000, count=count, **limits)
     known = check(spectra, function, count, result, 1e-4, 30 * torch.finfo(dtype).eps)
     assert known.all() or (tight and kind not in EASY)
 
@@ -180,17 +180,17 @@ def test_top_and_bottom_eigenvalues_of_dense_matrices(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("count", "room", "most"), [(1, 8, 30), (3, 10, 100)])
-def test_with_room_for_few_vectors_outliers_are_found(count, room, most, dtype):
+@pytest.mark.parametrize(("count", "most_vectors", "most"), [(1, 8, 30), (3, 10, 100)])
+def test_with_few_vectors_outliers_are_found(count, most_vectors, most, dtype):
     """As of a net that is too large for its basis: 300 weights stand for millions."""
     spectra = np.tile([1.0, 0.7, 0.54, 0.4, 0.29, 0.24, *np.linspace(0, 0.1, 300)], (20, 1))
-    result = on_diagonals(spectra, dtype=dtype, count=count, room=room)
+    result = on_diagonals(spectra, dtype=dtype, count=count, most_vectors=most_vectors)
     assert check(spectra, top_eigenvalues, count, result, 1e-4, 30 * torch.finfo(dtype).eps).all()
     assert result.products.max() <= most
 
 
 def test_the_largest_few_in_order():
-    top = found(DECAYING, count=4, tolerance=1e-10, room=12)
+    top = found(DECAYING, count=4, tolerance=1e-10, most_vectors=12)
     assert top.values[0].tolist() == pytest.approx(DECAYING[:4], rel=1e-8)
 
 
@@ -228,8 +228,8 @@ def test_single_precision_is_enough_for_its_digits_at_any_size(size):
 def test_bad_sizes_are_refused():
     with pytest.raises(ValueError, match="count between 1 and the 3 weights; got 4"):
         found([1.0, 2.0, 3.0], count=4)
-    with pytest.raises(ValueError, match="room for at least"):
-        found(DECAYING, count=3, room=9)
+    with pytest.raises(ValueError, match="most_vectors of at least"):
+        found(DECAYING, count=3, most_vectors=9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

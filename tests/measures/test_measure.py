@@ -6,9 +6,9 @@ import torch
 
 from largebatch.config.measures import Measures
 from largebatch.data.splits import Splits
-from largebatch.measures import measure as module
+from largebatch.measures import curvature, nets
 from largebatch.measures.measure import (
-    Nets,
+    MEASURED_BY,
     measure,
     measure_by_epoch,
     measure_path,
@@ -83,7 +83,7 @@ def by_metric(rows):
     return found
 
 
-@pytest.mark.parametrize("name", [*module.MEASURES, "equivalence of BatchNorm"])
+@pytest.mark.parametrize("name", [*MEASURED_BY, "equivalence of BatchNorm"])
 def test_a_measure_writes_what_it_promises_for_every_seed(name, run_for, dataset):
     arm, trained = run_for(name)
     rows = measure(name.split()[0], options(name), arm, trained.seeds, trained.weights, dataset)
@@ -93,27 +93,27 @@ def test_a_measure_writes_what_it_promises_for_every_seed(name, run_for, dataset
     assert np.isfinite([row.value for row in rows]).all()
 
 
-@pytest.mark.parametrize("name", module.MEASURES)
+@pytest.mark.parametrize("name", MEASURED_BY)
 def test_company_does_not_change_a_measure(name, run_for, dataset, monkeypatch):
     arm, trained = run_for(name)
     together = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
-    monkeypatch.setattr(module, "TOGETHER_BYTES", 0)  # one seed after another
+    monkeypatch.setattr(nets, "TOGETHER_BYTES", 0)  # one seed after another
     alone = measure(name, options(name), arm, trained.seeds, trained.weights, dataset)
     order = [(row.metric, row.at, row.seed) for row in together]
     assert sorted(order, key=str) == sorted(((r.metric, r.at, r.seed) for r in alone), key=str)
     values = {(r.metric, r.at, r.seed): r.value for r in alone}
     for row in together:
         expected = values[row.metric, row.at, row.seed]
-        assert row.value == pytest.approx(expected, rel=1e-3, abs=1e-7), row
+        assert row.value == pytest.approx(expected, rel=1e-9, abs=1e-15), row
 
 
 def test_curvature_is_of_each_seeds_weights_and_first_training_images(arm, trained, dataset):
     found = by_metric(measure("curvature", options("curvature"), arm, [3, 5], trained.weights, dataset))
     splits = Splits(dataset, [3, 5], 48, 16, 16)
     images, labels = splits.examples(splits.rows["train"])
-    nets = Nets(arm, [3, 5], trained.weights, dataset)
-    for lane, seed in enumerate((3, 5)):
-        dense = dense_hessian(nets.plain(lane), images[lane, :EXAMPLES], labels[lane, :EXAMPLES])
+    of_both = nets.Nets(arm, [3, 5], trained.weights, dataset)
+    for index, seed in enumerate((3, 5)):
+        dense = dense_hessian(of_both.plain(index), images[index, :EXAMPLES], labels[index, :EXAMPLES])
         values = torch.linalg.eigvalsh(dense)
         assert found["hessian_top_eigenvalue", None][seed] == pytest.approx(values[-1].item(), rel=1e-4)
         assert found["hessian_eigenvalue", 2][seed] == pytest.approx(values[-2].item(), rel=1e-4)
@@ -163,10 +163,8 @@ def test_an_eigenvalue_that_is_not_known_is_left_out_and_the_log_says_why(arm, t
 
 
 def test_without_our_own_eigenvalue_no_agreement_is_claimed(arm, trained, dataset, monkeypatch, capsys):
-    top = module.curvature.top
-    monkeypatch.setattr(
-        module.curvature, "top", lambda *a, **options: top(*a, **options | {"most_products": 1})
-    )
+    top = curvature.top
+    monkeypatch.setattr(curvature, "top", lambda *a, **options: top(*a, **options | {"most_products": 1}))
     found = by_metric(measure("agreement", options("agreement"), arm, [3, 5], trained.weights, dataset))
     assert np.isnan(list(found["agreement_missed", None].values())).all()
     assert "agreement of seed 5 is left out" in capsys.readouterr().err
@@ -260,12 +258,12 @@ def test_stability_threshold(optimiser, threshold):
     assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, **penalty)) is None
     if threshold is None:
         return
-    for curvature, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):
+    for bend, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):
         w = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
         options = {k: v for k, v in optimiser.items() if k != "name"}
         sgd = torch.optim.SGD([w], lr=0.1, **options)
         for _ in range(5000):
-            w.grad = curvature * w.detach()
+            w.grad = bend * w.detach()
             sgd.step()
         assert (not abs(w.item()) < 1) == diverges
 

@@ -105,19 +105,19 @@ def test_variance_falls_as_one_over_the_batch_size(dataset):
         torch.testing.assert_close(size * row, population, rtol=0.15, atol=0)
 
 
-MEASURES = {
+CASES = {
     "exact": lambda net, g: exact_noise(net).scale,
     "two batches": lambda net, g: two_batch_noise(net, 2, 4, 3, g).scale,
     "variance": lambda net, g: gradient_variance(net, [2, 4], 3, g),
 }
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", CASES)
 def test_twice_is_equal_and_everything_is_as_found(dataset, name):
     net = nets(dataset, "cnn")
     before = {key: tensor.clone() for key, tensor in net.model.state_dict().items()}
     weights, random = net.weights.clone(), torch.random.get_rng_state()
-    first, second = (MEASURES[name](net, streams()) for _ in range(2))
+    first, second = (CASES[name](net, streams()) for _ in range(2))
     assert torch.equal(first, second) and first.dtype == torch.float64
     assert torch.equal(net.weights, weights)
     assert torch.equal(torch.random.get_rng_state(), random)
@@ -125,11 +125,11 @@ def test_twice_is_equal_and_everything_is_as_found(dataset, name):
     assert all(torch.equal(t, before[key]) for key, t in net.model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", CASES)
 def test_company_changes_nothing(dataset, name):
     net = nets(dataset, "cnn")
-    alone = MEASURES[name](lane(net, 1), streams(1, first=1))
-    torch.testing.assert_close(MEASURES[name](net, streams())[..., 1:], alone, rtol=1e-9, atol=0)
+    alone = CASES[name](lane(net, 1), streams(1, first=1))
+    torch.testing.assert_close(CASES[name](net, streams())[..., 1:], alone, rtol=1e-9, atol=0)
 
 
 def test_bad_arguments_are_refused(dataset):

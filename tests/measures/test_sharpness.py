@@ -46,7 +46,7 @@ def nets(dataset):
     return Landscape(stack(plain).double().eval(), images, labels)
 
 
-MEASURES = {
+CASES = {
     "keskar": lambda at, g: keskar(at, 1e-2, g),
     "keskar_subspace": lambda at, g: keskar_subspace(at, 1e-2, g, dimensions=5),
     "sam": lambda at, g: sam(at, 0.1, 5, g),
@@ -158,11 +158,11 @@ def test_average_is_half_sigma_squared_times_the_trace():
 # House rules
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", CASES)
 def test_twice_is_equal_and_everything_is_as_found(nets, name):
     before = {key: tensor.clone() for key, tensor in nets.model.state_dict().items()}
     weights, random = nets.weights.clone(), torch.random.get_rng_state()
-    first, second = (MEASURES[name](nets, streams()) for _ in range(2))
+    first, second = (CASES[name](nets, streams()) for _ in range(2))
     assert torch.equal(first, second)
     assert (first > 0).all() and first.dtype == torch.float64
     assert torch.equal(nets.weights, weights)
@@ -171,17 +171,17 @@ def test_twice_is_equal_and_everything_is_as_found(nets, name):
     assert all(torch.equal(t, before[key]) for key, t in nets.model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", CASES)
 def test_company_changes_nothing(nets, name):
-    together = MEASURES[name](nets, streams())
-    alone = MEASURES[name](lane(nets, 1), streams(1, first=1))
+    together = CASES[name](nets, streams())
+    alone = CASES[name](lane(nets, 1), streams(1, first=1))
     torch.testing.assert_close(together[..., 1:2], alone, rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", CASES)
 def test_one_generator_a_seed(nets, name):
     with pytest.raises(ValueError, match="each of 3 seeds; got 1"):
-        MEASURES[name](nets, streams(1))
+        CASES[name](nets, streams(1))
 
 
 def test_lane_is_the_seed_alone(nets):

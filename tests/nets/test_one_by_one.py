@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.data.randomness import generator
-from largebatch.data.splits import Dataset, Splits
+from largebatch.data.splits import Dataset
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.measure import measure
 from largebatch.measures.trace import is_exact_for
@@ -17,10 +16,10 @@ from largebatch.nets import models
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.stack import estimate_population_statistics, stack
 from largebatch.training import train as train_module
-from largebatch.training.engine import Lanes, decay_groups
+from largebatch.training.engine import decay_groups
 from tests.conftest import small_arm
 from tests.shared.modules import MODULES, STACKED, Block
-from tests.training.test_train import plain_update
+from tests.shared.plain_loop import plain_loop
 
 SEEDS = [0, 3]
 SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
@@ -36,49 +35,20 @@ pytestmark = [
 ]
 
 
-def lanes_of(build, dataset, monkeypatch, seeds=SEEDS, **settings):
-    """Lanes that train the modules that `build` makes."""
+def group_of(build, dataset, monkeypatch, seeds=SEEDS, **settings):
+    """Seeds that train the modules that `build` makes."""
     monkeypatch.setitem(models.MODELS, "mlp", lambda shape, classes, **_: build())
     arm = small_arm(**DATA | settings)
-    return Lanes(arm, list(seeds), Splits(dataset, list(seeds), 24, 16, 16))
+    return train_module.group_of(arm, list(seeds), dataset, {})
 
 
-def plain_loop(lanes, seed, dataset, epochs=2, calls_train=True):
-    """What anybody would write; the global generator stands where the seed's own stream does."""
-    arm = lanes.arm
-    net = models.build(seed, "mlp", dataset.shape, dataset.classes).double()
-    splits = Splits(dataset, [seed], 24, 16, 16)
-    images, labels = (part[0] for part in splits.examples(splits.rows["train"]))
-    if arm.optimiser.name == "adam":
-        eps = arm.optimiser.epsilon
-        optimiser = torch.optim.Adam(net.parameters(), lr=arm.lr, eps=eps, weight_decay=arm.weight_decay)
-    else:
-        momentum = arm.optimiser.momentum
-        optimiser = torch.optim.SGD(
-            net.parameters(), lr=arm.lr, momentum=momentum, weight_decay=arm.weight_decay
-        )
-    order = generator(seed, "order")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.set_state(generator(seed, "dropout").get_state())
-        for _ in range(epochs):
-            if calls_train:
-                net.train()
-            for batch in torch.randperm(len(images), generator=order).split(arm.batch_size):
-                optimiser.zero_grad()
-                F.cross_entropy(net(images[batch]), labels[batch]).backward()
-                if arm.clip_norm:
-                    torch.nn.utils.clip_grad_norm_(net.parameters(), arm.clip_norm)
-                optimiser.step()
-    return net
-
-
-def require_equal(lanes, lane, net):
+def require_equal(group, index, net):
     """All weights and buffers of one seed; a stacked net's BatchNorm has no running average."""
-    tensors = lanes.model.plain()
-    is_stacked = not isinstance(lanes.model, OneByOne)
+    tensors = group.model.plain()
+    is_stacked = not isinstance(group.model, OneByOne)
     for name, tensor in (dict(net.named_parameters()) if is_stacked else net.state_dict()).items():
         near = max(1e-12, 1e-10 * tensor.abs().max().item())
-        torch.testing.assert_close(tensors[name][lane], tensor.detach(), rtol=0, atol=near, msg=name)
+        torch.testing.assert_close(tensors[name][index], tensor.detach(), rtol=0, atol=near, msg=name)
 
 
 @pytest.mark.parametrize("settings", [SGD, ADAM], ids=["sgd", "adam"])
@@ -87,14 +57,15 @@ def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset
     if name == "resnet18" and settings is ADAM:
         pytest.skip("says no more than mobilenet_v3_small")
     seeds, epochs = (SEEDS[:1], 1) if name == "resnet18" else (SEEDS, 2)  # it takes long
-    lanes = lanes_of((MODULES | STACKED)[name], dataset, monkeypatch, seeds, **settings)
+    build = (MODULES | STACKED)[name]
+    group = group_of(build, dataset, monkeypatch, seeds, **settings, epochs=epochs)
     before = torch.random.get_rng_state()
     for _ in range(epochs):
-        lanes.train_epoch()
+        group.train_epoch()
     assert torch.equal(torch.random.get_rng_state(), before)
-    for lane, seed in enumerate(seeds):
-        net = plain_loop(lanes, seed, dataset, epochs, name != "frozen in evaluation")
-        require_equal(lanes, lane, net)
+    for index, seed in enumerate(seeds):
+        net = plain_loop(group.arm, seed, dataset, calls_train=name != "frozen in evaluation")
+        require_equal(group, index, net)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
@@ -111,29 +82,21 @@ def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset
 )
 @pytest.mark.parametrize("name", ["tied weights", "frozen in evaluation"])
 def test_settings_of_an_update_do_what_they_do_in_a_plain_loop(name, settings, dataset, monkeypatch):
-    lanes = lanes_of(MODULES[name], dataset, monkeypatch, **SGD | settings)
-    lanes.train_epoch()
-    arm = lanes.arm
-    for lane, seed in enumerate(SEEDS):
-        net = models.build(seed, "mlp", dataset.shape, dataset.classes).double()
-        optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
-        splits = Splits(dataset, [seed], 24, 16, 16)
-        images, labels = (part[0] for part in splits.examples(splits.rows["train"]))
-        for batch in torch.randperm(24, generator=generator(seed, "order")).split(arm.batch_size):
-            plain_update(arm, net, optimiser, images[batch], labels[batch])
-        for key, weight in net.named_parameters():
-            torch.testing.assert_close(
-                lanes.model.plain()[key][lane], weight.detach(), rtol=1e-5, atol=1e-7, msg=key
-            )
+    group = group_of(MODULES[name], dataset, monkeypatch, **SGD | {"epochs": 1} | settings)
+    group.train_epoch()
+    near = {"rtol": 1e-5, "atol": 1e-7} if group.arm.gradient_penalty else {"rtol": 1e-9, "atol": 1e-11}
+    for index, seed in enumerate(SEEDS):
+        for key, weight in plain_loop(group.arm, seed, dataset).named_parameters():
+            torch.testing.assert_close(group.model.plain()[key][index], weight.detach(), **near, msg=key)
 
 
 def test_micro_batches_are_those_of_a_plain_loop(dataset, monkeypatch):
     whole, parts = (
-        lanes_of(MODULES["tied weights"], dataset, monkeypatch, **SGD | more)
+        group_of(MODULES["tied weights"], dataset, monkeypatch, **SGD | more)
         for more in ({}, {"micro_batch_size": 2})
     )
-    for lanes in (whole, parts):
-        lanes.train_epoch()
+    for group in (whole, parts):
+        group.train_epoch()
     for key, tensor in whole.model.plain().items():
         torch.testing.assert_close(parts.model.plain()[key], tensor, rtol=1e-10, atol=1e-12)
 
@@ -149,15 +112,15 @@ def test_a_block_that_is_left_out_at_random_is_not_decayed_meanwhile(dataset, mo
             return self.head(x if self.training and torch.rand(()) < 0.5 else self.block(x))
 
     for settings in (SGD, ADAM, SGD | {"clip_norm": 0.1}):
-        lanes = lanes_of(Skipping, dataset, monkeypatch, seeds=[3], **settings)
+        group = group_of(Skipping, dataset, monkeypatch, seeds=[3], **settings)
         for _ in range(2):
-            lanes.train_epoch()
-        net = plain_loop(lanes, 3, dataset)
+            group.train_epoch()
+        net = plain_loop(group.arm, 3, dataset, calls_train=True)
         for name, weight in net.named_parameters():
-            torch.testing.assert_close(lanes.model.plain()[name][0], weight.detach(), rtol=1e-5, atol=1e-6)
-    lanes = lanes_of(Skipping, dataset, monkeypatch, seeds=range(8))
+            torch.testing.assert_close(group.model.plain()[name][0], weight.detach(), rtol=1e-5, atol=1e-6)
+    group = group_of(Skipping, dataset, monkeypatch, seeds=range(8))
     with pytest.raises(ValueError, match=r"block\.weight: wanted a gradient for all seeds or for none"):
-        lanes.train_epoch()
+        group.train_epoch()
 
 
 # Of each kind of state: random numbers, running statistics, buffers.
@@ -173,13 +136,13 @@ STATEFUL = [
 @pytest.mark.parametrize("name", [*STATEFUL, "shared layer", "tied weights", "pruned", "gru"])
 def test_company_and_evaluations_change_nothing(name, dataset, monkeypatch):
     alone, company = (
-        lanes_of(MODULES[name], dataset, monkeypatch, seeds, **SGD) for seeds in ([3], [0, 3, 1])
+        group_of(MODULES[name], dataset, monkeypatch, seeds, **SGD) for seeds in ([3], [0, 3, 1])
     )
     for epoch in range(2):
         company.estimate_population_statistics()
         company.evaluate("test")
-        for lanes in (alone, company):
-            lanes.train_epoch()
+        for group in (alone, company):
+            group.train_epoch()
         if epoch == 0:
             company.keep([1, 2])
     for key, tensor in alone.model.plain().items():
@@ -188,15 +151,15 @@ def test_company_and_evaluations_change_nothing(name, dataset, monkeypatch):
 
 @pytest.mark.parametrize("name", [*STATEFUL, "own input overwritten", "instance norm"])
 def test_evaluation_leaves_the_model_its_streams_and_the_images_as_they_were(name, dataset, monkeypatch):
-    lanes = lanes_of(MODULES[name], dataset, monkeypatch, **SGD)
-    lanes.train_epoch()
-    lanes.estimate_population_statistics()
-    state = copy.deepcopy(lanes.model.state_dict())
-    streams, images = [stream.get_state() for stream in lanes.streams()], dataset.images.clone()
-    first, second = (lanes.evaluate("test") for _ in range(2))
+    group = group_of(MODULES[name], dataset, monkeypatch, **SGD)
+    group.train_epoch()
+    group.estimate_population_statistics()
+    state = copy.deepcopy(group.model.state_dict())
+    streams, images = [stream.get_state() for stream in group.streams()], dataset.images.clone()
+    first, second = (group.evaluate("test") for _ in range(2))
     assert all(torch.equal(first[metric], second[metric]) for metric in first)
-    assert all(torch.equal(tensor, state[key]) for key, tensor in lanes.model.state_dict().items())
-    assert all(torch.equal(stream.get_state(), s) for stream, s in zip(lanes.streams(), streams, strict=True))
+    assert all(torch.equal(tensor, state[key]) for key, tensor in group.model.state_dict().items())
+    assert all(torch.equal(stream.get_state(), s) for stream, s in zip(group.streams(), streams, strict=True))
     assert torch.equal(dataset.images, images)
 
 
@@ -208,7 +171,8 @@ class Killed(Exception):
 def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeypatch):
     monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
     arm, checkpoint = small_arm(**DATA | SGD | {"epochs": 4}), tmp_path / "checkpoint.pt"
-    assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset)] == [1, 1]
+    net = models.initial(arm, SEEDS[0], dataset)
+    assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset, net)] == [1, 1]
     expected = train_module.train(arm, SEEDS, dataset)
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
 
@@ -238,16 +202,16 @@ NORMALISED = [
 
 @pytest.mark.parametrize("name", NORMALISED)
 def test_population_statistics_of_one_batch_make_evaluation_equal_training(name, dataset, monkeypatch):
-    lanes = lanes_of(MODULES[name], dataset, monkeypatch)
-    images, _ = lanes.splits.examples(lanes.splits.rows["train"])
-    for own in lanes.model.nets:
+    group = group_of(MODULES[name], dataset, monkeypatch)
+    images, _ = group.splits.examples(group.splits.rows["train"])
+    for own in group.model.nets:
         for part in own.net.modules():
             if isinstance(part, nn.Dropout):
                 part.p = 0.0
-    expected = lanes.model.train()(images)
-    estimate_population_statistics(lanes.model, [images])
-    assert not any(part.training for own in lanes.model.nets for part in own.net.modules())
-    torch.testing.assert_close(lanes.model(images), expected, rtol=1e-9, atol=1e-9)
+    expected = group.model.train()(images)
+    estimate_population_statistics(group.model, [images])
+    assert not any(part.training for own in group.model.nets for part in own.net.modules())
+    torch.testing.assert_close(group.model(images), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_population_statistics_are_pooled_over_batches_and_uses(dataset):
@@ -277,10 +241,10 @@ def test_population_statistics_are_pooled_over_batches_and_uses(dataset):
 
 @pytest.mark.parametrize("name", ["frozen backbone", "frozen in evaluation"])
 def test_frozen_statistics_are_not_estimated(name, dataset, monkeypatch):
-    lanes = lanes_of(MODULES[name], dataset, monkeypatch)
-    lanes.train_epoch()
-    lanes.estimate_population_statistics()
-    means = [t for key, t in lanes.model.plain().items() if key.endswith("running_mean")]
+    group = group_of(MODULES[name], dataset, monkeypatch)
+    group.train_epoch()
+    group.estimate_population_statistics()
+    means = [t for key, t in group.model.plain().items() if key.endswith("running_mean")]
     assert len(means) == 1 and not means[0].any()
 
 
@@ -394,12 +358,12 @@ def test_trained_modules_are_measured(name, dataset, monkeypatch):
 
 
 def test_frozen_weights_count_nowhere(dataset, monkeypatch):
-    lanes = lanes_of(MODULES["frozen layer"], dataset, monkeypatch, **SGD | {"clip_norm": 0.1})
-    assert {tuple(w.shape[1:]) for w in lanes.weights} == {(6,), (3, 6), (3,)}
-    before = lanes.model.plain()
+    group = group_of(MODULES["frozen layer"], dataset, monkeypatch, **SGD | {"clip_norm": 0.1})
+    assert {tuple(w.shape[1:]) for w in group.weights} == {(6,), (3, 6), (3,)}
+    before = group.model.plain()
     before = {key: before[key].clone() for key in ("1.weight", "1.bias")}
-    lanes.train_epoch()
-    assert all(torch.equal(lanes.model.plain()[key], tensor) for key, tensor in before.items())
+    group.train_epoch()
+    assert all(torch.equal(group.model.plain()[key], tensor) for key, tensor in before.items())
 
 
 def test_weight_decay_spares_what_has_one_dimension_and_normalisation():
@@ -420,7 +384,7 @@ def test_settings_of_stacked_layers_are_refused(settings, dataset, monkeypatch):
     with pytest.raises(
         ValueError, match=rf"{next(iter(settings))}: wanted .* \(the net: Block has no stacked"
     ):
-        lanes_of(MODULES["own forward"], dataset, monkeypatch, **settings)
+        group_of(MODULES["own forward"], dataset, monkeypatch, **settings)
 
 
 class Pair(Block):
@@ -445,7 +409,7 @@ class Pair(Block):
 )
 def test_bad_modules_are_told(build, error, match, dataset, monkeypatch):
     with pytest.raises(error, match=match):
-        lanes_of(build, dataset, monkeypatch).evaluate("test")
+        group_of(build, dataset, monkeypatch).evaluate("test")
 
 
 def test_seeds_that_do_not_fit_together_are_told():
@@ -468,7 +432,7 @@ def test_a_buffer_that_grows_is_told(dataset, monkeypatch):
             return out
 
     with pytest.raises(ValueError, match=r"queue: wanted a buffer of constant shape \(1, 3\); got \(9, 3\)"):
-        lanes_of(Queue, dataset, monkeypatch).train_epoch()
+        group_of(Queue, dataset, monkeypatch).train_epoch()
 
 
 @pytest.mark.gpu
@@ -479,9 +443,9 @@ def test_a_gpu_trains_and_measures_them_too(name, dataset, monkeypatch):
     there = Dataset(dataset.images.cuda(), dataset.labels.cuda(), dataset.dtype)
     found = []
     for _ in range(2):
-        lanes = lanes_of(MODULES[name], there, monkeypatch, **SGD)
-        lanes.train_epoch()
-        found.append(lanes.model.plain())
+        group = group_of(MODULES[name], there, monkeypatch, **SGD)
+        group.train_epoch()
+        found.append(group.model.plain())
     assert all(torch.equal(found[1][key], tensor) for key, tensor in found[0].items())
     ours, theirs = (landscape_of(name, data)[1] for data in (there, dataset))
     ours = Landscape(ours.model.cuda(), ours.images, ours.labels)

@@ -7,7 +7,7 @@ from torch import nn
 from largebatch.nets import models
 from largebatch.nets.layers import StackedBatchNorm
 from largebatch.nets.one_by_one import OneByOne
-from largebatch.nets.stack import Residual, estimate_population_statistics, keep_lanes, obstacle, stack
+from largebatch.nets.stack import Residual, estimate_population_statistics, keep_seeds, obstacle, stack
 from largebatch.training.optimise import Collected, PlainSgd
 from tests.shared.modules import MODULES, STACKED
 
@@ -121,7 +121,6 @@ def require_equal_to_autograd(plain, images, training, ghost):
             layer.ghost = ghost
     x = images.clone().requires_grad_()
     out = together(x)
-    images = images.clone().requires_grad_()  # else a net that is not stacked has no gradient by them
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     weights = list(together.parameters())
     by_input, *expected = torch.autograd.grad(out, [x, *weights], g)
@@ -131,9 +130,9 @@ def require_equal_to_autograd(plain, images, training, ghost):
         for weight, gradient in zip(weights, expected, strict=True):
             torch.testing.assert_close(weight.grad, gradient)
         # A sink that moves each weight at once must not disturb the gradients that follow.
-        together.push(images)
+        together.push(images, to_input=False)
         before = [w.clone() for w in weights]
-        together.pull(g.clone(), PlainSgd(0.1, 0.0, set()), to_input=False)
+        assert together.pull(g.clone(), PlainSgd(0.1, 0.0, set())) is None
         for weight, old, gradient in zip(weights, before, expected, strict=True):
             torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
     torch.testing.assert_close(images, x, msg="the images were overwritten")
@@ -164,10 +163,10 @@ def test_plain_names_and_shapes_are_those_of_the_module(plain):
             torch.testing.assert_close(tensors[name][lane], tensor)
 
 
-def test_keep_lanes_keeps_exactly_those(plain, images):
+def test_keep_seeds_keeps_exactly_those(plain, images):
     together = stack(plain).eval()
     before = together(images)
-    keep_lanes(together, torch.tensor([2, 0]))
+    keep_seeds(together, torch.tensor([2, 0]))
     torch.testing.assert_close(together(images[[2, 0]]), before[[2, 0]])
 
 

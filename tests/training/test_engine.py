@@ -1,127 +1,220 @@
-"""The rate and the batch of every update of a run, against closed forms."""
+"""Every setting counts, and no seed counts for another."""
 
-import math
-from bisect import bisect_right
-from fractions import Fraction
+from typing import get_args
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from largebatch.data.splits import Splits
-from largebatch.training.engine import Lanes
-from tests.conftest import small_arm
+from largebatch.config.images import Data
+from largebatch.config.settings import Settings
+from largebatch.config.spec import Arm
+from largebatch.nets import models
+from largebatch.nets.stack import stack
+from largebatch.training import engine
+from largebatch.training import train as train_module
+from largebatch.training.engine import seeds_at_once
+from largebatch.training.train import train
+from tests.conftest import SMALL, small_arm
+from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD
 
-
-def updates_of(dataset, **settings):
-    """(rate, examples) of every update, as the engine makes them, and the number of updates per epoch."""
-    arm = small_arm(lr=1.0, **settings)
-    lanes = Lanes(arm, [0], Splits(dataset, [0], arm.data.train, arm.data.validation, arm.data.test))
-    made, per_epoch = [], []
-    lanes._update_on = lambda images, labels, size, rate: made.append((rate, images.shape[1]))
-    while lanes.epoch < arm.epochs:
-        before = len(made)
-        lanes.train_epoch()
-        per_epoch.append(len(made) - before)
-    return made, per_epoch
-
-
-# Updates per epoch of 48 images: one, a few, and numbers whose inverse is no binary fraction.
-BATCHES = (48, 16, 9, 7, 5)
-
-
-@pytest.mark.parametrize("batch_size", BATCHES)
-@pytest.mark.parametrize(
-    "milestones",
-    [
-        {"at_epochs": [30, 60, 80]},
-        {"at": [0.33333333, 0.66666667, 0.88888889]},
-        {"at": [1 / 3, 2 / 3, 8 / 9]},
-    ],
-    ids=str,
-)
-def test_the_rate_drops_at_goyals_epochs(milestones, batch_size, dataset):
-    """A tenth after 30, 60 and 80 of 90 epochs (Goyal et al. 2017, section 5.1), not an update later."""
-    schedule = {"name": "step", "factor": 0.1, **milestones}
-    made, (per_epoch, *_) = updates_of(dataset, batch_size=batch_size, epochs=90, schedule=schedule)
-    drops = [u for u in range(1, len(made)) if made[u][0] != made[u - 1][0]]
-    assert drops == [30 * per_epoch, 60 * per_epoch, 80 * per_epoch]
-    assert [made[u][0] for u in (0, *drops)] == pytest.approx([1.0, 0.1, 0.01, 0.001])
-
-
-@pytest.mark.parametrize("batch_size", BATCHES)
-@pytest.mark.parametrize("last_batch", ["drop", "weigh"])
-def test_a_milestone_between_updates_goes_to_the_nearest(batch_size, last_batch, dataset):
-    settings = {"batch_size": batch_size, "last_batch": last_batch, "epochs": 7}
-    for epoch in (0.3, 1.5, 2.2, 4.7, 6.96):
-        for milestones in ({"at_epochs": [epoch]}, {"at": [epoch / 7]}):
-            made, per_epoch = updates_of(dataset, schedule={"name": "step", **milestones}, **settings)
-            dropped = sum(rate == 1.0 for rate, _ in made)
-            assert abs(dropped - epoch * per_epoch[0]) <= 0.5 + 1e-9
-
-
-@pytest.mark.parametrize("milestones", [{"at_epochs": [2, 4, 6]}, {"at": [0.28571428, 0.57142858, 0.8571]}])
-def test_the_batch_grows_at_the_epoch_and_the_rate_with_what_is_left(milestones, dataset):
-    schedule = {"name": "batch_growth", "factor": 3.0, **milestones}
-    made, per_epoch = updates_of(dataset, batch_size=4, epochs=7, schedule=schedule)
-    assert per_epoch == [12, 12, 4, 4, 1, 1, 1]  # batches of 4, 12, 36 and all 48
-    assert [size for _, size in made] == [4] * 24 + [12] * 8 + [36] * 2 + [48]
-    assert [rate for rate, _ in made] == pytest.approx([1.0] * 34 + [48 / 108])
-
-
-@pytest.mark.parametrize(("share", "epoch"), [(0.3, 2), (0.35, 2), (0.36, 3), (0.5, 4), (0.95, 7)])
-def test_a_batch_grows_at_the_nearest_epoch(share, epoch, dataset):
-    schedule = {"name": "batch_growth", "at": [share], "factor": 2.0}
-    made, _ = updates_of(dataset, batch_size=8, epochs=7, schedule=schedule)
-    assert sum(size == 8 for _, size in made) == 6 * epoch
-
-
-@pytest.mark.parametrize("batch_size", BATCHES)
-@pytest.mark.parametrize(("epochs", "nearest"), [(2.0, 2.0), (1.66666667, 5 / 3), (1.66666666, 5 / 3)])
-def test_warm_up_ends_at_the_nearest_update(epochs, nearest, batch_size, dataset):
-    settings = {"batch_size": batch_size, "epochs": 3}
-    warmup = {"kind": "constant", "epochs": epochs, "start": 0.25}
-    made, (per_epoch, *_) = updates_of(dataset, warmup=warmup, **settings)
-    assert sum(rate == 0.25 for rate, _ in made) == math.floor(nearest * per_epoch + 0.5)
-    made, _ = updates_of(dataset, warmup=warmup | {"kind": "gradual"}, **settings)
-    length = math.floor(nearest * per_epoch + 0.5)
-    expected = [min(1.0, 0.25 + 0.75 * u / length) for u in range(3 * per_epoch)]
-    assert [rate for rate, _ in made] == pytest.approx(expected)
-
-
-def cosine(t):
-    return (1 + math.cos(math.pi * t)) / 2
-
-
-def restarts(t):
-    """Cycles of 1, 2 and 4 sevenths of the run."""
-    starts = [Fraction(0), Fraction(1, 7), Fraction(3, 7), Fraction(1)]
-    cycle = bisect_right(starts, t) - 1
-    return cosine((t - starts[cycle]) / (starts[cycle + 1] - starts[cycle]))
-
-
-def triangle(t):
-    """Two cycles, from a quarter up and down."""
-    position = 2 * t % 1
-    return 0.25 + 0.75 * (1 - abs(2 * position - 1))
-
-
-# The factor at an exact share of the run.
-CLOSED_FORMS = {
-    "constant": ({}, lambda t: 1.0),
-    "exponential": ({"final": 0.01}, lambda t: 10.0 ** (-2 * t)),
-    "inverse_sqrt": ({"scale": 0.25}, lambda t: (1 + 4 * t) ** -0.5),
-    "inverse_time": ({"scale": 0.25}, lambda t: 1 / (1 + 4 * t)),
-    "linear": ({"floor": 0.5}, lambda t: 1 - t / 2),
-    "cosine": ({}, cosine),
-    "triangular": ({"low": 0.25, "cycles": 2}, triangle),
-    "cosine_restarts": ({"cycles": 3, "growth": 2.0}, restarts),
+BATCH_NORM = SMALL["model"] | {"batch_norm": True}
+# Each a change of one setting.
+CHANGES = [
+    {"data": SMALL["data"] | {"train": 40}},
+    {"data": SMALL["data"] | {"validation": 15}},
+    {"data": SMALL["data"] | {"test": 15}},
+    {"model": {"name": "resmlp"}},
+    {"optimiser": ADAM},
+    {"optimiser": LARS},
+    {"batch_size": 16},
+    {"lr": 0.2},
+    {"lr_rule": "linear", "base_batch_size": 4},
+    {"lr_rule": "sqrt", "base_batch_size": 4},
+    {"epochs": 1},
+    {"stop": {"patience_epochs": 1, "tolerance": 1.0}},
+    {"goal": {"error_percent": 99.0}},
+    {"schedule": {"name": "linear"}},
+    {"warmup": {"kind": "gradual", "epochs": 1.0, "start": 0.0}},
+    {"weight_decay": 0.1},
+    {"clip_norm": 0.1},
+    {"loss": "squared_error"},
+    {"label_smoothing": 0.1},
+    {"augment": CROPS},
+    {"sharpness_aware": {}},
+    {"gradient_penalty": {"strength": 0.5}},
+    {"proximal": {}},
+    {"adversarial": {"size": 0.1}},
+    {"evaluate_every_epochs": 2},
+    {"snapshots_at_epochs": [1]},
+    {"snapshots_at_loss": 2.0},
+    {"precision": "float32"},
+]
+# For nets that take long.
+BRIEF = {
+    "data": {"name": "digits", "train": 4, "test": 4},
+    **{"batch_size": 4, "epochs": 1, "precision": "float32"},
 }
 
 
-@pytest.mark.parametrize("name", CLOSED_FORMS)
-@pytest.mark.parametrize("batch_size", BATCHES)
-def test_every_update_has_the_rate_of_the_closed_form(name, batch_size, dataset):
-    """From the first update, at t = 0, to the last, and on both sides of every turn and restart."""
-    options, factor = CLOSED_FORMS[name]
-    made, _ = updates_of(dataset, batch_size=batch_size, epochs=14, schedule={"name": name, **options})
-    expected = [float(factor(Fraction(u, len(made)))) for u in range(len(made))]
-    assert [rate for rate, _ in made] == pytest.approx(expected, abs=1e-12)
+def varied(part, like, *changes, **beside):
+    """Pairs of arms that differ within one part, in one change each."""
+    return [({part: like} | beside, {part: like | change} | beside) for change in changes]
+
+
+# Settings that show only beside another one.
+PAIRS = [
+    ({"batch_size": 10}, {"batch_size": 10, "last_batch": "weigh"}),
+    ({"weight_decay": 0.1}, {"weight_decay": 0.1, "decay_norm_and_bias": False}),
+    ({"model": BATCH_NORM}, {"model": BATCH_NORM, "ghost_batch_size": 4}),
+    # Accumulation differs with BatchNorm, whose statistics are then those of the micro-batch.
+    ({"model": BATCH_NORM}, {"model": BATCH_NORM, "micro_batch_size": 4}),
+    ({"lr_rule": "linear", "base_batch_size": 4}, {"lr_rule": "linear", "base_batch_size": 2}),
+    ({"precision": "float32"}, {"precision": "bfloat16"}),
+    ({"snapshots_at_epochs": [1]}, {"snapshots_at_epochs": [0, 1]}),
+    *varied("model", SMALL["model"], {"hidden": [12, 9]}, {"activation": "tanh"}, {"dropout": 0.5}),
+    *varied("model", SMALL["model"], {"batch_norm": True}),
+    *varied("model", {"name": "cnn", "channels": [3]}, {"channels": [4]}, {"batch_norm": True}),
+    *varied("model", {"name": "cnn", "channels": [3]}, {"dropout": 0.5}),
+    *varied("model", {"name": "resmlp"}, {"width": 8}, {"blocks": 1}, {"zero_gamma": True}),
+    *varied("model", {"name": "keskar_cnn"}, {"dropout": 0.0}),
+    *varied("model", {"name": "resnet", "depth": 8}, {"depth": 14}, {"zero_gamma": True}),
+    *varied("model", {"name": "vgg"}, {"dropout": False}, **BRIEF),
+    *varied("model", {"name": "resnet50"}, {"zero_gamma": True}, **BRIEF),
+    *varied("optimiser", {"name": "sgd", "momentum": 0.9}, {"momentum": 0.8}, {"nesterov": True}),
+    *varied("optimiser", ADAM, {"beta1": 0.5}, {"beta2": 0.5}, {"epsilon": 0.1}),
+    *varied("optimiser", LARS, {"trust": 0.1}, {"momentum": 0.5}),
+    *varied("stop", {"patience_epochs": 1, "tolerance": 1.0}, {"patience_epochs": 2}, {"tolerance": 0.0}),
+    *varied("stop", {"patience_epochs": 9}, {"floor_nats": 9.0}),
+    *varied("goal", {"error_percent": 99.0}, {"error_percent": 40.0}),
+    *varied("schedule", {"name": "step", "at": [0.5]}, {"at": [0.25]}, {"at": None, "at_epochs": [1.5]}),
+    *varied("schedule", {"name": "step", "at": [0.5]}, {"factor": 0.2}),
+    *varied("schedule", {"name": "exponential"}, {"final": 0.1}),
+    *varied("schedule", {"name": "inverse_sqrt"}, {"scale": 0.1}),
+    *varied("schedule", {"name": "inverse_time"}, {"scale": 0.1}),
+    *varied("schedule", {"name": "cosine"}, {"floor": 0.1}),
+    *varied("schedule", {"name": "linear"}, {"floor": 0.1}),
+    *varied("schedule", {"name": "triangular"}, {"low": 0.2}, {"cycles": 1}),
+    *varied("schedule", {"name": "cosine_restarts"}, {"cycles": 2}, {"growth": 1.0}, {"floor": 0.1}),
+    *varied("schedule", {"name": "batch_growth", "at": [0.5]}, {"factor": 2.0}, {"at": [1.0]}),
+    *varied("schedule", {"name": "batch_growth", "at": [0.5]}, {"at": None, "at_epochs": [2.0]}),
+    *varied("warmup", {"kind": "gradual", "epochs": 1.0, "start": 0.0}, {"kind": "constant"}),
+    *varied("warmup", {"kind": "gradual", "epochs": 1.0, "start": 0.0}, {"epochs": 2.0}, {"start": 0.5}),
+    *varied("augment", {"name": "shifts", "pixels": 1}, {"pixels": 2}, {"flip": True}),
+    *varied("augment", CROPS, {"low": 0.5}, {"flip": False}),
+    *varied("sharpness_aware", {}, {"rho": 0.1}),
+    *varied("gradient_penalty", {"strength": 0.5}, {"strength": 0.1}, {"step": 0.1}),
+    *varied("proximal", {}, {"strength": 0.1}, {"steps": 2}),
+    *varied("adversarial", {"size": 0.1}, {"size": 0.2}, {"share": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [({}, change) for change in CHANGES] + PAIRS, ids=str)
+def test_no_setting_lies(one, other, dataset):
+    """Changing any setting changes a run."""
+    runs = []
+    for settings in (one, other):
+        arm = small_arm(**settings)
+        trained = train(arm, [0], as_trained_by(dataset, arm))
+        weights = {n: w.tobytes() for n, w in trained.weights.items()}
+        runs.append((trained.history, weights, sorted(trained.snapshots)))
+    assert runs[0] != runs[1]
+
+
+# Models that do not take images of 4 x 4 pixels and one channel, and how many of them they take instead.
+REPEATS = {"vgg": (1, 8, 8), "resnet50": (3, 1, 1)}
+
+
+def as_trained_by(dataset, arm):
+    """In the arm's precision, with images its model takes."""
+    dtype = getattr(torch, arm.dtype)
+    images = dataset.images.to(dtype).repeat(1, *REPEATS.get(arm.model.name, (1, 1, 1)))
+    return type(dataset)(images, dataset.labels, dtype)
+
+
+def classes_of(annotation):
+    """The classes of settings that a field may hold, theirs included."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from classes_of(field.annotation)
+    for part in get_args(annotation):
+        yield from classes_of(part)
+
+
+def differing(one, other):
+    """(class, field) of every setting in which two of one class differ, theirs included."""
+    for name in type(one).model_fields:
+        parts = getattr(one, name), getattr(other, name)
+        if parts[0] != parts[1]:
+            yield type(one), name
+            if isinstance(parts[0], Settings) and type(parts[0]) is type(parts[1]):
+                yield from differing(*parts)
+
+
+def test_every_setting_is_covered_by_the_test_above():
+    tried = set()
+    for one, other in [({}, change) for change in CHANGES] + PAIRS:
+        tried.update(differing(small_arm(**one), small_arm(**other)))
+    every = {(cls, name) for cls in classes_of(Arm) for name in cls.model_fields} - {(Data, "name")}
+    told_by_class = {(cls, "name") for cls, _ in every}
+    assert not {(cls.__name__, name) for cls, name in every - told_by_class - tried}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"model": SMALL["model"] | {"dropout": 0.5, "batch_norm": True}},
+        {"optimiser": ADAM},
+        EVERYTHING | {"model": SMALL["model"] | {"dropout": 0.5}},
+        {"augment": {"name": "shifts", "pixels": 1, "flip": True}},
+        {"augment": CROPS},
+    ],
+    ids=str,
+)
+def test_a_seed_is_the_same_alone_and_in_company(settings, dataset):
+    arm = small_arm(**settings)
+    company, alone = train(arm, [0, 1, 2, 3], dataset), train(arm, [2], dataset)
+    for name, weights in alone.weights.items():
+        np.testing.assert_allclose(company.weights[name][2], weights[0], rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_groups_of_seeds_change_nothing_but_rounding(dataset, monkeypatch):
+    arm = small_arm()
+    together, net = train(arm, [0, 1, 2, 3, 4], dataset), models.initial(arm, 0, dataset)
+    monkeypatch.setattr(
+        engine, "CACHE_BYTES", 2 * 8 * 16 * 8
+    )  # two seeds: 8 images of 16 pixels, 8 bytes each
+    assert [len(g) for g in train_module.seed_groups(arm, [0, 1, 2, 3, 4], dataset, net)] == [2, 2, 1]
+    grouped = train(arm, [0, 1, 2, 3, 4], dataset)
+    assert [row[:3] for row in grouped.history] == [row[:3] for row in together.history]
+    for name in together.weights:
+        np.testing.assert_allclose(grouped.weights[name], together.weights[name], rtol=1e-10, atol=1e-12)
+
+
+def test_seeds_at_once():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert seeds_at_once(128, False, 8, 4, cpu) >= 20
+    assert seeds_at_once(128, False, 100_000, 4, cpu) == 1
+    assert seeds_at_once(128, True, 8, 4, cpu) == 1
+    assert seeds_at_once(128, False, 100_000, 4, gpu) >= 20
+    assert seeds_at_once(128, True, 8, 4, gpu) == 1
+
+
+def test_the_same_arm_twice_is_bit_identical(dataset):
+    arm = small_arm(precision="float32", optimiser=SGD)
+    first, second = (train(arm, [0, 1], as_trained_by(dataset, arm)) for _ in range(2))
+    assert first.history == second.history
+    assert all(np.array_equal(first.weights[n], second.weights[n]) for n in first.weights)
+
+
+def test_weight_decay_spares_biases_and_normalisation_everywhere():
+    net = [nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 3)) for _ in range(2)]
+    model = stack(net)
+    decayed, spared = engine.decay_groups(model, everything=False)
+    shapes = [tuple(p.shape) for p in model.parameters()]
+    assert [shapes[i] for i in decayed] == [(2, 4, 3), (2, 3, 3)]
+    assert sorted(shapes[i] for i in spared) == [(2, 1, 3), (2, 1, 3), (2, 3), (2, 3)]
+    assert engine.decay_groups(model, everything=True)[1] == []

@@ -79,7 +79,11 @@ def test_the_penalty_nears_the_hessian_times_the_gradient(step, error):
         assert (got[0][lane] - g[lane] - expected).norm() < error * 20 * expected.norm()
 
 
-def test_no_gradient_has_no_penalty():
+def test_a_seed_without_gradient_has_no_penalty_and_leaves_the_others_theirs():
     gradients = [torch.zeros(2, 3)]
-    mitigations.add_penalty(gradients, [torch.zeros(2, 3)], 0.5, 0.01)
-    assert torch.equal(gradients[0], torch.zeros(2, 3))
+    gradients[0][1, 0] = 2.0
+    moved = [torch.zeros(2, 3)]
+    moved[0][1] = torch.tensor([2.5, 0.0, 1.0])
+    mitigations.add_penalty(gradients, moved, 0.5, 0.01)
+    # strength / step ‖g‖ = 100 times the difference of gradients
+    assert torch.equal(gradients[0], torch.tensor([[0.0] * 3, [52.0, 0.0, 100.0]]))

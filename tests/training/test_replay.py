@@ -5,7 +5,7 @@ import torch
 
 from largebatch.data.splits import Dataset, Splits
 from largebatch.training import device
-from largebatch.training.engine import Lanes
+from largebatch.training.engine import SeedGroup
 from tests.conftest import SMALL, small_arm
 
 MOMENTUM = {"name": "sgd", "momentum": 0.9, "nesterov": True}
@@ -38,14 +38,14 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 
 def weights_after(arm, dataset, replay, epochs=3, seeds=(0, 1), keep=None):
-    """Plain weights after so many epochs; keep: the lanes that go on behind the first."""
+    """Plain weights after so many epochs; keep: the seeds, by index, that go on behind the first."""
     sizes = (arm.data.train, arm.data.validation, arm.data.test)
-    lanes = Lanes(arm, list(seeds), Splits(dataset, list(seeds), *sizes), replay)
+    group = SeedGroup(arm, list(seeds), Splits(dataset, list(seeds), *sizes), replay=replay)
     for epoch in range(epochs):
-        lanes.train_epoch()
+        group.train_epoch()
         if keep and epoch == 0:
-            lanes.keep(keep)
-    return lanes.model.plain()
+            group.keep(keep)
+    return group.model.plain()
 
 
 def on(dataset, device, dtype=torch.float32):

@@ -17,7 +17,7 @@ OPTIONS = {
     "cosine": {"floor": 0.1},
     "triangular": {"low": 0.25, "cycles": 4},
     "cosine_restarts": {"cycles": 3, "growth": 2.0, "floor": 0.0},
-    "batch_growth": {"at": [0.5], "factor": 4.0, "batch_size": 8, "most": 64},
+    "batch_growth": {"at": [0.5], "factor": 4.0, "batch_size": 8, "train_images": 64},
 }
 
 
@@ -66,18 +66,18 @@ def test_restart_falls_on_its_epoch_in_floating_point():
 
 
 def test_batch_growth_is_step_decay_in_the_ratio_of_rate_to_batch():
-    options = {"at": [0.3, 0.6, 0.8], "factor": 5.0}
+    options = {"at": [0.3, 0.6, 0.8], "factor": 5.0, "batch_size": 8, "train_images": 512}
     for t in (0.0, 0.3, 0.5, 0.6, 0.79, 0.8, 1.0):
-        batch = schedules.grown_batch(t, 8, 512, **options)
-        rate = schedules.batch_growth(t, batch_size=8, most=512, **options)
+        batch = schedules.grown_batch(t, **options)
+        rate = schedules.batch_growth(t, **options)
         assert rate / batch == pytest.approx(schedules.step(t, options["at"], 1 / 5.0) / 8)
-    assert schedules.grown_batch(1.0, 8, 512, **options) == 512  # 8 * 125 would not fit
+    assert schedules.grown_batch(1.0, **options) == 512  # 8 * 125 would not fit
 
 
 @pytest.mark.parametrize("epochs", [45, 60, 1000])
 def test_a_batch_grows_at_its_epoch_in_floating_point(epochs):
     for epoch in range(1, epochs):
-        options = {"batch_size": 4, "most": 1024, "at": [epoch / epochs], "factor": 25.5}
+        options = {"batch_size": 4, "train_images": 1024, "at": [epoch / epochs], "factor": 25.5}
         assert schedules.grown_batch((epoch - 1) / epochs, **options) == 4
         assert schedules.grown_batch(epoch / epochs, **options) == 102
         assert schedules.batch_growth(epoch / epochs, **options) == 1.0

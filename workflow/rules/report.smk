@@ -1,6 +1,8 @@
 # What people read: one self-contained page, and the numbers for their own texts.
 from largebatch.report.evidence import to_report
 
+TO_REPORT = to_report(STUDY)
+
 
 rule report:
     input:
@@ -16,7 +18,7 @@ rule report:
         f"{LOGS}/benchmarks/report/report.tsv"
     params:
         ask=f"{ASKS}/report.json",
-        asked=lambda wildcards: digest(to_report(STUDY)),
+        asked=digest(TO_REPORT),
         code=code_digest("report"),
     shell:
         "largebatch report --ask {params.ask} --results $(dirname {input.claims}) --out {output} {input.beside} 2> {log}"

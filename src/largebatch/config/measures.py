@@ -4,7 +4,7 @@
 that trains on fewer is measured on all of them.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -166,7 +166,7 @@ class Ball(Settings):
     writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
 
 
-class Surface(Settings):
+class LossSurface(Settings):
     """Loss along random directions, filter-normalised and not (Li et al. 2018).
 
     On `points` distances up to `reach` both ways; on a plane of `plane_points` x `plane_points`; and its
@@ -306,7 +306,7 @@ class Measures(Settings):
     keskar: Keskar | None = None
     keskar_subspace: KeskarSubspace | None = None
     ball: Ball | None = None
-    surface: Surface | None = None
+    surface: LossSurface | None = None
     noise: Noise | None = None
     rescaling: Rescaling | None = None
     excess: Excess | None = None
@@ -331,3 +331,9 @@ class Measures(Settings):
         if curvature and (curvature.top > 1 or curvature.per_layer):
             raise ValueError("curvature_by_epoch with top: 1 and without per_layer; got more")
         return self
+
+
+def settings_of(measure: str, settings: dict) -> Settings:
+    """The settings of a measure, or of the path, checked."""
+    kind, _ = get_args(Measures.model_fields[measure].annotation)
+    return kind.model_validate(settings)

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from largebatch.config.settings import Count, NonNegative, Positive, Settings, Share
 
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Mlp(Settings):
     """Fully connected net. Keskar's F1 is hidden [512] * 5 with batch_norm."""
@@ -14,7 +16,7 @@ class Mlp(Settings):
     hidden: list[Count]
     activation: Literal["relu", "tanh"] = "relu"
     batch_norm: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: BelowOne = 0.0
 
 
 class Cnn(Settings):
@@ -23,7 +25,7 @@ class Cnn(Settings):
     name: Literal["cnn"]
     channels: Annotated[list[Count], Field(min_length=1)]
     batch_norm: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: BelowOne = 0.0
 
 
 class ResMlp(Settings):
@@ -49,7 +51,7 @@ class KeskarCnn(Settings):
     """Keskar's C1 and C3: two 5x5 convolutions of 64 channels, then dense layers, all with BatchNorm."""
 
     name: Literal["keskar_cnn"]
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: BelowOne = 0.5
     hidden: ClassVar[tuple[int, ...]] = (384, 192)
     batch_norm: ClassVar[bool] = True
 
@@ -89,17 +91,14 @@ class ResNet50(Settings):
     batch_norm: ClassVar[bool] = True
 
 
-Model = Annotated[
-    Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50,
-    Field(discriminator="name"),
-]
+Model = Annotated[Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50, Field(discriminator="name")]
 
 
 class Sgd(Settings):
     """torch.optim.SGD: the rate multiplies outside the momentum buffer (Goyal 2017, remark 2)."""
 
     name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: BelowOne = 0.0
     nesterov: bool = False
 
     @model_validator(mode="after")
@@ -113,8 +112,8 @@ class Adam(Settings):
     """torch.optim.Adam; the defaults are those of Kingma and Ba 2015, which Keskar uses."""
 
     name: Literal["adam"]
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    beta1: BelowOne = 0.9
+    beta2: BelowOne = 0.999
     epsilon: Positive = 1e-8
 
 
@@ -126,7 +125,7 @@ class Lars(Settings):
     """
 
     name: Literal["lars"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: BelowOne = 0.9
     trust: Positive = 0.001
 
 

@@ -12,6 +12,8 @@ class ScheduleBase(Settings):
     """How the learning rate goes; most schedules step nowhere and leave the batch as it is."""
 
     grows_batch: ClassVar[bool] = False
+    # What of the arm the schedule's function takes.
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def epochs_of_steps(self, epochs: int, updates_per_epoch: int) -> list[float]:
         """The epochs, in updates, at which a run of so many epochs steps."""
@@ -116,6 +118,7 @@ class BatchGrowth(Milestones):
     name: Literal["batch_growth"]
     factor: Annotated[float, Field(gt=1)] = 10.0
     grows_batch: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("batch_size", "train_images")
 
     def epochs_of_steps(self, epochs: int, updates_per_epoch: int) -> list[float]:
         return super().epochs_of_steps(epochs, 1)

@@ -199,7 +199,7 @@ class Arm(Settings):
         options = self.schedule.model_dump(exclude={"name", "at_epochs"})
         if "at" in options:
             options["at"] = [epoch / self.epochs for epoch in self.steps_at_epochs()]
-        return options
+        return options | {name: getattr(self, name) for name in self.schedule.needs}
 
     @property
     def width(self) -> float:

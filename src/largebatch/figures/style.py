@@ -91,9 +91,12 @@ def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Glyph .* missing", UserWarning)
+            if any(axes.get_aspect() != "auto" for axes in figure.axes):
+                figure.draw_without_rendering()  # the layout of such axes comes to rest at the second time
             for ending, own in metadata.items():
                 with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
                     SAVE.get(ending, figure_file)(figure, temporary, own)
+                figure.set_layout_engine("none")  # laid out once, alike in every format
     except UserWarning as lack:
         raise ValueError(
             f"{stem}: wanted labels of letters that {RC['font.family']} has; got: {lack}"

@@ -1,8 +1,13 @@
 """The least that a mean loss can be, where a closed form knows it."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 
+from largebatch.config.measures import Excess
+from largebatch.files import Observation
+from largebatch.measures.nets import Nets
 from largebatch.training.losses import squared_error
 
 
@@ -18,3 +23,15 @@ def least_squared_error(images: torch.Tensor, labels: torch.Tensor, classes: int
     targets = F.one_hot(labels, classes).to(inputs)  # (s, n, classes)
     weights = torch.linalg.lstsq(inputs, targets, driver="gelsd").solution
     return squared_error(inputs @ weights, labels).mean(1)
+
+
+def measure_excess(nets: Nets, settings: Excess) -> Iterator[Observation]:
+    """Mean squared error of a linear net above the least that any such net has."""
+    model, loss = nets.arm.model, nets.arm.loss
+    if loss != "squared_error" or model.name != "mlp" or model.hidden:
+        wanted = "wanted loss: squared_error and a net that is linear (mlp with hidden: [])"
+        raise ValueError(f"excess: {wanted}; got {loss} and {model.name} with {model.chosen()}")
+    landscape = nets.landscape(settings.examples, torch.float64)
+    images, labels = nets.examples(settings.examples)
+    least = least_squared_error(images.double(), labels, nets.dataset.classes)
+    yield from nets.rows("excess_squared_error", None, landscape.loss(landscape.weights).cpu() - least)

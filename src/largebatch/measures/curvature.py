@@ -1,11 +1,18 @@
 """Curvature of a landscape at its own weights: of the Hessian of the mean loss, all seeds at once."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 
+from largebatch.config.measures import Curvature, Density
+from largebatch.data.randomness import stream_seed
+from largebatch.files import Observation
+from largebatch.measures import reference
 from largebatch.measures import trace as traces
 from largebatch.measures.krylov import Operator
 from largebatch.measures.lanczos import Eigenvalues, bottom_eigenvalues, spectral_density, top_eigenvalues
 from largebatch.measures.landscape import Landscape
+from largebatch.measures.nets import Nets
 from largebatch.measures.trace import Estimate
 
 Streams = list[torch.Generator]
@@ -16,7 +23,7 @@ BASIS_BYTES, SKETCH_BYTES = 256 << 20, 512 << 20
 FEWEST_VECTORS, MOST_VECTORS = 6, 64
 
 
-def room(like: torch.Tensor, count: int) -> int:
+def most_vectors(like: torch.Tensor, count: int) -> int:
     """How many vectors to hold: as many as BASIS_BYTES hold, within limits."""
     fitting = BASIS_BYTES // (like.shape[1] * like.element_size())
     return max(2 * count + 4, min(MOST_VECTORS, max(FEWEST_VECTORS, fitting)))
@@ -27,7 +34,7 @@ def top(
 ) -> Eigenvalues:
     """The `count` algebraically largest eigenvalues, to `tolerance` of the largest magnitude, or NaN."""
     like = landscape.weights
-    settings = (count, tolerance, most_products, room(like, count))
+    settings = (count, tolerance, most_products, most_vectors(like, count))
     return top_eigenvalues(landscape.hessian_vector_product, like, streams, *settings)
 
 
@@ -36,7 +43,7 @@ def bottom(
 ) -> Eigenvalues:
     """The algebraically smallest eigenvalue, to `tolerance` of the largest magnitude, or NaN."""
     like = landscape.weights
-    settings = (1, tolerance, most_products, room(like, 1))
+    settings = (1, tolerance, most_products, most_vectors(like, 1))
     return bottom_eigenvalues(landscape.hessian_vector_product, like, streams, *settings)
 
 
@@ -95,7 +102,8 @@ def layer_top_eigenvalues(
     found = []
     for where, block in blocks(landscape):
         like = landscape.weights[:, where]
-        found.append(top_eigenvalues(block, like, streams, 1, tolerance, most_products, room(like, 1)))
+        settings = (1, tolerance, most_products, most_vectors(like, 1))
+        found.append(top_eigenvalues(block, like, streams, *settings))
     return found
 
 
@@ -122,3 +130,76 @@ def density(
     return spectral_density(
         landscape.hessian_vector_product, landscape.weights, streams, grid, width, probes, steps
     )
+
+
+def measure_curvature(nets: Nets, settings: Curvature) -> Iterator[Observation]:
+    """Eigenvalues, trace and Frobenius norm of the Hessian."""
+    yield from BACKENDS[settings.backend](nets, settings)
+
+
+def by_lanczos(nets: Nets, settings: Curvature) -> Iterator[Observation]:
+    landscape, streams = nets.landscape(settings.examples), nets.streams("curvature")
+    precision = settings.tolerance, settings.most_products
+    found = top(landscape, streams, settings.top, *precision)
+    values = nets.known("hessian_top_eigenvalue", found)
+    yield from nets.rows("hessian_top_eigenvalue", None, values[:, 0])
+    yield from nets.rows("hessian_top_eigenvalue_products", None, found.products)
+    if settings.top > 1:
+        for rank, of_rank in enumerate(values.T, start=1):
+            yield from nets.rows("hessian_eigenvalue", rank, of_rank)
+    if settings.bottom:
+        metric = "hessian_bottom_eigenvalue"
+        lowest = nets.known(metric, bottom(landscape, streams, *precision))
+        yield from nets.rows(metric, None, lowest[:, 0])
+    trace, norm = trace_and_norm(landscape, streams, settings.probes)
+    for metric, estimate in (("hessian_trace", trace), ("hessian_frobenius_norm", norm)):
+        if estimate is not None:
+            yield from nets.rows(metric, None, estimate.value)
+            yield from nets.rows(f"{metric}_se", None, estimate.error)
+            yield from nets.rows(f"{metric}_products", None, nets.each(estimate.products))
+            yield from nets.rows(f"{metric}_method", None, nets.each(traces.METHODS.index(estimate.method)))
+    if settings.per_layer:
+        yield from by_layer(nets, landscape, streams, settings)
+
+
+def by_layer(
+    nets: Nets, landscape: Landscape, streams: Streams, settings: Curvature
+) -> Iterator[Observation]:
+    for number, trace in enumerate(layer_traces(landscape, streams, settings.probes)):
+        yield from nets.rows("layer_trace", number, trace.value)
+        yield from nets.rows("layer_trace_se", number, trace.error)
+    tops = layer_top_eigenvalues(landscape, streams, settings.tolerance, settings.most_products)
+    for number, found in enumerate(tops):
+        values = nets.known(f"layer_top_eigenvalue {number}", found)
+        yield from nets.rows("layer_top_eigenvalue", number, values[:, 0])
+
+
+def by_pyhessian(nets: Nets, settings: Curvature) -> Iterator[Observation]:
+    """What PyHessian knows: the eigenvalue largest in magnitude, and the trace by Hutchinson's estimator."""
+    for index, seed in enumerate(nets.seeds):
+        problem = nets.plain_problem(index, settings.examples)
+        stream = stream_seed(seed, "curvature")
+        precision = settings.most_products, settings.tolerance
+        found = reference.top_eigenvalue(*problem, *precision, stream, nets.arm.loss)
+        yield Observation(seed, "hessian_top_eigenvalue", None, found)
+        if settings.probes:
+            value, error = reference.trace(*problem, settings.probes, stream, nets.arm.loss)
+            yield Observation(seed, "hessian_trace", None, value)
+            yield Observation(seed, "hessian_trace_se", None, error)
+            yield Observation(seed, "hessian_trace_products", None, settings.probes)
+            yield Observation(seed, "hessian_trace_method", None, traces.METHODS.index("hutchinson"))
+
+
+BACKENDS: dict[str, Callable[[Nets, Curvature], Iterator[Observation]]] = {
+    "lanczos": by_lanczos,
+    "pyhessian": by_pyhessian,
+}
+
+
+def measure_density(nets: Nets, settings: Density) -> Iterator[Observation]:
+    """Density of the Hessian's eigenvalues on an even grid."""
+    grid = torch.linspace(settings.low, settings.high, settings.points, dtype=torch.float64)
+    landscape, streams = nets.landscape(settings.examples), nets.streams("curvature")
+    found = density(landscape, streams, grid, settings.width, settings.probes, settings.steps)
+    for eigenvalue, values in zip(grid.tolist(), found.T, strict=True):
+        yield from nets.rows("hessian_density", eigenvalue, values)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -23,6 +24,11 @@ from torch.nn.utils import parameters_to_vector
 
 from largebatch.training import device
 from largebatch.training.losses import LOSSES
+
+if TYPE_CHECKING:  # workers import this module, too, and need none of these
+    from largebatch.config.measures import Equivalence
+    from largebatch.files import Observation
+    from largebatch.measures.nets import Nets
 
 # A worker waits so long for the others, and all are waited for so long, before it is an error.
 WAIT_SECONDS, ALL_SECONDS = 60.0, 600.0
@@ -58,7 +64,7 @@ def flat(net: nn.Module) -> torch.Tensor:
     return parameters_to_vector(net.parameters()).detach().clone()
 
 
-def descend(
+def weights_after(
     problem: Problem,
     batches: torch.Tensor,
     parts: int = 1,
@@ -120,19 +126,29 @@ def has_batch_norm(net: nn.Module) -> bool:
     return any(isinstance(module, _BatchNorm) for module in net.modules())
 
 
+def measure_equivalence(nets: "Nets", settings: "Equivalence") -> "Iterator[Observation]":
+    """Differences between ways to make the same updates from the initial weights."""
+    arm = nets.arm
+    if arm.optimiser.name != "sgd":
+        raise ValueError(f"equivalence: wanted optimiser: sgd; got {arm.optimiser.name}")
+    sgd = {"lr": arm.peak_lr, "weight_decay": arm.weight_decay, **arm.optimiser.model_dump(exclude={"name"})}
+    images, labels = (part.cpu() for part in nets.examples(arm.data.train))
+    problems = [
+        Problem(nets.untrained(seed).double(), images[index].double(), labels[index], arm.loss, sgd)
+        for index, seed in enumerate(nets.seeds)
+    ]
+    for metric, values in differences(problems, nets.streams("order"), arm.batch_size, settings):
+        yield from nets.rows(metric, None, torch.tensor(values, dtype=torch.float64))
+
+
 def differences(
-    problems: list[Problem],
-    streams: list[torch.Generator],
-    batch_size: int,
-    workers: int,
-    updates: int,
-    loss_factor: float,
-    weight_decay: float,
+    problems: list[Problem], streams: list[torch.Generator], batch_size: int, settings: "Equivalence"
 ) -> Iterator[tuple[str, list[float]]]:
     """Metric, one value a seed, for each two ways; all seeds have the same net at weights of their own.
 
     With BatchNorm only its statistics are compared: they make a split batch another computation.
     """
+    workers, updates = settings.workers, settings.updates
     require_alike(problems[0], batch_size, workers)
     examples = len(problems[0].labels)
     epochs = math.ceil(updates / (examples // batch_size))
@@ -140,8 +156,8 @@ def differences(
     shared, own = ([getattr(s, kind).flatten(0, 1)[:updates] for s in shuffles] for kind in ("shared", "own"))
     tasks = list(zip(problems, shared, strict=True))
 
-    whole = [descend(*task) for task in tasks]
-    accumulated = [descend(*task, parts=workers) for task in tasks]
+    whole = [weights_after(*task) for task in tasks]
+    accumulated = [weights_after(*task, parts=workers) for task in tasks]
 
     def apart(a: list[torch.Tensor], b: list[torch.Tensor]) -> list[float]:
         ends = zip(a, b, problems, strict=True)
@@ -149,16 +165,16 @@ def differences(
 
     if has_batch_norm(problems[0].net):
         # A micro-batch goes through the net alone: it is a ghost batch.
-        spread = descend_in_workers(tasks, workers)
+        spread = weights_by_workers(tasks, workers)
         yield "worker_statistics_difference", apart(spread, accumulated)
         yield "whole_statistics_difference", apart(spread, whole)
         return
-    yield "workers_difference", apart(descend_in_workers(tasks, workers), whole)
+    yield "workers_difference", apart(weights_by_workers(tasks, workers), whole)
     yield "accumulation_difference", apart(accumulated, whole)
-    for metric, decay in (("scaled_loss", 0.0), ("scaled_loss_decay", weight_decay)):
-        yield f"{metric}_difference", apart(*scaled(tasks, loss_factor, decay))
+    for metric, decay in (("scaled_loss", 0.0), ("scaled_loss_decay", settings.weight_decay)):
+        yield f"{metric}_difference", apart(*scaled(tasks, settings.loss_factor, decay))
     # In one process: that workers are the same is what the first difference says.
-    alone = [descend(*task) for task in zip(problems, own, strict=True)]
+    alone = [weights_after(*task) for task in zip(problems, own, strict=True)]
     yield "own_shuffles_difference", apart(alone, whole)
     yield "shuffled_images_percent", [seen_percent(s.shared, examples) for s in shuffles]
     yield "own_shuffles_images_percent", [seen_percent(s.own, examples) for s in shuffles]
@@ -166,8 +182,8 @@ def differences(
 
 def scaled(tasks: list[Task], factor: float, decay: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The weights with the loss times `factor`, and with the rate times `factor`."""
-    loss = [descend(*task, factor=factor, weight_decay=decay) for task in tasks]
-    rate = [descend(*t, lr=factor * t[0].sgd["lr"], weight_decay=decay) for t in tasks]
+    loss = [weights_after(*task, factor=factor, weight_decay=decay) for task in tasks]
+    rate = [weights_after(*t, lr=factor * t[0].sgd["lr"], weight_decay=decay) for t in tasks]
     return loss, rate
 
 
@@ -179,7 +195,7 @@ def require_alike(problem: Problem, batch_size: int, workers: int) -> None:
         raise ValueError("equivalence: wanted a net without dropout, whose masks differ; got one with it")
 
 
-def descend_in_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
+def weights_by_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
     """The weights after each task, made by that many processes which average their gradients.
 
     They are forks of a server that has imported torch: the job may be a fork itself, with threads, and
@@ -218,14 +234,14 @@ def wait_for(running: ProcessContext, error: Path) -> None:
 def work(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
     """Be one worker, and say what went wrong if no other has: they fail as soon as one is gone."""
     try:
-        descend_together(rank, workers, folder, wait_seconds)
+        work_together(rank, workers, folder, wait_seconds)
     except Exception as error:
         with contextlib.suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
             file.write(f"{type(error).__name__} of worker {rank}: {error}")
         raise
 
 
-def descend_together(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
+def work_together(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
     """Each task on this worker's share of every batch, the gradient averaged with the others'."""
     device.prepare(threads=1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
@@ -237,7 +253,7 @@ def descend_together(rank: int, workers: int, folder: Path, wait_seconds: float)
         world_size=workers,
         timeout=timedelta(seconds=wait_seconds),
     )
-    found = [descend(problem, rows.chunk(workers, 1)[rank], wrap=averaged) for problem, rows in tasks]
+    found = [weights_after(problem, rows.chunk(workers, 1)[rank], wrap=averaged) for problem, rows in tasks]
     if rank == 0:
         torch.save(found, folder / "weights.pt")
     dist.destroy_process_group()

@@ -42,11 +42,14 @@ def answer(operator: Operator, askings: list[Asking]) -> list:
 
 
 class Space:
-    """V, W and A in them. room: vectors held at most: V, its images outside, W, and the one that follows."""
+    """V, W and A in them.
 
-    def __init__(self, start: torch.Tensor, room: int):
-        self.room = room
-        self.vectors = start.new_empty(min(room, len(start) + 1), len(start))
+    most_vectors: held at a time: V, its images outside, W, and the one that follows.
+    """
+
+    def __init__(self, start: torch.Tensor, most_vectors: int):
+        self.most_vectors = most_vectors
+        self.vectors = start.new_empty(min(most_vectors, len(start) + 1), len(start))
         self.projected = np.zeros((len(self.vectors),) * 2)
         self._remember(start.new_zeros(0, len(start)))
         self.locked = self.size = 0
@@ -56,7 +59,7 @@ class Space:
     @property
     def full(self) -> bool:
         """Whether no vector more can be held."""
-        return self.locked + self.size + 1 >= self.room
+        return self.locked + self.size + 1 >= self.most_vectors
 
     @property
     def whole(self) -> bool:

@@ -41,11 +41,11 @@ def top_eigenvalues(
     count: int = 1,
     tolerance: float = 1e-4,
     most_products: int = 200,
-    room: int = 64,
+    most_vectors: int = 64,
 ) -> Eigenvalues:
     """The algebraically largest eigenvalues of each seed's operator, multiple ones as often as they occur.
 
-    like: (s, p), what the operator takes. generators: one for each seed. room: vectors held at most, at
+    like: (s, p), what the operator takes. generators: one for each seed. most_vectors: held at a time, at
     least 2 count + 4. A value is at most the eigenvalue of its rank, and less by at most `tolerance` times
     the largest magnitude, but for rounding (some units in the last place of that magnitude) and for a
     probability of CHANCE for each random start (one where count is 1, else few). What is not known so well
@@ -54,13 +54,14 @@ def top_eigenvalues(
     parameters = like.shape[1]
     if not 1 <= count <= parameters:
         raise ValueError(f"lanczos: count between 1 and the {parameters} weights; got {count}")
-    if room < 2 * count + 4:
-        raise ValueError(f"lanczos: room for at least 2 count + 4 = {2 * count + 4} vectors; got {room}")
+    if most_vectors < 2 * count + 4:
+        wanted = f"most_vectors of at least 2 count + 4 = {2 * count + 4}"
+        raise ValueError(f"lanczos: {wanted}; got {most_vectors}")
     least = LEAST_TOLERANCE * torch.finfo(like.dtype).eps
     if tolerance < least:
         raise ValueError(f"lanczos: tolerance from {least:.2g} with {like.dtype}; got {tolerance:g}")
     searches = [
-        Search(one, generator, count, tolerance, most_products, room)
+        Search(one, generator, count, tolerance, most_products, most_vectors)
         for one, generator in zip(like, generators, strict=True)
     ]
     answer(operator, [search.ask() for search in searches])
@@ -94,12 +95,12 @@ class Search:
         count: int,
         tolerance: float,
         most_products: int,
-        room: int,
+        most_vectors: int,
     ):
         self.generator, self.count = generator, count
         self.tolerance, self.most_products = tolerance, most_products
-        self.space = Space(self._random(like), room)
-        self.most_locked = max(count, (room - 3) // 4)
+        self.space = Space(self._random(like), most_vectors)
+        self.most_locked = max(count, (most_vectors - 3) // 4)
         self.log_inverse_share = self.space.log_inverse_share(CHANCE)
         self.lower, self.upper = np.full(count, -math.inf), np.full(count, math.inf)
         self.scale, self.products, self.finite = 0.0, 0, True

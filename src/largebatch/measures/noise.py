@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
+from largebatch.config.measures import Noise as Settings
+from largebatch.files import Observation
 from largebatch.measures.gradient_norms import has_norms, summed_squares
 from largebatch.measures.landscape import Landscape
+from largebatch.measures.nets import Nets
 from largebatch.training.losses import LOSSES
 
 
@@ -116,3 +119,16 @@ def require_draws(landscape: Landscape, draws: int, generators: list[torch.Gener
         raise ValueError(f"noise: draws from 1; got {draws}")
     if len(generators) != landscape.seeds:
         raise ValueError(f"wanted a generator for each of {landscape.seeds} seeds; got {len(generators)}")
+
+
+def measure_noise(nets: Nets, settings: Settings) -> Iterator[Observation]:
+    """Variance of the gradient over examples and mini-batches, and the gradient noise scale."""
+    landscape, draws = nets.landscape(settings.examples), settings.draws
+    exact = exact_noise(landscape)
+    yield from nets.rows("per_example_gradient_variance", None, exact.variance)
+    yield from nets.rows("gradient_noise_scale", None, exact.scale)
+    estimated = two_batch_noise(landscape, settings.small, settings.large, draws, nets.streams("noise"))
+    yield from nets.rows("gradient_noise_scale_two_batch", None, estimated.scale)
+    variances = gradient_variance(landscape, settings.batch_sizes, draws, nets.streams("noise"))
+    for size, values in zip(settings.batch_sizes, variances, strict=True):
+        yield from nets.rows("gradient_variance", size, values)

@@ -1,13 +1,21 @@
 """The same function at other weights: layers of a ReLU net rescaled against each other (Dinh et al. 2017)."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
 
+from largebatch.config.measures import Rescaling
+from largebatch.files import Observation
+from largebatch.measures import curvature, sharpness
+from largebatch.measures.landscape import Landscape
+from largebatch.measures.nets import Nets
 from largebatch.nets.layers import Stacked, StackedLinear
 from largebatch.nets.stack import StackedSequential
 from largebatch.nets.weightless import StackedFlatten, StackedReLU
 
+# Gradients of each ascent to a rescaled net's adaptive sharpness.
+STEPS = 20
 ALLOWED = (StackedFlatten, StackedLinear, StackedReLU)
 
 
@@ -39,3 +47,25 @@ def scalable_pair(model: Stacked) -> tuple[StackedLinear, StackedLinear]:
             f"StackedFlatten; got {len(linear)} StackedLinear and {others}"
         )
     return linear[0], linear[1]
+
+
+def measure_rescaling(nets: Nets, settings: Rescaling) -> Iterator[Observation]:
+    """Measures of sharpness of the same function at rescaled weights."""
+    images, labels = nets.examples(settings.examples)
+    images = images.double()
+    model = nets.stacked().double()
+    with torch.no_grad():
+        logits = model(images)
+    for factor in settings.alpha:
+        twin = rescaled(model, factor)
+        landscape = Landscape(twin, images, labels, nets.arm.loss)
+        with torch.no_grad():
+            change = (twin(images) - logits).abs().amax((1, 2))
+        found = curvature.top(landscape, nets.streams("curvature"))
+        top = nets.known(f"rescaled_top_eigenvalue at {factor:g}", found)[:, 0]
+        box = sharpness.keskar(landscape, settings.epsilon, nets.streams("sharpness"))
+        ball = sharpness.adaptive(landscape, settings.rho, STEPS, nets.streams("sharpness"))
+        yield from nets.rows("rescaled_logit_change", factor, change)
+        yield from nets.rows("rescaled_top_eigenvalue", factor, top)
+        yield from nets.rows("rescaled_sharpness_percent", factor, box)
+        yield from nets.rows("rescaled_adaptive_sharpness_nats", factor, ball)

@@ -5,16 +5,19 @@ Landscape in double precision: in single precision each loss is rounded at 1e-7 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 
 import numpy as np
 import scipy.optimize
 import torch
 
+from largebatch.config.measures import Ball, Keskar, KeskarSubspace
+from largebatch.files import Observation
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
-from largebatch.nets.stack import keep_lanes
+from largebatch.measures.nets import Nets
+from largebatch.nets.stack import keep_seeds
 
 # L-BFGS-B starts at random points of the box shrunk to these shares of its width. At its very centre a
 # minimum has no gradient, and close by only what training left of it; anywhere else, that of the curvature.
@@ -26,7 +29,7 @@ STEEPNESS = 100.0
 def lane(landscape: Landscape, index: int) -> Landscape:
     """The landscape of one of its seeds alone, with weights of its own: s = 1."""
     model = deepcopy(landscape.model)
-    keep_lanes(model, torch.tensor([index], device=landscape.weights.device))
+    keep_seeds(model, torch.tensor([index], device=landscape.weights.device))
     one = slice(index, index + 1)
     return Landscape(model, landscape.images[one], landscape.labels[one], landscape.kind)
 
@@ -166,11 +169,11 @@ def highest_in_box(
         units = torch.rand(
             half_widths.shape, generator=generator, dtype=torch.float64, device=generator.device
         )
-        descend(downhill, share * (2 * units - 1).cpu().numpy(), iterations)
+        minimise_in_box(downhill, share * (2 * units - 1).cpu().numpy(), iterations)
     return place
 
 
-def descend(
+def minimise_in_box(
     function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, iterations: int
 ) -> None:
     """`iterations` of L-BFGS-B on a function -> (value, gradient) in the box |u_i| <= 1, made steep."""
@@ -271,3 +274,38 @@ def average(
         rises.append((landscape.loss(at + noise) + landscape.loss(at - noise)) / 2 - base)
     found = torch.stack(rises)
     return found.mean(0), found.std(0) / directions**0.5
+
+
+# As measures
+
+
+def measure_keskar(nets: Nets, settings: Keskar) -> Iterator[Observation]:
+    """Keskar's Metric 2.1 in the whole space."""
+    landscape = nets.landscape(settings.examples, torch.float64)
+    for size in settings.epsilon:
+        found = keskar(landscape, size, nets.streams("sharpness"), settings.iterations)
+        yield from nets.rows("sharpness_percent", size, found)
+
+
+def measure_keskar_subspace(nets: Nets, settings: KeskarSubspace) -> Iterator[Observation]:
+    """Keskar's Metric 2.1 in a random subspace."""
+    landscape = nets.landscape(settings.examples, torch.float64)
+    for size in settings.epsilon:
+        streams = nets.streams("sharpness")
+        found = keskar_subspace(landscape, size, streams, settings.dimensions, settings.iterations)
+        yield from nets.rows("subspace_sharpness_percent", size, found)
+
+
+def measure_ball(nets: Nets, settings: Ball) -> Iterator[Observation]:
+    """Worst rise in a ball, in one scaled by the weights, and mean rise under noise."""
+    landscape = nets.landscape(settings.examples)
+    for radius in settings.rho:
+        worst = sam(landscape, radius, settings.steps, nets.streams("sharpness"))
+        yield from nets.rows("sam_sharpness_nats", radius, worst)
+    for radius in settings.adaptive_rho:
+        worst = adaptive(landscape, radius, settings.steps, nets.streams("sharpness"))
+        yield from nets.rows("adaptive_sharpness_nats", radius, worst)
+    for size in settings.sigma:
+        mean, error = average(landscape, size, settings.directions, nets.streams("sharpness"))
+        yield from nets.rows("average_sharpness_nats", size, mean)
+        yield from nets.rows("average_sharpness_nats_se", size, error)

@@ -1,11 +1,16 @@
 """The loss along random directions through given weights, as Li et al. 2018 draw it."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 
+import numpy as np
 import torch
 
+from largebatch.config.measures import LossSurface
+from largebatch.files import Observation
 from largebatch.measures.landscape import Landscape
+from largebatch.measures.nets import Nets
 from largebatch.measures.sharpness import normal, of_length
 from largebatch.nets.layers import Stacked, StackedLinear
 from largebatch.nets.stack import POPULATION_BATCH, estimate_population_statistics
@@ -115,3 +120,41 @@ def move(landscape: Landscape, point: torch.Tensor) -> None:
     """Give the landscape's model the weights of a point (s, p); `landscape.weights` stay what they were."""
     for weight, values in zip(landscape.model.parameters(), landscape.tensors(point), strict=True):
         weight.copy_(values)
+
+
+# As a measure
+
+
+def measure_surface(nets: Nets, settings: LossSurface) -> Iterator[Observation]:
+    """The loss along random directions and on a plane of two.
+
+    Filter-normalised directions are measured in the lengths of the weights' own filters, plain ones in
+    the length of the seed's initial weights, which all arms of an experiment share.
+    """
+    landscape, streams = nets.landscape(settings.examples), nets.streams("surface")
+    start = lengths_at_start(nets).to(landscape.weights)
+    count = settings.directions
+    drawn = {
+        "": [filter_normalised(landscape, streams) for _ in range(count)],
+        "plain_": [plain_direction(landscape, streams) * start for _ in range(count)],
+    }
+    distances = np.linspace(-settings.reach, settings.reach, settings.points).tolist()
+    for kind, found in drawn.items():
+        losses = along(landscape, found[0], distances, settings.renormalise)
+        for distance, values in zip(distances, losses, strict=True):
+            yield from nets.rows(f"{kind}surface_loss_nats", distance, values)
+        for size in settings.radius:
+            yield from nets.rows(f"{kind}surface_rise_nats", size, rise(landscape, found, size))
+    sides = np.linspace(-settings.reach, settings.reach, settings.plane_points).tolist()
+    losses = plane(landscape, *(filter_normalised(landscape, streams) for _ in range(2)), sides)
+    for index, (i, j) in enumerate(itertools.product(range(len(sides)), repeat=2)):
+        yield from nets.rows("plane_x", index, nets.each(sides[i]))
+        yield from nets.rows("plane_y", index, nets.each(sides[j]))
+        yield from nets.rows("plane_loss_nats", index, losses[i, j])
+
+
+def lengths_at_start(nets: Nets) -> torch.Tensor:
+    """Length of each seed's initial weights; (s, 1)."""
+    starts = [nets.untrained(seed).parameters() for seed in nets.seeds]
+    trained = [torch.cat([p.detach().flatten() for p in start if p.requires_grad]) for start in starts]
+    return torch.stack([start.norm() for start in trained])[:, None]

@@ -4,8 +4,8 @@ Each standard layer has a stacked twin: activations are (s, b, ...), s seeds by 
 kernel call serves all seeds. stack.py puts twins together into whole nets.
 
 In training a twin is pushed (forward, keeping what backward needs) and pulled (backward, handing the
-gradients of its weights to a sink, see optimise.py). By default autograd does it, layer by layer; the
-common layers say it themselves, because at small batches autograd costs more than the arithmetic.
+gradients of its weights to a sink, see optimise.py). Autograd does it, layer by layer, but for the three
+layers of fully connected nets: at small batches it costs more than their arithmetic (see docs/engine.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,20 +40,30 @@ class Stacked(nn.Module):
         """Parameters to leave without weight decay if biases and normalisation are."""
         return []
 
-    def push(self, x: torch.Tensor) -> torch.Tensor:
-        """The output for x, keeping what `pull` needs; no graph is left behind."""
-        with torch.enable_grad():
-            self.seen = x.detach().requires_grad_()
-            self.out = self(self.seen)
-        return self.out.detach()
+    def push(self, x: torch.Tensor, to_input: bool = True) -> torch.Tensor:
+        """The output for x, keeping what `pull` needs; no graph is left behind.
 
-    def pull(self, g: torch.Tensor, sink, to_input: bool = True) -> torch.Tensor | None:
+        to_input: whether `pull` is to give the gradient by x.
+        """
+        if not to_input and not self._parameters:
+            self.kept = x, None
+            return self(x)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(to_input)
+            out = self(x)
+        self.kept = x, out
+        return out.data  # not detach(): of what ReLU may write into it autograd is not to hear
+
+    def pull(self, g: torch.Tensor, sink) -> torch.Tensor | None:
         """From the gradient by the output to that by the input; those by the weights go to the sink."""
-        weights = list(self.parameters())
-        *by_weights, by_input = torch.autograd.grad(self.out, [*weights, self.seen], g)
-        for weight, gradient in zip(weights, by_weights, strict=True):
+        # A graph that stays would tie the weights to this number of seeds.
+        (x, out), self.kept = self.kept, None
+        weights = [weight for weight in self._parameters.values() if weight is not None]
+        wanted = [*weights, x] if x.requires_grad else weights
+        gradients = torch.autograd.grad(out, wanted, g) if wanted else ()
+        for weight, gradient in zip(weights, gradients, strict=False):
             sink.take(weight, gradient)
-        return by_input
+        return gradients[-1] if x.requires_grad else None
 
 
 class StackedProduct(Stacked):
@@ -68,7 +78,7 @@ class StackedProduct(Stacked):
 
     def factor(self, x: torch.Tensor) -> torch.Tensor:
         """x as it is multiplied."""
-        return x if self.products is None else x.to(self.products)
+        return x.to(self.products) if self.products and self.training else x
 
 
 class StackedLinear(StackedProduct):
@@ -92,25 +102,28 @@ class StackedLinear(StackedProduct):
         )
         return out if x.ndim == 3 else out.unflatten(1, x.shape[1:-1])
 
-    def push(self, x):
-        self.seen = self.factor(in_rows(x))
-        out = torch.bmm(self.seen, self.factor(self.weight)).to(x.dtype)
+    def push(self, x, to_input=True):
+        rows = self.factor(in_rows(x))
+        self.kept = rows, to_input
+        out = torch.bmm(rows, self.factor(self.weight)).to(x.dtype)
         out = out if self.bias is None else out.add_(self.bias)
         return out if x.ndim == 3 else out.unflatten(1, x.shape[1:-1])
 
-    def pull(self, g, sink, to_input=True):
+    def pull(self, g, sink):
+        rows, to_input = self.kept
         inner, g = g.shape[1:-1], in_rows(g)
-        by_output, before = self.factor(g), self.seen.transpose(1, 2)
-        by_input = (
-            torch.bmm(by_output, self.factor(self.weight).transpose(1, 2)).to(g.dtype) if to_input else None
-        )
+        by_output, before = self.factor(g), rows.transpose(1, 2)
+        by_input = None
+        if to_input:  # before the sink may move the weight
+            by_input = torch.bmm(by_output, self.factor(self.weight).transpose(1, 2)).to(g.dtype)
+            by_input = by_input if len(inner) == 1 else by_input.unflatten(1, inner)
         if self.products is None:
             sink.take_product(self.weight, before, by_output)
         else:
             sink.take(self.weight, torch.bmm(before, by_output).to(g.dtype))
         if self.bias is not None:
             sink.take(self.bias, g.sum(1, keepdim=True))
-        return by_input if by_input is None or len(inner) == 1 else by_input.unflatten(1, inner)
+        return by_input
 
     def plain(self):
         tensors = {"weight": self.weight.detach().transpose(1, 2)}
@@ -147,39 +160,13 @@ class StackedConv2d(StackedProduct):
         return [] if self.bias is None else [self.bias]
 
     def forward(self, x):  # (s, b, c, h, w) -> (s, b, o, h', w')
-        return self._convolved(x, self.weight, self.bias)
-
-    def _laid_out(self, x):
-        together = beside(x)
-        return together.contiguous(memory_format=torch.channels_last) if self.by_channels else together
-
-    def _convolved(self, x, weight, bias):
-        bias, groups = None if bias is None else bias.flatten(), self.groups * x.shape[0]
-        out = F.conv2d(self._laid_out(x), weight.flatten(0, 1), bias, groups=groups, **self.options)
-        return above(out, x.shape[0])
-
-    def push(self, x):
-        self.seen = self.factor(x)
-        bias = None if self.bias is None else self.factor(self.bias)
-        return self._convolved(self.seen, self.factor(self.weight), bias).to(x.dtype)
-
-    def pull(self, g, sink, to_input=True):
-        seeds = g.shape[0]
-        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            self._laid_out(self.factor(g)),
-            self._laid_out(self.seen),
-            self.factor(self.weight).flatten(0, 1),
-            None if self.bias is None else [self.bias.numel()],
-            **self.options,
-            transposed=False,
-            output_padding=[0, 0],
-            groups=self.groups * seeds,
-            output_mask=[to_input, True, self.bias is not None],
-        )
-        sink.take(self.weight, by_weight.reshape(self.weight.shape).to(g.dtype))
-        if self.bias is not None:
-            sink.take(self.bias, by_bias.view_as(self.bias).to(g.dtype))
-        return above(by_input, seeds).to(g.dtype) if to_input else None
+        together = beside(self.factor(x))
+        if self.by_channels:
+            together = together.contiguous(memory_format=torch.channels_last)
+        weight = self.factor(self.weight).flatten(0, 1)
+        bias = None if self.bias is None else self.factor(self.bias).flatten()
+        out = F.conv2d(together, weight, bias, groups=self.groups * x.shape[0], **self.options)
+        return above(out, x.shape[0]).to(x.dtype)
 
 
 def beside(x):
@@ -226,43 +213,45 @@ class StackedBatchNorm(Stacked):
         parts = [self._by_batch(part) for part in x.split(ghost, dim=1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def push(self, x):
+    def push(self, x, to_input=True):
         if self._by_kernel(x):
-            self.seen = beside(x)
-            affine = self.weight.flatten(), self.bias.flatten()
-            out, *self.seen_moments = torch.native_batch_norm(
-                self.seen, *affine, None, None, training=True, momentum=0.0, eps=self.eps
+            seen, affine = beside(x), (self.weight.flatten(), self.bias.flatten())
+            out, *moments = torch.native_batch_norm(
+                seen, *affine, None, None, training=True, momentum=0.0, eps=self.eps
             )
+            self.kept = seen, moments, to_input
             return above(out, x.shape[0])
         if not self._by_formula(x):
-            return super().push(x)
+            return super().push(x, to_input)
         x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
-        self.others = [2, *range(4, x.ndim)]
-        var, mean = torch.var_mean(x, self.others, correction=0, keepdim=True)
-        self.scale = torch.rsqrt(var + self.eps)
-        self.normal = (x - mean).mul_(self.scale)
+        var, mean = torch.var_mean(x, others_of(x), correction=0, keepdim=True)
+        scale = torch.rsqrt(var + self.eps)
+        normal = (x - mean).mul_(scale)
+        self.kept = normal, scale, to_input
         weight, bias = self._shaped(self.weight, x, 2), self._shaped(self.bias, x, 2)
-        return torch.addcmul(bias, self.normal, weight).flatten(1, 2)
+        return torch.addcmul(bias, normal, weight).flatten(1, 2)
 
-    def pull(self, g, sink, to_input=True):
+    def pull(self, g, sink):
         if self._by_kernel(g):
+            seen, moments, to_input = self.kept
+            given = beside(g), seen, self.weight.flatten(), None, None, *moments, True, self.eps
             back = torch.ops.aten.native_batch_norm_backward
-            given = beside(g), self.seen, self.weight.flatten(), None, None, *self.seen_moments
-            by_input, *by_affine = back(*given, True, self.eps, [to_input, True, True])
+            by_input, *by_affine = back(*given, [to_input, True, True])
             for parameter, gradient in zip((self.weight, self.bias), by_affine, strict=True):
                 sink.take(parameter, gradient.view_as(parameter))
             return above(by_input, g.shape[0]) if to_input else None
         if not self._by_formula(g):
-            return super().pull(g, sink, to_input)
+            return super().pull(g, sink)
+        normal, scale, to_input = self.kept
         g = g.unflatten(1, (-1, self.ghost or g.shape[1]))
-        along = g * self.normal
-        by_bias, by_weight = (t.sum(self.others, keepdim=True) for t in (g, along))
+        along = g * normal
+        by_bias, by_weight = (t.sum(others_of(g), keepdim=True) for t in (g, along))
         by_input = None
         if to_input:
             # Ioffe and Szegedy 2015, section 3, the terms collected. Before the sink may move the weight.
             count = g.numel() // by_bias.numel()
-            by_input = torch.addcmul(g - by_bias / count, self.normal, by_weight / count, value=-1)
-            by_input = by_input.mul_(self.scale * self._shaped(self.weight, g, 2)).flatten(1, 2)
+            by_input = torch.addcmul(g - by_bias / count, normal, by_weight / count, value=-1)
+            by_input = by_input.mul_(scale * self._shaped(self.weight, g, 2)).flatten(1, 2)
         for parameter, gradient in ((self.bias, by_bias), (self.weight, by_weight)):
             sink.take(parameter, gradient.sum(1).view_as(parameter))
         return by_input
@@ -272,7 +261,7 @@ class StackedBatchNorm(Stacked):
         return self.training and not self.ghost and (x.shape[0] == 1 or x.ndim > 3)
 
     def _by_formula(self, x) -> bool:
-        """Whether push and pull are said here: by statistics of batches, none of them a short ghost batch."""
+        """Whether push and pull are written out here: by statistics of batches, no short ghost batch."""
         return self.training and not (self.ghost and x.shape[1] % self.ghost)
 
     def _by_batch(self, x):
@@ -297,6 +286,11 @@ class StackedBatchNorm(Stacked):
         self.running_mean.copy_(mean)
         self.running_var.copy_(variance)
         self.moments = None
+
+
+def others_of(x: torch.Tensor) -> list[int]:
+    """The dimensions of (s, ghosts, b, c, ...) that statistics of channels are over."""
+    return [2, *range(4, x.ndim)]
 
 
 def pooled(

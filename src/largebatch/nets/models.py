@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from largebatch.config.spec import Arm
 from largebatch.data.randomness import stream_seed
+from largebatch.data.splits import Dataset
 from largebatch.nets.layers import output_sizes
 from largebatch.nets.one_by_one import called_with, places_of
 from largebatch.nets.stack import Residual, Subsample
@@ -228,6 +230,11 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
             with evaluating(net), torch.no_grad():
                 net(torch.zeros(2, *shape))
         return net
+
+
+def initial(arm: Arm, seed: int, dataset: Dataset) -> nn.Module:
+    """The net that an arm begins with on this data, in the mode it is built in."""
+    return build(seed, shape=dataset.shape, classes=dataset.classes, **arm.model.model_dump())
 
 
 @contextmanager

@@ -110,10 +110,10 @@ class OneByOne(Stacked):
         own = zip(self.names, self._parameters.values(), self.nets[0].weights, strict=True)
         return [w for name, w, p in own if len(self.shapes[name]) <= 1 or id(p) in of_norms]
 
-    def keep(self, lanes: list[int]) -> None:
+    def keep(self, kept: list[int]) -> None:
         """Drop the modules and streams of all seeds but these."""
-        self.nets = Shared(self.nets[lane] for lane in lanes)
-        self.generators = [self.generators[lane] for lane in lanes] if self.generators else []
+        self.nets = Shared(self.nets[index] for index in kept)
+        self.generators = [self.generators[index] for index in kept] if self.generators else []
 
     def parts(self):
         return [part for own in self.nets for part in own.net.modules() if not list(part.children())]
@@ -137,32 +137,31 @@ class OneByOne(Stacked):
 
     def forward(self, x):  # (s, b, ...) -> (s, b, ...)
         outs = []
-        for lane, own in enumerate(self.nets):
-            tensors = self._held_by(lane, copies=True)
+        for index, own in enumerate(self.nets):
+            tensors = self._held_by(index, copies=True)
             for name, weight in zip(self.names, self._parameters.values(), strict=True):
-                tensors[name] = weight[lane].view(self.shapes[name])
+                tensors[name] = weight[index].view(self.shapes[name])
             with ExitStack() as stack:
                 if torch.is_grad_enabled() and not self.training:
                     stack.enter_context(twice_differentiable(own.net))
-                stack.enter_context(self._drawing(lane, x.device))
-                outs.append(self._called(own.net, tensors, x[lane].clone()))
+                stack.enter_context(self._drawing(index, x.device))
+                outs.append(self._called(own.net, tensors, x[index].clone()))
         return torch.stack(outs)
 
-    def push(self, x):
-        """The gradient by x is there to be pulled if x requires one."""
+    def push(self, x, to_input=True):
         self.leaves, self.outs = [], []
-        for lane, own in enumerate(self.nets):
+        for index, own in enumerate(self.nets):
             for p, weight in zip(own.weights, self._parameters.values(), strict=True):
-                p.data, p.grad = weight.data[lane].view(p.shape), None
-            held = self._held_by(lane, copies=not self.training)
-            leaf = x[lane].detach().requires_grad_(x.requires_grad)
-            with torch.enable_grad(), self._drawing(lane, x.device, move=self.training):
+                p.data, p.grad = weight.data[index].view(p.shape), None
+            held = self._held_by(index, copies=not self.training)
+            leaf = x[index].detach().requires_grad_(to_input)
+            with torch.enable_grad(), self._drawing(index, x.device, move=self.training):
                 # a copy: modules may write into their input
                 self.outs.append(self._called(own.net, held, leaf.clone()))
             self.leaves.append(leaf)
         return torch.stack([out.detach() for out in self.outs])
 
-    def pull(self, g, sink, to_input=True):
+    def pull(self, g, sink):
         outs, leaves = self.outs, self.leaves
         self.outs, self.leaves = [], []
         torch.autograd.backward(outs, list(g.unbind(0)))
@@ -176,7 +175,7 @@ class OneByOne(Stacked):
                 raise ValueError(f"{name}: wanted a gradient for all seeds or for none; got one for some")
             dense = [gradient.to_dense() if gradient.is_sparse else gradient for gradient in gradients]
             sink.take(weight, torch.stack(dense).view_as(weight))
-        if not to_input:
+        if not leaves[0].requires_grad:
             return None
         return torch.stack([torch.zeros_like(x) if x.grad is None else x.grad for x in leaves])
 
@@ -204,13 +203,13 @@ class OneByOne(Stacked):
                 stack.enter_context(watched(layer, found))
             for images in batches:
                 self(images)
-        for lane, found in enumerate(moments):
+        for index, found in enumerate(moments):
             for name, seen in found.items():
                 if seen:
-                    between = not isinstance(self.nets[lane].net.get_submodule(name), _InstanceNorm)
+                    between = not isinstance(self.nets[index].net.get_submodule(name), _InstanceNorm)
                     values = pooled(*zip(*seen, strict=True), between)
                     for part, value in zip(("running_mean", "running_var"), values, strict=True):
-                        self._part("population", f"{name}.{part}" if name else part)[lane].copy_(value)
+                        self._part("population", f"{name}.{part}" if name else part)[index].copy_(value)
 
     def _estimated(self) -> list[str]:
         """Names of the layers whose running statistics follow the data in training mode."""
@@ -218,9 +217,9 @@ class OneByOne(Stacked):
         parts = self.nets[0].net.named_modules()
         return [name for name, layer in parts if layer.training and has_running_statistics(layer)]
 
-    def _held_by(self, lane: int, copies: bool) -> dict[str, torch.Tensor]:
+    def _held_by(self, index: int, copies: bool) -> dict[str, torch.Tensor]:
         """Frozen weights and buffers of a seed."""
-        slices = {name: self._part(self._kind_held(name), name).data[lane] for name in self.held}
+        slices = {name: self._part(self._kind_held(name), name).data[index] for name in self.held}
         return {name: tensor.clone() for name, tensor in slices.items()} if copies else slices
 
     def _called(self, net: nn.Module, tensors: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
@@ -247,10 +246,10 @@ class OneByOne(Stacked):
         held.copy_(tensor.detach())
 
     @contextmanager
-    def _drawing(self, lane: int, device: torch.device, move: bool = False) -> Iterator[None]:
+    def _drawing(self, index: int, device: torch.device, move: bool = False) -> Iterator[None]:
         """The global generators at the seed's stream; then as found, and the stream moved on if `move`."""
         on_gpu = device.type == "cuda"
-        stream = self.generators[lane] if self.generators else torch.Generator().manual_seed(0)
+        stream = self.generators[index] if self.generators else torch.Generator().manual_seed(0)
         with torch.random.fork_rng(devices=[device] if on_gpu else []):
             torch.default_generator.set_state(stream.get_state())
             if on_gpu:

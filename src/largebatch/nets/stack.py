@@ -88,17 +88,16 @@ class StackedSequential(StackedContainer):
             x = child(x)
         return x
 
-    def push(self, x):
-        for child in self.layers:
-            x = child.push(x)
+    def push(self, x, to_input=True):
+        for number, child in enumerate(self.layers):
+            x = child.push(x, to_input or number > self.first)
         return x
 
-    def pull(self, g, sink, to_input=True):
-        for number, child in reversed(tuple(enumerate(self.layers))):
-            wanted = to_input or number > self.first
-            g = child.pull(g, sink, wanted)
-            if not wanted:
-                return None
+    def pull(self, g, sink):
+        for child in reversed(self.layers):
+            g = child.pull(g, sink)
+            if g is None:
+                break
         return g
 
 
@@ -106,12 +105,12 @@ class StackedResidual(StackedContainer):
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
 
-    def push(self, x):
-        return self.body.push(x) + self.shortcut.push(x)
+    def push(self, x, to_input=True):
+        return self.body.push(x, to_input) + self.shortcut.push(x, to_input)
 
-    def pull(self, g, sink, to_input=True):
-        by_body, by_shortcut = (part.pull(g, sink, to_input) for part in (self.body, self.shortcut))
-        return by_body + by_shortcut if to_input else None
+    def pull(self, g, sink):
+        by_body, by_shortcut = (part.pull(g, sink) for part in (self.body, self.shortcut))
+        return None if by_body is None else by_body + by_shortcut
 
 
 # Layers whose outputs, and whose gradients by their input, are tensors of their own that nobody else reads.
@@ -220,12 +219,12 @@ def options(part: nn.Module) -> tuple[type, dict]:
     }
 
 
-def keep_lanes(stacked: Stacked, lanes: torch.Tensor) -> None:
-    """Drop all seeds but these from a stacked module; lanes: (s,) indices."""
+def keep_seeds(stacked: Stacked, kept: torch.Tensor) -> None:
+    """Drop all seeds but these from a stacked module; kept: (s,) indices."""
     for tensor in [*stacked.parameters(), *stacked.buffers()]:
-        tensor.data = tensor.data[lanes]
+        tensor.data = tensor.data[kept]
     for layer in drawing(stacked):
-        layer.keep(lanes.tolist())
+        layer.keep(kept.tolist())
 
 
 def drawing(stacked: Stacked) -> list[StackedDropout | OneByOne]:

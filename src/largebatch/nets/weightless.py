@@ -1,7 +1,6 @@
 """The standard layers without weights, of many seeds at once; see layers.py."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from largebatch.nets.layers import Stacked
@@ -19,24 +18,17 @@ class StackedDropout(Stacked):
     def honours(layer):
         return layer.p < 1  # else the mask would be 0 / 0
 
-    def keep(self, lanes: list[int]) -> None:
+    def keep(self, kept: list[int]) -> None:
         """Drop the streams of all seeds but these."""
-        self.generators = [self.generators[lane] for lane in lanes] if self.generators else []
+        self.generators = [self.generators[index] for index in kept] if self.generators else []
 
     def forward(self, x):
         return x * self._mask(x) if self.training and self.p else x
 
-    def push(self, x):
-        self.mask = self._mask(x) if self.training and self.p else None
-        return x if self.mask is None else x * self.mask
-
-    def pull(self, g, sink, to_input=True):
-        return g if self.mask is None else g * self.mask
-
     def _mask(self, x):
         mask = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for lane, stream in zip(mask, self.generators, strict=True):
-            lane.bernoulli_(1 - self.p, generator=stream)
+        for of_seed, stream in zip(mask, self.generators, strict=True):
+            of_seed.bernoulli_(1 - self.p, generator=stream)
         return mask.div_(1 - self.p)
 
 
@@ -56,19 +48,6 @@ class StackedMaxPool2d(StackedPerImage):
     def honours(layer):
         return not layer.return_indices
 
-    def push(self, x):
-        self.seen, like = x.flatten(0, 1), self.layer
-        self.options = [like.kernel_size, like.stride, like.padding, like.dilation, like.ceil_mode]
-        out, self.indices = F.max_pool2d(self.seen, *self.options, return_indices=True)
-        return out.unflatten(0, x.shape[:2])
-
-    def pull(self, g, sink, to_input=True):
-        lists = [o if isinstance(o, bool) else nn.modules.utils._pair(o) for o in self.options]
-        back = torch.ops.aten.max_pool2d_with_indices_backward(
-            g.flatten(0, 1), self.seen, *lists, self.indices
-        )
-        return back.unflatten(0, g.shape[:2])
-
 
 class StackedElementwise(Stacked):
     """A layer without weights that treats every value alike."""
@@ -86,11 +65,11 @@ class StackedElementwise(Stacked):
 
 
 class StackedIdentity(StackedElementwise):
-    def push(self, x):
-        return x
+    pass
 
-    def pull(self, g, sink, to_input=True):
-        return g
+
+class StackedTanh(StackedElementwise):
+    pass
 
 
 class StackedReLU(StackedElementwise):
@@ -102,24 +81,19 @@ class StackedReLU(StackedElementwise):
     def honours(layer):
         return True
 
-    def push(self, x):
-        self.out = x.relu_() if self.owns_input else x.relu()
-        return self.out
+    def push(self, x, to_input=True):
+        out = x.relu_() if self.owns_input else x.relu()
+        self.kept = out, to_input
+        return out
 
-    def pull(self, g, sink, to_input=True):
+    def pull(self, g, sink):
+        out, to_input = self.kept
+        if not to_input:
+            return None
         backward = torch.ops.aten.threshold_backward
         if self.owns_gradient and g.is_contiguous():
-            return backward.grad_input(g, self.out, 0, grad_input=g)
-        return backward(g, self.out, 0)
-
-
-class StackedTanh(StackedElementwise):
-    def push(self, x):
-        self.out = x.tanh()
-        return self.out
-
-    def pull(self, g, sink, to_input=True):
-        return torch.ops.aten.tanh_backward(g, self.out)
+            return backward.grad_input(g, out, 0, grad_input=g)
+        return backward(g, out, 0)
 
 
 class StackedFlatten(Stacked):
@@ -132,10 +106,3 @@ class StackedFlatten(Stacked):
 
     def forward(self, x):  # (s, b, ...) -> (s, b, n)
         return x.flatten(2)
-
-    def push(self, x):
-        self.shape = x.shape
-        return x.flatten(2)
-
-    def pull(self, g, sink, to_input=True):
-        return g.reshape(self.shape)

@@ -11,7 +11,7 @@ from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation
 from largebatch.primer.descent import descend
 from largebatch.primer.problems import SOFTMAX, Linear, all_digits, with_ones
-from largebatch.training.engine import Lanes
+from largebatch.training.engine import SeedGroup
 
 PART = 10  # images for validation and test, which the engine needs and nothing reads
 
@@ -38,11 +38,11 @@ def both(
     if left or not epochs:
         raise ValueError(f"rule: wanted updates that fill epochs of {examples // size}; got {updates}")
     arm = engine_arm(examples, size, epochs, rate)
-    lanes = Lanes(arm, seeds, Splits(digits_dataset(), seeds, examples, PART, PART), replay=False)
-    by_rule = np.stack([rule_weights(lanes, lane) for lane in range(len(seeds))])
+    group = SeedGroup(arm, seeds, Splits(digits_dataset(), seeds, examples, PART, PART), replay=False)
+    by_rule = np.stack([rule_weights(group, index) for index in range(len(seeds))])
     for _ in range(epochs):
-        lanes.train_epoch()
-    return by_rule, weights_of(lanes)
+        group.train_epoch()
+    return by_rule, weights_of(group)
 
 
 def engine_arm(examples: int, size: int, epochs: int, rate: float) -> Arm:
@@ -67,19 +67,19 @@ def digits_dataset() -> Dataset:
     return Dataset(images, torch.from_numpy(targets.argmax(1)), images.dtype)
 
 
-def weights_of(lanes: Lanes) -> np.ndarray:
+def weights_of(group: SeedGroup) -> np.ndarray:
     """The engine's weights with the bias as their last row; (s, p, c)."""
-    weight, bias = (w.detach().numpy() for w in lanes.weights)  # (s, p - 1, c), (s, 1, c)
+    weight, bias = (w.detach().numpy() for w in group.weights)  # (s, p - 1, c), (s, 1, c)
     return np.concatenate([weight, bias], 1)
 
 
-def rule_weights(lanes: Lanes, lane: int) -> np.ndarray:
+def rule_weights(group: SeedGroup, index: int) -> np.ndarray:
     """The rule's weights, from the examples, initial weights and order of an untrained seed; (p, c)."""
-    arm, seed = lanes.arm, lanes.seeds[lane]
-    images, labels = (part[lane].numpy() for part in lanes.splits.examples(lanes.splits.rows["train"]))
+    arm, seed = group.arm, group.seeds[index]
+    images, labels = (part[index].numpy() for part in group.splits.examples(group.splits.rows["train"]))
     problem = Linear(with_ones(images.reshape(len(images), -1)), np.eye(10)[labels], SOFTMAX)
     order = generator(seed, "order")  # the engine's stream, from its beginning
     shuffles = (torch.randperm(len(images), generator=order) for _ in range(arm.epochs))
     batches = (rows.numpy() for shuffle in shuffles for rows in shuffle.split(arm.batch_size))
-    *_, last = descend(problem.gradient, weights_of(lanes)[lane], batches, lambda _: arm.lr)
+    *_, last = descend(problem.gradient, weights_of(group)[index], batches, lambda _: arm.lr)
     return last

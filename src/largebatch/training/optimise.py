@@ -7,7 +7,7 @@ torch.optim's functional forms are used rather than its classes: the state is th
 save and to take seeds out of, and a call costs less than Optimizer.step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.optim.adam import adam
@@ -60,10 +60,27 @@ class PlainSgd:
         weight.baddbmm_(left, right, beta=self._shrink(weight), alpha=-self.lr)
 
 
-class Sgd:
+Sink = Collected | PlainSgd
+
+
+class Optimiser:
+    """An optimiser. spared: numbers of the weights that a rate for each layer is not for.
+
+    is_plain: it does what PlainSgd does. takes_a_tensor: its rate may be one, as of recorded updates.
+    """
+
+    is_plain, takes_a_tensor = False, True
+
+    def __init__(self, spared: Iterable[int] = ()):
+        self.spared = frozenset(spared)
+
+
+class Sgd(Optimiser):
     """w <- w - lr v, v <- momentum v + g + weight_decay w; or its Nesterov form. torch.optim.SGD."""
 
-    def __init__(self, weights: Tensors, momentum: float = 0.0, nesterov: bool = False):
+    def __init__(self, weights: Tensors, momentum: float = 0.0, nesterov: bool = False, **common):
+        super().__init__(**common)
+        self.is_plain = not momentum
         self.options = {"momentum": momentum, "nesterov": nesterov}
         # Zero buffers start as PyTorch's empty ones do: the first v is the first gradient.
         self.buffers = [torch.zeros_like(w) if momentum else None for w in weights]
@@ -87,10 +104,13 @@ class Sgd:
         return [b for b in self.buffers if b is not None]
 
 
-class Adam:
+class Adam(Optimiser):
     """Kingma and Ba 2015, algorithm 1, with torch.optim.Adam's L2 weight decay."""
 
-    def __init__(self, weights: Tensors, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+    def __init__(
+        self, weights: Tensors, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, **common
+    ):
+        super().__init__(**common)
         self.options = {"beta1": beta1, "beta2": beta2, "eps": epsilon}
         self.first = [torch.zeros_like(w) for w in weights]
         self.second = [torch.zeros_like(w) for w in weights]
@@ -118,16 +138,18 @@ class Adam:
         return self.first + self.second
 
 
-class Lars:
+class Lars(Optimiser):
     """v <- momentum v + local (g + weight_decay w), w <- w - lr v; You et al. 2017, algorithm 1.
 
     local = trust ‖w‖ / (‖g‖ + weight_decay ‖w‖) of each weight tensor of each seed; 1 for those numbered in
     `spared`, and where a norm is 0.
     """
 
-    def __init__(self, weights: Tensors, spared: list[int], momentum: float = 0.9, trust: float = 0.001):
+    takes_a_tensor = False
+
+    def __init__(self, weights: Tensors, momentum: float = 0.9, trust: float = 0.001, **common):
+        super().__init__(**common)
         self.momentum, self.trust = momentum, trust
-        self.spared = frozenset(spared)
         self.buffers = [torch.zeros_like(w) for w in weights]
 
     def update(self, weights: Tensors, gradients: Tensors, which: list[int], lr: float, weight_decay: float):
@@ -150,7 +172,6 @@ class Lars:
         return self.buffers
 
 
-Optimiser = Sgd | Adam | Lars
 OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"sgd": Sgd, "adam": Adam, "lars": Lars}
 
 

@@ -1,7 +1,7 @@
 """An update recorded once and replayed for every batch of its shape: on a GPU as a CUDA graph.
 
 A small net's update is some fifty short kernels, and starting each from Python takes longer than most run.
-A replayed graph starts them all at once. Nothing of it depends on numbers that the processor knows: the
+A replayed graph starts them all at once. Nothing of it depends on numbers that the CPU knows: the
 batch and the rate lie in tensors that stay where they are.
 """
 
@@ -9,14 +9,50 @@ from collections.abc import Callable
 
 import torch
 
-Work = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
+Tensor = torch.Tensor
+Work = Callable[[Tensor, Tensor, Tensor], None]
 
 
-class Replayed:
-    """work(images, labels, rate) for batches of one shape; work must read and write the same tensors always.
+class Replay:
+    """Runs the updates of batches: as they are, or where it is `on`, recorded once for each shape of batch.
+
+    generators: whose numbers the updates draw.
+    """
+
+    def __init__(self, generators: list[torch.Generator], on: bool):
+        self.generators, self.on = generators, on
+        self.recorded: dict[tuple, Recorded] = {}
+
+    def run(
+        self,
+        learn: Callable[[Tensor, Tensor, int, float | Tensor], None],
+        images: Tensor,
+        labels: Tensor,
+        size: int,
+        rate: float,
+    ) -> None:
+        """learn(images, labels, size, rate), where it must read and write the same tensors always."""
+        if not self.on:
+            learn(images, labels, size, rate)
+            return
+        shape = (*images.shape, size)
+        if shape not in self.recorded:
+            self.recorded[shape] = Recorded(
+                lambda images, labels, rate: learn(images, labels, size, rate),
+                *(images, labels, self.generators),
+            )
+        self.recorded[shape](images, labels, rate)
+
+    def forget(self) -> None:
+        """Free what was recorded: it refers to whose updates these are, and holds memory of a GPU."""
+        self.recorded = {}
+
+
+class Recorded:
+    """work(images, labels, rate) for batches of one shape.
 
     On a GPU the first EAGER calls run as they are, while libraries set themselves up; the next one is
-    captured. generators: whose numbers the work draws. Elsewhere every call just runs.
+    captured. Elsewhere every call just runs.
     """
 
     EAGER = 3

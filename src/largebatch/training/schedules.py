@@ -54,19 +54,15 @@ def cosine_restarts(t: float, cycles: int, growth: float, floor: float) -> float
     return cosine(min(left / lengths[-1], 1.0), floor)
 
 
-def growth_stages(t: float, at: list[float]) -> int:
-    return sum(t >= milestone for milestone in at)
-
-
-def grown_batch(t: float, batch_size: int, most: int, at: list[float], factor: float) -> int:
+def grown_batch(t: float, at: list[float], factor: float, batch_size: int, train_images: int) -> int:
     """Smith et al. 2018: the batch at t, at most the whole training set."""
-    return grown_size(batch_size, factor, growth_stages(t, at), most)
+    return grown_size(batch_size, factor, sum(t >= milestone for milestone in at), train_images)
 
 
-def batch_growth(t: float, at: list[float], factor: float, batch_size: int, most: int) -> float:
+def batch_growth(t: float, at: list[float], factor: float, batch_size: int, train_images: int) -> float:
     """What the batch can no longer grow by divides the rate."""
-    wanted = batch_size * factor ** growth_stages(t, at)
-    return grown_batch(t, batch_size, most, at, factor) / wanted
+    wanted = batch_size * factor ** sum(t >= milestone for milestone in at)
+    return grown_batch(t, at, factor, batch_size, train_images) / wanted
 
 
 SCHEDULES: dict[str, Callable[..., float]] = {
@@ -81,6 +77,8 @@ SCHEDULES: dict[str, Callable[..., float]] = {
     "cosine_restarts": cosine_restarts,
     "batch_growth": batch_growth,
 }
+# Schedules that change the batch, too: functions of the same arguments to its size.
+BATCH_SIZES: dict[str, Callable[..., int]] = {"batch_growth": grown_batch}
 
 
 def warmup(epoch: float, kind: str, epochs: float, start: float) -> float:

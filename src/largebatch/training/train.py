@@ -19,7 +19,7 @@ from largebatch.nets import models
 from largebatch.nets.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.training import device
-from largebatch.training.engine import Lanes, lanes_at_once
+from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.optimise import Optimiser
 
 GOAL_PARTS = ("validation", "test")
@@ -73,10 +73,12 @@ def train(
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job."""
     state = read_checkpoint(checkpoint, identity(arm, seeds, dataset))
     records = state["records"] if state else {seed: Record() for seed in seeds}
-    for group in seed_groups(arm, seeds, dataset):
-        if not all(records[seed].closed for seed in group):
-            saved = state if state and state["group"] == group else None
-            run_group(arm, group, dataset, records, saved, checkpoint, report)
+    built = {seeds[0]: models.initial(arm, seeds[0], dataset)}
+    for of_group in seed_groups(arm, seeds, dataset, built[seeds[0]]):
+        if not all(records[seed].closed for seed in of_group):
+            saved = state if state and state["group"] == of_group else None
+            group = group_of(arm, of_group, dataset, built)
+            run_group(group, records, saved, checkpoint, report)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return Trained(
@@ -106,13 +108,11 @@ def gathered_snapshots(
     }
 
 
-def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]:
-    """The seeds that train together, in groups as even as can be."""
-    options = arm.model.model_dump(exclude={"name"})
-    plain = models.build(0, arm.model.name, dataset.shape, dataset.classes, **options)
-    most = lanes_at_once(
-        models.widest_activation(plain, dataset.shape),
-        any(isinstance(m, nn.Conv2d) for m in plain.modules()) or obstacle([plain]) is not None,
+def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset, net: nn.Module) -> list[list[int]]:
+    """The seeds that train together, in groups as even as can be; net: one of theirs."""
+    most = seeds_at_once(
+        models.widest_activation(net, dataset.shape),
+        any(isinstance(m, nn.Conv2d) for m in net.modules()) or obstacle([net]) is not None,
         arm.micro_batch_size or arm.batch_size,
         dataset.dtype.itemsize,
         dataset.device,
@@ -121,84 +121,86 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset) -> list[list[int]]
     return [part.tolist() for part in np.array_split(np.array(seeds), count)]
 
 
+def group_of(arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.Module]) -> SeedGroup:
+    """These seeds at their start; nets that are built already are taken out of `built`."""
+    splits = Splits(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
+    nets = [built.pop(s) if s in built else models.initial(arm, s, dataset) for s in seeds]
+    return SeedGroup(arm, seeds, splits, nets)
+
+
 def run_group(
-    arm: Arm,
-    group: list[int],
-    dataset: Dataset,
-    records: dict[int, Record],
-    saved: dict | None,
-    checkpoint: Path | None,
-    report: Report,
+    group: SeedGroup, records: dict[int, Record], saved: dict | None, checkpoint: Path | None, report: Report
 ) -> None:
     """Train one group of seeds to the end, into their records."""
-    data = arm.data
-    lanes = Lanes(arm, group, Splits(dataset, group, data.train, data.validation, data.test))
+    arm, seeds = group.arm, group.seeds
     if saved:
-        restore(lanes, saved)
-        report(f"continues at epoch {lanes.epoch}")
+        restore(group, saved)
+        report(f"continues at epoch {group.epoch}")
     else:
-        observe(lanes, records)
+        observe(group, records)
     last_save = time.monotonic()
-    while lanes.seeds and lanes.epoch < arm.epochs:
-        lanes.train_epoch()
-        if lanes.epoch % arm.evaluate_every_epochs == 0 or lanes.epoch == arm.epochs:
-            observe(lanes, records)
-        report(f"epoch {lanes.epoch}/{arm.epochs} of seeds {group[0]} to {group[-1]}")
+    while group.seeds and group.epoch < arm.epochs:
+        group.train_epoch()
+        if group.epoch % arm.evaluate_every_epochs == 0 or group.epoch == arm.epochs:
+            observe(group, records)
+        report(f"epoch {group.epoch}/{arm.epochs} of seeds {seeds[0]} to {seeds[-1]}")
         if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
-            save(checkpoint, lanes, records, group)
+            save(checkpoint, group, records, seeds)
             last_save = time.monotonic()
-    for seed in group:
-        close(arm, lanes, seed, records[seed])
-    lanes.replayed = {}  # they hold the lanes that hold them, and memory of a GPU
+    for seed in seeds:
+        close(group, seed, records[seed])
+    group.replay.forget()
 
 
-def observe(lanes: Lanes, records: dict[int, Record]) -> None:
+def observe(group: SeedGroup, records: dict[int, Record]) -> None:
     """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve."""
-    lanes.estimate_population_statistics()
-    measured = {part: lanes.evaluate(part) for part in PARTS if lanes.splits.rows[part].shape[1]}
-    finite = lanes.finite()
+    group.estimate_population_statistics()
+    measured = {part: group.evaluate(part) for part in PARTS if group.splits.rows[part].shape[1]}
+    finite = group.finite()
     for values in measured["train"].values():
         finite &= values.isfinite()
     finite = finite.tolist()
-    distance = lanes.distance_from_start().tolist()
+    distance = group.distance_from_start().tolist()
     table = {part: {m: values.tolist() for m, values in means.items()} for part, means in measured.items()}
-    objective = lanes.loss.metric
-    plain = lanes.model.plain()
-    for lane, seed in enumerate(lanes.seeds):
+    objective = group.gradients.loss.metric
+    plain = group.model.plain()
+    for index, seed in enumerate(group.seeds):
         record = records[seed]
-        if not finite[lane]:
+        if not finite[index]:
             record.went_infinite = True
             continue
         for part, means in table.items():
-            error = means["error_percent"][lane]
+            error = means["error_percent"][index]
             record.rows += [
-                Observation(seed, f"{part}_loss_nats", lanes.epoch, means["loss_nats"][lane]),
-                Observation(seed, f"{part}_error_percent", lanes.epoch, error),
-                Observation(seed, f"{part}_accuracy_percent", lanes.epoch, 100.0 - error),
+                Observation(seed, f"{part}_loss_nats", group.epoch, means["loss_nats"][index]),
+                Observation(seed, f"{part}_error_percent", group.epoch, error),
+                Observation(seed, f"{part}_accuracy_percent", group.epoch, 100.0 - error),
             ]
-        if lanes.arm.goal:
+        if group.arm.goal:
             for part in GOAL_PARTS:
-                error = table[part]["error_percent"][lane]
-                record.errors.setdefault(part, []).append((lanes.updates, error))
-        trained_on = table["train"][objective][lane]
+                error = table[part]["error_percent"][index]
+                record.errors.setdefault(part, []).append((group.updates, error))
+        trained_on = table["train"][objective][index]
         if objective != "loss_nats":
-            record.rows.append(Observation(seed, f"train_{objective}", lanes.epoch, trained_on))
-        record.rows.append(Observation(seed, "distance_from_start", lanes.epoch, distance[lane]))
-        record.rows.append(Observation(seed, "updates", lanes.epoch, lanes.updates))
+            record.rows.append(Observation(seed, f"train_{objective}", group.epoch, trained_on))
+        record.rows.append(Observation(seed, "distance_from_start", group.epoch, distance[index]))
+        record.rows.append(Observation(seed, "updates", group.epoch, group.updates))
         before = record.weights
-        record.weights = {name: tensor[lane].clone() for name, tensor in plain.items()}
-        if falls_to(lanes.arm.snapshots_at_loss, record.losses, trained_on):
+        record.weights = {name: tensor[index].clone() for name, tensor in plain.items()}
+        if falls_to(group.arm.snapshots_at_loss, record.losses, trained_on):
             if before:
                 record.snapshots[record.losses[-1][0]] = {name: w.cpu() for name, w in before.items()}
-            record.snapshots[lanes.epoch] = {name: w.cpu() for name, w in record.weights.items()}
-        if lanes.epoch in lanes.arm.snapshots_at_epochs:
-            record.snapshots[lanes.epoch] = {name: w.cpu() for name, w in record.weights.items()}
-        record.losses.append((lanes.epoch, trained_on))
+            record.snapshots[group.epoch] = {name: w.cpu() for name, w in record.weights.items()}
+        if group.epoch in group.arm.snapshots_at_epochs:
+            record.snapshots[group.epoch] = {name: w.cpu() for name, w in record.weights.items()}
+        record.losses.append((group.epoch, trained_on))
     stays = [
-        lane for lane, seed in enumerate(lanes.seeds) if finite[lane] and not ceased(lanes.arm, records[seed])
+        index
+        for index, seed in enumerate(group.seeds)
+        if finite[index] and not ceased(group.arm, records[seed])
     ]
-    if len(stays) < len(lanes.seeds):
-        lanes.keep(stays)
+    if len(stays) < len(group.seeds):
+        group.keep(stays)
 
 
 def falls_to(level: float | None, losses: list[tuple[int, float]], loss: float) -> bool:
@@ -245,30 +247,33 @@ def goal_rows(arm: Arm, seed: int, record: Record) -> list[Observation]:
     return rows
 
 
-def close(arm: Arm, lanes: Lanes, seed: int, record: Record) -> None:
+def close(group: SeedGroup, seed: int, record: Record) -> None:
     """Add what is known at the end: divergence, and the trace of the rate up to the last epoch."""
-    # A net can be thrown to where nothing is learned any more without ever becoming infinite.
+    arm = group.arm
+    # Some nets get to where they learn nothing more and stay finite.
     diverged = record.went_infinite or record.losses[-1][1] > record.losses[0][1]
     record.rows.append(Observation(seed, "diverged", None, float(diverged)))
     record.rows += goal_rows(arm, seed, record)
     end = record.losses[-1][0]
     for epoch in np.linspace(0, arm.epochs, RATE_POINTS, endpoint=False):
         if epoch <= end:
-            record.rows.append(Observation(seed, "learning_rate", float(epoch), lanes.rate(float(epoch))))
+            record.rows.append(
+                Observation(seed, "learning_rate", float(epoch), group.rates.rate(float(epoch)))
+            )
     record.closed = True
 
 
-def save(checkpoint: Path, lanes: Lanes, records: dict[int, Record], group: list[int]) -> None:
+def save(checkpoint: Path, group: SeedGroup, records: dict[int, Record], seeds: list[int]) -> None:
     """Everything needed to go on as if nothing had happened."""
     state = {
-        "identity": identity(lanes.arm, list(records), lanes.splits.dataset),
-        "group": group,
-        "seeds": lanes.seeds,
-        "epoch": lanes.epoch,
-        "updates": lanes.updates,
-        "model": lanes.model.state_dict(),
-        "optimiser": changing(lanes.optimiser),
-        "streams": [stream.get_state() for stream in lanes.streams()],
+        "identity": identity(group.arm, list(records), group.splits.dataset),
+        "group": seeds,
+        "seeds": group.seeds,
+        "epoch": group.epoch,
+        "updates": group.updates,
+        "model": group.model.state_dict(),
+        "optimiser": changing(group.optimiser),
+        "streams": [stream.get_state() for stream in group.streams()],
         "records": {seed: vars(r) | {"rows": [tuple(row) for row in r.rows]} for seed, r in records.items()},
     }
     buffer = io.BytesIO()
@@ -315,11 +320,11 @@ def read_checkpoint(checkpoint: Path | None, wanted: dict) -> dict | None:
     return state
 
 
-def restore(lanes: Lanes, state: dict) -> None:
-    """Put fresh lanes where the saved ones were."""
-    lanes.keep([lanes.seeds.index(seed) for seed in state["seeds"]])
-    lanes.model.load_state_dict(state["model"])
-    vars(lanes.optimiser).update(state["optimiser"])
-    for stream, saved in zip(lanes.streams(), state["streams"], strict=True):
+def restore(group: SeedGroup, state: dict) -> None:
+    """Put a fresh group where the saved one was."""
+    group.keep([group.seeds.index(seed) for seed in state["seeds"]])
+    group.model.load_state_dict(state["model"])
+    vars(group.optimiser).update(state["optimiser"])
+    for stream, saved in zip(group.streams(), state["streams"], strict=True):
         stream.set_state(saved)
-    lanes.epoch, lanes.updates = state["epoch"], state["updates"]
+    group.epoch, group.updates = state["epoch"], state["updates"]

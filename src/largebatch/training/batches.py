@@ -1,0 +1,57 @@
+"""The batches of an epoch: each seed's training part in its own order, augmented by its own stream."""
+
+from collections.abc import Iterator
+
+import torch
+
+from largebatch.config.spec import Arm
+from largebatch.data.randomness import generator
+from largebatch.data.splits import Splits
+from largebatch.training.augment import AUGMENTATIONS
+
+# Images gathered at a time: few gathers, little memory.
+GATHER_BYTES = 32 << 20
+
+
+class Batches:
+    """The training parts of several seeds, and the streams that shuffle and augment them."""
+
+    def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
+        self.arm, self.splits = arm, splits
+        self.sides = sides = splits.dataset.shape[1:]
+        if arm.augment and arm.augment.name == "shifts" and arm.augment.pixels >= min(sides):
+            raise ValueError(f"augment.pixels below both sides of images {sides}; got {arm.augment.pixels}")
+        self.augmentation = AUGMENTATIONS[arm.augment.name] if arm.augment else None
+        self.order = [generator(s, "order") for s in seeds]
+        self.augment = [generator(s, "augment") for s in seeds]
+
+    def of_epoch(self, size: int, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images (s, b, c, h, w), labels (s, b)) of `count` batches of `size` examples."""
+        train = self.splits.rows["train"]
+        shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
+        order = shuffled.to(train.device)[:, : size * count]
+        at_once = max(1, GATHER_BYTES // (len(order) * size * self.splits.dataset.bytes_each)) * size
+        drawn = self._drawn(order.shape[1])
+        for first in range(0, order.shape[1], at_once):
+            block = slice(first, first + at_once)
+            images, labels = self.splits.shuffled(order[:, block])
+            if drawn is not None:
+                # splits.shift: what a raw pixel of 0 is once standardised.
+                images = self.augmentation.apply(images, drawn[:, block], self.splits.shift)
+            yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
+
+    def _drawn(self, count: int) -> torch.Tensor | None:
+        """What augmentation draws for the images of an epoch, if the arm has one; (s, count, n).
+
+        Drawn all at once, so that it does not depend on how many images are gathered at a time.
+        """
+        if self.augmentation is None:
+            return None
+        options = self.arm.augment.model_dump(exclude={"name"})
+        return self.augmentation.draw(self.sides, count, self.augment, **options).to(
+            self.splits.dataset.device
+        )
+
+    def keep(self, kept: list[int]) -> None:
+        """Go on with the seeds of these indices only."""
+        self.order, self.augment = ([streams[i] for i in kept] for streams in (self.order, self.augment))
