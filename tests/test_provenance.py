@@ -36,7 +36,7 @@ def test_a_changed_label_changes_what_shows_it_only(monkeypatch, tmp_path):
     texts = {
         "training loss (nats)": "metrics.py",
         "batch size": "metrics.py",
-        "Hessian trace": "config/measures.py",
+        "Hessian trace": "config/flatness.py",
     }
     changed = [stages_changed_by(tmp_path, file, text) for text, file in texts.items()]
     assert changed == [{"draw", "animate", "tabulate", "report"}] * 3

@@ -9,13 +9,12 @@ metrics apart, and thereby how a number is read out of them:
 - by epoch: an epoch too, but one at which a snapshot of the weights was kept and then measured.
 """
 
-from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator
 
-from largebatch.config.measures import Measures
+from largebatch.config.measures import Measures, class_of
 from largebatch.config.written import Written
 
 # Of all seeds of an arm together, shared out evenly: where a run was resumed, of its last part only. No two
@@ -56,16 +55,14 @@ TRAINING = Written(
 )
 
 
-def written_by(measures: type[Measures]) -> Iterator[tuple[str, Written]]:
-    """(measure, what it writes) of each, as the class of its settings says; a path is no measure."""
-    for name, field in measures.model_fields.items():
-        settings, _ = get_args(field.annotation)
-        if name != "path":
-            yield name, settings.writes_by_epoch if name.endswith("_by_epoch") else settings.writes
+def written_by(measure: str) -> Written:
+    """What a measure writes, as the class of its settings says."""
+    settings = class_of(measure)
+    return settings.writes_by_epoch if measure.endswith("_by_epoch") else settings.writes
 
 
 # What is measured on the weights of one run.
-MEASURED = dict(written_by(Measures))
+MEASURED = {name: written_by(name) for name in Measures.model_fields if name != "path"}
 # Of two runs from one start, on the plane through it and both ends; there are none without snapshots.
 # What a figure of kind descent draws.
 PLANE = {

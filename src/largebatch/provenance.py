@@ -89,12 +89,12 @@ def each(pattern: str) -> tuple[str, ...]:
 
 
 # The texts that figures, tables and the report show; a stage that only computes does not depend on them.
-LABELS = ("metrics.py", "config/measures.py")
+LABELS = ("metrics.py", "config/measures.py", "config/flatness.py")
 # The modules in which each stage starts; what they import belongs to the stage.
 STAGES = {
     "data": ("data/datasets.py",),
     "train": ("training/train.py", "training/device.py", "config/milestones.py"),
-    "measure": ("measures/measure.py", "training/device.py"),
+    "measure": (*each("measures/*.py"), "training/device.py"),
     "exhibit": ("primer/exhibits.py", "training/device.py", "config/surfaces.py"),
     "aggregate": ("observations/aggregate.py", "config/spec.py"),
     "judge": ("judging/judge.py",),

@@ -13,7 +13,7 @@ from PIL import Image
 from largebatch import progress
 from largebatch.cli import main
 from largebatch.config.exhibits import EXHIBITS
-from largebatch.config.measures import Curvature
+from largebatch.config.flatness import Curvature
 from largebatch.config.measures import Path as PathSettings
 from largebatch.config.spec import Arm
 from largebatch.data.splits import PARTS, Splits, load

@@ -26,11 +26,20 @@ def located(path: str) -> Path:
         raise ValueError(f"{path}: wanted ~ with a home folder that is known here; got none") from error
 
 
+def each_once(values: list) -> list:
+    """The values; each is a position in the observations, which holds one number a seed."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"each value once; got {values}")
+    return values
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Epoch = Annotated[int, Field(ge=0)]
+Positions = Annotated[list[Positive], Field(min_length=1), AfterValidator(each_once)]
+Counts = Annotated[list[Count], Field(min_length=1), AfterValidator(each_once)]
 PathText = Annotated[str, AfterValidator(without_variables)]
 
 

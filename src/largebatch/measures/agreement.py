@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from largebatch.config.measures import Agreement
+from largebatch.config.flatness import Agreement
 from largebatch.data.randomness import stream_seed
 from largebatch.files import Observation
 from largebatch.measures import curvature, reference

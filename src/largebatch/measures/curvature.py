@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from largebatch.config.measures import Curvature, Density
+from largebatch.config.flatness import Curvature, Density
 from largebatch.data.randomness import stream_seed
 from largebatch.files import Observation
 from largebatch.measures import reference

@@ -1,41 +1,24 @@
 """Measure trained weights: each measure gives observations for every seed of an arm."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 
 import numpy as np
 
-from largebatch.config.measures import Path, settings_of
+from largebatch.config.measures import Path, class_of, settings_of
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
 from largebatch.files import Observation
 from largebatch.measures import paths
-from largebatch.measures.agreement import measure_agreement
-from largebatch.measures.convex import measure_excess
-from largebatch.measures.curvature import measure_curvature, measure_density
 from largebatch.measures.descents import Snapshots, descents, way_of
-from largebatch.measures.equivalence import measure_equivalence
 from largebatch.measures.nets import Nets, Weights, groups_of
-from largebatch.measures.noise import measure_noise
-from largebatch.measures.rescaling import measure_rescaling
-from largebatch.measures.sharpness import measure_ball, measure_keskar, measure_keskar_subspace
-from largebatch.measures.surface import measure_surface
 from largebatch.metrics import BY_EPOCH
 from largebatch.nets.stack import POPULATION_BATCH
 
-# A measure -> what makes it: a function of some seeds' nets and the measure's settings.
-MEASURED_BY: dict[str, Callable[..., Iterator[Observation]]] = {
-    "curvature": measure_curvature,
-    "density": measure_density,
-    "agreement": measure_agreement,
-    "keskar": measure_keskar,
-    "keskar_subspace": measure_keskar_subspace,
-    "ball": measure_ball,
-    "surface": measure_surface,
-    "noise": measure_noise,
-    "rescaling": measure_rescaling,
-    "excess": measure_excess,
-    "equivalence": measure_equivalence,
-}
+
+def maker_of(name: str) -> Callable[..., Iterator[Observation]]:
+    """What makes a measure of some seeds' nets and the measure's settings; see config/measures.py."""
+    return getattr(import_module(f"{__package__}.{class_of(name).module}"), f"measure_{name}")
 
 
 def measure(
@@ -45,10 +28,10 @@ def measure(
 
     settings: those of the measure's class in config/measures.py.
     """
-    found, checked = [], settings_of(name, settings)
+    found, made_by, checked = [], maker_of(name), settings_of(name, settings)
     for group in groups_of(seeds, weights, dataset):
         of_group = {n: w[group] for n, w in weights.items()}
-        found += MEASURED_BY[name](Nets(arm, [seeds[i] for i in group], of_group, dataset), checked)
+        found += made_by(Nets(arm, [seeds[i] for i in group], of_group, dataset), checked)
     return found
 
 

@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import torch
 
-from largebatch.config.measures import Rescaling
+from largebatch.config.flatness import Rescaling
 from largebatch.files import Observation
 from largebatch.measures import curvature, sharpness
 from largebatch.measures.landscape import Landscape

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from largebatch.config.measures import Ball, Keskar, KeskarSubspace
+from largebatch.config.flatness import Ball, Keskar, KeskarSubspace
 from largebatch.files import Observation
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape

@@ -7,7 +7,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 
-from largebatch.config.measures import LossSurface
+from largebatch.config.flatness import LossSurface
 from largebatch.files import Observation
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
