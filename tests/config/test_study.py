@@ -12,7 +12,7 @@ from largebatch.config.claims import Claim
 from largebatch.config.papers import with_paper
 from largebatch.config.question import Figure
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study, called_study, load_study
+from largebatch.config.study import Study, called_study, load_study, named
 from largebatch.config.tables import Table
 from tests.conftest import REPOSITORY
 from tests.shared.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, P, complaint, spoil
@@ -46,8 +46,7 @@ def test_every_claim_of_the_issue_is_asked(study):
 def test_both_scales_have_the_same_groups(smoke, digits):
     assert [e.name for e in smoke.experiments] == [e.name for e in digits.experiments]
     for small, large in zip(smoke.experiments, digits.experiments, strict=True):
-        assert list(small.groups) == list(large.groups)
-        tuned = [[g.tuned_on for g in e.groups.values()] for e in (small, large)]
+        tuned = [{name: group.tuned_on for name, group in e.groups.items()} for e in (small, large)]
         assert tuned[0] == tuned[1]
 
 
@@ -122,12 +121,15 @@ def test_an_arm_that_only_another_scale_defines_is_left_out(folder):
     write_scale(folder, "large", f"extends: smoke\nscale: large\nnumbers: {numbers}\n")
     for arm in ("larger", "sgd.larger"):
         lines = {"larger": arm, "small": "adam.small"}
-        spoil(folder / KESKAR, {f"{CLAIM}/a": {"arm": arm}, "figures/1/lines": lines})
+        spoil(folder / KESKAR, {f"{CLAIM}/a": {"arm": arm}, "figures/accuracy/lines": lines})
         studies = (load_study(folder / f"{name}.yaml") for name in ("smoke", "large"))
         here, there = (study.experiment("keskar") for study in studies)
-        assert here.absent == {arm: f"This scale does not define the arm {arm}."} and there.absent == {}
-        assert here.question.claims[0].not_run == here.absent[arm] and not there.question.claims[0].not_run
-        assert [e.question.figures[1].lines.keys() for e in (here, there)] == [{"small"}, {"larger", "small"}]
+        assert arm not in there.absent
+        assert here.absent[arm] == f"This scale does not define the arm {arm}."
+        claims = [named("claim", e.question.claims, "K1").not_run for e in (here, there)]
+        assert claims == [here.absent[arm], ""]
+        figures = [named("figure", e.question.figures, "accuracy").lines for e in (here, there)]
+        assert figures == [{"small": "adam.small"}, lines]
     spoil(folder / KESKAR, {f"{CLAIM}/a": {"arm": "sgd.lager"}})
     wanted = "claims[K1].a.arm: wanted an arm that a scale defines, such as ['sgd.large"
     for scale in ("smoke.yaml", "large.yaml"):
@@ -240,10 +242,10 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     [
         {f"{CLAIM}/metric": "train_seconds"},
         {f"{CLAIM}/a/metric": "train_seconds"},
-        {"figures/0/y": ["train_seconds"]},
-        {"tables/0/metrics": lambda metrics: [*metrics, "train_seconds"]},
+        {"figures/batch_sweep/y": ["train_seconds"]},
+        {"tables/sharpness/metrics": lambda metrics: [*metrics, "train_seconds"]},
         {
-            "figures/0": {
+            "figures/batch_sweep": {
                 "name": "gap",
                 "caption": "c",
                 "kind": "gap_closed",

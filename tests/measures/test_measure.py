@@ -50,7 +50,7 @@ WRITTEN = {
 def options(name):
     """The settings of a measure with their defaults, as a job gets them."""
     name = name.split()[0]
-    return getattr(Measures.model_validate({name: SETTINGS[name]}), name).model_dump()
+    return getattr(Measures.model_validate({name: SETTINGS.get(name, {})}), name).model_dump()
 
 
 @pytest.fixture(scope="module")

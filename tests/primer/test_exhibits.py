@@ -42,8 +42,8 @@ def test_what_is_not_registered_is_an_error(monkeypatch, rows, text):
         made_up(monkeypatch, rows)
 
 
-# Options that make each one small enough to run here.
-SMALL = {
+# Options that make each one small enough to run here, but for the one that others stand in for above.
+SMALL = {name: {} for name in EXHIBITS if name != "worked"} | {
     "rule": {"examples": 20, "updates": 20},
     "noise": {"examples": 16, "draws": 2},
     "regression": {"examples": 100, "features": 3, "updates": 400, "small_examples": 20},
@@ -77,4 +77,4 @@ def test_each_gives_finite_numbers_of_what_the_registry_says(name):
 
 
 def test_registries_name_the_same():
-    assert FUNCTIONS.keys() == EXHIBITS.keys() == SMALL.keys() | {"worked"}
+    assert FUNCTIONS.keys() == EXHIBITS.keys()

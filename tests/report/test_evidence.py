@@ -61,7 +61,7 @@ def test_a_block_ends_before_comments_and_empty_lines(tmp_path):
 
 def test_figures_show_the_claims_metric_of_its_runs(asked):
     keskar = of(asked, "keskar")["claims"]
-    assert keskar["K9"]["figures"][0] in ("batch_sweep", "metric_sweep")
+    assert {"batch_sweep", "metric_sweep"} & {*keskar["K9"]["figures"]}
     assert keskar["K7"]["figures"] == ["line", "arc"]
     # no figure names its arms, but the sweep over batch sizes has their runs
     assert "batch_sweep" in keskar["K1.epochs"]["figures"]

@@ -9,14 +9,25 @@ ABSENT = object()
 
 
 def put(content, key, value):
-    """Set the value at a dotted key; ABSENT takes it away, a function is given the value that is there."""
-    *way, last = (int(part) if part.isdigit() else part for part in key.split("/"))
+    """Set the value at a dotted key; ABSENT takes it away, a function is given the value that is there.
+
+    Items of a list go by their id or name.
+    """
+    *way, last = key.split("/")
     for part in way:
-        content = content[part]
+        content = content[place_of(part, content)]
+    last = place_of(last, content)
     if value is ABSENT:
         del content[last]
     else:
         content[last] = value(content[last]) if callable(value) else value
+
+
+def place_of(part, content):
+    """A key, or the place in a list of the item of that id or name."""
+    if isinstance(content, dict):
+        return part
+    return [item.get("id") or item["name"] for item in content].index(part)
 
 
 def spoil(path, edits):
@@ -39,4 +50,4 @@ def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
 
 SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"
 K, G, P = "numbers/keskar", "numbers/goyal", "numbers/primer"
-CLAIM = "claims/0"
+CLAIM = "claims/K1"
