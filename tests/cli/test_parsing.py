@@ -28,7 +28,7 @@ def typed(**environment):
 def test_the_client_of_the_fork_server_imports_no_library():
     """It starts once per job; click alone takes longer than the rest of it."""
     script = "import sys, largebatch.cli; print(*{name.split('.')[0] for name in sys.modules})"
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert not {"click", "numpy", "pydantic", "torch", "yaml"} & set(found.stdout.split())
 
 

@@ -72,7 +72,7 @@ MISTAKES = {
     "text for an item": (
         KESKAR,
         {CLAIM: "small is better"},
-        "claims[0]: wanted keys and values; got 'small …'",
+        "claims[…]: wanted keys and values; got 'small …'",
     ),
     # of a scale
     "unknown experiment": (
