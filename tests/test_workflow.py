@@ -256,9 +256,10 @@ def test_a_changed_line_of_the_schedules_retrains(workspace):
 
 
 def test_changed_drawing_code_only_draws(workspace):
-    with workspace.edited("src/largebatch/figures/draw_rates.py", "def ", "UNUSED = 1\n\n\ndef "):
-        jobs = workspace.would_run()
-    assert jobs.keys() == {"draw", "animate", "report", "all"}
+    for kind, animated in {"rates": set(), "descent": {"animate"}}.items():
+        with workspace.edited(f"src/largebatch/figures/draw_{kind}.py", "def ", "UNUSED = 1\n\n\ndef "):
+            jobs = workspace.would_run()
+        assert jobs.keys() == {"draw", *animated, "report", "all"}
 
 
 @pytest.mark.parametrize(
