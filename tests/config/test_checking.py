@@ -1,4 +1,4 @@
-"""The words for what a model refuses; test_config_mistakes.py has the whole lines."""
+"""The words for what a model refuses; test_mistakes.py has the whole lines."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,7 +103,10 @@ def test_values_are_those_of_yaml_1_2(tmp_path, text, value):
     ("got", "hint"),
     [
         *((text, " (text: take off the quotes)") for text in ("0.05", "1e-3", "-3", "0x1F")),
-        *((text, " (text: write a number as ") for text in ("1_000", "1:30", "0b1", "1e2e3", "5 epochs")),
+        *(
+            (text, " (text: write a number as ")
+            for text in ("1_0", "1:30", "0b1", "1e2e3", "2026-10-12", "5 epochs")
+        ),
         *((other, "") for other in ("", "small", "e", "e-3", None, [1])),
     ],
 )

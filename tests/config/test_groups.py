@@ -1,4 +1,4 @@
-"""One name of a scale file, one arm or many. Mistakes in files are tested in test_config_mistakes.py."""
+"""One name of a scale file, one arm or many. Mistakes in files are tested in test_mistakes.py."""
 
 from pathlib import Path
 

@@ -9,71 +9,32 @@ import yaml
 from largebatch.config.study import ConfigError, load_study
 from largebatch.config.uses import one_line
 from tests.conftest import REPOSITORY
-from tests.shared.config_files import ABSENT, CLAIM, GOYAL, KESKAR, SMOKE, G, K, P, complaint, spoil
+from tests.shared.config_files import ABSENT, CLAIM, GOYAL, KESKAR, SMOKE, K, complaint, spoil
 
 SWEEP, TUNED = f"{K}/arms/sweep_sgd", "numbers/schedules/crossed/variants/small_tuned"
 SWEEP_KEY, TUNED_KEY = "numbers.keskar.arms.sweep_sgd", "numbers.schedules.crossed.variants.small_tuned"
 
 # file, {key: value}, what is said of it: … stands for anything
 MISTAKES = {
-    # pydantic's, in our words
+    # pydantic's, in our words; more in test_checking.py
     "unknown key": (
         SMOKE,
         {"colour": "red"},
         "colour: wanted a key among ['base', 'experiments'…; got 'colour'",
-    ),
-    "unknown key of one of many": (
-        *(SMOKE, {f"{K}/arm": {}}),
-        "numbers.keskar.arm: wanted a key among ['arms', 'base', 'crossed', …'exhibits', …]; got 'arm'",
-    ),
-    "unknown key of what may be absent": (
-        *(SMOKE, {f"{P}/exhibits/worked/colour": "red"}),
-        "numbers.primer.exhibits.worked.colour: wanted a key among []; got 'colour'",
-    ),
-    "unknown key of a kind": (
-        *(SMOKE, {"base/model/channels": [8]}),
-        "base.model.channels: wanted a key among ['activation', …, 'hidden', 'name']; got 'channels'",
     ),
     "unknown key of an item": (
         *(KESKAR, {f"{CLAIM}/a/metrc": "updates"}),
         "claims[K1].a.metrc: wanted a key among ['arm', 'at', 'metric']; got 'metrc'",
     ),
     "nothing": (SMOKE, {"seeds": ABSENT}, "seeds: wanted a value; got none"),
-    "two mistakes": (
-        *(SMOKE, {"seeds": 1, "threads": 0}),
-        "seeds: wanted greater than or equal to 2; got 1 (and 1 more)",
-    ),
-    "quoted number": (
-        SMOKE,
-        {"seeds": "3"},
-        "seeds: wanted a valid integer; got '3' (text: take off the quotes)",
-    ),
-    "number that is none": (
-        *(KESKAR, {f"{CLAIM}/expect/above": "1.5.2"}),
-        "claims[K1].expect.above: wanted …number; got '1.5.2' (text: write a number as 1000, 0.001 or 1e-3)",
-    ),
     "bad name": (SMOKE, {"scale": "My scale"}, "scale: wanted text like …; got 'My scale'"),
-    "no name": (SMOKE, {"base/model": {"hidden": [8]}}, "base.model.name: wanted a value; got none"),
     "unknown name": (
         *(SMOKE, {"base/optimiser": {"name": "lamb"}}),
         "base.optimiser.name: wanted one of …'sgd', …; got 'lamb'",
     ),
-    "unknown word": (
-        *(KESKAR, {"figures/batch_sweep/x": "epochs"}),
-        "figures[batch_sweep].x: wanted one of 'batch_size', 'lr', …or 'width'; got 'epochs'",
-    ),
     "empty list": (SMOKE, {"experiments": []}, "experiments: wanted at least 1 entries; got []"),
-    "long list": (
-        *(KESKAR, {"figures/batch_sweep/y": ["updates", "diverged", "test_error_percent"]}),
-        "figures[batch_sweep].y: wanted at most 2 entries; got […]",
-    ),
     "list for a mapping": (SMOKE, {"numbers": ["keskar"]}, "numbers: wanted keys and values; got ['keskar']"),
     "text for a mapping": (SMOKE, {"base/model": "mlp"}, "base.model: wanted keys and values; got 'mlp'"),
-    "text for an item": (
-        KESKAR,
-        {CLAIM: "small is better"},
-        "claims[…]: wanted keys and values; got 'small …'",
-    ),
     # of a scale
     "unknown experiment": (
         *(SMOKE, {"experiments": ["keskr"]}),
@@ -99,10 +60,6 @@ MISTAKES = {
     "unknown data set": (
         *(SMOKE, {"base/data/name": "mnits"}),
         "base.data.name: wanted a data set that there is, or …, such as ['mnist', …]; got 'mnits'",
-    ),
-    "unknown folder": (
-        *(SMOKE, {"base/data/name": "mine2", "folders": {"mine": {"path": "pictures"}}}),
-        "base.data.name: wanted a data set that there is, or …, such as ['mine', …]; got 'mine2'",
     ),
     # of an arm: the key is that of the layer that says it
     "setting of all": (SMOKE, {"base/epoch": 3}, "base.epoch: wanted a key among […'epochs'…]; got 'epoch'"),
@@ -142,10 +99,6 @@ MISTAKES = {
         *(SMOKE, {f"{SWEEP}/grid/batch_size": [4, 0]}),
         f"{SWEEP_KEY}.grid.batch_size: wanted greater than or equal to 1; got 0",
     ),
-    "each that is no list": (
-        *(SMOKE, {f"{SWEEP}/each": {"batch_size": 4}}),
-        f"{SWEEP_KEY}.each: wanted a valid list; got {{'batch_size': 4}}",
-    ),
     "unknown setting in each": (
         *(SMOKE, {f"{SWEEP}/each": [{"batch_size": 4}, {"colour": "red"}]}),
         f"{SWEEP_KEY}.each[1].colour: wanted one of 'data', 'model', …; got 'colour'",
@@ -157,10 +110,6 @@ MISTAKES = {
     "unknown setting in a grid": (
         *(SMOKE, {f"{SWEEP}/grid": {"size": [4, 26]}}),
         f"{SWEEP_KEY}.grid.size: wanted one of 'data', 'model', …; got 'size'",
-    ),
-    "grid of a number": (
-        *(SMOKE, {f"{G}/crossed/variants/sweep/grid": 32}),
-        "numbers.goyal.crossed.variants.sweep.grid: wanted keys and values; got 32",
     ),
     "grid of nothing": (
         SMOKE,
@@ -205,10 +154,6 @@ MISTAKES = {
         *(KESKAR, {f"{CLAIM}/expect": {"within": [1.0, -1.0]}}),
         "claims[K1].expect.within: wanted [low, high] with low below high; got [1.0, -1.0]",
     ),
-    "one bound": (
-        *(KESKAR, {f"{CLAIM}/expect": {"within": [1.0]}}),
-        "claims[K1].expect.within: wanted [low, high] with low below high; got [1.0]",
-    ),
     "ratio below 0": (
         *(KESKAR, {f"{CLAIM}/kind": "ratio", f"{CLAIM}/expect": {"within": [-0.5, 2.0]}}),
         "claims[K1]: wanted expect of a ratio above 0; got -0.5",
@@ -221,14 +166,6 @@ MISTAKES = {
     "label of two lines": (
         *(KESKAR, {"figures/batch_sweep/lines": {"a\nb": "small"}}),
         r"figures[batch_sweep].lines.'a\nb': wanted a label of one line, …; got 'a\nb'",
-    ),
-    "label of spaces": (
-        *(KESKAR, {"tables/sharpness/rows": {"  ": "small"}}),
-        "tables[sharpness].rows.'  ': wanted a label of one line, …; got '  '",
-    ),
-    "unknown arm": (
-        *(KESKAR, {f"{CLAIM}/a/arm": "adam.smal"}),
-        "claims[K1].a.arm: wanted an arm that a scale defines, such as ['adam.small', …]; got 'adam.smal'",
     ),
 }
 
@@ -305,19 +242,6 @@ def test_no_unknown_key_gets_through_anywhere(monkeypatch, file):
         ("x: 1e999\n", "line 1: wanted valid YAML; got: 1e999, which is no finite number"),
         ("scale: \x00\n", "wanted valid YAML; got: unacceptable character #x0000"),
     ],
-    ids=[
-        "empty",
-        "list",
-        "text",
-        "bracket",
-        "tab",
-        "key twice",
-        "key 2",
-        "null key",
-        "inf",
-        "1e999",
-        "zero",
-    ],
 )
 def test_a_file_that_is_no_mapping(folder, text, wanted):
     (folder / SMOKE).write_text(text, encoding="utf-8")
@@ -341,36 +265,6 @@ def test_a_file_that_is_not_there(folder):
     assert complaint(folder, "experiments") == "experiments: wanted a readable file; got Is a directory"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "wanted"),
-    [
-        (
-            "seeds: 3",
-            "seeds: 1:30",
-            "seeds: wanted a valid integer; got '1:30' (text: write a number as 1000, ",
-        ),
-        (
-            "seeds: 3",
-            "seeds: 1_0",
-            "seeds: wanted a valid integer; got '1_0' (text: write a number as 1000, ",
-        ),
-        (
-            "seeds: 3",
-            "seeds: 0b11",
-            "seeds: wanted a valid integer; got '0b11' (text: write a number as 1000, ",
-        ),
-        ("seeds: 3", "seeds: 2026-10-12", "seeds: wanted a valid integer; got '2026-10-12' (text: write "),
-        ("seeds: 3", "seeds: 3.0", "seeds: wanted a valid integer; got 3.0"),
-        ("seeds: 3", "seeds: yes", "seeds: wanted a valid integer; got 'yes'"),
-        ("seeds: 3", "seeds: true", "seeds: wanted a valid integer; got True"),
-    ],
-)
-def test_what_yaml_1_1_takes_for_a_number_is_refused(folder, old, new, wanted):
-    text = (folder / SMOKE).read_text(encoding="utf-8")
-    (folder / SMOKE).write_text(text.replace(old, new, 1), encoding="utf-8")
-    assert complaint(folder).startswith(f"smoke.yaml: {wanted}")
-
-
 def test_numbers_are_read_as_people_write_them(folder):
     """YAML 1.1 reads 010 as 8 and 1e-3 as text."""
     text = (folder / SMOKE).read_text(encoding="utf-8").replace("seeds: 3", "seeds: 010")
@@ -378,11 +272,6 @@ def test_numbers_are_read_as_people_write_them(folder):
     study = load_study(folder / SMOKE, {"experiments": "keskar"})
     arm = study.experiment("keskar").groups["sgd.small"].members[0].arm
     assert (study.seeds, arm.lr) == (10, 0.001)
-
-
-def test_a_long_value_is_cut(folder):
-    spoil(folder / SMOKE, {"seeds": list(range(1000))})
-    assert complaint(folder).endswith("...")
 
 
 def test_overrides_are_checked_as_the_file_is(folder):

@@ -445,16 +445,13 @@ def test_dragging_the_plane_takes_it_along_to_the_closest_measured_shift(shown):
 
 def test_the_plane_shows_the_measured_test_loss_until_it_is_shifted(shown):
     picture = "document.getElementById('plane').toDataURL()"
-    low, high = (
-        "document.getElementById('plane-low').textContent",
-        "document.getElementById('plane-high').textContent",
-    )
+    end = "document.getElementById('plane-{}').textContent"
     said = "document.getElementById('plane-said').textContent"
     before = shown.run(picture)
     for part in ("test", "train"):
         choose(shown, "plane-loss", part)
         means = [np.mean(nats) for nats in PLANE_LOSSES[part].values()]
-        ends = [float(shown.run(text)) for text in (low, high)]
+        ends = [float(shown.run(end.format(which))) for which in ("low", "high")]
         assert ends == pytest.approx([min(means), max(means)], rel=5e-3)
         assert (shown.run(picture) == before) == (part == "train")
     choose(shown, "plane-loss", "test")

@@ -49,5 +49,5 @@ def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
 
 
 SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"
-K, G, P = "numbers/keskar", "numbers/goyal", "numbers/primer"
+K = "numbers/keskar"
 CLAIM = "claims/K1"
