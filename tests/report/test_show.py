@@ -31,12 +31,12 @@ def test_a_claim_leads_to_all_that_stands_behind_it(k1, study):
     assert re.search(r"ours +0\.243 ", text) and re.search(r"paper +0\.22$", text, re.M)
     runs = [the_one(study, f"keskar/{arm}")[0].arm.id for arm in ("adam.small", "adam.large")]
     assert all(run in text for run in runs)
-    file, first, last = re.search(r"written in +(\S+):(\d+)-(\d+)$", text, re.M).groups()
+    file, first, last = re.search(r"written in +(.+):(\d+)-(\d+)$", text, re.M).groups()
     lines = (REPOSITORY / file.removeprefix(f"{REPOSITORY}/")).read_text(encoding="utf-8").splitlines()
     assert lines[int(first) - 1].strip() == "- id: K1" and int(last) > int(first)
     (command,) = re.findall(r"rerun +(snakemake .*)$", text, re.M)
     assert all(f"runs/{run}/history.parquet" in command for run in runs)
-    assert all((REPOSITORY / figure).is_file() for figure in re.findall(r"figure +(\S+)$", text, re.M))
+    assert all((REPOSITORY / figure).is_file() for figure in re.findall(r"figure +(.+)$", text, re.M))
 
 
 def test_a_claim_without_results_is_shown_all_the_same(tmp_path):
