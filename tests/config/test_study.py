@@ -229,6 +229,10 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     assert groups["adam.small"]["tuned_on"] is None
 
 
+GAP = {"name": "gap", "caption": "c", "kind": "gap_closed", "y": "test_error_percent"}
+GAP |= {"small": "adam.small", "large": "adam.large", "lines": {"line": "sgd.large"}}
+
+
 @pytest.mark.parametrize(
     "edits",
     [
@@ -236,17 +240,7 @@ def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
         {f"{CLAIM}/a/metric": "train_seconds"},
         {"figures/batch_sweep/y": ["train_seconds"]},
         {"tables/sharpness/metrics": lambda metrics: [*metrics, "train_seconds"]},
-        {
-            "figures/batch_sweep": {
-                "name": "gap",
-                "caption": "c",
-                "kind": "gap_closed",
-                "y": "test_error_percent",
-                "small": "adam.small",
-                "large": "adam.large",
-                "lines": {"line": "sgd.large"},
-            }
-        },
+        {"figures/batch_sweep": GAP},
     ],
     ids=["claim", "operand", "figure", "table", "gap_closed"],
 )

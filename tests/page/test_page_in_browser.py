@@ -9,16 +9,7 @@ import pytest
 from largebatch.config.surfaces import EXAMPLES, SURFACES
 from largebatch.page.page import RUNS, SLIDERS, TRIES, defaults, page
 from tests.shared.browser import with_a_browser
-from tests.shared.paged import (
-    ASK,
-    AT,
-    LOSSES,
-    NOTHING,
-    PLANE_LOSSES,
-    TEST_LOSS,
-    weights_by_update,
-    written,
-)
+from tests.shared.paged import ASK, AT, LOSSES, NOTHING, PLANE_LOSSES, TEST_LOSS, weights_by_update, written
 
 pytestmark = with_a_browser
 DRAWINGS = {f"drawing-{name}" for name in RUNS}

@@ -101,7 +101,19 @@ class Difference(ClaimBase):
         return self.uses_of("a", "b")
 
 
-class Ratio(ClaimBase):
+class RatioBase(ClaimBase):
+    """A claim whose effect is always a ratio."""
+
+    @property
+    def on_logarithms(self) -> bool:
+        return True
+
+    @property
+    def unit(self) -> str:
+        return RATIO
+
+
+class Ratio(RatioBase):
     """metric(a) / metric(b), paired by seed; geometric mean, judged on the logarithm."""
 
     kind: Literal["ratio"]
@@ -114,14 +126,6 @@ class Ratio(ClaimBase):
             for side in ("a", "b"):
                 operand = getattr(self, side)
                 yield from uses_at(f"{side}.arm", operand.arm, TIME_SPREAD, operand.at)
-
-    @property
-    def on_logarithms(self) -> bool:
-        return True
-
-    @property
-    def unit(self) -> str:
-        return RATIO
 
 
 class Level(ClaimBase):
@@ -292,7 +296,7 @@ class BestSetting(ClaimBase):
         return "doublings"
 
 
-class UpdatesToTarget(ClaimBase):
+class UpdatesToTarget(RatioBase):
     """Ratio (a / b) of the updates after which the metric first is at or below the target.
 
     A seed that never gets there counts with all the updates it made: a lower bound.
@@ -306,14 +310,6 @@ class UpdatesToTarget(ClaimBase):
     def uses(self) -> Iterator[Use]:
         for metric in (self.metric, "updates"):
             yield from (Use(side, getattr(self, side), metric, read="along") for side in ("a", "b"))
-
-    @property
-    def on_logarithms(self) -> bool:
-        return True
-
-    @property
-    def unit(self) -> str:
-        return RATIO
 
 
 Claim = Annotated[
