@@ -226,8 +226,6 @@ def serve(path: Path, room: str, lock: int) -> None:
         if not path.name.endswith(digest(sources())):
             return  # edited meanwhile: the job runs by itself
         gc.freeze()  # else each job would go through all their objects, and copy the memory they lie in
-        if room == "pandas":
-            gc.disable()  # its jobs last seconds: what they leave behind goes with them
         selector.register(listener, selectors.EVENT_READ)
         children: set[int] = set()
         last = time.monotonic()
