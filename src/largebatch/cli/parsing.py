@@ -74,5 +74,11 @@ GIVEN, MADE = Place(exists=True), Place()
 
 needed: Callable = partial(click.option, required=True)
 threads = click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads it may use.")
+processes = click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    help="Processes for seeds that are worked on one by one.",
+)
 seeds = needed("--seeds", type=click.IntRange(1), help="How many seeds; they are 0, 1, 2 and so on.")
 out = needed("--out", type=MADE, help="What it writes.")

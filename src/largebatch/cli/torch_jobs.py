@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from largebatch.cli.parsing import GIVEN, MADE, needed, out, seeds, threads
+from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
 
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 
@@ -35,22 +35,22 @@ def data(name: str, sources: Path, folder: str, out: Path) -> None:
 @tensors
 @needed("--out", type=MADE, help="The folder of the run.")
 @threads
-def train(settings: str, seeds: int, data: Path, out: Path, threads: int) -> None:
+@processes
+def train(settings: str, seeds: int, data: Path, out: Path, threads: int, processes: int) -> None:
     """Train all seeds of one arm."""
     from largebatch import progress
+    from largebatch.cli.by_seeds import dataset_for, train_all
     from largebatch.config.spec import Arm
     from largebatch.data.splits import absent, absent_in_words
     from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
-    from largebatch.training import train
 
     start = time.monotonic()
     arm, all_seeds = Arm.model_validate_json(settings), list(range(seeds))
-    dataset = dataset_for(arm, data, threads, tf32=arm.precision == "tf32")
+    dataset = dataset_for(arm, data, threads)
     lacking = absent(dataset, all_seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
         progress.say(f"{out.name}: {absent_in_words(lacking, all_seeds)}")
-    lines = progress.EpochLines(out.name)
-    trained = train.train(arm, all_seeds, dataset, out / "checkpoint.pt", lines)
+    trained = train_all(arm, all_seeds, data, out, threads, processes)
     seconds = time.monotonic() - start
     write_spec(out, arm, all_seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
@@ -68,21 +68,16 @@ def train(settings: str, seeds: int, data: Path, out: Path, threads: int) -> Non
 @tensors
 @out
 @threads
-def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: int) -> None:
+@processes
+def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int) -> None:
     """Measure the weights of one run."""
-    from largebatch.files import read_arrays, read_snapshots, read_spec, write_observations
-    from largebatch.measures.measure import measure, measure_by_epoch
+    from largebatch.cli.by_seeds import measure_all
+    from largebatch.files import write_observations
 
     start, settings = time.monotonic(), json.loads(options)
-    arm, seeds = read_spec(run)
-    dataset, base = dataset_for(arm, data, threads), name.removesuffix("_by_epoch")
-    if base != name:
-        rows = measure_by_epoch(base, settings, arm, read_snapshots(run / "snapshots.safetensors"), dataset)
-    else:
-        rows = measure(name, settings, arm, seeds, read_arrays(run / "weights.safetensors"), dataset)
-    write_observations(
-        out, rows, provenance_of("measure", {"measure": name, **settings}, data, time.monotonic() - start)
-    )
+    rows = measure_all(name, settings, run, data, threads, processes)
+    asked, seconds = {"measure": name, **settings}, time.monotonic() - start
+    write_observations(out, rows, provenance_of("measure", asked, data, seconds))
 
 
 @click.command()
@@ -92,19 +87,18 @@ def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: 
 @tensors
 @out
 @threads
-def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: int) -> None:
+@processes
+def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int) -> None:
     """Measure between the minima of two runs."""
-    from largebatch.files import read_arrays, read_snapshots, read_spec, write_observations
-    from largebatch.measures.measure import measure_path
+    from largebatch.cli.by_seeds import path_all
+    from largebatch.files import read_spec, write_observations
 
-    began, settings, runs = time.monotonic(), json.loads(options), (start, end)
-    arms, (seeds, others) = zip(*(read_spec(run) for run in runs), strict=True)
-    if seeds != others:
-        raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
-    weights = tuple(read_arrays(run / "weights.safetensors") for run in runs)
-    snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in runs)
-    rows = measure_path(arms, seeds, weights, dataset_for(arms[0], data, threads), snapshots, **settings)
-    asked, seconds = {"path": [arm.id for arm in arms], **settings}, time.monotonic() - began
+    began, settings = time.monotonic(), json.loads(options)
+    rows = path_all(settings, (start, end), data, threads, processes)
+    asked, seconds = (
+        {"path": [read_spec(r)[0].id for r in (start, end)], **settings},
+        time.monotonic() - began,
+    )
     write_observations(out, rows, provenance_of("measure", asked, data, seconds))
 
 
@@ -130,16 +124,6 @@ def exhibit(name: str, options: str, seeds: int, out: Path, threads: int) -> Non
     write_exhibit(
         out, rows, provenance_of("exhibit", {"exhibit": name, **settings}, None, time.monotonic() - start)
     )
-
-
-def dataset_for(arm, path: Path, threads: int, tf32: bool = False):
-    """The data set in the precision of the arm's weights on this job's device."""
-    import torch
-
-    from largebatch.data import splits
-    from largebatch.training import device
-
-    return splits.load(path, getattr(torch, arm.dtype), device.prepare(threads, tf32))
 
 
 def provenance_of(stage: str, settings: dict, data: Path | None, seconds: float, **more) -> dict:
