@@ -1,4 +1,5 @@
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -100,3 +101,15 @@ def test_a_stage_gets_ready_by_importing_its_code(stage):
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     for start in STAGES[stage]:
         assert "largebatch." + start.removesuffix(".py").replace("/", ".") in loaded.stdout.split()
+
+
+def test_a_copy_without_a_checkout_is_told_its_commit():
+    """In a process of its own: a commit is asked for once."""
+    say = "from largebatch.provenance import commit; print(commit())"
+    told = subprocess.run(
+        [sys.executable, "-c", say],
+        env=os.environ | {"LARGEBATCH_COMMIT": "abc123"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == "abc123\n"

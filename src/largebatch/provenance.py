@@ -1,6 +1,7 @@
 """Where a number comes from: commit, code, settings, inputs, versions, device, time."""
 
 import ast
+import os
 import platform
 import subprocess
 from functools import cache
@@ -66,7 +67,12 @@ def processor() -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the checkout this package runs from, with +changes if it was edited; else unknown."""
+    """The commit of the checkout this package runs from, with +changes if it was edited; else unknown.
+
+    LARGEBATCH_COMMIT says it of a copy on a machine that has no checkout.
+    """
+    if told := os.environ.get("LARGEBATCH_COMMIT"):
+        return told
 
     def git(*words: str) -> str:
         call = subprocess.run(

@@ -118,16 +118,12 @@ def table_with(table: Table, paper: PaperNumbers) -> Table:
     return table.model_copy(update={"paper": paper.tables.get(table.name, {}), "paper_of": paper.of})
 
 
-def mistakes_in_asking(
-    question: Question, asking: Asking, groups: set[str], crossings: set[str], name: str
-) -> Iterator[str]:
+def mistakes_in_asking(question: Question, asking: Asking, crossings: set[str], name: str) -> Iterator[str]:
     """'key: wanted ...; got ...' for names that leave nothing out, or that nothing has.
 
     crossings: what would be made of arms and variants, were nothing left out.
     """
     left_out = set(asking.left_out.arms) if asking.left_out else set()
-    if there := sorted(left_out & groups):
-        yield f"left_out.arms: wanted arms that the scale lacks; got {there}"
     if unknown := sorted(left_out - crossings - {use.arm for use in question.uses()}):
         yield f"left_out.arms: wanted arms that the experiment names; got {unknown}"
     ids, paper = {claim.id for claim in question.claims}, asking.paper

@@ -116,8 +116,11 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
     """All groups of an experiment at this scale: base, then experiment, then arm, then variant."""
     numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
     base = {"base": scale.base, f"{where}.base": numbers.base}
+    left_out = set(numbers.left_out.arms) if numbers.left_out else set()
     groups = {}
     for name, settings in numbers.arms.items():
+        if name in left_out:  # defined by the scale that this one extends
+            continue
         key = f"{where}.arms.{name}"
         groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
     if numbers.crossed:
@@ -126,7 +129,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             numbers.crossed.arms.items(), numbers.crossed.variants.items()
         ):
             name = f"{arm}.{variant}"
-            if numbers.left_out and name in numbers.left_out.arms:
+            if name in left_out:
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
             groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})

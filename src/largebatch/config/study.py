@@ -289,7 +289,7 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
     groups = resolve_groups(scale, scale_path, name)
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
-    for mistake in mistakes_in_asking(written, numbers, set(groups), crossings, name):
+    for mistake in mistakes_in_asking(written, numbers, crossings, name):
         raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
     # What no scale defines is a mistake; what another one does is left out here.
     missing = undefined(written, groups) - absent_from(written, numbers).keys()
