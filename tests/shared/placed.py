@@ -24,6 +24,7 @@ WAITING = {
 }
 INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._unsafe_index}
 TAKING_NUMBERS = {aten.fill_, aten.index_put, aten.index_put_}
+FUSED = {aten._fused_sgd_, aten._fused_adam_}
 COPYING = {aten.copy_, aten._to_copy}
 
 
@@ -103,6 +104,8 @@ class Operations(TorchDispatchMode):
             if self.labels.of(args[0]) == CPU:
                 self.labels.require_no_wait(func)
             return
+        if kind in FUSED:
+            require_alike(args)
         written = {
             id(given_)
             for argument, given_ in zip(func._schema.arguments, args, strict=False)
@@ -116,6 +119,24 @@ class Operations(TorchDispatchMode):
                 "Expected all tensors to be on the same device, but found at least two devices, "
                 f"cuda:0 and cpu! {func} of {[(tuple(t.shape), str(self.labels.of(t))) for t in given]}"
             )
+
+
+def require_alike(args) -> None:
+    """Fused optimisers go through a weight, its gradient and its state in one order; CUDA's check it."""
+    weights, *others = (tensors for tensors in args[:4] if tensors and tensors[0].ndim)
+    for tensors in others:
+        for weight, tensor in zip(weights, tensors, strict=True):
+            if layout(weight) != layout(tensor):
+                raise RuntimeError(
+                    "params, grads, exp_avgs, and exp_avg_sqs must have same dtype, device, and layout; got "
+                    f"{layout(weight)} and {layout(tensor)}"
+                )
+
+
+def layout(tensor: torch.Tensor) -> tuple:
+    """Type, sizes, and the strides that matter."""
+    strides = zip(tensor.stride(), tensor.shape, strict=True)
+    return tensor.dtype, tensor.shape, [stride for stride, size in strides if size > 1]
 
 
 class Calls(TorchFunctionMode):

@@ -17,18 +17,18 @@ def there(labels):
     return torch.arange(6.0, device="cuda").view(2, 3)
 
 
+def adam(weight, gradient, steps):
+    options = dict.fromkeys(("lr", "beta1", "beta2", "weight_decay", "eps"), 0.1)
+    tensors = ([t] for t in (weight, gradient, weight.clone(), weight.clone()))
+    torch._fused_adam_(*tensors, [], [steps], amsgrad=False, maximize=False, **options)
+
+
 TWO_DEVICES = {
     "a sum": lambda x: x + torch.ones(2, 3),
     "a product": lambda x: x @ torch.ones(3, 1),
     "a stack": lambda x: torch.stack([x, torch.ones(2, 3)]),
     "a number in a list": lambda x: torch.cat([x.sum()[None], torch.zeros(())[None]]),
-    "a number in an optimiser": lambda x: torch._fused_adam_(
-        *([x.clone()] for _ in range(4)),
-        *([], [torch.zeros(())]),
-        **dict.fromkeys(("lr", "beta1", "beta2", "weight_decay", "eps"), 0.1),
-        amsgrad=False,
-        maximize=False,
-    ),
+    "a number in an optimiser": lambda x: adam(x.clone(), x.clone(), torch.zeros(())),
     "gathering": lambda x: x.gather(1, torch.zeros(2, 1, dtype=torch.int64)),
     "indices on the GPU": lambda x: torch.ones(6)[x.long()],
     "a number that is written": lambda x: torch.zeros(()).add_(x.sum()),
@@ -75,6 +75,13 @@ STAYING = {
 @pytest.mark.parametrize("name", STAYING)
 def test_what_comes_of_it_stays(name, there):
     assert STAYING[name](there).is_cuda
+
+
+def test_fused_optimisers_want_one_layout(there):
+    steps = torch.zeros((), device="cuda")
+    adam(there.clone(), there.clone(), steps)
+    with pytest.raises(RuntimeError, match="same dtype, device, and layout"):
+        adam(there.clone(), there.T.contiguous().T, steps)
 
 
 def test_modules_move(labels, there):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from largebatch.data import splits
 from largebatch.data.splits import PARTS, Dataset, Splits
+from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import SeedGroup
 from largebatch.training.replay import Recorded
@@ -67,9 +69,8 @@ ARMS = {
 WHOLE_RUNS = [{"snapshots_at_epochs": [0, 2]}, {"optimiser": ADAM} | BATCH_NORM]
 
 
-def run(arm, dataset, labels=None, replay=False):
-    """What is left of three seeds, of which two stay, after two epochs."""
-    seeds = [0, 1, 2]
+def run(arm, dataset, labels=None, replay=False, seeds=(0, 1, 2)):
+    """What is left after all epochs, of which the second seed sees one only."""
     group = SeedGroup(
         arm, seeds, Splits(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test), replay=replay
     )
@@ -85,7 +86,7 @@ def run(arm, dataset, labels=None, replay=False):
             found |= {f"{part} {name} {epoch}": value for name, value in group.evaluate(part).items()}
         found[f"distance {epoch}"], found[f"finite {epoch}"] = group.distance_from_start(), group.finite()
         if epoch == 0:
-            group.keep([0, 2])
+            group.keep([index for index in range(len(seeds)) if index != 1])
     return found | group.model.plain()
 
 
@@ -137,12 +138,30 @@ def test_what_is_recorded_touches_nothing_but_the_device(name, dataset, monkeypa
         require_same(run(arm, on_gpu(data), labels, replay=True), expected)
 
 
-@pytest.mark.parametrize("augment", [None, SHIFTS])
-def test_images_that_do_not_fit_the_device_stay_where_they_are(augment, dataset, monkeypatch):
-    arm = small_arm(augment=augment)
-    expected = run(arm, dataset)
-    with placed(monkeypatch):
-        require_same(run(arm, on_gpu(dataset, "cpu")), expected)
+@pytest.mark.parametrize("images", ["cpu", "cuda"])
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+def test_bytes_may_stay_where_they_are(images, kept, dataset, monkeypatch):
+    """Of images that do not fit the device the CPU must know which are wanted, and so waits."""
+    monkeypatch.setattr(splits, "KEPT_BYTES", kept)
+    monkeypatch.setattr(splits, "FITTED_IMAGES", 20)
+    arm = small_arm(augment=SHIFTS)
+    data = Dataset((100 * dataset.images).byte(), dataset.labels, dataset.dtype)
+    expected = run(arm, data)
+    with placed(monkeypatch) as labels:
+        require_same(run(arm, on_gpu(data, images), labels), expected)
+
+
+@pytest.mark.parametrize(
+    "model", [{"name": "cnn", "channels": [4, 4]}, RESNET, {"name": "keskar_cnn"}], ids=str
+)
+@pytest.mark.parametrize("optimiser", [SGD, ADAM], ids=str)
+def test_a_seed_alone_with_its_channels_side_by_side(model, optimiser, dataset, monkeypatch):
+    monkeypatch.setattr(engine, "BY_CHANNELS_PIXELS", 1)
+    arm = small_arm(**SINGLE, model=model, optimiser=optimiser, ghost_batch_size=4, augment=SHIFTS)
+    data = as_trained_by(dataset, arm)
+    expected = run(arm, data, seeds=[1])
+    with placed(monkeypatch) as labels:
+        require_same(run(arm, on_gpu(data), labels, seeds=[1]), expected)
 
 
 @pytest.mark.parametrize("settings", WHOLE_RUNS, ids=str)
