@@ -148,7 +148,8 @@ def test_bytes_may_stay_where_they_are(images, kept, dataset, monkeypatch):
     data = Dataset((100 * dataset.images).byte(), dataset.labels, dataset.dtype)
     expected = run(arm, data)
     with placed(monkeypatch) as labels:
-        require_same(run(arm, on_gpu(data, images), labels), expected)
+        found = run(arm, on_gpu(data, images), labels if images == "cuda" else None)
+        require_same(found, expected)
 
 
 @pytest.mark.parametrize(
