@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 
-import jsonschema
 import pytest
 import yaml
 
@@ -33,6 +32,8 @@ def test_an_experiments_page_holds_its_claims_and_links_to_what_exists(site, pat
 
 def test_the_citation_file_is_valid():
     """By the schema of the Citation File Format 1.2.0 (Druskat et al. 2021)."""
+    import jsonschema  # late, so that GPU tests are collected where it is not installed
+
     schema = json.loads(
         (REPOSITORY / "tests" / "vendor" / "cff-1.2.0.schema.json").read_text(encoding="utf-8")
     )

@@ -19,10 +19,16 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
         return path
     with tarfile.open(path, {".tar": "w", ".gz": "w:gz", ".xz": "w:xz"}[path.suffix]) as packed:
         for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            packed.addfile(member, BytesIO(content))
+            described = member(name)
+            described.size = len(content)
+            packed.addfile(described, BytesIO(content))
     return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.mode = kind, target, mode
+    return made
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -67,11 +73,53 @@ def test_a_member_that_would_land_outside_is_refused(ending, name, tmp_path):
 def test_a_link_that_leads_outside_is_refused(kind, target, tmp_path):
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as packed:
-        member = tarfile.TarInfo("link")
-        member.type, member.linkname = kind, target
-        packed.addfile(member)
+        packed.addfile(member("link", kind, target))
     with pytest.raises(ValueError, match=r"x\.tar: .*stay inside it; got 'link'"), unpacked(path, tmp_path):
         pass
+
+
+def test_links_that_stay_inside_are_kept(tmp_path):
+    """Also what is unpacked through them."""
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as packed:
+        for each in (
+            member("a", tarfile.DIRTYPE),
+            member("b", tarfile.SYMTYPE, "a"),
+            member("b/1.txt"),
+            member("2.txt", tarfile.LNKTYPE, "a/1.txt"),
+        ):
+            packed.addfile(each)
+    with unpacked(path, tmp_path) as folder:
+        assert (folder / "b").is_symlink() and (folder / "a" / "1.txt").samefile(folder / "2.txt")
+
+
+def test_a_file_is_not_unpacked_through_what_is_a_link_outside(tmp_path):
+    """A link to a link: each stays inside by its words alone."""
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as packed:
+        for each in (
+            member("a/b", tarfile.DIRTYPE),
+            member("a/up", tarfile.SYMTYPE, ".."),
+            member("out", tarfile.SYMTYPE, "a/up/.."),
+            member("out/bad.txt"),
+        ):
+            packed.addfile(each)
+    with (
+        pytest.raises(ValueError, match=r"x\.tar: .*stay inside it; got 'out'"),
+        unpacked(path, tmp_path / "s"),
+    ):
+        pass
+    assert not list(tmp_path.rglob("bad.txt"))
+
+
+def test_files_that_nobody_may_read_are_unpacked_to_be_read(tmp_path):
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as packed:
+        packed.addfile(member("a", tarfile.DIRTYPE, mode=0))
+        packed.addfile(member("a/1.txt", mode=0))
+    with unpacked(path, tmp_path) as folder:
+        assert (folder / "a").stat().st_mode & 0o700 == 0o700
+        assert (folder / "a" / "1.txt").stat().st_mode & 0o600 == 0o600
 
 
 @ENDINGS

@@ -161,7 +161,7 @@ def test_a_folder_with_a_broken_image_leaves_no_file(grey):
     (grey / "pictures" / "test" / "bee" / "1.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"pictures/test/bee/1\.png: wanted a whole image"):
         prepare("mine", grey, grey / "out" / "mine.safetensors", Folder(path="pictures"))
-    assert list((grey / "out").iterdir()) == []
+    assert list(grey.glob("out/*")) == []
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -20,6 +20,9 @@ from torchvision.datasets import utils
 from largebatch.data import downloads
 from largebatch.data.datasets import downloaded
 
+# Of torchvision, which unpacks what it has checked.
+pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will, by default, filter:DeprecationWarning")
+
 
 class Tiny(NamedTuple):
     """A data set in the place of torchvision's class; files, archives: path below the sources -> content."""

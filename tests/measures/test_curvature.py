@@ -82,7 +82,7 @@ def test_blocks_of_the_weight_tensors(name, dataset):
             assert torch.allclose(traces[row].value, expected, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of what curvlinops imports
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # of what curvlinops imports
 def test_curvlinops_agrees(dataset):
     import curvlinops
 

@@ -68,7 +68,7 @@ STEADY = ADAM | {"epsilon": 1e-4}
     ],
     ids=str,
 )
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # of torch's own second derivatives
 def test_weights_equal_those_of_a_plain_loop(settings, dataset):
     """To rounding; where the penalty is a difference quotient, to the error of that."""
     arm = small_arm(**settings)

@@ -55,7 +55,7 @@ def test_the_pull_is_the_gradient_of_its_square():
         torch.testing.assert_close(got, 1.0 + pull)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # of torch's own second derivatives
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # of torch's own second derivatives
 @pytest.mark.parametrize(("step", "error"), [(1e-1, 1e-1), (1e-3, 1e-3), (1e-5, 1e-5)])
 def test_the_penalty_nears_the_hessian_times_the_gradient(step, error):
     """On a cubic of each seed: H g exact by autograd, the difference quotient off by its step."""

@@ -77,14 +77,28 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 def unpack_tar(path: Path, folder: Path) -> None:
-    def refuse(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo:
-        if not stays_inside(member.name):  # Python's own filter would make /x an x
-            raise outside(path, member.name)
-        return tarfile.data_filter(member, to)
-
     with tarfile.open(path) as tar:
-        tar.extractall(folder, filter=refuse)
+        tar.extractall(folder, filter=Refusing(path))
         require_end(tar)
+
+
+class Refusing:
+    """A filter of tar members: refuses what would be written outside, drops owner, mode and time of the rest.
+
+    Data sets have many small files: without their attributes, and without looking for links on the way to
+    each where there can be none, unpacking takes about half as long.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.plain = True  # only files and folders so far: no link can lead outside
+
+    def __call__(self, member: tarfile.TarInfo, to: str) -> tarfile.TarInfo:
+        if not stays_inside(member.name):  # Python's own filter would make /x an x
+            raise outside(self.path, member.name)
+        self.plain = self.plain and (member.isfile() or member.isdir())
+        kept = member if self.plain else tarfile.data_filter(member, to)
+        return kept.replace(mode=None, mtime=None, uid=None, gid=None, uname=None, gname=None, deep=False)
 
 
 def require_end(tar: tarfile.TarFile) -> None:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # A JPEG followed by more pictures, as many cameras and phones write; the first is the photograph.
 PHOTOGRAPH_FIRST = "MPO"
 WORKERS = min(8, os.cpu_count() or 1)
+RUN = 8  # images for a thread at a time: small ones are decoded faster than they are handed over
 
 
 class Listing(NamedTuple):
@@ -134,13 +135,18 @@ def decoded(
 ) -> Iterator[np.ndarray]:
     """Each image as bytes (3, h, w), in order; all of one shape. seen["transparent"] counts as they come."""
     say, total = progress.EpochLines(name), len(found.files)
-    at_once = 4 * WORKERS  # not all at once: the pool would be faster than the disk that they are written to
+    at_once = RUN * WORKERS  # not all: the pool would be faster than the disk that they are written to
     first = None
+
+    def decode_run(files: list[Path]) -> list[tuple[np.ndarray, bool]]:
+        return [decode(found, file, size, resize or size) for file in files]
+
     with ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, total, at_once):
             say(f"{start} of {total} images")
             files = found.files[start : start + at_once]
-            pixels = pool.map(partial(decode, found, size=size, resize=resize or size), files)
+            runs = [files[at : at + RUN] for at in range(0, len(files), RUN)]
+            pixels = chain.from_iterable(pool.map(decode_run, runs))
             for file, (image, transparent) in zip(files, pixels, strict=True):
                 seen["transparent"] += transparent
                 first = first or (file, image.shape)

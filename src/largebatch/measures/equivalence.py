@@ -253,16 +253,13 @@ def work_together(rank: int, workers: int, folder: Path, wait_seconds: float) ->
         world_size=workers,
         timeout=timedelta(seconds=wait_seconds),
     )
-    found = [weights_after(problem, rows.chunk(workers, 1)[rank], wrap=averaged) for problem, rows in tasks]
+    found = [
+        weights_after(problem, rows.chunk(workers, 1)[rank], wrap=DistributedDataParallel)
+        for problem, rows in tasks
+    ]
     if rank == 0:
         torch.save(found, folder / "weights.pt")
     dist.destroy_process_group()
-
-
-def averaged(net: nn.Module) -> nn.Module:
-    """The net with gradients averaged over the workers."""
-    # The buffers are running averages, which no update reads.
-    return DistributedDataParallel(net, forward_sync_buffers=False)
 
 
 def loopback() -> str:
