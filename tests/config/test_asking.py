@@ -48,6 +48,27 @@ def test_claims_stay_and_say_why_they_are_not_run():
     assert said["K2"] == before["K2"] != ""
 
 
+def test_measures_that_are_left_out_take_their_metrics_with_them():
+    left_out = {"measures": ["curvature", "keskar", "keskar_subspace", "path"], "because": "Accuracies only."}
+    found = ask("keskar", Asking.model_validate({"left_out": left_out}))
+    why = {claim.id: claim.not_run for claim in found.claims}
+    assert why["K3"] == why["K6"] == why["K7"] == why["K10"] == "Accuracies only."
+    assert why["K1"] == why["K9"] == why["K10.accuracy"] == why["K11"] == ""  # K11 is of keskar_by_epoch
+    assert not found.paths and {"curvature", "keskar"}.isdisjoint(found.measures)
+    figures, tables = by_name(found.figures), by_name(found.tables)
+    assert figures["batch_sweep"].y == ["test_error_percent"]
+    # what is about Metric 2.1 goes with it, whatever stands beside
+    assert {"sharpness", "metric", "metric_sweep", "warm_start", "line"}.isdisjoint(figures)
+    assert "hessian_trace" not in tables["convergence"].metrics and "updates" in tables["convergence"].metrics
+    assert {"sharpness", "sharpness_half"}.isdisjoint(tables)
+    Question.model_validate(found.model_dump())
+
+
+def test_something_is_left_out():
+    with pytest.raises(ValueError, match="arms or measures; got neither"):
+        Asking.model_validate({"left_out": {"because": "."}})
+
+
 def test_claims_say_which_arms_the_scale_does_not_define():
     """Beside the scale's own reason for others; a path goes with its end."""
     asking = Asking.model_validate({"left_out": {"arms": ["sgd.full"], "because": "Too long."}})

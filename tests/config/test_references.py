@@ -16,6 +16,7 @@ from tests.conftest import REPOSITORY
 CONFIG = REPOSITORY / "config"
 STUDY = load_study(CONFIG / "smoke.yaml")
 MEASURED = {key: {"examples": 64} for key in ("curvature", "keskar", "curvature_by_epoch")}
+MEASURES = STUDY.experiment("keskar").measures
 GIVEN = Measures.model_validate(MEASURED | {"path": {}})
 TEXT = {
     name: (CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
@@ -72,7 +73,7 @@ def test_the_questions_of_this_repository_have_no_mistake(name):
     groups = STUDY.experiment(name).groups
     exhibits = Exhibits(**STUDY.experiment(name).exhibits)
     parsed = Question.model_validate(question)
-    assert [*mistakes(parsed, groups, STUDY.measures, exhibits=exhibits)] == []
+    assert [*mistakes(parsed, groups, MEASURES, exhibits=exhibits)] == []
 
 
 UNKNOWN = r"wanted an arm that a scale defines, such as ['"
@@ -313,7 +314,7 @@ def test_every_name_in_a_question_is_looked_up():
             for key in way:
                 part = part[key]
             part[last] = "nope"
-            found = [*mistakes(Question.model_validate(spoilt), groups, STUDY.measures)]
+            found = [*mistakes(Question.model_validate(spoilt), groups, MEASURES)]
             assert any("such as" in line and "'nope'" in line for line in found), (way, last)
 
 
@@ -422,7 +423,7 @@ def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
     def complaints(plane_points, start):
         paths = {"ways": {"start": start, "end": "along_large"}}
         asked = Question.model_validate(PARSED["keskar"] | {"paths": paths, "figures": [descent]})
-        measures = GIVEN.model_copy(update={"path": STUDY.measures.path.model_copy(update=plane_points)})
+        measures = GIVEN.model_copy(update={"path": MEASURES.path.model_copy(update=plane_points)})
         found = mistakes(asked, STUDY.experiment("keskar").groups, measures)
         return [line for line in found if line.startswith("figures[f]")]
 

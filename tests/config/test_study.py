@@ -173,6 +173,24 @@ def test_paths_are_measured_once_and_named_by_their_ends(folder):
     assert again(keskar.to_aggregate())["paths"] == {"between_adam": line, "between_sgd": line, "back": back}
 
 
+def test_an_experiment_may_have_settings_of_its_own_for_a_measure(folder):
+    spoil(folder / SMOKE, {"numbers/edge/measures": {"curvature_by_epoch": {"examples": 7}}})
+    study = load_study(folder / SMOKE)
+    edge, keskar = study.experiment("edge"), study.experiment("keskar")
+    assert edge.measures.curvature_by_epoch.examples == 7
+    for e, examples in ((edge, 7), (keskar, keskar.measures.curvature_by_epoch.examples)):
+        measured = [(measure, arm.id) for measure, arm in e.measured() if measure == "curvature_by_epoch"]
+        assert measured and {study.measures[of_arm].examples for of_arm in measured} == {examples}
+    assert examples != 7 and edge.measures.curvature == keskar.measures.curvature
+
+
+def test_experiments_that_measure_the_same_agree_how(folder):
+    """The minima of Keskar's question and of that on sharpness are the same runs."""
+    spoil(folder / SMOKE, {"numbers/sharpness/measures": {"curvature": {"examples": 7}}})
+    line = complaint(folder)
+    assert "numbers.sharpness.measures.curvature: wanted those of the other experiment that measures " in line
+
+
 def test_the_page_is_asked_for_the_line_between_minima_where_a_figure_draws_it(digits):
     asked = again(digits.to_page())
     assert asked["claims"]["K7"].startswith("On the line through both minima")

@@ -1,34 +1,45 @@
-"""A question as one scale asks it: without the arms it leaves out, with its own remarks and paper's numbers.
+"""A question as one scale asks it: without what it leaves out, with its own remarks and paper's numbers.
 
-Left out are the arms that the scale does not define, and those that it names itself. A claim about one stays,
-and will not be run; figures and tables lose its lines and rows, and go when nothing is left of them.
+Left out are the arms that the scale does not define, and the arms and measures that it names itself. A claim
+about one stays, and will not be run; figures and tables lose its lines, rows and metrics, and go when nothing
+is left of them.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
+from largebatch.config.measures import Measures
 from largebatch.config.question import Question
 from largebatch.config.settings import Settings
 from largebatch.config.tables import Table
 from largebatch.config.uses import ArmName, Name
-from largebatch.metrics import Metric
+from largebatch.metrics import METRICS_OF, PROFILE, Metric
 
 Text = Annotated[str, StringConstraints(min_length=1)]
+MeasureName = Literal[tuple(Measures.model_fields)]
 
 
 class LeftOut(Settings):
     """What a question names and the scale does not train or make, and why; claims that it cannot judge.
 
-    An arm that is neither listed nor defined is left out too, without a reason.
+    An arm that is neither listed nor defined is left out too, without a reason. measures: those that are not
+    made of any arm; path: what lies between minima.
     """
 
-    arms: Annotated[list[ArmName], Field(min_length=1)]
+    arms: list[ArmName] = []
+    measures: list[MeasureName] = []
     because: Text
     claims: dict[str, Text] = {}
+
+    @model_validator(mode="after")
+    def leaves_something_out(self):
+        if not self.arms and not self.measures:
+            raise ValueError("arms or measures; got neither")
+        return self
 
 
 class PaperNumbers(Settings):
@@ -55,6 +66,12 @@ class Asking(Settings):
     deviations: dict[str, str] = {}
     paper: PaperNumbers | None = None
 
+    @property
+    def unknown(self) -> set[str]:
+        """The metrics of the measures that are left out."""
+        measures = self.left_out.measures if self.left_out else []
+        return {metric for measure in measures for metric in METRICS_OF.get(measure, ())}
+
 
 def absent_from(question: Question, asking: Asking, undefined: Collection[str] = ()) -> dict[str, str]:
     """Arm that is left out -> why; with the paths that begin or end at one.
@@ -64,6 +81,8 @@ def absent_from(question: Question, asking: Asking, undefined: Collection[str] =
     absent = {arm: f"This scale does not define the arm {arm}." for arm in undefined}
     if asking.left_out:
         absent |= dict.fromkeys(asking.left_out.arms, asking.left_out.because)
+        if "path" in asking.left_out.measures:
+            absent |= dict.fromkeys(question.paths, asking.left_out.because)
     for name, path in question.paths.items():
         if name not in absent and (ends := [end for end in (path.start, path.end) if end in absent]):
             absent[name] = absent[ends[0]]
@@ -72,7 +91,12 @@ def absent_from(question: Question, asking: Asking, undefined: Collection[str] =
 
 def asked(question: Question, asking: Asking, name: str, absent: Mapping[str, str]) -> Question:
     """The question as the scale asks it, under this name, without what is absent from it."""
-    measures = {m: [a for a in arms if a not in absent] for m, arms in question.measures.items()}
+    left_out = asking.left_out.measures if asking.left_out else []
+    measures = {
+        measure: [arm for arm in arms if arm not in absent]
+        for measure, arms in question.measures.items()
+        if measure not in left_out
+    }
     exhibits = [name for name in question.exhibits if not all_absent(name, question, absent)]
     tables = [table_with(table, asking.paper) if asking.paper else table for table in question.tables]
     return question.model_copy(
@@ -82,10 +106,34 @@ def asked(question: Question, asking: Asking, name: str, absent: Mapping[str, st
             "paths": {name: path for name, path in question.paths.items() if name not in absent},
             "exhibits": exhibits,
             "claims": [claim_as(claim, asking, absent, suffix(name, asking)) for claim in question.claims],
-            "figures": [kept for figure in question.figures if (kept := figure.without(absent))],
-            "tables": [kept for table in tables if (kept := table.without(absent))],
+            "figures": shown_still(question.figures, absent, asking.unknown),
+            "tables": shown_still(tables, absent, asking.unknown),
         }
     )
+
+
+def shown_still(shown: Iterable, absent: Collection[str], unknown: Collection[str]) -> list:
+    """The figures or tables without these arms and metrics, those with anything left."""
+    less = (each.without(absent) for each in shown)
+    return [kept for each in less if each and (kept := without_metrics(each, unknown))]
+
+
+def without_metrics(shown, unknown: Collection[str]):
+    """A figure or table without these metrics; None if it is about them, or cannot do without."""
+    change: dict = {}
+    for key in ("y", "metrics"):
+        if isinstance(metrics := getattr(shown, key, None), list):
+            change[key] = kept = [metric for metric in metrics if metric not in unknown]
+            # what reads a profile at a value is about the profile
+            if not kept or (PROFILE.isdisjoint(kept) and not PROFILE.isdisjoint(metrics)):
+                return None
+    if isinstance(shown, Table):
+        change["paper"] = {
+            row: {metric: text for metric, text in of_row.items() if metric not in unknown}
+            for row, of_row in shown.paper.items()
+        }
+    kept = shown.model_copy(update=change)
+    return None if any(use.metric in unknown for use in kept.uses()) else kept
 
 
 def all_absent(exhibit: str, question: Question, absent: Collection[str]) -> bool:
@@ -106,8 +154,10 @@ def claim_as(claim: Claim, asking: Asking, absent: Mapping[str, str], ending: st
         change["deviation"] = asking.deviations[claim.id]
     if reasons := dict.fromkeys(why for arm, why in absent.items() if claim.needs([arm])):
         change |= {"not_run": " ".join(reasons), "deviation": ""}
-    elif asking.left_out and claim.id in asking.left_out.claims:
-        change |= {"not_run": asking.left_out.claims[claim.id], "deviation": ""}
+    elif (left_out := asking.left_out) and claim.id in left_out.claims:
+        change |= {"not_run": left_out.claims[claim.id], "deviation": ""}
+    elif left_out and any(use.metric in asking.unknown for use in claim.uses()):
+        change |= {"not_run": left_out.because, "deviation": ""}
     if asking.paper:
         change["paper_value"] = asking.paper.values.get(claim.id)
     return claim.model_copy(update=change)

@@ -39,7 +39,7 @@ def train(study: Study, arm: Arm) -> str:
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
     """Measure the weights of a run."""
-    options, run = getattr(study.measures, measure).model_dump_json(), run_folder(study, arm)
+    options, run = study.measures[measure, arm.id].model_dump_json(), run_folder(study, arm)
     where = ("--run", run, "--data", data_file(study, arm.data.name), "--out", f"{run}/{measure}.parquet")
     return line("measure", "--measure", measure, "--options", options, *where)
 
@@ -49,7 +49,9 @@ def path(study: Study, start: Arm, end: Arm) -> str:
     ends = ("--start", run_folder(study, start), "--end", run_folder(study, end))
     out = f"results/{study.scale}/paths/{path_stem(start, end)}.parquet"
     where = ("--data", data_file(study, start.data.name), "--out", out)
-    return line("path", "--options", study.measures.path.model_dump_json(), *ends, *where)
+    return line(
+        "path", "--options", study.measures["path", path_stem(start, end)].model_dump_json(), *ends, *where
+    )
 
 
 def exhibit(study: Study, stem: str) -> str:

@@ -32,11 +32,12 @@ def mistakes(
     measures: Measures,
     absent: Collection[str] = (),
     exhibits: Exhibits = NO_EXHIBITS,
+    unknown: Collection[str] = (),
 ) -> Iterator[str]:
     """'key: wanted ...; got ...' for everything in a question that its scale cannot answer.
 
-    absent: arms and paths that the scale leaves out; claims about them are not run. exhibits: the scale's
-    settings of them for this question.
+    absent: arms and paths that the scale leaves out, unknown: metrics of measures that it leaves out; claims
+    about them are not run. exhibits: the scale's settings of them for this question.
     """
     for what in ("claims", "figures", "tables"):
         names = Counter(reader.name for reader in getattr(question, what))
@@ -45,7 +46,7 @@ def mistakes(
     for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
-    for use in (use for use in question.uses() if use.arm not in absent):
+    for use in (u for u in question.uses() if u.arm not in absent and u.metric not in unknown):
         yield from mistakes_in(use, question, groups)
     yield from mistakes_in_exhibits(question, groups, exhibits)
     yield from mistakes_in_paths(question, groups)

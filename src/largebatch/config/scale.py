@@ -27,9 +27,13 @@ class Crossed(Settings):
 
 
 class Numbers(Asking):
-    """The numbers one scale gives to one experiment, and how it asks its question."""
+    """The numbers one scale gives to one experiment, and how it asks its question.
+
+    measures: in place of the scale's own, those that are given.
+    """
 
     base: dict[str, Any] = {}
+    measures: Measures = Measures()
     arms: dict[Name, dict[str, Any]] = {}
     crossed: Crossed | None = None
     exhibits: Exhibits = NO_EXHIBITS

@@ -44,6 +44,7 @@ class Experiment:
 
     question: Question
     groups: dict[str, Group]
+    measures: Measures
     exhibits: dict[str, Settings]  # name -> options
     written: Question  # as its file has it, before the scale leaves anything out
     absent: dict[str, str]  # arm or path that the scale leaves out -> why
@@ -72,6 +73,11 @@ class Experiment:
     def paths(self) -> list[tuple[Arm, Arm]]:
         """(start arm, end arm) for every path to be measured, each once."""
         return unique_paths(self.ends_of_paths().values())
+
+    def settings_of_measures(self) -> Iterator[tuple[str, str, Settings]]:
+        """(measure, run or path by its stem, settings) of everything to be measured."""
+        yield from ((measure, arm.id, getattr(self.measures, measure)) for measure, arm in self.measured())
+        yield from (("path", path_stem(*ends), self.measures.path) for ends in self.paths())
 
     def exhibit_stems(self) -> dict[str, str]:
         """Exhibit name -> what its file is called, without its ending."""
@@ -149,8 +155,8 @@ class Study:
     sources: str
     folders: dict[str, Folder]
     observations: str
-    measures: Measures
     experiments: tuple[Experiment, ...]
+    measures: dict[tuple[str, str], Settings]  # (measure, run or path by its stem) -> the measure's settings
     papers: list[Paper]
     path: Path
     below: Path | None  # the scale that this one extends
@@ -249,12 +255,25 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale.sources,
         scale.folders,
         scale.observations,
-        scale.measures,
         experiments,
+        measures_of(scale_path, experiments),
         papers_of(scale_path, experiments),
         scale_path,
         home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
+
+
+def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tuple[str, str], Settings]:
+    """What Study calls measures: experiments that measure the same have the same settings for it."""
+    found: dict[tuple[str, str], Settings] = {}
+    for e in experiments:
+        for measure, name, settings in e.settings_of_measures():
+            if found.setdefault((measure, name), settings) != settings:
+                where = f"{scale_path}: numbers.{e.name}.measures.{measure}"
+                raise ConfigError(
+                    f"{where}: wanted those of the other experiment that measures {name}; got others"
+                )
+    return found
 
 
 def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
@@ -295,7 +314,9 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     missing = undefined(written, groups) - absent_from(written, numbers).keys()
     absent = absent_from(written, numbers, sorted(defined_somewhere(missing, asks, scale, scale_path)))
     question = asked(written, numbers, name, absent)
-    for mistake in mistakes(question, groups, scale.measures, absent, numbers.exhibits):
+    own = {name: getattr(numbers.measures, name) for name in numbers.measures.model_fields_set}
+    measures = scale.measures.model_copy(update=own)
+    for mistake in mistakes(question, groups, measures, absent, numbers.exhibits, numbers.unknown):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    return Experiment(question, groups, exhibits, written, absent, path)
+    return Experiment(question, groups, measures, exhibits, written, absent, path)
