@@ -9,7 +9,7 @@ ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/nul
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
 
-.PHONY: results test lint publish docs benchmark lock clean
+.PHONY: results test lint publish docs benchmark gpu lock clean
 
 results: $(BIN)/.ready
 	$(RUN) snakemake --cores all --config scale=$(SCALE)
@@ -40,6 +40,14 @@ benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/curvature.py --memory
 	$(RUN) python benchmarks/memory.py
 	$(RUN) python benchmarks/draw.py
+
+# The first half hour on a GPU, by the Python that has PyTorch for it; see docs/gpu.md.
+gpu: export PYTHONPATH := $(CURDIR)/src
+gpu:
+	$(PYTHON) -m pytest -m gpu
+	$(PYTHON) benchmarks/throughput.py --device cuda
+	LARGEBATCH_REPLAY=0 $(PYTHON) benchmarks/throughput.py --device cuda --out results/benchmarks/cuda-eager.csv
+	$(PYTHON) tools/side_by_side.py --minutes 24 config/cifar10-jpeg.yaml:keskar config/cifar10-small.yaml:goyal config/mnist.yaml:keskar
 
 # The environment is made again when the lock changes; an incomplete one does not count as ready.
 $(BIN)/.ready: requirements.lock pyproject.toml

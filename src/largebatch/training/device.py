@@ -24,8 +24,8 @@ def prepare(threads: int, tf32: bool = False) -> torch.device:
 
 
 def replays() -> bool:
-    """Whether updates are recorded and replayed: on a GPU, where the environment asks for it."""
-    return torch.cuda.is_available() and os.environ.get("LARGEBATCH_REPLAY") == "1"
+    """Whether updates are recorded and replayed: on a GPU, unless the environment forbids it."""
+    return torch.cuda.is_available() and os.environ.get("LARGEBATCH_REPLAY") != "0"
 
 
 def keep_freed_memory() -> None:

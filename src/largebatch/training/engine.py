@@ -64,7 +64,8 @@ class SeedGroup:
     ):
         """nets: of each seed at its start, which become part of this; null: built here.
 
-        replay: whether updates are recorded and replayed, see replay.py; null: as the device says.
+        replay: whether updates are recorded and replayed, see replay.py; null: where the device says so and
+        the optimiser allows it.
         """
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         self.rates, self.batches = Rates(arm), Batches(arm, seeds, splits)
@@ -73,10 +74,11 @@ class SeedGroup:
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         self.optimiser = optimiser_of(arm, self.model)
         self.start = [w.detach().clone() for w in self.weights]
-        # What a module of the user's does cannot be recorded in general.
-        recorded = (device.replays() if replay is None else replay) and not isinstance(self.model, OneByOne)
-        if recorded and not self.optimiser.takes_a_tensor:
+        if replay and not self.optimiser.takes_a_tensor:
             raise ValueError(f"replayed updates with optimiser sgd or adam; got {arm.optimiser.name}")
+        wanted = device.replays() and self.optimiser.takes_a_tensor if replay is None else replay
+        # What a module of the user's does cannot be recorded in general.
+        recorded = wanted and not isinstance(self.model, OneByOne)
         self.replay = Replay(self.masks, recorded)
         # Nothing stands between a gradient and its weight, nor has to be recorded.
         others = (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty)
