@@ -4,9 +4,11 @@ The plain loop is what a user would otherwise write: DataLoader(shuffle=True), o
 optimiser of torch.optim at its defaults. Both train the same nets on the same random pixels, in turn. The
 median over the rounds is reported, with the range of the ratio. For fully connected nets the last columns
 compare our rate with the matrix-product rate of the same core or GPU: for the net's own products in their
-shapes, and for one large square product. `copied` is the rate of a plain copy.
+shapes, and for one large square product. `copied` is the rate of a plain copy. With --peers JAX runs
+beside both, where peers.py has the net: of the fully connected nets for digits, with plain SGD and with Adam.
 
 python benchmarks/throughput.py [--nets F1 C1] [--device cuda] [--seconds 0.5] [--rounds 5] [--out FILE]
+taskset -c 0 python benchmarks/throughput.py --peers
 """
 
 import argparse
@@ -54,15 +56,25 @@ SMALL = {
 }
 F1 = {"name": "mlp", "hidden": [512] * 5, "batch_norm": True}
 IMAGES = (3, 32, 32)
+DIGITS = {"name": "mlp", "hidden": [128, 128]}
+# The nets of the digits scale, at its smallest and largest batches, with its number of seeds.
+PEERS = SMALL | {"batches": (4, 8, 32, 128, 512), "seeds": (1, 14)}
+WITH_PEERS = {
+    "mlp 64-128-128-10, SGD": Problem(DIGITS, **PEERS),
+    "mlp 64-128-128-10, Adam": Problem(DIGITS, **PEERS | {"optimiser": ADAM}),
+}
 PROBLEMS = {
-    "mlp 64-128-128-10": Problem({"name": "mlp", "hidden": [128, 128]}, **SMALL),
-    "mlp with BatchNorm": Problem({"name": "mlp", "hidden": [128, 128], "batch_norm": True}, **SMALL),
+    "mlp 64-128-128-10": Problem(DIGITS, **SMALL),
+    "mlp with BatchNorm": Problem(DIGITS | {"batch_norm": True}, **SMALL),
     "cnn 16-32": Problem({"name": "cnn", "channels": [16, 32]}, **SMALL),
     "F1": Problem(F1, ADAM, (1, 28, 28), (32, 256, 1024, 6000), (1, 5)),
     "C1": Problem({"name": "keskar_cnn"}, ADAM, IMAGES, (32, 256, 1024), (1,)),
     "C2": Problem({"name": "vgg"}, ADAM, IMAGES, (32, 128), (1,)),
     "ResNet-20": Problem({"name": "resnet"}, MOMENTUM, IMAGES, (32, 128, 512), (1,)),
 }
+
+
+Peer = Callable[[Arm, int, Dataset], Callable[[], int]]
 
 
 def arm_of(problem: Problem, batch: int) -> Arm:
@@ -189,12 +201,20 @@ def copy(where: torch.device, size: int = 1 << 26) -> tuple[Callable[[], int], i
 
 
 def compare(
-    net: str, problem: Problem, batch: int, seeds: int, where: torch.device, seconds: float, rounds: int
+    net: str,
+    problem: Problem,
+    batch: int,
+    seeds: int,
+    where: torch.device,
+    seconds: float,
+    rounds: int,
+    peer: Peer | None = None,
 ) -> dict:
-    """One row of the table."""
+    """One row of the table; peer: what gives an epoch of another engine, to be timed beside."""
     arm, dataset = arm_of(problem, batch), pixels(problem, batch, where)
     work = [our_epoch(arm, seeds, dataset), plain_epoch(arm, dataset)]
-    found: list[list[float]] = [[], []]
+    work += [peer(arm, seeds, dataset)] if peer else []
+    found: list[list[float]] = [[] for _ in work]
     linear_only = arm.model.name == "mlp"
     bounds = {"square_product": square(where), "copied": copy(where)}
     if linear_only:
@@ -205,8 +225,8 @@ def compare(
             found[side].append(rate(epoch, seconds))
         for name, (bound, amount) in bounds.items():
             ceilings[name].append(rate(bound, seconds / 4) * amount / 1e9)
-    ours, plain = (statistics.median(f) for f in found)
-    ratios = [a / b for a, b in zip(*found, strict=True)]
+    ours, plain = (statistics.median(f) for f in found[:2])
+    ratios = [a / b for a, b in zip(*found[:2], strict=True)]
     limits = {name: statistics.median(values) for name, values in ceilings.items()}
     row = {
         "device": device.current(),
@@ -222,6 +242,14 @@ def compare(
         "square_product_gflop_per_second": round(limits["square_product"], 1),
         "copied_gb_per_second": round(limits["copied"], 1),
     }
+    if peer:
+        to_peer = [a / b for a, b in zip(found[0], found[2], strict=True)]
+        row |= {
+            "jax_model_updates_per_second": significant(statistics.median(found[2])),
+            "ratio_to_jax": round(statistics.median(to_peer), 2),
+            "ratio_to_jax_low": round(min(to_peer), 2),
+            "ratio_to_jax_high": round(max(to_peer), 2),
+        }
     if linear_only:
         gigaflops = ours * bounds["own_products"][1] / seeds / 1e9
         row |= {
@@ -241,6 +269,7 @@ def significant(value: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
+    parser.add_argument("--peers", action="store_true", help="the nets of digits only, with JAX beside")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--tf32", action="store_true", help="products in TF32, ours and theirs")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
@@ -248,14 +277,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: results/benchmarks/<device>.csv")
     a = parser.parse_args()
     device.prepare(threads=1, tf32=a.tf32)
-    where, rows = torch.device(a.device), []
-    for net in a.nets:
-        problem = PROBLEMS[net]
+    where, rows, peer = torch.device(a.device), [], None
+    if a.peers:
+        from peers import jax_epoch as peer  # JAX is none of the project's own dependencies
+    for net, problem in WITH_PEERS.items() if a.peers else ((net, PROBLEMS[net]) for net in a.nets):
         for batch in problem.batches:
             for seeds in problem.seeds:
-                rows.append(compare(net, problem, batch, seeds, where, a.seconds, a.rounds))
+                rows.append(compare(net, problem, batch, seeds, where, a.seconds, a.rounds, peer))
                 print("  ".join(f"{k} {v}" for k, v in rows[-1].items() if k != "device"), flush=True)
-    write(a.out or Path(f"results/benchmarks/{a.device}.csv"), rows)
+    write(a.out or Path(f"results/benchmarks/{'peers-' * a.peers}{a.device}.csv"), rows)
 
 
 def write(path: Path, rows: list[dict]) -> None:
