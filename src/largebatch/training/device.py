@@ -29,14 +29,15 @@ def replays() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks of up to 32 MiB rather than to hand them back to the system.
+    """Ask glibc to keep freed blocks, however large, rather than to hand them back to the system.
 
-    Each activation would otherwise be paged in anew at every update. Elsewhere this does nothing.
+    Each activation would otherwise be paged in anew at every update: with images of 32 x 32 that takes a
+    quarter of the time. The process stays at its largest size until it ends. Elsewhere this does nothing.
     """
     if platform.libc_ver()[0] == "glibc":
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        for option in (m_trim_threshold, m_mmap_threshold):
-            ctypes.CDLL(None).mallopt(option, 32 << 20)
+        m_trim_threshold, m_mmap_max = -1, -4
+        ctypes.CDLL(None).mallopt(m_trim_threshold, 2**31 - 1)
+        ctypes.CDLL(None).mallopt(m_mmap_max, 0)
 
 
 def current() -> str:
