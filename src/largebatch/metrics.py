@@ -213,3 +213,17 @@ def unit_of(metric: str) -> str:
     """What a metric is counted in."""
     name = metric.removesuffix("_by_epoch")
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), NUMBER)
+
+
+# Positive, and skewed where they vary much between seeds: judged on the logarithm, whatever the data are.
+SKEWED = (
+    *("train_loss_nats", "validation_loss_nats", "test_loss_nats", "squared_error", "excess_loss"),
+    *("top_eigenvalue", "hessian_trace", "frobenius_norm", "stability_ratio", "edge_ratio", "thrash_ratio"),
+    *("sharpness_percent", "sharpness_nats", "surface_rise_nats"),
+    *("noise_scale", "noise_scale_two_batch", "gradient_variance"),
+)
+
+
+def is_skewed(metric: str) -> bool:
+    """Whether seeds' values are compared on the logarithm in every kind of claim."""
+    return metric.removesuffix("_by_epoch").endswith(SKEWED)

@@ -18,13 +18,16 @@ def claim(kind, metric="test_error_percent", **fields):
     ("kind", "metric", "fields", "unit"),
     [
         ("difference", "test_error_percent", ARMS, "percentage points"),
-        ("difference", "train_loss_nats", ARMS, "nats"),
+        ("difference", "path_rise_behind_nats", ARMS, "nats"),
         ("level", "test_error_percent", {"a": ARMS["a"]}, "%"),
         ("level", "updates", {"a": ARMS["a"]}, "updates"),
         ("ratio", "test_error_percent", ARMS, "ratio"),
-        ("rank_correlation", "test_error_percent", {"arm": "x", "setting": "lr"}, "correlation"),
+        ("monotone", "test_error_percent", {"arm": "x", "setting": "lr"}, "percentage points per doubling"),
+        ("monotone", "distance_from_start", {"arm": "x", "setting": "lr"}, "number per doubling"),
+        ("trend", "hessian_top_eigenvalue_by_epoch", {"arm": "x", "setting": "lr"}, "exponent"),
+        ("elbow", "test_error_percent", {"arm": "x", "setting": "lr", "direction": "rises"}, "ratio"),
         ("slope", "gradient_variance", {"arm": "x"}, "exponent"),
-        ("growth_law", "distance_from_start", {"arm": "x"}, "R²"),
+        ("growth_law", "distance_from_start", {"arm": "x"}, "exponent"),
         ("hyperbola", "updates_to_test_goal", {"arm": "x", "show": "r_squared_gain"}, "R²"),
         ("hyperbola", "updates_to_test_goal", {"arm": "x", "show": "critical_batch"}, "examples"),
         (
@@ -69,7 +72,7 @@ TREND = {"arm": "x", "setting": "lr"}
             {("a.arm", "x", END, "one", "end"), ("b.arm", "y", END, "one", "end")},
         ),
         (
-            *("difference", BOX, {"a": ARMS["a"] | BOX_AT, "b": ARMS["b"] | {"metric": UPDATES}}),
+            *("ratio", BOX, {"a": ARMS["a"] | BOX_AT, "b": ARMS["b"] | {"metric": UPDATES}}),
             {("a.arm", "x", BOX, "one", "value"), ("b.arm", "y", UPDATES, "one", "end")},
         ),
         (
@@ -96,12 +99,16 @@ TREND = {"arm": "x", "setting": "lr"}
         ("slope", BOX, {"arm": "x"}, {("arm", "x", BOX, "one", "positions")}),
         ("slope", END, TREND, {("arm", "x", END, "lr", "end")}),
         (
-            *("rank_correlation", END, TREND | {"minus": "y"}),
+            *("monotone", END, TREND | {"minus": "y"}),
             {("arm", "x", END, "lr", "end"), ("minus", "y", END, "lr", "end")},
         ),
         (
-            *("rank_correlation", END, TREND | {"within": "batch_size"} | AT_LOSS),
+            *("trend", END, TREND | {"within": "batch_size"} | AT_LOSS),
             {("arm", "x", END, "many", "along"), ("arm", "x", LOSS, "many", "along")},
+        ),
+        (
+            *("change_point", END, TREND | {"direction": "falls"} | AT_LOSS),
+            {("arm", "x", END, "lr", "along"), ("arm", "x", LOSS, "lr", "along")},
         ),
         (
             *("growth_law", "distance_from_start", {"arm": "x"}),
@@ -144,6 +151,19 @@ def test_what_a_claim_reads(kind, metric, fields, uses):
     ],
 )
 def test_a_ratio_is_expected_above_0(kind, fields):
-    with pytest.raises(ValidationError, match="expect of a ratio above 0; got"):
+    with pytest.raises(ValidationError, match="expect of what is judged on logarithms above 0; got"):
         claim(kind, **fields, expect={"above": 0.0})
     assert claim("hyperbola", arm="x", show="r_squared_gain", expect={"above": 0.0}).expect.above == 0.0
+
+
+def test_a_skewed_metric_is_compared_by_ratios():
+    for kind, fields in (("difference", ARMS), ("curve_gap", {"a": "x", "b": "y", "after": 0.5})):
+        with pytest.raises(ValidationError, match=f"kind ratio for train_loss_nats, .* got {kind}"):
+            claim(kind, "train_loss_nats", **fields)
+    with pytest.raises(ValidationError, match=r"on logarithms above 0; got 0\.0"):
+        claim("level", "train_loss_nats", a=ARMS["a"], expect={"above": 0.0})
+
+
+def test_a_break_is_expected_to_beat_the_line():
+    with pytest.raises(ValidationError, match=r"better than the line; got {'below': 1\.0}"):
+        claim("elbow", arm="x", setting="lr", direction="rises", expect={"below": 1.0})

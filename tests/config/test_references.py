@@ -99,7 +99,7 @@ MISTAKES = {
         "tables[t].paper: wanted none beside over, which makes rows of its own; got ['row']",
     ),
     "grid over another setting": (
-        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="lr"),
+        claim("monotone", **TEST_ERROR, arm="sweep_sgd", setting="lr"),
         "claims[X1].arm: wanted one arm at each lr; got 'sweep_sgd', with {0.05: 2}",
     ),
     "metric that was not measured, in a claim": (
@@ -128,7 +128,7 @@ MISTAKES = {
         "claims[X1].arm: wanted a metric that is known along the run; got 'diverged', known at its end",
     ),
     "trend within a setting of one arm": (
-        claim("rank_correlation", **TEST_ERROR, arm="adam.small", setting="batch_size", within="lr"),
+        claim("monotone", **TEST_ERROR, arm="adam.small", setting="batch_size", within="lr"),
         "claims[X1].arm: wanted several arms; got 'adam.small', a single arm",
     ),
     "profile figure of what is none": (
@@ -170,7 +170,7 @@ MISTAKES = {
         "claims[X1].a.arm: wanted a metric of paths, such as ['arc_test_loss_nats', ",
     ),
     "path in a correlation": (
-        LINE | claim("rank_correlation", **TEST_ERROR, arm="line", setting="lr"),
+        LINE | claim("monotone", **TEST_ERROR, arm="line", setting="lr"),
         "claims[X1].arm: wanted a grid of arms over lr; got 'line', a path",
     ),
     "path among the arms of a measure": (
@@ -183,7 +183,7 @@ MISTAKES = {
     ),
     # settings and what only some arms have
     "setting that arms lack": (
-        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="growth_epoch"),
+        claim("monotone", **TEST_ERROR, arm="sweep_sgd", setting="growth_epoch"),
         "claims[X1].arm: wanted arms that have a growth_epoch; "
         "got ['sweep_sgd[batch_size=4]', 'sweep_sgd[batch_size=26]'] without",
     ),
@@ -261,14 +261,14 @@ def test_what_profiles_and_paths_are_for():
         claim("slope", metric=BOX, expect={"above": 1.0}, arm="adam.small"),
         claim("slope", metric="arc_loss_nats", expect={"above": 1.0}, arm="line"),
         claim(
-            "rank_correlation",
+            "monotone",
             metric=BOX,
             expect={"above": 0.0},
             arm="sweep_sgd",
             setting="batch_size",
             **BOX_AT,
         ),
-        claim("rank_correlation", **TEST_ERROR, arm="sweep_sgd", setting="lr_over_batch"),
+        claim("monotone", **TEST_ERROR, arm="sweep_sgd", setting="lr_over_batch"),
         claim("level", **TEST_ERROR, a={"arm": "adam.small", "at": {"train_loss_nats": 0.1}}),
         figure("profile", "line", y=["path_loss_nats", "path_accuracy_percent"], x_label="α"),
         figure("finals", "line", y="path_loss_nats", at={"value": 0.5}),
@@ -300,7 +300,7 @@ def test_the_last_evaluations_of_any_metric_may_be_read():
     """Goyal's table has the share of diverged seeds beside medians."""
     at = {"median_of_last": 5}
     assert said(**figure("finals", "adam.small", y=END, at=at)) == []
-    assert said(**claim("difference", **SHARP, **{s: v | {"at": at} for s, v in SIDES.items()})) == []
+    assert said(**claim("ratio", **SHARP, **{s: v | {"at": at} for s, v in SIDES.items()})) == []
 
 
 def test_every_name_in_a_question_is_looked_up():

@@ -42,9 +42,13 @@ def test_numbers_as_texts(value, text):
     ],
 )
 def test_detectable_effects_as_texts(value, kind, expect, text, sentence):
-    row = {"detectable": value, "detectable_as": kind, "expect": expect}
+    row = {"kind": "level", "detectable": value, "detectable_as": kind, "expect": expect}
     assert claims.detectable(row) == text
     assert sentence in claims.sensitivity(row)
+
+
+def test_a_test_of_order_has_no_detectable_effect():
+    assert claims.sensitivity({"kind": "monotone", "expect": "above 0", "detectable": np.nan}) == ""
 
 
 def test_intervals_as_texts():

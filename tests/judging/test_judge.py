@@ -122,22 +122,6 @@ def sweep(helpers, orders):
 
 
 @pytest.mark.parametrize(
-    ("orders", "wanted"),
-    [
-        ([[1, 2, 3, 4], [1, 2, 4, 3], [1, 3, 2, 4]], "supported"),
-        ([[4, 3, 2, 1], [4, 3, 1, 2], [4, 2, 3, 1]], "contradicted"),
-        ([[4, 3, 2, 1], [1, 2, 3, 4], [1, 1, 1, 1]], "inconclusive"),
-    ],
-)
-def test_rank_correlation(helpers, verdict, orders, wanted):
-    asked = claim("rank_correlation", {"above": 0.0}, arm="g", setting="batch_size")
-    found = verdict(sweep(helpers, orders), asked)
-    rho = [0.0 if len(set(o)) == 1 else stats.spearmanr([8, 16, 32, 64], o).statistic for o in orders]
-    assert found["verdict"] == wanted
-    assert found["estimate"] == pytest.approx(np.mean(rho))
-
-
-@pytest.mark.parametrize(
     ("gap", "wanted"), [(0.5, "supported"), (2.0, "contradicted"), (1.0, "inconclusive")]
 )
 def test_curve_gap(helpers, verdict, gap, wanted):
@@ -290,13 +274,6 @@ def test_ratio_of_an_arm_and_a_path_at_positions(helpers, verdict):
     assert (found["verdict"], found["estimate"]) == ("supported", pytest.approx(2.0))
 
 
-@pytest.mark.parametrize("setting", ["lr_over_batch", "growth_epoch"])
-def test_rank_correlation_with_any_setting(helpers, verdict, setting):
-    rows = helpers.group("g", setting, {s: {ERROR: s + NOISE} for s in (0.5, 1.5, 3.0)})
-    found = verdict(rows, claim("rank_correlation", {"above": 0.5}, arm="g", setting=setting))
-    assert (found["verdict"], found["estimate"]) == ("supported", 1.0)
-
-
 def rates(helpers, group, best, seeds=6):
     """A group over rates 1/4 ... 4; each seed's error is lowest at its best rate."""
     bests = np.resize(best, seeds)
@@ -372,7 +349,10 @@ def test_one_seed_that_never_arrives_does_not_undo_many_that_do(helpers, verdict
 ABSENT = {
     "difference": operands("a", "absent"),
     "ratio": operands("a", "absent"),
-    "rank_correlation": {"arm": "absent", "setting": "lr"},
+    "monotone": {"arm": "absent", "setting": "lr"},
+    "trend": {"arm": "absent", "setting": "lr"},
+    "change_point": {"arm": "absent", "setting": "lr", "direction": "rises"},
+    "elbow": {"arm": "absent", "setting": "lr", "direction": "falls"},
     "level": {"a": {"arm": "absent"}},
     "contrast": {side: {"arm": "absent" if side == "d" else "a"} for side in "abcd"},
     "slope": {"arm": "absent"},
@@ -401,7 +381,7 @@ def test_a_claim_that_is_left_out_is_not_run_and_says_why(two_arms, verdict):
 
 
 def test_a_missing_metric_is_not_run(two_arms, verdict):
-    asked = claim("difference", {"above": 0}, metric="hessian_trace", **operands())
+    asked = claim("ratio", {"above": 1}, metric="hessian_trace", **operands())
     found = verdict(two_arms([1, 2], [1, 2]), asked)
     note = "The observations lack metric hessian_trace of arm a."
     assert (found["verdict"], found["note"]) == ("not_run", note)

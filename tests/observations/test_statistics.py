@@ -95,14 +95,5 @@ def test_smallest_detectable_effect_of_two_seeds_and_of_no_variance():
     assert statistics.smallest_detectable_effect(0.0, 5) == 0.0
 
 
-def test_spearman_is_scipys(rng):
-    x, y = np.arange(7.0), rng.integers(0, 4, size=7).astype(float)
-    assert statistics.spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
-
-
-def test_spearman_of_a_constant_is_zero():
-    assert statistics.spearman(np.arange(4.0), np.ones(4)) == 0.0
-
-
 def test_sign_test_closed_form():
     assert statistics.sign_p_value(6, 6) == pytest.approx(2 * 0.5**6)

@@ -3,41 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from largebatch.config.settings import Positive, Settings, Share
-from largebatch.config.uses import ArmName, At, Operand, Reader, Setting, Use, uses_at
-from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, unit_of
-
-
-def ascending(bounds: list[float]) -> list[float]:
-    """Two bounds, the lower one first."""
-    if len(bounds) != 2 or bounds[0] >= bounds[1]:
-        raise ValueError(f"[low, high] with low below high; got {bounds}")
-    return bounds
-
-
-class Expect(Settings):
-    """Where the source says the effect lies; exactly one key.
-
-    above, below: on this side of a threshold; within: between two bounds [low, high].
-    """
-
-    above: float | None = None
-    below: float | None = None
-    within: Annotated[list[float], AfterValidator(ascending)] | None = None
-
-    @model_validator(mode="after")
-    def one_key(self):
-        if len(self.chosen()) != 1:
-            raise ValueError(f"exactly one of above, below, within; got {sorted(self.chosen())}")
-        return self
-
-    @property
-    def bounds(self) -> list[float]:
-        """The numbers that set off where the effect is expected."""
-        (bounds,) = self.chosen().values()
-        return bounds if isinstance(bounds, list) else [bounds]
+from largebatch.config.expect import Expect
+from largebatch.config.settings import Positive, Share
+from largebatch.config.trends import Break, OverArms
+from largebatch.config.uses import ArmName, Operand, Reader, Setting, Use, uses_at
+from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, is_skewed, unit_of
 
 
 class ClaimBase(Reader):
@@ -60,7 +32,7 @@ class ClaimBase(Reader):
     @model_validator(mode="after")
     def bounds_of_a_ratio(self):
         if self.on_logarithms and (wrong := [bound for bound in self.expect.bounds if bound <= 0]):
-            raise ValueError(f"expect of a ratio above 0; got {wrong[0]}")
+            raise ValueError(f"expect of what is judged on logarithms above 0; got {wrong[0]}")
         return self
 
     @property
@@ -90,7 +62,17 @@ class ClaimBase(Reader):
         return "percentage points" if unit == "%" else unit
 
 
-class Difference(ClaimBase):
+class Unskewed(ClaimBase):
+    """A claim on differences, which a t test judges badly where the metric is positive and skewed."""
+
+    @model_validator(mode="after")
+    def ratio_of_the_skewed(self):
+        if is_skewed(self.metric):
+            raise ValueError(f"kind ratio for {self.metric}, which is positive and skewed; got {self.kind}")
+        return self
+
+
+class Difference(Unskewed):
     """metric(a) - metric(b), paired by seed."""
 
     kind: Literal["difference"]
@@ -129,10 +111,14 @@ class Ratio(RatioBase):
 
 
 class Level(ClaimBase):
-    """metric(a), one value a seed."""
+    """metric(a), one value a seed; of a skewed metric the geometric mean, judged on the logarithm."""
 
     kind: Literal["level"]
     a: Operand
+
+    @property
+    def on_logarithms(self) -> bool:
+        return is_skewed(self.metric)
 
     def uses(self) -> Iterator[Use]:
         return self.uses_of("a")
@@ -142,7 +128,7 @@ class Level(ClaimBase):
         return unit_of(self.metric)
 
 
-class Contrast(ClaimBase):
+class Contrast(Unskewed):
     """(metric(a) - metric(b)) - (metric(c) - metric(d)), paired by seed: how much more one effect is."""
 
     kind: Literal["contrast"]
@@ -160,7 +146,8 @@ class Slope(ClaimBase):
 
     The positions are the metric's own along one arm (an epoch, a batch size, ...), or with `setting` the
     values of that setting in a group of arms. From `low_at` to `high_at`, both included; all of them where
-    neither is given.
+    neither is given. It is a mean over these very positions, for which seeds alone are its error: see Trend
+    for what other arms between them would do.
     """
 
     kind: Literal["slope"]
@@ -186,36 +173,38 @@ class Slope(ClaimBase):
         return "exponent"
 
 
-class RankCorrelation(ClaimBase):
-    """Spearman's correlation of the metric with a swept setting, one value a seed.
+class Monotone(OverArms, ClaimBase):
+    """Whether a metric rises (above 0) or falls over arms, in whatever shape: isotonic against its reverse.
 
-    minus: a second group over the same settings, whose metric is taken off at each (the trend of a gap).
-    within: among the arms that share this setting, averaged over its values (the trend along a diagonal).
+    Tested by permuting the arms, so that arms and not seeds count.
     """
 
-    kind: Literal["rank_correlation"]
-    arm: ArmName
-    setting: Setting
-    at: At | None = None
-    minus: ArmName | None = None
-    within: Setting | None = None
+    kind: Literal["monotone"]
 
-    def uses(self) -> Iterator[Use]:
-        for key, arm in {"arm": self.arm, "minus": self.minus}.items():
-            if arm:
-                yield from uses_at(key, arm, self.metric, self.at, "many" if self.within else self.setting)
-        yield from self.at.uses() if self.at else ()
 
-    @property
-    def unit(self) -> str:
-        return "correlation"
+class Trend(OverArms, ClaimBase):
+    """How much a metric changes per doubling of a setting, with the error over arms and over seeds."""
+
+    kind: Literal["trend"]
+
+
+class ChangePoint(Break, RatioBase):
+    """A threshold: level before it, level and worse from it on, against a straight line."""
+
+    kind: Literal["change_point"]
+
+
+class Elbow(Break, RatioBase):
+    """Level up to a point, then steadily worse, against a straight line."""
+
+    kind: Literal["elbow"]
 
 
 class GrowthLaw(ClaimBase):
-    """R² of the metric against log(updates), less that against √updates, one value a seed.
+    """λ of the growth metric = α + β (updates^λ - 1)/λ, least squares, one value a seed.
 
-    Above 0 where it grows by the logarithm (Hoffer et al. 2017, section 4) rather than like a random walk.
-    Over the evaluations of one arm after the first update.
+    Box and Cox 1964: 0 is growth by the logarithm (Hoffer et al. 2017, section 4), 0.5 a random walk, below
+    0 growth that ends. Over the evaluations of one arm after the first update.
     """
 
     kind: Literal["growth_law"]
@@ -226,7 +215,7 @@ class GrowthLaw(ClaimBase):
 
     @property
     def unit(self) -> str:
-        return "R²"
+        return "exponent"
 
 
 class Hyperbola(ClaimBase):
@@ -255,7 +244,7 @@ class Hyperbola(ClaimBase):
         return "R²" if self.show == "r_squared_gain" else RATIO if self.over else "examples"
 
 
-class CurveGap(ClaimBase):
+class CurveGap(Unskewed):
     """Mean absolute distance between two arms' curves over the epochs of a window of the run.
 
     The window goes from share `after` to share `before` of the shorter run, both included.
@@ -318,7 +307,10 @@ Claim = Annotated[
     | Level
     | Contrast
     | Slope
-    | RankCorrelation
+    | Monotone
+    | Trend
+    | ChangePoint
+    | Elbow
     | GrowthLaw
     | Hyperbola
     | CurveGap

@@ -24,6 +24,8 @@ NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
+# Kinds of claims whose tests have no one size of effect that they could have detected.
+WITHOUT_SIZE = frozenset({"monotone", "change_point", "elbow"})
 
 
 def read_claims(path: Path) -> pd.DataFrame:
@@ -96,6 +98,8 @@ def detectable(row: Mapping) -> str:
 def sensitivity(row: Mapping) -> str:
     """The smallest effect that the seeds of a claim could have detected, as a sentence."""
     edge = "a bound" if row["expect"].startswith("within") else "the threshold"
+    if row["kind"] in WITHOUT_SIZE:
+        return ""
     if pd.isna(row["detectable"]):
         return f"Every seed lies on {edge} itself."
     size = f"{'a factor of ' * (row['detectable_as'] == FACTOR)}{row['detectable']:.3g}"

@@ -33,6 +33,25 @@ class Effects:
     at_most: frozenset[int] = field(default=frozenset())
 
 
+@dataclass(frozen=True)
+class ArmEffects:
+    """An effect tested over arms, with its 95 % interval, on the judged scale; low, high, logs as in Effects.
+
+    n: seeds. p_value: two-sided, against the nearer of `low` and `high`.
+    """
+
+    n: int
+    estimate: float
+    interval_low: float
+    interval_high: float
+    p_value: float
+    low: float = -np.inf
+    high: float = np.inf
+    logs: bool = False
+    remarks: tuple[str, ...] = ()
+    detectable: float = np.nan
+
+
 def expected(claim) -> tuple[float, float]:
     """The two bounds between which the effect is expected; for a threshold one is infinite."""
     expect = claim.expect
@@ -53,6 +72,12 @@ def log_ratio(a: pd.Series, b: pd.Series) -> pd.Series:
             f"The ratio is not defined in {wrong} of {len(a)} seeds, which have a value of 0 or below"
         )
     return np.log(a) - np.log(b)
+
+
+def require_positive(values: pd.Series, metric: str) -> None:
+    """Refuse values of a skewed metric that have no logarithm."""
+    if wrong := int((values <= 0).sum()):
+        raise NotJudgeable(f"The logarithm of {metric} is not defined in {wrong} of {len(values)} values")
 
 
 def read_operand(observations: pd.DataFrame, side: Operand, metric: str) -> pd.Series:

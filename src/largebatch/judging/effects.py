@@ -1,6 +1,6 @@
-"""What each kind of claim measures: one effect per seed, on the scale on which it is judged."""
+"""What each kind of claim measures, on the scale on which it is judged."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,12 @@ from largebatch.config.claims import (
     CurveGap,
     Difference,
     Level,
-    RankCorrelation,
     Ratio,
     UpdatesToTarget,
 )
 from largebatch.judging.effect import (
     ROUNDING,
+    ArmEffects,
     Effects,
     NotJudgeable,
     expected,
@@ -27,11 +27,12 @@ from largebatch.judging.effect import (
     lost,
     paired,
     read_operand,
+    require_positive,
     seeds_of,
 )
 from largebatch.judging.fits import growth_law, hyperbola, slope
-from largebatch.observations.reading import Missing, beside, best_members, carried, final, members, reading
-from largebatch.observations.statistics import spearman
+from largebatch.judging.trends import break_of, monotone, trend
+from largebatch.observations.reading import Missing, beside, best_members, carried, final, members
 
 
 def difference(observations: pd.DataFrame, claim: Difference) -> Effects:
@@ -47,11 +48,14 @@ def ratio(observations: pd.DataFrame, claim: Ratio) -> Effects:
 
 
 def level(observations: pd.DataFrame, claim: Level) -> Effects:
-    """The metric itself."""
+    """The metric itself, or its logarithm."""
     values = read_operand(observations, claim.a, claim.metric)
     missing = left_out(len(seeds_of(observations, [claim.a.arm])) - len(values))
     remarks = (*missing, *fewer_updates(observations, claim.a), *lost(observations, [claim.a.arm]))
-    return Effects(values, *expected(claim), remarks=remarks)
+    if not claim.on_logarithms:
+        return Effects(values, *expected(claim), remarks=remarks)
+    require_positive(values, claim.metric)
+    return Effects(np.log(values), *log_expected(claim), logs=True, remarks=remarks)
 
 
 def contrast(observations: pd.DataFrame, claim: Contrast) -> Effects:
@@ -64,37 +68,6 @@ def contrast(observations: pd.DataFrame, claim: Contrast) -> Effects:
     short = [remark for side in operands for remark in fewer_updates(observations, side)]
     values = (table[0] - table[1]) - (table[2] - table[3])
     return Effects(values, *expected(claim), remarks=(*missing, *short, *lost(observations, arms)))
-
-
-def rank_correlation(observations: pd.DataFrame, claim: RankCorrelation) -> Effects:
-    """Spearman's rho over the arms, between the setting and the metric (or its gap to a second group's)."""
-    settings = members(observations, claim.arm).sort_values(claim.setting, kind="stable")
-    values, arms = over_arms(observations, settings.index, claim), list(settings.index)
-    if claim.minus:
-        others = members(observations, claim.minus).sort_values(claim.setting, kind="stable")
-        if list(others[claim.setting]) != list(settings[claim.setting]):
-            raise Missing(f"arms of {claim.minus} at each {claim.setting} of {claim.arm}")
-        values = values - over_arms(observations, others.index, claim).set_axis(values.columns, axis=1)
-        arms += list(others.index)
-    complete = values.dropna()
-    rho = pd.Series([mean_rho(settings, row, claim) for _, row in complete.iterrows()], complete.index)
-    missing = left_out(len(seeds_of(observations, arms)) - len(complete))
-    return Effects(rho.astype(float), *expected(claim), remarks=(*missing, *lost(observations, arms)))
-
-
-def over_arms(observations: pd.DataFrame, arms: Iterable[str], claim: RankCorrelation) -> pd.DataFrame:
-    """Values (seeds, arms) of the claim's metric."""
-    return pd.DataFrame({arm: reading(observations, arm, claim.metric, claim.at) for arm in arms})
-
-
-def mean_rho(settings: pd.DataFrame, values: pd.Series, claim: RankCorrelation) -> float:
-    """Rho of one seed, or its mean over the values of `within`; settings, values: index arm."""
-    if claim.within is None:
-        return spearman(settings[claim.setting].to_numpy(), values.to_numpy())
-    # rounded: 0.04 / 8 and 0.16 / 32 should be the same ratio
-    alike = settings[claim.within].map(lambda value: float(f"{value:.9g}"))
-    parts = [part for _, part in settings.groupby(alike) if len(part) > 1]
-    return float(np.mean([spearman(p[claim.setting].to_numpy(), values[p.index].to_numpy()) for p in parts]))
 
 
 def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
@@ -168,13 +141,16 @@ def first_at_target(
     return counted.reindex(made.index).fillna(made).clip(lower=1.0), never
 
 
-EFFECTS: dict[str, Callable[..., Effects]] = {
+EFFECTS: dict[str, Callable[..., Effects | ArmEffects]] = {
     "difference": difference,
     "ratio": ratio,
     "level": level,
     "contrast": contrast,
     "slope": slope,
-    "rank_correlation": rank_correlation,
+    "monotone": monotone,
+    "trend": trend,
+    "change_point": break_of,
+    "elbow": break_of,
     "growth_law": growth_law,
     "hyperbola": hyperbola,
     "curve_gap": curve_gap,

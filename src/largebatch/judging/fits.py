@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
+from scipy import optimize, special
 
 from largebatch.config.claims import GrowthLaw, Hyperbola, Slope
 from largebatch.judging.effect import (
@@ -19,6 +19,8 @@ from largebatch.judging.effect import (
     seeds_of,
 )
 from largebatch.observations.reading import beside, final, members, profile_of
+
+MOST_GROWTH = 3.0  # exponents of growth are searched up to here on either side
 
 
 def slope(observations: pd.DataFrame, claim: Slope) -> Effects:
@@ -72,17 +74,32 @@ def remarks_on(observations: pd.DataFrame, group: str, table: pd.DataFrame, valu
 
 
 def growth_law(observations: pd.DataFrame, claim: GrowthLaw) -> Effects:
-    """R² of a straight line in log(updates), minus that of one in √updates."""
+    """The exponent λ of a power law of the updates, 0 for the logarithm."""
     rows = beside(observations, claim.arm, claim.metric, "updates").query("updates > 0")
     laws = {
-        seed: squared_correlation(np.log(of_seed["updates"]), of_seed["value"])
-        - squared_correlation(np.sqrt(of_seed["updates"]), of_seed["value"])
+        seed: fit_growth(of_seed["updates"].to_numpy(), of_seed["value"].to_numpy())
         for seed, of_seed in rows.groupby("seed")
-        if len(of_seed) > 2
+        if len(of_seed) > 3
     }
     values = pd.Series(laws, dtype=float).dropna()
     missing = left_out(len(seeds_of(observations, [claim.arm])) - len(values))
     return Effects(values, *expected(claim), remarks=(*missing, *lost(observations, [claim.arm])))
+
+
+def fit_growth(updates: np.ndarray, value: np.ndarray) -> float:
+    """λ of the least-squares fit of value = α + β (updates^λ - 1)/λ; NaN if value does not vary."""
+    if np.ptp(value) == 0:
+        return np.nan
+    # in units of their geometric mean, which changes α and β only
+    log_updates = np.log(updates) - np.log(updates).mean()
+
+    def unexplained(exponent: float) -> float:
+        return 1 - squared_correlation(special.boxcox(np.exp(log_updates), exponent), value)
+
+    found = optimize.minimize_scalar(
+        unexplained, bounds=(-MOST_GROWTH, MOST_GROWTH), method="bounded", options={"xatol": 1e-8}
+    )
+    return float(found.x)
 
 
 def squared_correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from largebatch.judging.claims import (
     sensitivity,
     write_claims,
 )
+from largebatch.judging.effect import ArmEffects
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
@@ -60,6 +61,8 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
         return row | not_run(f"The observations lack {missing}.", claim)
     except NotJudgeable as reason:
         return row | not_run(f"{reason}.", claim)
+    if isinstance(effects, ArmEffects):
+        return row | on_arms(effects, claim)
     if (got := len(effects.values)) < 2:
         return row | {"n": got} | not_run(f"Wanted at least 2 seeds; got {got}.", claim)
     interval = statistics.mean_interval(effects.values)
@@ -67,6 +70,25 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
     verdict, reason = settle(effects, interval, row)
     note = sentences(reason, *no_variance(interval), *effects.remarks, claim.deviation)
     return row | {"verdict": verdict, "note": note}
+
+
+def on_arms(effects: ArmEffects, claim: Claim) -> Row:
+    """The rest of the row of a claim that is tested over arms."""
+    back = exp if effects.logs else float
+    found = {
+        "n": effects.n,
+        "estimate": back(effects.estimate),
+        "low": back(effects.interval_low),
+        "high": back(effects.interval_high),
+        "p_value": effects.p_value,
+        "detectable": back(effects.detectable),
+        "detectable_as": FACTOR if effects.logs else DISTANCE,
+    }
+    within = effects.low < effects.estimate < effects.high
+    decided = SUPPORTED if within else CONTRADICTED
+    verdict = decided if effects.p_value < statistics.LEVEL else INCONCLUSIVE
+    reason = sensitivity(describe(claim) | found) if verdict == INCONCLUSIVE else ""
+    return found | {"verdict": verdict, "note": sentences(reason, *effects.remarks, claim.deviation)}
 
 
 def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effects) -> None:

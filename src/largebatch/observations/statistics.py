@@ -101,12 +101,3 @@ def smallest_detectable_shift(n: int) -> float:
 def sign_p_value(on_side: int, n: int) -> float:
     """Two-sided sign test: on_side of n seeds lie on one side of the threshold."""
     return float(stats.binomtest(on_side, n).pvalue)
-
-
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation of x, y: (m,); 0 if one of them does not vary."""
-    ranks = stats.rankdata(x), stats.rankdata(y)
-    if any(np.ptp(r) == 0 for r in ranks):
-        return 0.0
-    # ranks of equal data can give 1 + 2e-16
-    return float(np.clip(np.corrcoef(*ranks)[0, 1], -1.0, 1.0))

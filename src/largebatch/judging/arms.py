@@ -1,0 +1,216 @@
+"""Tests over arms: seeds of one arm share what is peculiar to it, so that arms are the sample.
+
+Values are the arms' means over seeds, y: (..., arms), in the order of a setting x: (arms,). Arms of one
+stratum (strata: (arms,) of integers) are compared with each other only.
+"""
+
+from functools import cache
+from itertools import permutations, product
+from math import factorial, prod
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, stats
+
+from largebatch.observations.statistics import CONFIDENCE, LEVEL
+
+MOST_ORDERS = 5_040  # all orders of seven arms; of more arms a random sample of as many
+SIMULATED = 4_999
+LEAST_BESIDE = 2  # arms on either side of a break
+
+
+class Slope(NamedTuple):
+    """A change per unit of the setting, its standard error, and the degrees of freedom of that."""
+
+    estimate: float
+    error: float
+    freedom: int
+
+
+class BreakFit(NamedTuple):
+    """How a break compares with the straight line.
+
+    log_ratio: log of the squares the line leaves over those that the break leaves. as_line, as_break: the
+    share of simulated repetitions of the fitted line (break) with a ratio as large (small) as this one.
+    spread: (simulations,) of log_ratio under the law that fits better. place: the arm at which the break
+    begins.
+    """
+
+    log_ratio: float
+    as_line: float
+    as_break: float
+    spread: np.ndarray
+    place: int
+
+
+def isotonic(y: np.ndarray) -> np.ndarray:
+    """The nearest rising values to y: (..., m), by least squares (max-min formula; Barlow et al. 1972)."""
+    m = y.shape[-1]
+    sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, axis=-1)], axis=-1)
+    first, last = np.arange(m)[:, None], np.arange(m)[None]
+    length = np.maximum(last - first + 1, 1)
+    means = (sums[..., last + 1] - sums[..., first]) / length  # (..., first, last)
+    means = np.where(last >= first, means, np.inf)
+    least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # over ends from this one on
+    least = np.where(last >= first, least, -np.inf)
+    return np.diagonal(np.maximum.accumulate(least, axis=-2), axis1=-2, axis2=-1)
+
+
+def rise(y: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Squares that rising values explain of y less those that falling ones do, summed over strata: (...)."""
+    parts = [y[..., strata == stratum] for stratum in np.unique(strata)]
+    centred = [part - part.mean(axis=-1, keepdims=True) for part in parts]
+    return sum(
+        np.square(isotonic(part)).sum(axis=-1) - np.square(isotonic(-part)).sum(axis=-1) for part in centred
+    )
+
+
+def monotone_shares(y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
+    """The shares of what varies between the arms, y: (arms,), that rising and that falling values explain."""
+    parts = [y[strata == stratum] - y[strata == stratum].mean() for stratum in np.unique(strata)]
+    total = sum(np.square(part).sum() for part in parts) or np.nan
+    return tuple(float(sum(np.square(isotonic(s * part)).sum() for part in parts) / total) for s in (1, -1))
+
+
+def order_count(strata: np.ndarray) -> int:
+    """In how many orders the arms could be, each within its stratum."""
+    return prod(factorial(size) for size in np.bincount(strata))
+
+
+@cache
+def orders(strata: tuple[int, ...]) -> np.ndarray:
+    """(orders, arms): all orders within strata, or as they are and a random sample of others."""
+    places = [np.flatnonzero(np.array(strata) == stratum) for stratum in sorted(set(strata))]
+    if order_count(np.array(strata)) <= MOST_ORDERS:
+        choices = product(*(permutations(part) for part in places))
+    else:
+        rng = np.random.default_rng(0)
+        choices = [places] + [[rng.permutation(part) for part in places] for _ in range(MOST_ORDERS - 1)]
+    found = np.empty((min(order_count(np.array(strata)), MOST_ORDERS), len(strata)), dtype=int)
+    for row, choice in zip(found, choices, strict=True):
+        for part, order in zip(places, choice, strict=True):
+            row[part] = order
+    return found
+
+
+def monotone_p(y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
+    """One-sided p of rising and of falling y: (arms,), among all orders of the arms.
+
+    Exact if the arms could have come in any order (Fisher 1935; isotonic against its reverse, Robertson,
+    Wright and Dykstra 1988, section 2).
+    """
+    shuffled = rise(y[orders(tuple(strata))], strata)
+    tolerance = 1e-9 * max(np.abs(shuffled).max(), np.finfo(float).tiny)
+    found = rise(y, strata)
+    return float((shuffled >= found - tolerance).mean()), float((shuffled <= found + tolerance).mean())
+
+
+def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float, float]:
+    """The change per unit of x without which neither direction shows, and the 95 % interval around it.
+
+    The interval holds every change that, taken off the arms, leaves p at 5 % or above: the test inverted.
+    """
+    i, j = np.nonzero(np.equal.outer(strata, strata) & (x[:, None] < x))
+    pairs = (y[j] - y[i]) / (x[j] - x[i])
+    reach = max(np.abs(pairs).max(), np.finfo(float).tiny)
+    low, high = pairs.min() - 1e-3 * reach, pairs.max() + 1e-3 * reach  # beyond them the order is complete
+
+    def excess(side: int, change: float) -> float:
+        return monotone_p(y - change * x, strata)[side] - LEVEL / 2
+
+    def end(side: int) -> float:
+        return float(optimize.bisect(lambda change: excess(side, change), low, high, xtol=1e-4 * reach))
+
+    middle = optimize.bisect(lambda change: float(rise(y - change * x, strata)), low, high, xtol=1e-6 * reach)
+    return float(middle), end(0), end(1)
+
+
+def arm_slope(x: np.ndarray, values: np.ndarray, strata: np.ndarray) -> Slope:
+    """Least-squares slope of values: (seeds, arms) over x: (arms,), one level for each stratum.
+
+    Arms and seeds are both samples, so both scatters count (Clark 1973): that of the arms' means about the
+    line, and that of the seeds' own slopes. What is left of chance is in both, so the sum errs on the safe
+    side. So do the degrees of freedom, the fewer of the two (Welch 1938, lower bound).
+    """
+    levels = np.equal.outer(strata, np.unique(strata)).astype(float)
+    level_of = levels @ np.linalg.pinv(levels)
+    x = x - level_of @ x
+    seeds = values @ x / (x @ x)
+    means = values.mean(axis=0)
+    left = means - level_of @ means - seeds.mean() * x
+    freedom = len(x) - levels.shape[1] - 1
+    of_arms = (left @ left) / freedom / (x @ x)
+    of_seeds = seeds.var(ddof=1) / len(seeds)
+    return Slope(float(seeds.mean()), float(np.sqrt(of_arms + of_seeds)), min(freedom, len(seeds) - 1))
+
+
+def slope_interval(slope: Slope) -> tuple[float, float]:
+    """The 95 % interval of a slope."""
+    half = slope.error * stats.t.ppf((1 + CONFIDENCE) / 2, slope.freedom)
+    return slope.estimate - float(half), slope.estimate + float(half)
+
+
+def slope_p(slope: Slope, threshold: float) -> float:
+    """Two-sided p of a slope at the threshold; without any error 1 on the threshold, else 0."""
+    distance = abs(slope.estimate - threshold)
+    if slope.error == 0:
+        return float(distance == 0)
+    return float(2 * stats.t.sf(distance / slope.error, slope.freedom))
+
+
+def steps(x: np.ndarray) -> np.ndarray:
+    """(breaks, arms): 0 before a break and 1 from it on."""
+    return (x >= x[LEAST_BESIDE : len(x) - LEAST_BESIDE + 1, None]).astype(float)
+
+
+def hinges(x: np.ndarray) -> np.ndarray:
+    """(breaks, arms): 0 up to a break, and the distance from it beyond."""
+    return np.maximum(0.0, x - x[LEAST_BESIDE - 1 : len(x) - LEAST_BESIDE, None])
+
+
+def left_of(y: np.ndarray, shapes: np.ndarray, rising: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Squares that the best of the shapes: (shapes, arms) leaves of y: (..., arms), and the fitted values.
+
+    rising: only shapes upwards; a level line where none fits.
+    """
+    y = y - y.mean(axis=-1, keepdims=True)
+    shapes = shapes - shapes.mean(axis=-1, keepdims=True)
+    shapes = shapes / np.linalg.norm(shapes, axis=-1, keepdims=True)
+    sizes = y @ shapes.T
+    sizes = np.maximum(sizes, 0.0) if rising else sizes
+    best = np.argmax(np.abs(sizes), axis=-1)
+    size = np.take_along_axis(sizes, best[..., None], axis=-1)
+    total = np.square(y).sum(axis=-1)
+    rounding = 1e-12 * np.maximum(total, np.finfo(float).tiny)
+    return np.maximum(total - np.square(size[..., 0]), rounding), size * shapes[best]
+
+
+def fit_break(x: np.ndarray, y: np.ndarray, shapes: np.ndarray, simulated: int = SIMULATED) -> BreakFit:
+    """How much better a rising break fits y: (arms,) than a straight line does.
+
+    Each law is fitted and repeated with normal errors of its own size, since they are not nested: the
+    parametric bootstrap (Williams 1970; Wagenmakers et al. 2004).
+    """
+    noise = standard_normal(simulated, len(x))
+
+    def log_ratio(y: np.ndarray) -> np.ndarray:
+        return np.log(left_of(y, x[None], rising=False)[0] / left_of(y, shapes, rising=True)[0])
+
+    def repeated(shapes: np.ndarray, rising: bool) -> np.ndarray:
+        left, fitted = left_of(y, shapes, rising)
+        return log_ratio(fitted + np.sqrt(left / (len(x) - 2)) * noise)
+
+    found = float(log_ratio(y))
+    line, broken = repeated(x[None], rising=False), repeated(shapes, rising=True)
+    as_line = (1 + (line >= found).sum()) / (1 + simulated)
+    as_break = (1 + (broken <= found).sum()) / (1 + simulated)
+    _, fitted = left_of(y, shapes, rising=True)
+    place = int(np.argmax(fitted > fitted[0]))  # the first arm above the level before; 0 for a level line
+    spread = broken if found > 0 else line
+    return BreakFit(found, float(as_line), float(as_break), spread, place)
+
+
+@cache
+def standard_normal(rows: int, columns: int) -> np.ndarray:
+    """The same draws for every claim."""
+    return np.random.default_rng(0).normal(size=(rows, columns))
