@@ -9,7 +9,7 @@ ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/nul
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
 
-.PHONY: results test lint publish docs benchmark gpu lock clean
+.PHONY: results test calibrate lint publish docs benchmark gpu lock clean
 
 results: $(BIN)/.ready
 	$(RUN) snakemake --cores all --config scale=$(SCALE)
@@ -18,6 +18,10 @@ results: $(BIN)/.ready
 
 test: $(BIN)/.ready
 	$(RUN) python -m pytest
+
+# How often each kind of claim errs, by simulation: docs/calibration.md.
+calibrate: $(BIN)/.ready
+	$(RUN) python tools/calibrate.py
 
 lint: $(BIN)/.ready
 	$(RUN) ruff check .

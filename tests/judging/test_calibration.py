@@ -17,6 +17,7 @@ from largebatch.judging.ledger import corrected, ledger
 from largebatch.metrics import SETTINGS
 from largebatch.observations import reading
 from largebatch.observations.statistics import smallest_detectable_effect
+from tools import calibrate
 
 SEEDS = 20
 ERROR, VARIANCE = "test_error_percent", "gradient_variance"
@@ -199,3 +200,15 @@ def test_false_discoveries_are_as_rare_as_the_ledger_says(shared):
     assert np.mean(proportions) <= 0.05 + 3 * stats.sem(proportions)
     assert np.mean(alone) - 3 * stats.sem(alone) > 0.05  # so the correction causes it
     assert np.mean(found) > 1.4 * np.mean(found_by_bonferroni)
+
+
+@pytest.mark.parametrize(("kind", "noise"), [case for case in calibrate.cases() if "3" not in case[1]])
+def test_no_kind_errs_more_often_than_three_in_a_hundred_on_a_side(kind, noise):
+    """A small sample of `make calibrate`."""
+    above, below, of = calibrate.errors(kind, noise, 14, 60)
+    assert max(above, below) * of <= stats.binom.ppf(0.9999, of, 0.03)
+
+
+def test_a_study_without_effects_decides_next_to_nothing():
+    wrong, _ = calibrate.studies(3, 0.0)
+    assert wrong <= 0.05
