@@ -244,9 +244,9 @@ def text(repeats: int, ledgers: int) -> str:
     return f"""# How often the kinds of claims err
 
 Made by `make calibrate`; do not edit. With the truth on the threshold, the share of verdicts (%) on the side
-that errs more often, for 5, 14 and 30 seeds and six arms. {repeats:,} repetitions, of growth_law and hyperbola
-{repeats // SLOW}. A correct test has 2.5. Lognormal noise means a metric that is declared skewed, for kinds that judge
-its logarithm.
+that errs more often, for 5, 14 and 30 seeds and six arms. There are {repeats:,} repetitions, and a tenth of
+that for growth_law and hyperbola. A correct test has 2.5. Lognormal noise means a metric that is declared
+skewed, for kinds that judge its logarithm.
 
 {shown}
 
