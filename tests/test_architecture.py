@@ -85,7 +85,17 @@ def test_only_files_knows_formats_of_tables_and_tensors():
 # Tested through the modules that use them.
 THROUGH_OTHERS = {
     *("__init__", "randomness", "device", "nets", "agreement", "settings", "effect", "effects", "templates"),
-    *("parts", "profiles", "question", "scale", "schedules", "uses", "written", "flatness"),  # of config
+    *(
+        "parts",
+        "profiles",
+        "question",
+        "scale",
+        "schedules",
+        "uses",
+        "written",
+        "flatness",
+        "decision",
+    ),  # of config
     *("names", "pandas_jobs"),  # of cli
 }
 
