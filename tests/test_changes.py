@@ -1,4 +1,4 @@
-"""The list of changes that tools/changes.py derives: from a small history of known edits, and as docs show it."""
+"""What tools/changes.py derives: from a small history of known edits, and as the docs show it."""
 
 import importlib.util
 import os
