@@ -5,6 +5,7 @@ from pathlib import Path
 
 from largebatch import progress
 from largebatch.files import write_text
+from largebatch.config import registration
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.metrics import METRICS_OF
@@ -15,6 +16,8 @@ speak_utf_8()
 
 try:
     STUDY = called_study(workflow.config_settings.configfiles, workflow.config_settings.config)
+    # How claims stand to what was registered before anything was observed.
+    STANDINGS = registration.standings_of(STUDY)
 except ConfigError as error:
     sys.exit(f"{error}")
 
@@ -56,7 +59,10 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
-    for name, asked in (commands.asks(STUDY) | {"report": TO_REPORT}).items():
+    # First of all, before any job. It is no input of a job: see registration.py.
+    for said in registration.register(STANDINGS):
+        print(said)
+    for name, asked in (commands.asks(STUDY, STANDINGS) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
     progress.begin(
         Path(RESULTS),

@@ -95,6 +95,7 @@ THROUGH_OTHERS = {
         "expect",
         "written",
         "flatness",
+        "decision",
     ),  # of config
     *("names", "pandas_jobs"),  # of cli
 }

@@ -205,6 +205,20 @@ def test_every_claim_has_a_verdict(workspace):
     assert {row["id"] for row in rows if row["verdict"] not in judged} <= unreached
 
 
+def test_claims_are_registered_before_anything_trains(workspace):
+    results = workspace.root / "results/smoke"
+    begun = min(path.stat().st_mtime for path in results.glob("runs/*/spec.json"))
+    registered = sorted(results.glob("*/registered.json"))
+    assert {path.parent.name for path in registered} == {
+        path.stem for path in (REPOSITORY / "config/experiments").glob("*.yaml")
+    }
+    assert all(path.stat().st_mtime <= begun for path in registered)
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in registered]
+    assert not any(record["observed"] for record in records)  # also of arms that experiments share
+    with (results / "claims.csv").open(encoding="utf-8") as file:
+        assert {row["registered"] for row in csv.DictReader(file)} == {"as registered"}
+
+
 def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     lines = workspace.output.splitlines()
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
@@ -368,6 +382,32 @@ def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     for part in ("config/broken.yaml", "lr", "wanted", "got '1_0'", "1e-3"):
         assert part in said[0]
     assert {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts} == before - {broken}
+
+
+def test_a_claim_that_changes_later_is_exploratory_and_nothing_trains_again(tiny):
+    registered = tiny.root / "results/tiny/edge/registered.json"
+    before = registered.read_bytes()
+    with tiny.edited("config/experiments/edge.yaml", "expect: {above: 1.2}", "expect: {above: 1.3}"):
+        code, output = tiny.snakemake("edge", configfile=TINY)
+        assert code == 0 and "edge: exploratory" in output and "[1/" not in output, output
+        with (tiny.root / "results/tiny/edge/claims.csv").open(encoding="utf-8") as file:
+            changed = {
+                r["id"]: r["registered"] for r in csv.DictReader(file) if r["registered"] != "as registered"
+            }
+        (text,) = changed.values()
+        assert text.startswith("exploratory: expectation above 1.2 -> above 1.3 (since 2")
+        assert tiny.would_run("edge", configfile=TINY) == {}
+    assert registered.read_bytes() == before
+    assert tiny.snakemake(configfile=TINY)[0] == 0  # as it was
+
+
+def test_a_registration_that_was_edited_stops_the_run(tiny):
+    with tiny.edited("results/tiny/edge/registered.json", '"seeds": 3', '"seeds": 4'):
+        code, output = tiny.snakemake("edge", "--forceall", configfile=TINY)
+    said = [line for line in output.splitlines() if "profile" not in line]
+    assert (
+        code == 1 and len(said) == 1 and "edge/registered.json: wanted the registration as it was" in said[0]
+    )
 
 
 def test_a_failing_job_is_told_in_words(tiny):

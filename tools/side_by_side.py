@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from largebatch.config.commands import planned
+from largebatch.config.registration import register, standings_of
 from largebatch.config.study import load_study
 
 CALL = "import sys; from largebatch.cli import main; sys.exit(main(sys.argv[1:]))"
 INPUTS = ("--data", "--run", "--start", "--end")
 # What is judged and drawn from, and where it comes from; weights and images stay.
-KEPT = ("*.parquet", "spec.json", "provenance.json", "data/*.json")
+KEPT = ("*.parquet", "spec.json", "provenance.json", "registered.json", "amended.json", "data/*.json")
 
 
 @dataclass
@@ -69,6 +70,7 @@ def tasks_of(named: str, sources: str | None, processes: int) -> Iterator[Task]:
     path, _, experiments = named.partition(":")
     asked = {"experiments": experiments} if experiments else {}
     study = load_study(Path(path), asked | ({"sources": sources} if sources else {}))
+    print(*register(standings_of(study)), sep="\n")
     for command in planned(study):
         words = shlex.split(command)[1:]
         # `data` and `exhibit` have nothing to share.

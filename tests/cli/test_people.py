@@ -41,7 +41,18 @@ def test_plan_prints_the_commands_of_the_experiments_asked_for(capsys):
     assert main(["plan", str(GOOD), "--experiments", "convex"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("largebatch ") for line in lines)
+    assert lines[0] == f"largebatch register {GOOD.as_posix()} --experiments convex"
     assert sum(line.startswith("largebatch train ") for line in lines) == 4
+
+
+def test_register_writes_once_and_reads_what_it_wrote(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call = ["register", str(GOOD), "--experiments", "convex"]
+    assert main(call) == 0 and capsys.readouterr().out == ""
+    registered = tmp_path / "results/smoke/convex/registered.json"
+    assert registered.is_file()
+    registered.write_text("{}", encoding="utf-8")
+    assert main(call) == 1 and "registered.json: wanted a registration; got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("same", [True, False])

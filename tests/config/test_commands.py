@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.config.commands import asks, planned
+from largebatch.config.commands import asks, planned, register
+from largebatch.config.registration import standings_of
 from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
 
@@ -34,18 +35,19 @@ def test_everything_is_made_once_and_after_what_it_needs(study):
 
 
 def test_each_job_behind_measuring_is_asked_in_json(study):
-    asked = asks(study)
+    asked = asks(study, standings_of(study))
     assert json.loads(json.dumps(asked, allow_nan=False)) == asked
     for e in study.experiments:
         shown = {f"draw/{e.name}_{f.name}" for f in e.question.figures}
         shown |= {f"tabulate/{e.name}_{t.name}" for t in e.question.tables}
+        assert asked[f"judge/{e.name}"]["registered"].keys() == {claim.id for claim in e.question.claims}
         assert asked.keys() >= {"page", f"aggregate/{e.name}", f"judge/{e.name}", *shown}
 
 
 def test_a_shell_makes_the_files(study, tmp_path):
-    """The first two commands: the data set and one arm."""
+    """The first three commands: the registration, the data set and one arm."""
     one = replace(study, experiments=(study.experiment("sharpness"),), seeds=2)
-    text = "\n".join(list(planned(one))[:2])
+    text = "\n".join([register(one), *list(planned(one))[:2]])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run = subprocess.run(
         ["sh", "-e", "-c", text],
@@ -57,4 +59,5 @@ def test_a_shell_makes_the_files(study, tmp_path):
         encoding="utf-8",
     )
     assert run.returncode == 0, run.stderr
+    assert (tmp_path / "results/smoke/sharpness/registered.json").is_file()
     assert len(list(Path(tmp_path).glob("results/smoke/runs/*/history.parquet"))) == 1

@@ -134,3 +134,40 @@ def test_the_index_joins_the_scales(results, tmp_path):
     assert "Scales disagree: T1 supported at digits, contradicted at mnist." in page
     assert "Yes: it is (1 updates [0.5, 1.5]; paper 0.3)." in page
     assert "No: it does not hold that it is (−1 updates [−1.5, −0.5]; paper 0.3)." in page
+
+
+def registered(folder, text="{}"):
+    path = folder / "e" / "registered.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_registration_is_published_and_stays(both, papers):
+    ours, theirs = both
+    registered(ours)
+    publish(ours, theirs, papers, SCALE)
+    assert (theirs / "e/registered.json").read_text(encoding="utf-8") == "{}"
+    publish(ours, theirs, papers, SCALE)
+    shutil.rmtree(ours / "e")  # an experiment that is no longer run
+    publish(ours, theirs, papers, SCALE)
+    assert (theirs / "e/registered.json").is_file() and not (theirs / "e/observations.parquet").exists()
+
+
+@pytest.mark.parametrize(("text", "got"), [("{'later': 1}", "another"), (None, "none")])
+def test_results_judged_by_another_registration_are_not_published(both, papers, text, got):
+    ours, theirs = both
+    registered(theirs)
+    if text:
+        registered(ours, text)
+    with pytest.raises(ValueError, match=f"wanted the registration that is published, .*; got {got}"):
+        publish(ours, theirs, papers, SCALE)
+    assert not (theirs / "claims.csv").exists()
+
+
+def test_exploratory_claims_are_marked_with_what_changed(judged, helpers):
+    text = "exploratory: expectation below 0.3 -> below 0.5 (since 2026-11-26, 95259d4)"
+    page = verdicts_page(judged(helpers.claim("T1", registered=text), helpers.claim("T2", note="So.")), "s")
+    (row,) = [line for line in page.splitlines() if "</a>T1 " in line]
+    assert row.endswith(" supported, exploratory |")
+    assert f"- T1: Now {text}." in page.replace("\\", "") and "- T2: So.\n" in page

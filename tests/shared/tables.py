@@ -128,6 +128,7 @@ def claim_row(id, **columns):
         "expect": "above 0",
         "paper_value": 0.3,
         "verdict": "supported",
+        "registered": "as registered",
         "note": "",
     } | columns
     if row["verdict"] == "not_run":

@@ -13,7 +13,7 @@ rule judge:
     priority: STUDY_FIRST
     params:
         ask=f"{ASKS}/judge/{{experiment}}.json",
-        asked=lambda wildcards: digest(STUDY.experiment(wildcards.experiment).to_judge()),
+        asked=lambda wildcards: digest(commands.to_judge(STUDY, wildcards.experiment, STANDINGS)),
         code=code_digest("judge"),
     shell:
         "largebatch judge --ask {params.ask} --observations {input} --judged {output} 2> {log}"

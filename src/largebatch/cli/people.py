@@ -12,6 +12,9 @@ results = click.option(
 scale_of_results = click.option(
     "--scale", type=GIVEN, help="Their scale file.", show_default="config/<name of the folder>.yaml"
 )
+experiments = click.option(
+    "--experiments", help="Names with commas between.", show_default="all of the scale file"
+)
 papers = click.option(
     "--papers", type=GIVEN, default="config/report/papers.yaml", help="The questions of the papers."
 )
@@ -33,13 +36,27 @@ def check(scale: Path) -> None:
 
 @click.command()
 @click.argument("scale", type=GIVEN)
-@click.option("--experiments", help="Names with commas between.", show_default="all of the scale file")
+@experiments
 def plan(scale: Path, experiments: str | None) -> None:
     """Print the commands that train and measure, for a machine without Snakemake."""
-    from largebatch.config.commands import planned
+    from largebatch.config.commands import planned, register
     from largebatch.config.study import load_study
 
-    print("\n".join(planned(load_study(scale, {"experiments": experiments} if experiments else None))))
+    study = load_study(scale, {"experiments": experiments} if experiments else None)
+    print("\n".join([register(study), *planned(study)]))
+
+
+@click.command()
+@click.argument("scale", type=GIVEN)
+@experiments
+def register(scale: Path, experiments: str | None) -> None:
+    """Write down what will be claimed of the experiments of the scale file SCALE, before they train."""
+    from largebatch.config.registration import register, standings_of
+    from largebatch.config.study import load_study
+
+    study = load_study(scale, {"experiments": experiments} if experiments else None)
+    for said in register(standings_of(study)):
+        print(said)
 
 
 @click.command()

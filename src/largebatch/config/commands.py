@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.registration import Standing
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
 
@@ -81,11 +82,23 @@ def planned(study: Study) -> Iterator[str]:
         yield f"{command} --threads {study.threads}"
 
 
-def asks(study: Study) -> dict[str, dict]:
+def register(study: Study) -> str:
+    """Write down what will be claimed; before everything else."""
+    names = ",".join(e.name for e in study.experiments)
+    return line("register", study.path.as_posix(), "--experiments", names)
+
+
+def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
+    """What the judge stage is asked of an experiment, with how its claims stand to what was registered."""
+    return study.experiment(name).to_judge() | {"registered": standings[name].texts}
+
+
+def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:
     """What the jobs behind measuring are asked: name of its file below asks/, less its ending -> content."""
     asked = {"page": study.to_page()}
     for e in study.experiments:
-        asked |= {f"aggregate/{e.name}": e.to_aggregate(), f"judge/{e.name}": e.to_judge()}
+        asked |= {f"aggregate/{e.name}": e.to_aggregate()}
+        asked |= {f"judge/{e.name}": to_judge(study, e.name, standings)}
         asked |= {f"draw/{e.name}_{f.name}": study.to_draw(e.name, f.name) for f in e.question.figures}
         asked |= {f"tabulate/{e.name}_{t.name}": e.to_tabulate(t.name) for t in e.question.tables}
     return asked

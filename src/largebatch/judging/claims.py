@@ -18,7 +18,7 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS = (
 COLUMNS = (
     *("id", "experiment", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
-    *("detectable_as", "expect", "paper_value", "verdict", "note"),
+    *("detectable_as", "expect", "paper_value", "verdict", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from largebatch.config.claims import Claim
+from largebatch.config.differences import NOT_REGISTERED
 from largebatch.judging.claims import (
     COLUMNS,
     CONTRADICTED,
@@ -35,11 +36,14 @@ BESIDE = ("updates", "diverged")
 def judge(ask: dict, observations: Path, judged: Path) -> None:
     """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
-    ask: {"experiment": name, "claims": [a Claim as JSON]}. p_adjusted is left empty.
+    ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
+    registered}}. p_adjusted is left empty.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
     table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
-    write_claims(judged, verdicts_on(asked, table, ask["experiment"]))
+    verdicts = verdicts_on(asked, table, ask["experiment"])
+    registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
+    write_claims(judged, verdicts.assign(registered=registered))
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:

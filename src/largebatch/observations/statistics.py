@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
+from largebatch.config.decision import LEVEL
+
 CONFIDENCE = 0.95
-LEVEL = 0.05
 POWER = 0.8
 # Effects that differ by a smaller share of their size differ only by rounding.
 ROUNDING = 1e-12

@@ -15,7 +15,7 @@ from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS, TRAIN_SECONDS
 # Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
 PUBLISHED = (
     *("claims.csv", "claims.json", "numbers.tex", "report.html", "primer.html"),
-    *("*/observations.parquet", "tables/*"),
+    *("*/observations.parquet", "*/registered.json", "*/amended.json", "tables/*"),
     *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
 )
 # Metrics that differ between any two runs: files that show them are not compared byte by byte.

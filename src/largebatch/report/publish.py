@@ -8,6 +8,8 @@ import pandas as pd
 
 from largebatch import files
 from largebatch.config.cards import Paper, read_papers
+from largebatch.config.differences import EXPLORATORY
+from largebatch.config.registration import AMENDED, REGISTERED
 from largebatch.config.study import load_study
 from largebatch.figures.tabulate import escape_markdown
 from largebatch.judging.claims import brief, counts, paper_of, read_claims
@@ -38,8 +40,10 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
         raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
     study, claims = load_study(scale), read_claims(results / "claims.csv")
     names = published_names(results)
+    check_registrations(results, published)
     for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
-        (published / stale).unlink()
+        if Path(stale).name not in (REGISTERED, AMENDED):  # an experiment that was left out stays registered
+            (published / stale).unlink()
     for name in sorted(names):
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
@@ -53,6 +57,18 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
     files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=tally, runs=runs))
     index(published.parent, read_papers(papers))
+
+
+def check_registrations(results: Path, published: Path) -> None:
+    """Refuse results that were judged by another registration than the published one."""
+    for theirs in sorted(published.glob(f"*/{REGISTERED}")):
+        ours = results / theirs.relative_to(published)
+        if ours.parent.is_dir() and not (ours.is_file() and ours.read_bytes() == theirs.read_bytes()):
+            got = "another" if ours.is_file() else "none"
+            raise ValueError(
+                f"{ours}: wanted the registration that is published, {theirs}; got {got}. Without ours a run"
+                " takes the published one"
+            )
 
 
 def read_runs(published: Path) -> dict:
@@ -93,7 +109,8 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
     for _, row in claims.iterrows():
         place = row["source"].removeprefix(paper).lstrip(",; ")
         says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
-        verdict = f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}"
+        mark = f", {EXPLORATORY}" * exploratory(row)
+        verdict = f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}{mark}"
         cells = [
             f'<a id="{row["id"]}"></a>{row["id"]}',
             says,
@@ -107,8 +124,20 @@ def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
 
 def notes(claims: pd.DataFrame) -> list[str]:
     """The notes on single claims, below their table."""
-    said = [f"- {row['id']}: {escape_markdown(row['note'])}" for _, row in claims.iterrows() if row["note"]]
+    said = [
+        f"- {row['id']}: {escape_markdown(text)}" for _, row in claims.iterrows() if (text := said_of(row))
+    ]
     return ["", *said] if said else []
+
+
+def said_of(row: pd.Series) -> str:
+    """Its note, and how it differs from what was registered."""
+    return " ".join(text for text in (row["note"], f"Now {row['registered']}." * exploratory(row)) if text)
+
+
+def exploratory(row: pd.Series) -> bool:
+    """Whether a claim differs from what was registered."""
+    return row["registered"].startswith(EXPLORATORY)
 
 
 def index(folder: Path, papers: Sequence[Paper]) -> None:

@@ -96,7 +96,18 @@ def claim_texts(row: pd.Series) -> dict:
     """A claim as the page shows it."""
     texts = {
         name: row[name]
-        for name in ("id", "says", "source", "statement", "unit", "kind", "expect", "verdict", "note")
+        for name in (
+            "id",
+            "says",
+            "source",
+            "statement",
+            "unit",
+            "kind",
+            "expect",
+            "verdict",
+            "registered",
+            "note",
+        )
     }
     return texts | {
         "paper_of": paper_of(row["source"]),

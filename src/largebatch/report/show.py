@@ -74,6 +74,7 @@ def judged(row: pd.Series | None) -> list[tuple[str, str]]:
         ("seeds", number(row["n"])),
         ("p", f"{number(row['p_value'])}; corrected {number(row['p_adjusted'])}" if row["n"] > 1 else ""),
         ("detectable", detectable(row)),
+        ("registration", row["registered"]),
         ("note", row["note"]),
     ]
 
