@@ -96,6 +96,7 @@ THROUGH_OTHERS = {
         "written",
         "flatness",
         "decision",
+        "trends",
     ),  # of config
     *("names", "pandas_jobs"),  # of cli
 }
