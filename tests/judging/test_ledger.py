@@ -11,7 +11,9 @@ def claims_of(p_values, verdict="supported", prefix="T", **columns):
     judged = pd.notna(p_values)
     rows = {
         "id": [f"{prefix}{i}" for i in range(len(p_values))],
-        **dict.fromkeys(("experiment", "statement", "source", "says", "kind", "metric", "unit"), "x"),
+        "statement": [f"{prefix}{i}" for i in range(len(p_values))],
+        "tier": "empirical",
+        **dict.fromkeys(("experiment", "source", "says", "kind", "metric", "unit"), "x"),
         **dict.fromkeys(("estimate", "low", "high"), np.where(judged, 0.1, np.nan)),
         "n": np.where(judged, 5, np.nan),
         "p_value": p_values,

@@ -7,7 +7,7 @@ JOBS = {
         *("aggregate", "take", "judge", "ledger", "draw", "animate", "tabulate", "numbers", "report", "page")
     ],
 }
-PEOPLE = ["check", "plan", "answers", "verdicts", "show", "diff", "cite", "compare", "publish"]
+PEOPLE = ["check", "plan", "answers", "verdicts", "tally", "show", "diff", "cite", "compare", "publish"]
 # command -> the kind of fork server that runs it
 KINDS = {name: kind for kind, names in JOBS.items() for name in names}
 # command -> the module that defines it
