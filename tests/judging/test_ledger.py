@@ -58,7 +58,7 @@ def test_only_claims_that_were_judged_count():
 
 @pytest.mark.parametrize("verdict", ["supported", "contradicted"])
 def test_the_note_of_an_undone_verdict(verdict):
-    first = f"Only the correction over the 2 claims of the ledger makes it inconclusive, else {verdict}."
+    first = f"Only the correction over the 2 statements of the ledger makes it inconclusive, else {verdict}."
     settled = corrected(claims_of([0.03, 0.9], [verdict, "inconclusive"]))
     assert settled["verdict"].tolist() == ["inconclusive"] * 2
     assert settled["note"].tolist() == [

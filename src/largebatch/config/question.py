@@ -6,7 +6,7 @@ Numbers (batch sizes, rates, epochs) are the scale's; see scale.py.
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBITS
@@ -39,19 +39,6 @@ class Question(Settings):
     claims: Annotated[list[Claim], Field(min_length=1)]
     figures: Annotated[list[Figure], Field(min_length=1)]
     tables: Annotated[list[Table], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def statements_of_one_tier(self):
-        tiers: dict[str, set[str]] = {}
-        for claim in self.claims:
-            tiers.setdefault(claim.stated, set()).add(claim.tier)
-            if any(claim.id == other.stated != claim.stated for other in self.claims):
-                raise ValueError(
-                    f"{claim.id}: wanted statement {claim.id}, which others name; got {claim.stated}"
-                )
-        if torn := {statement: sorted(found) for statement, found in tiers.items() if len(found) > 1}:
-            raise ValueError(f"one tier for all claims of a statement; got {torn}")
-        return self
 
     def readers(self) -> Iterator[tuple[str, Reader]]:
         """(key, claim, figure or table) of each."""
