@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from largebatch.report.cite import cite
+from largebatch.report.tally import tally
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -20,7 +21,7 @@ def published():
 
 def test_verdicts_in_the_text_are_the_published_ones():
     text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
-    verdicts = "supported|contradicted|inconclusive|not run"
+    verdicts = "supported|contradicted|inconclusive|holds|broken|not run"
     said = re.findall(rf"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\(({verdicts})\b", text)
     assert {name: verdict.replace(" ", "_") for name, verdict in said} == published()
 
@@ -37,6 +38,11 @@ def test_every_verdict_in_the_text_links_to_its_claim():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_table_of_the_readme_counts_what_is_published():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert f"\n\n{tally(REPOSITORY / 'results/published')}\n\n" in text
 
 
 def test_what_the_readme_cites_is_published():

@@ -52,8 +52,18 @@ def test_units_are_those_that_labels_show(words):
     assert all(unit_of(metric) == words for metric in shown)
 
 
-def test_claims_of_one_statement_begin_alike_unless_they_say_so():
-    assert claim("level", a={"arm": "x"}).stated == "K1"
+@pytest.mark.parametrize(
+    "fields",
+    [{"paper_sides": ["1.5 ± 0.1"]}, {"paper_runs": 5}, {"paper_sides": ["1.5"], "paper_runs": 5}],
+)
+def test_the_uncertainty_of_a_paper_has_means_deviations_and_runs(fields):
+    with pytest.raises(ValidationError, match="paper_sides"):
+        claim("level", a={"arm": "x"}, **fields)
+    assert claim("level", a={"arm": "x"}, paper_sides=["1.5 ± 0.1"], paper_runs=5).paper_runs == 5
+
+
+def test_a_claim_is_a_statement_of_its_own_unless_it_says_so():
+    assert claim("level", a={"arm": "x"}).stated == "K1.sgd"
     assert claim("level", a={"arm": "x"}, statement="sharp").stated == "sharp"
 
 

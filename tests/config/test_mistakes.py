@@ -158,6 +158,14 @@ MISTAKES = {
         *(KESKAR, {f"{CLAIM}/kind": "ratio", f"{CLAIM}/expect": {"within": [-0.5, 2.0]}}),
         "claims[K1]: wanted expect of a ratio above 0; got -0.5",
     ),
+    "two tiers of one statement": (
+        *(KESKAR, {f"{CLAIM}/tier": "sanity"}),
+        "claims[K1.sgd].tier: wanted sanity, that of statement K1; got empirical",
+    ),
+    "a statement that leaves the claim it is called after": (
+        *(KESKAR, {f"{CLAIM}/statement": "other"}),
+        "claims[K1].statement: wanted K1, as others name it; got other",
+    ),
     "two readings": (
         *(KESKAR, {f"{CLAIM}/a/at": {"share": 0.5, "median_of_last": 5}}),
         "claims[K1].a.at: wanted exactly one of share, …, value; got ['share', 'median_of_last']",

@@ -159,7 +159,7 @@ def test_the_ledger_finds_what_a_family_wise_correction_would_miss(files, judged
     called = found + (null["verdict"] != "inconclusive").sum()
     assert called - found <= stats.binom.ppf(0.999, called, 0.05)
     undone = (judged["verdict"] != "inconclusive") & (settled["verdict"] == "inconclusive")
-    assert settled["note"].str.startswith("Only the correction over the 1800 claims")[undone].all()
+    assert settled["note"].str.startswith("Only the correction over the 1800 statements")[undone].all()
 
 
 def made_up_ledger(rng, none, effects, shared):
@@ -174,7 +174,8 @@ def made_up_ledger(rng, none, effects, shared):
     side = np.where(test.statistic > 0, "supported", "contradicted")
     claims = pd.DataFrame({"p_value": test.pvalue, "expect": "above 0", "note": "", "detectable": DETECTABLE})
     claims["verdict"] = np.where(test.pvalue < 0.05, side, "inconclusive")
-    return claims.reindex(columns=list(COLUMNS)).assign(truth=truth)
+    named = {"tier": "empirical", "statement": [f"T{i}" for i in range(len(truth))]}
+    return claims.reindex(columns=list(COLUMNS)).assign(truth=truth, **named)
 
 
 def is_false(claims, verdicts):

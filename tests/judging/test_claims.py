@@ -87,7 +87,62 @@ def test_the_paper_of_a_source(source, paper):
     assert claims.paper_of(source) == paper
 
 
-def test_counts_are_in_the_order_of_the_verdicts(helpers, judged):
-    found = claims.counts(judged(helpers.claim("B", verdict="not_run"), helpers.claim("A")))
-    assert found == {"supported": 1, "contradicted": 0, "inconclusive": 0, "not_run": 1}
-    assert list(found) == list(claims.VERDICTS)
+@pytest.mark.parametrize(
+    ("expect", "ends"),
+    [
+        ("above 0.3", (0.3, np.inf)),
+        ("below -1", (-np.inf, -1.0)),
+        ("within [0.5, 2]", (0.5, 2.0)),
+        ("above 1e-09", (1e-9, np.inf)),
+    ],
+)
+def test_bounds_are_read_from_what_is_expected(expect, ends):
+    assert claims.bounds(expect) == ends
+
+
+@pytest.fixture
+def two_tiers(helpers, judged):
+    """A statement of two conditions and one more, an identity, a sanity check."""
+    return judged(
+        helpers.claim("A", verdict="contradicted", replication="smaller"),
+        helpers.claim("A.b", statement="A", replication="no number"),
+        helpers.claim("B", verdict="not_run", replication=""),
+        helpers.claim("C", tier="identity", verdict="holds", replication=""),
+        helpers.claim("D", tier="sanity", verdict="inconclusive"),
+    )
+
+
+def test_statements_are_counted_and_not_their_conditions_nor_what_must_hold(two_tiers):
+    found = claims.counts(two_tiers)
+    assert list(found) == ["supported", "contradicted", "mixed", "inconclusive", "not_run"]
+    assert list(found.values()) == [0, 0, 1, 0, 1]
+    assert {name: n for name, n in claims.replications(two_tiers).items() if n} == {
+        "smaller": 1,
+        "no number": 1,
+    }
+    assert claims.checks(two_tiers) == {"identity": {"holds": 1}, "sanity": {"inconclusive": 1}}
+    said = "2 statements of 3 claims: 1 mixed, 1 not run. "
+    assert claims.tally_words(two_tiers) == (
+        f"{said}Beside them: 1 identities (1 holds), 1 sanity checks (1 inconclusive)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "wanted"),
+    [
+        (["supported", "supported", "not_run"], "supported"),
+        (["contradicted"], "contradicted"),
+        (["supported", "contradicted"], "mixed"),
+        (["supported", "inconclusive"], "mixed"),
+        (["inconclusive", "inconclusive"], "inconclusive"),
+        (["not_run"], "not_run"),
+    ],
+)
+def test_the_verdict_on_a_statement_is_what_its_conditions_share(verdicts, wanted):
+    assert claims.together(verdicts) == wanted
+
+
+def test_an_unknown_tier_is_an_error(path):
+    path.write_text(path.read_text(encoding="utf-8").replace("empirical", "firm"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"claims.csv: wanted tiers among .*; got \['firm'\]"):
+        claims.read_claims(path)

@@ -493,3 +493,24 @@ def test_a_time_by_itself_is_not_judged(helpers, verdict):
     side = {"arm": "a", "at": {"value": 1}}
     found = verdict(rows, claim("level", {"below": 2.0}, metric="update_seconds", a=side))
     assert found["verdict"] == "not_run" and "ratios" in found["note"]
+
+
+@pytest.mark.parametrize(("last", "wanted"), [(2.0, "holds"), (2.1, "broken")])
+def test_an_identity_holds_if_every_seed_lies_within_its_bounds(helpers, verdict, last, wanted):
+    """A mean far inside the bounds does not save one seed outside; no test is made of it."""
+    rows = helpers.arm("a", {ERROR: [1.0, 1.0, 1.0, 1.0, last]})
+    asked = claim("level", {"within": [1.0, 2.0]}, a={"arm": "a"}, tier="identity", paper_value=1.0)
+    found = verdict(rows, asked)
+    assert found["verdict"] == wanted
+    assert np.isnan(found["p_value"]) and found["replication"] == ""
+
+
+@pytest.mark.parametrize(("sides", "wanted"), [([], "smaller"), (["9.0 ± 6.0", "4.0 ± 3.0"], "inside")])
+def test_replication_on_the_scale_of_the_claim(helpers, verdict, sides, wanted):
+    """Twice against 2.25 times: on logarithms, so that the deviations of the sides count relatively."""
+    rows = pd.concat(
+        [helpers.arm("a", {ERROR: [4.0, 4.1, 3.9, 4.05]}), helpers.arm("b", {ERROR: [2.0, 2.1, 1.9, 2.0]})]
+    )
+    more = {"paper_sides": sides, "paper_runs": 5} if sides else {}
+    found = verdict(rows, claim("ratio", {"above": 1.0}, **operands(), paper_value=2.25, **more))
+    assert found["replication"] == wanted

@@ -11,7 +11,9 @@ def claims_of(p_values, verdict="supported", prefix="T", **columns):
     judged = pd.notna(p_values)
     rows = {
         "id": [f"{prefix}{i}" for i in range(len(p_values))],
-        **dict.fromkeys(("experiment", "statement", "source", "says", "kind", "metric", "unit"), "x"),
+        "statement": [f"{prefix}{i}" for i in range(len(p_values))],
+        "tier": "empirical",
+        **dict.fromkeys(("experiment", "source", "says", "kind", "metric", "unit"), "x"),
         **dict.fromkeys(("estimate", "low", "high"), np.where(judged, 0.1, np.nan)),
         "n": np.where(judged, 5, np.nan),
         "p_value": p_values,
@@ -56,7 +58,7 @@ def test_only_claims_that_were_judged_count():
 
 @pytest.mark.parametrize("verdict", ["supported", "contradicted"])
 def test_the_note_of_an_undone_verdict(verdict):
-    first = f"Only the correction over the 2 claims of the ledger makes it inconclusive, else {verdict}."
+    first = f"Only the correction over the 2 statements of the ledger makes it inconclusive, else {verdict}."
     settled = corrected(claims_of([0.03, 0.9], [verdict, "inconclusive"]))
     assert settled["verdict"].tolist() == ["inconclusive"] * 2
     assert settled["note"].tolist() == [

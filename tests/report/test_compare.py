@@ -54,7 +54,7 @@ def test_claims_of_one_side_are_named(both, results):
 def test_verdicts_fit_a_terminal(both):
     text = verdicts(both[0] / "claims.csv")
     assert max(map(len, text.splitlines())) <= 120
-    assert text.endswith("3 claims: 1 supported, 0 contradicted, 1 inconclusive, 1 not run.")
+    assert text.endswith("3 statements of 3 claims: 1 supported, 1 inconclusive, 1 not run.")
     for wanted in ("T1", "not run", "[0.5, 1.5]", "above 0", "0.3"):
         assert wanted in text
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from largebatch.report.forest import Axis, axis_of, bounds, marks
+from largebatch.report.forest import Axis, axis_of, marks
 
 
 @pytest.fixture
@@ -10,19 +10,6 @@ def table(helpers, judged):
         return judged(*(helpers.claim(f"T{i}", **row) for i, row in enumerate(rows)))
 
     return table
-
-
-@pytest.mark.parametrize(
-    ("expect", "ends"),
-    [
-        ("above 0.3", (0.3, np.inf)),
-        ("below -1", (-np.inf, -1.0)),
-        ("within [0.5, 2]", (0.5, 2.0)),
-        ("above 1e-09", (1e-9, np.inf)),
-    ],
-)
-def test_bounds_are_read_from_what_is_expected(expect, ends):
-    assert bounds(expect) == ends
 
 
 def test_everything_fits_where_nothing_lies_far_out(table):

@@ -38,6 +38,8 @@ def test_every_published_estimate_and_interval_has_its_macro(tmp_path):
 def test_what_was_not_run_and_long_numbers(tmp_path):
     rows = {
         "id": ["A_b.c", "Z"],
+        "statement": ["A_b", "Z"],
+        "tier": "empirical",
         **dict.fromkeys(("experiment", "source", "says", "metric", "unit"), "x"),
         "n": [3, np.nan],
         "estimate": [-1.23456e-7, np.nan],
@@ -51,6 +53,7 @@ def test_what_was_not_run_and_long_numbers(tmp_path):
     assert found["A_b.c", "estimate-math"] == r"-1.235\times 10^{-7}"
     assert (found["A_b.c", "low-math"], found["A_b.c", "high-math"]) == (r"-\infty", r"\infty")
     assert found["Z", "estimate-math"] == r"\mbox{--}" and found["Z", "verdict"] == "not run"
+    assert (found["A_b.c", "statement"], found["A_b.c", "together"]) == (r"A\_b", "inconclusive")
     assert found["Z", "seeds"] == "" and found["A_b.c", "expected"] == "within [0.5, 2]"
 
 

@@ -52,8 +52,9 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     }
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
-    verdicts = {"supported": 1, "contradicted": 0, "inconclusive": 1, "not_run": 1}
-    assert record["counts"] == {"files": 5, "claims": 3} | verdicts
+    verdicts = {"supported": 1, "contradicted": 0, "mixed": 0, "inconclusive": 1, "not_run": 1}
+    checks = {"identity": {}, "sanity": {}}
+    assert record["counts"] == {"files": 5, "claims": 3, "statements": verdicts} | checks
     trained = {"devices": ["cpu"], "commits": ["c"], "codes": ["d"]}
     assert record["runs"] == {"count": 1, "train_seconds": 1.5} | trained
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
@@ -112,10 +113,12 @@ def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(hel
         helpers.claim("T2", verdict="not_run", paper_value=None),
     ]
     text = verdicts_page(judged(*rows), "digits")
-    assert text.startswith("# Verdicts: digits\n\n3 claims: 1 supported, 1 contradicted, 1 not run.")
+    assert text.startswith(
+        "# Verdicts: digits\n\n3 statements of 3 claims: 1 supported, 1 contradicted, 1 not run."
+    )
     assert re.findall("^## (.+)$", text, re.MULTILINE) == ["Paper 2017", "Other 2018"]
     assert all(text.count(f'<a id="{row["id"]}"></a>') == 1 for row in rows)
-    assert "A statement. (table 1) | 1.25 points [1, 1.5] | above 0 | 0.3 | ✓ supported |" in text
+    assert "1.25 points [1, 1.5] | above 0 | 0.3, larger | ✓ supported | T1 ✓ supported |" in text
     assert "- T1: A note." in text and "a \\| b" in text
     assert (
         len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1

@@ -111,7 +111,8 @@ def claim_row(id, **columns):
     row = {
         "id": id,
         "experiment": "e",
-        "statement": id.partition(".")[0],
+        "tier": "empirical",
+        "statement": id,
         "source": "Paper 2017, table 1",
         "says": "A statement.",
         "kind": "difference",
@@ -127,6 +128,7 @@ def claim_row(id, **columns):
         "detectable_as": "factor",
         "expect": "above 0",
         "paper_value": 0.3,
+        "replication": "larger",
         "verdict": "supported",
         "registered": "as registered",
         "note": "",

@@ -8,7 +8,8 @@ JOBS = {
     ],
 }
 PEOPLE = [
-    *("check", "plan", "register", "answers", "verdicts", "show", "diff", "cite", "compare", "publish"),
+    *("check", "plan", "register", "answers", "verdicts", "tally", "show", "diff", "cite", "compare"),
+    "publish",
 ]
 # command -> the kind of fork server that runs it
 KINDS = {name: kind for kind, names in JOBS.items() for name in names}

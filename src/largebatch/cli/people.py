@@ -79,6 +79,15 @@ def verdicts(claims: Path) -> None:
 
 
 @click.command()
+@click.argument("published", type=GIVEN, default="results/published")
+def tally(published: Path) -> None:
+    """Print the README's table: how the statements came out at every scale in PUBLISHED."""
+    from largebatch.report.tally import tally
+
+    print(tally(published))
+
+
+@click.command()
 @click.argument("name")
 @results
 @scale_of_results

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints, model_validator
 
-from largebatch.config.claims import Claim
+from largebatch.config.claims import Claim, Runs, Spread
 from largebatch.config.exhibits import EXHIBIT_OF
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
@@ -45,12 +45,21 @@ class LeftOut(Settings):
 class PaperNumbers(Settings):
     """The paper's numbers for another net or data set than the experiment's file gives: all others go.
 
-    of: what they are of. values: claim id -> number; tables: name -> row label -> metric -> as printed.
+    of: what they are of. values: claim id -> number; sides: claim id -> paper_sides, each over `runs` runs;
+    tables: name -> row label -> metric -> as printed.
     """
 
     of: Text
     values: dict[str, float] = {}
+    sides: dict[str, list[Spread]] = {}
+    runs: Runs | None = None
     tables: dict[Name, dict[str, dict[Metric, str]]] = {}
+
+    @model_validator(mode="after")
+    def sides_of_runs(self):
+        if bool(self.sides) != (self.runs is not None):
+            raise ValueError(f"sides and runs together; got {sorted(self.chosen())}")
+        return self
 
 
 class Asking(Settings):
@@ -159,7 +168,9 @@ def claim_as(claim: Claim, asking: Asking, absent: Mapping[str, str], ending: st
     elif left_out and any(use.metric in asking.unknown for use in claim.uses()):
         change |= {"not_run": left_out.because, "deviation": ""}
     if asking.paper:
-        change["paper_value"] = asking.paper.values.get(claim.id)
+        sides = asking.paper.sides.get(claim.id, [])
+        change |= {"paper_value": asking.paper.values.get(claim.id), "paper_sides": sides}
+        change["paper_runs"] = asking.paper.runs if sides else None
     return claim.model_copy(update=change)
 
 
@@ -179,7 +190,8 @@ def mistakes_in_asking(question: Question, asking: Asking, crossings: set[str], 
     ids, paper = {claim.id for claim in question.claims}, asking.paper
     claims = asking.left_out.claims if asking.left_out else {}
     of_claims = {"deviations": asking.deviations, "left_out.claims": claims}
-    for key, given in (of_claims | {"paper.values": paper.values if paper else {}}).items():
+    of_paper = {"paper.values": paper.values, "paper.sides": paper.sides} if paper else {}
+    for key, given in (of_claims | of_paper).items():
         if unknown := sorted(given.keys() - ids):
             yield f"{key}: wanted ids of the experiment's claims; got {unknown}"
     if paper and (unknown := sorted(paper.tables.keys() - {table.name for table in question.tables})):

@@ -11,12 +11,17 @@ from largebatch.config.trends import Break, OverArms
 from largebatch.config.uses import ArmName, Operand, Reader, Setting, Use, uses_at
 from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, is_skewed, unit_of
 
+Spread = Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)? ± \d+(\.\d+)?$")]
+Runs = Annotated[int, Field(ge=2)]
+
 
 class ClaimBase(Reader):
-    """A published statement: where it stands, what it says, what effect would bear it out.
+    """What a source says of one condition: where it stands, what effect would bear it out.
 
-    not_run: why it is not judged at this scale, if it is not. statement: a name that claims share which say
-    one thing under several conditions; the id up to its first dot where none is given.
+    tier: identity, arithmetic or a theorem, which every seed fulfils to the tolerance of `expect`; sanity,
+    what must come out if the code is right; else empirical. statement: a name shared by claims that say one
+    thing under several conditions; the id where none is given. paper_sides: the paper's means of a, b and so
+    on with their standard deviations, over paper_runs runs each. not_run: why it is not judged at this scale.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
@@ -24,7 +29,10 @@ class ClaimBase(Reader):
     source: str
     metric: Metric
     expect: Expect
+    tier: Literal["identity", "sanity", "empirical"] = "empirical"
     paper_value: float | None = None
+    paper_sides: list[Spread] = []
+    paper_runs: Runs | None = None
     deviation: str = ""
     not_run: str = ""
     statement: str = ""
@@ -33,6 +41,12 @@ class ClaimBase(Reader):
     def bounds_of_a_ratio(self):
         if self.on_logarithms and (wrong := [bound for bound in self.expect.bounds if bound <= 0]):
             raise ValueError(f"expect of what is judged on logarithms above 0; got {wrong[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def sides_of_runs(self):
+        if bool(self.paper_sides) != (self.paper_runs is not None):
+            raise ValueError(f"paper_sides and paper_runs together; got {self.chosen()}")
         return self
 
     @property
@@ -53,7 +67,7 @@ class ClaimBase(Reader):
     @property
     def stated(self) -> str:
         """The statement that the claim belongs to."""
-        return self.statement or self.id.partition(".")[0]
+        return self.statement or self.id
 
     @property
     def unit(self) -> str:

@@ -43,6 +43,7 @@ def mistakes(
         names = Counter(reader.name for reader in getattr(question, what))
         if repeated := sorted(name for name, count in names.items() if count > 1):
             yield f"{what}: wanted each name once; got {repeated} repeatedly"
+    yield from mistakes_in_statements(question)
     for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
@@ -53,6 +54,17 @@ def mistakes(
     yield from mistakes_in_snapshots(question, groups)
     for key, reader in question.readers():
         yield from (f"{key}.{mistake}" for mistake in reader.mistakes(question, groups, measures))
+
+
+def mistakes_in_statements(question: Question) -> Iterator[str]:
+    """Claims that share a statement across tiers, or one that is called after a claim of another statement."""
+    tiers = {claim.stated: claim.tier for claim in reversed(question.claims)}
+    for claim in question.claims:
+        if claim.tier != tiers[claim.stated]:
+            wanted = f"{tiers[claim.stated]}, that of statement {claim.stated}"
+            yield f"claims[{claim.id}].tier: wanted {wanted}; got {claim.tier}"
+        if claim.id in tiers and claim.stated != claim.id:
+            yield f"claims[{claim.id}].statement: wanted {claim.id}, as others name it; got {claim.stated}"
 
 
 def undefined(question: Question, groups: dict[str, Group]) -> set[str]:

@@ -1,27 +1,50 @@
-"""The file of judged claims: its columns and verdicts, reading and writing, and numbers as text."""
+"""Judged claims and statements: columns, verdicts, tallies, reading, writing, numbers as text."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from largebatch import files
 
-SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = VERDICTS = (
+SUPPORTED, CONTRADICTED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
     "supported",
     "contradicted",
     "inconclusive",
+    "holds",
+    "broken",
     "not_run",
 )
+# A statement is mixed if its conditions are not all decided to the same side, but some are decided.
+MIXED = "mixed"
+STATEMENT_VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, NOT_RUN)
+ORDER = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN)
+IDENTITY, SANITY, EMPIRICAL = TIERS = ("identity", "sanity", "empirical")
+# Our effect beside the paper's number: within what both leave open, else its size or its sign.
+INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
+    "inside",
+    "smaller",
+    "larger",
+    "opposite",
+    "no number",
+)
 COLUMNS = (
-    *("id", "experiment", "statement", "source", "says", "kind", "metric", "unit"),
+    *("id", "experiment", "tier", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
-    *("detectable_as", "expect", "paper_value", "verdict", "registered", "note"),
+    *("detectable_as", "expect", "paper_value", "replication", "verdict", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
+# conditions: those that were judged. supported_in, contradicted_in: in at least so many of them.
+STATEMENT_COLUMNS = (
+    *("statement", "experiment", "source", "says", "conditions", "not_run"),
+    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "replication", "verdict"),
+)
+STATEMENTS = "statements.csv"  # beside claims.csv
+CHECKS = {IDENTITY: "identities", SANITY: "sanity checks"}
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
 # Kinds of claims whose tests have no one size of effect that they could have detected.
@@ -31,8 +54,9 @@ WITHOUT_SIZE = frozenset({"monotone", "change_point", "elbow"})
 def read_claims(path: Path) -> pd.DataFrame:
     """Judged claims, columns COLUMNS; an absent number is NaN, an absent text is empty."""
     claims = read_columns(path, "claims", COLUMNS, TEXTS)
-    if wrong := sorted(set(claims["verdict"]) - set(VERDICTS)):
-        raise ValueError(f"{path}: wanted verdicts among {list(VERDICTS)}; got {wrong}")
+    for name, known in {"verdict": VERDICTS, "tier": TIERS}.items():
+        if wrong := sorted(set(claims[name]) - set(known)):
+            raise ValueError(f"{path}: wanted {name}s among {list(known)}; got {wrong}")
     return claims
 
 
@@ -54,10 +78,95 @@ def write_claims(path: Path, claims: pd.DataFrame) -> None:
         claims.astype({"n": "Int64"}).to_csv(temporary, index=False)
 
 
+def write_statements(path: Path, statements: pd.DataFrame) -> None:
+    """Write judged statements, columns STATEMENT_COLUMNS."""
+    whole = ("conditions", "not_run", "supported_in", "contradicted_in")
+    with files.atomic(path) as temporary:
+        statements.astype(dict.fromkeys(whole, "Int64")).to_csv(temporary, index=False)
+
+
+def read_statements(path: Path) -> pd.DataFrame:
+    """Judged statements, columns STATEMENT_COLUMNS."""
+    texts = ("statement", "experiment", "source", "says", "replication", "verdict")
+    return read_columns(path, "statements", STATEMENT_COLUMNS, texts)
+
+
+def empirical(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims that count as evidence."""
+    return claims[claims["tier"] == EMPIRICAL]
+
+
+def together(verdicts: Iterable[str]) -> str:
+    """The verdict on a statement from those on its conditions after correction; see docs/method.md."""
+    found = set(verdicts) - {NOT_RUN}
+    if len(found) > 1:
+        return MIXED
+    return found.pop() if found else NOT_RUN
+
+
+def common(replications: Iterable[str]) -> str:
+    """What the conditions of a statement that have a number of the paper share, or that they differ."""
+    found = set(replications) - {NO_NUMBER, ""}
+    if len(found) > 1:
+        return MIXED
+    return found.pop() if found else NO_NUMBER
+
+
 def counts(claims: pd.DataFrame) -> dict[str, int]:
-    """How many claims got each verdict, in the order of VERDICTS."""
-    found = Counter(claims["verdict"])
-    return {verdict: found[verdict] for verdict in VERDICTS}
+    """How many statements of the empirical claims got each verdict, in the order of STATEMENT_VERDICTS."""
+    found = Counter(by_statement(claims, "verdict", together))
+    return {verdict: found[verdict] for verdict in STATEMENT_VERDICTS}
+
+
+def replications(claims: pd.DataFrame) -> dict[str, int]:
+    """How many statements of the empirical claims replicate the paper's number in each way."""
+    found = Counter(by_statement(claims, "replication", common))
+    return {name: found[name] for name in (INSIDE, SMALLER, LARGER, OPPOSITE, MIXED, NO_NUMBER)}
+
+
+def by_statement(claims: pd.DataFrame, column: str, joined: Callable[[Iterable[str]], str]) -> pd.Series:
+    """Statement -> what its conditions say together, of the empirical claims."""
+    return empirical(claims).groupby("statement", sort=False)[column].agg(joined)
+
+
+def checks(claims: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """How many identities and sanity checks got each verdict that occurs: they stand beside the evidence."""
+    tally = claims.groupby(["tier", "verdict"]).size()
+    return {
+        tier: {verdict: int(tally[tier, verdict]) for verdict in VERDICTS if (tier, verdict) in tally.index}
+        for tier in (IDENTITY, SANITY)
+    }
+
+
+def tally_words(claims: pd.DataFrame) -> str:
+    """'3 statements: 1 supported, 2 mixed. Beside them 2 identities: 2 holds.'"""
+    found = counts(claims)
+    beside = [
+        f"{sum(tally.values())} {CHECKS[tier]} ({in_words(tally)})"
+        for tier, tally in checks(claims).items()
+        if tally
+    ]
+    total = sum(found.values())
+    said = f"{total} statement{'s' * (total != 1)} of {len(empirical(claims))} claims: {in_words(found)}"
+    return f"{said}. Beside them: {', '.join(beside)}." if beside else f"{said}."
+
+
+def in_words(tally: Mapping[str, int]) -> str:
+    """'1 supported, 2 not run', in the order of ORDER."""
+    found = [(tally[verdict], verdict) for verdict in ORDER if tally.get(verdict)]
+    return ", ".join(f"{n} {verdict.replace('_', ' ')}" for n, verdict in found) or "none"
+
+
+def bounds(expect: str) -> tuple[float, float]:
+    """The two ends of the range where an effect is expected: 'above 0', 'below 1', 'within [0.5, 2]'."""
+    word, _, numbers = expect.partition(" ")
+    values = [float(number) for number in numbers.strip("[]").split(",")]
+    match word:
+        case "above":
+            return values[0], np.inf
+        case "below":
+            return -np.inf, values[0]
+    return tuple(values)
 
 
 def paper_of(source: str) -> str:

@@ -12,10 +12,13 @@ from pydantic import TypeAdapter
 from largebatch.config.claims import Claim
 from largebatch.config.differences import NOT_REGISTERED
 from largebatch.judging.claims import (
+    BROKEN,
     COLUMNS,
     CONTRADICTED,
     DISTANCE,
     FACTOR,
+    HOLDS,
+    IDENTITY,
     INCONCLUSIVE,
     NOT_RUN,
     SUPPORTED,
@@ -24,6 +27,7 @@ from largebatch.judging.claims import (
 )
 from largebatch.judging.effect import ArmEffects
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
+from largebatch.judging.replication import replication, standard_error
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
 from largebatch.observations.reading import Missing, read_uses, reading
@@ -70,23 +74,44 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
     if (got := len(effects.values)) < 2:
         return row | {"n": got} | not_run(f"Wanted at least 2 seeds; got {got}.", claim)
     interval = statistics.mean_interval(effects.values)
-    row |= numbers(effects, interval)
-    verdict, reason = settle(effects, interval, row)
-    note = sentences(reason, *no_variance(interval), *effects.remarks, claim.deviation)
-    return row | {"verdict": verdict, "note": note}
+    row |= estimates(effects, interval)
+    if claim.tier == IDENTITY:
+        verdict, reason = checked(effects), ""
+    else:
+        row |= tested(effects, interval) | {"replication": against_paper(claim, effects.logs, interval)}
+        verdict, reason = settle(effects, interval, row)
+        reason = sentences(reason, *no_variance(interval))
+    return row | {"verdict": verdict, "note": sentences(reason, *effects.remarks, claim.deviation)}
+
+
+def checked(effects: Effects) -> str:
+    """The verdict on an identity: it holds if every seed lies within its bounds."""
+    return HOLDS if effects.values.between(effects.low, effects.high).all() else BROKEN
+
+
+def against_paper(claim: Claim, logs: bool, interval: statistics.Interval) -> str:
+    """Our effect beside the paper's number, on the judged scale."""
+    paper = claim.paper_value
+    if paper is not None and logs:
+        paper = float(np.log(paper))
+    error = standard_error(claim.paper_sides, claim.paper_runs, logs)
+    return replication(interval, paper, error, claim.paper_runs)
 
 
 def on_arms(effects: ArmEffects, claim: Claim) -> Row:
     """The rest of the row of a claim that is tested over arms."""
     back = exp if effects.logs else float
+    low, high = effects.interval_low, effects.interval_high
+    interval = statistics.Interval(effects.n, effects.estimate, np.nan, low, high)
     found = {
         "n": effects.n,
         "estimate": back(effects.estimate),
-        "low": back(effects.interval_low),
-        "high": back(effects.interval_high),
+        "low": back(low),
+        "high": back(high),
         "p_value": effects.p_value,
         "detectable": back(effects.detectable),
         "detectable_as": FACTOR if effects.logs else DISTANCE,
+        "replication": against_paper(claim, effects.logs, interval),
     }
     within = effects.low < effects.estimate < effects.high
     decided = SUPPORTED if within else CONTRADICTED
@@ -124,6 +149,7 @@ def describe(claim: Claim) -> Row:
     """The part of a claim's row that needs no observations."""
     return {
         "id": claim.id,
+        "tier": claim.tier,
         "statement": claim.stated,
         "source": claim.source,
         "says": claim.says,
@@ -142,16 +168,19 @@ def expectation(claim: Claim) -> str:
     return f"within [{', '.join(bounds)}]" if key == "within" else f"{key} {bounds[0]}"
 
 
-def numbers(effects: Effects, interval: statistics.Interval) -> Row:
-    """Estimate, interval, p and the smallest detectable effect, on the claim's own scale."""
+def estimates(effects: Effects, interval: statistics.Interval) -> Row:
+    """Estimate and interval, on the claim's own scale."""
+    back = exp if effects.logs else float
+    found = {"estimate": back(interval.mean), "low": back(interval.low), "high": back(interval.high)}
+    return {"n": interval.n} | found
+
+
+def tested(effects: Effects, interval: statistics.Interval) -> Row:
+    """p and the smallest detectable effect, on the claim's own scale."""
     back = exp if effects.logs else float
     # without variance there is no t test, and no power
     smallest = statistics.smallest_detectable_effect(interval.std, interval.n) if interval.std else np.nan
     return {
-        "n": interval.n,
-        "estimate": back(interval.mean),
-        "low": back(interval.low),
-        "high": back(interval.high),
         "p_value": statistics.nearer_p_value(effects.values, effects.low, effects.high),
         "detectable": back(smallest),
         "detectable_as": FACTOR if effects.logs else DISTANCE,

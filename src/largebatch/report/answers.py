@@ -1,7 +1,8 @@
 """One sentence per paper that answers its question by its headline claims, at one scale and at others."""
 
 import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -9,40 +10,52 @@ import pandas as pd
 
 from largebatch.config.cards import Paper, read_papers
 from largebatch.judging.claims import (
+    BROKEN,
     CONTRADICTED,
+    EMPIRICAL,
+    HOLDS,
     INCONCLUSIVE,
+    MIXED,
     NOT_RUN,
+    ORDER,
     SUPPORTED,
-    VERDICTS,
     brief,
     estimate,
+    in_words,
     read_claims,
+    together,
 )
 
-MIXED = "mixed"
-WORDS = {
-    SUPPORTED: "supported",
-    CONTRADICTED: "contradicted",
-    INCONCLUSIVE: "inconclusive",
-    NOT_RUN: "not run",
-    MIXED: "in part",
+ICONS = {
+    SUPPORTED: "✓",
+    CONTRADICTED: "✗",
+    MIXED: "◐",
+    INCONCLUSIVE: "?",
+    HOLDS: "=",
+    BROKEN: "≠",
+    NOT_RUN: "–",
 }
-ICONS = {SUPPORTED: "✓", CONTRADICTED: "✗", INCONCLUSIVE: "?", NOT_RUN: "–", MIXED: "◐"}
+WORDS = {verdict: verdict.replace("_", " ") for verdict in ICONS}
 LEADS = {
     SUPPORTED: "Yes",
     CONTRADICTED: "No",
     INCONCLUSIVE: "Undecided",
     NOT_RUN: "Not run here",
     MIXED: "In part",
+    HOLDS: "Yes",
+    BROKEN: "No",
 }
 # What stands before a finding, by its verdict.
 CLAUSES = {
     SUPPORTED: "{}",
     CONTRADICTED: "it does not hold that {}",
+    MIXED: "it holds only in part that {}",
     INCONCLUSIVE: "it stays open whether {}",
+    HOLDS: "{}",
+    BROKEN: "it is broken that {}",
     NOT_RUN: "it was not run whether {}",
 }
-DECIDED = (SUPPORTED, CONTRADICTED)
+DECIDED = (SUPPORTED, CONTRADICTED, HOLDS, BROKEN)
 WIDTH = 100  # columns of a terminal
 
 
@@ -62,15 +75,28 @@ def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str
 
 
 def headlines(paper: Paper, claims: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
-    """Experiment -> headline id -> the claim's row; an experiment asked again has one suffix for all ids."""
+    """Experiment -> headline id -> the claim's row with the verdict on its statement.
+
+    An experiment asked again has one suffix for all ids.
+    """
     found = {}
     for name in claims["experiment"].unique():
         ending = name.removeprefix(paper.experiment)
         if name.startswith(paper.experiment) and ending[:1] in ("", "_"):
             rows = claims[claims["experiment"] == name].set_index("id", drop=False)
             some = {id: rows.loc[id + ending] for id in paper.headlines if id + ending in rows.index}
-            found |= {name: some} if some else {}
+            found |= {name: {id: of_statement(row, claims) for id, row in some.items()}} if some else {}
     return found
+
+
+def of_statement(row: pd.Series, claims: pd.DataFrame) -> pd.Series:
+    """A claim with the verdict on its statement; conditions: how they came out, if they are several."""
+    if row["tier"] != EMPIRICAL:
+        return pd.concat([row, pd.Series({"conditions": ""})])
+    verdicts = claims.loc[claims["statement"] == row["statement"], "verdict"]
+    run = verdicts[verdicts != NOT_RUN]
+    said = f"{in_words(Counter(run))} of {len(run)} conditions" if len(run) > 1 else ""
+    return pd.concat([row.drop("verdict"), pd.Series({"verdict": together(verdicts), "conditions": said})])
 
 
 def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
@@ -87,7 +113,7 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
         "experiment": experiment,
         "figures": paper.figures,
         "figure": None,
-        "verdict": overall([row["verdict"] for row in own.values()]),
+        "verdict": overall(own.values()),
         "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
         "agreement": agreement(rows),
         "columns": list(columns),
@@ -108,16 +134,19 @@ def cell(scale: str, row: pd.Series) -> dict[str, str]:
     return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
 
 
-def overall(verdicts: Sequence[str]) -> str:
-    """The verdict if all are the same, else that they differ."""
-    return verdicts[0] if len(set(verdicts)) == 1 else MIXED
+def overall(rows: Collection[pd.Series]) -> str:
+    """The verdict that all empirical headlines share (all, if none is empirical), else that they differ."""
+    counted = [row for row in rows if row["tier"] == EMPIRICAL] or rows
+    as_answers = {HOLDS: SUPPORTED, BROKEN: CONTRADICTED}
+    verdicts = {as_answers.get(row["verdict"], row["verdict"]) for row in counted}
+    return verdicts.pop() if len(verdicts) == 1 else MIXED
 
 
 def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
     """'Yes: <finding> (<effect>; paper <number>).' headlines: id -> finding; found: id -> the claim's row."""
-    verdict = overall([row["verdict"] for row in found.values()])
+    verdict = overall(found.values())
     clauses = []
-    by_verdict = sorted(found.items(), key=lambda item: VERDICTS.index(item[1]["verdict"]))
+    by_verdict = sorted(found.items(), key=lambda item: ORDER.index(item[1]["verdict"]))
     for each, group in groupby(by_verdict, key=lambda item: item[1]["verdict"]):
         parts = [f"{headlines[id]}{evidence(row)}" for id, row in group]
         clauses.append(CLAUSES[each].format(", and ".join(parts)))
@@ -125,9 +154,9 @@ def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
 
 
 def evidence(row: pd.Series) -> str:
-    """' (<effect>; paper <number>)', or the part that exists."""
+    """' (<effect>; paper <number>; <conditions>)', or the part that exists."""
     paper = brief(row["paper_value"])
-    said = [text for text in (effect(row), paper and f"paper {paper}") if text]
+    said = [text for text in (effect(row), paper and f"paper {paper}", row["conditions"]) if text]
     return f" ({'; '.join(said)})" if said else ""
 
 

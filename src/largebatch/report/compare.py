@@ -1,5 +1,6 @@
 """Compares two results folders; prints the verdicts of one."""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,13 +9,22 @@ from tabulate import tabulate
 
 from largebatch import files
 from largebatch.figures.drawn import COST
-from largebatch.judging.claims import counts, interval, number, read_claims
+from largebatch.judging.claims import (
+    NOT_RUN,
+    empirical,
+    in_words,
+    interval,
+    number,
+    read_claims,
+    tally_words,
+    together,
+)
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS, TRAIN_SECONDS
 
 # What is published of a results folder: all else can be made again from the observations, without training.
 # Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
 PUBLISHED = (
-    *("claims.csv", "claims.json", "numbers.tex", "report.html", "primer.html"),
+    *("claims.csv", "claims.json", "statements.csv", "numbers.tex", "report.html", "primer.html"),
     *("*/observations.parquet", "*/registered.json", "*/amended.json", "tables/*"),
     *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
 )
@@ -23,7 +33,7 @@ TIMES = (
     *(TRAIN_SECONDS, COST, *sorted(TIMED_IN_ROUNDS), TIME_SPREAD),
     *("saturating_batch_size", "peak_memory_mib", "memory_growth"),
 )
-SAYS_WIDTH = 34  # widths of the terminal table, which fits in 120 columns
+SAYS_WIDTH = 31  # widths of the terminal table, which fits in 120 columns
 
 
 class Comparison(NamedTuple):
@@ -136,12 +146,21 @@ def verdicts(claims: Path) -> str:
             row["verdict"].replace("_", " "),
             f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip(),
             row["expect"],
-            number(row["paper_value"]),
+            f"{number(row['paper_value'])} {row['replication']}" if pd.notna(row["paper_value"]) else "",
         ]
         for _, row in table.iterrows()
     ]
     headers = ["id", "claim", "verdict", "estimate [95 %]", "expected", "paper"]
-    widths = [16, SAYS_WIDTH, None, 26, 14, None]
-    tally = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in counts(table).items())
+    widths = [16, SAYS_WIDTH, None, 26, 14, 9]
     text = tabulate(rows, headers=headers, maxcolwidths=widths, disable_numparse=True)
-    return f"{text}\n\n{len(table)} claims: {tally}."
+    return "\n".join([text, "", *several(table), tally_words(table)])
+
+
+def several(claims: pd.DataFrame) -> list[str]:
+    """A line for each statement of several conditions that were run: its verdict, and theirs."""
+    run = empirical(claims)[lambda rows: rows["verdict"] != NOT_RUN]
+    return [
+        f"{statement} {together(of['verdict'])}: {in_words(Counter(of['verdict']))} of {len(of)} conditions"
+        for statement, of in run.groupby("statement", sort=False)
+        if len(of) > 1
+    ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from largebatch.judging.claims import brief
+from largebatch.judging.claims import bounds, brief
 from largebatch.metrics import RATIO
 
 # The share of claims whose intervals and thresholds must fit; an arrow shows what lies beyond.
@@ -72,18 +72,6 @@ def span(row: pd.Series, log: bool) -> tuple[float, float]:
         values = np.log10(values[values > 0])
     values = values[np.isfinite(values)]
     return (values.min(), values.max())
-
-
-def bounds(expect: str) -> tuple[float, float]:
-    """The two ends of the range where an effect is expected: 'above 0', 'below 1', 'within [0.5, 2]'."""
-    word, _, numbers = expect.partition(" ")
-    values = [float(number) for number in numbers.strip("[]").split(",")]
-    match word:
-        case "above":
-            return values[0], np.inf
-        case "below":
-            return -np.inf, values[0]
-    return tuple(values)
 
 
 def marks(row: pd.Series, axis: Axis) -> dict:

@@ -8,31 +8,40 @@ import pandas as pd
 from largebatch import files
 from largebatch.figures.citation import software
 from largebatch.figures.tabulate import escape_tex
-from largebatch.judging.claims import read_claims
+from largebatch.judging.claims import by_statement, read_claims, together
 from largebatch.page.templates import template
 
 NONE = r"\mbox{--}"  # a number that a claim lacks
 NUMBERS = {"estimate": "estimate", "low": "low", "high": "high", "paper": "paper_value"}  # field -> column
-FIELDS = (*NUMBERS, "unit", "seeds", "expected", "verdict")
+FIELDS = (*NUMBERS, "unit", "seeds", "expected", "verdict", "tier", "statement", "together", "replication")
 
 
 def numbers(claims: Path, scale: str, out: Path) -> None:
     """Write the macros of all claims of a scale."""
-    rows = {row["id"]: fields_of(row) for _, row in read_claims(claims).iterrows()}
+    table = read_claims(claims)
+    shared = by_statement(table, "verdict", together)
+    rows = {row["id"]: fields_of(row, shared) for _, row in table.iterrows()}
     text = template("numbers.tex.jinja", autoescape=False).render(
         version=software().version, scale=scale, claims=rows, fields=FIELDS
     )
     files.write_text(out, text)
 
 
-def fields_of(row: pd.Series) -> dict[str, str]:
-    """Field -> what TeX reads, for one claim; <field>-math: the number in mathematics, if that differs."""
+def fields_of(row: pd.Series, shared: pd.Series) -> dict[str, str]:
+    """Field -> what TeX reads, for one claim; <field>-math: the number in mathematics, if that differs.
+
+    shared: statement -> the verdict on it.
+    """
     fields = {
         **{field: plain_number(row[column]) for field, column in NUMBERS.items()},
         "unit": escape_tex(row["unit"]),
         "seeds": "" if pd.isna(row["n"]) else f"{row['n']:.0f}",
         "expected": escape_tex(row["expect"]),
         "verdict": row["verdict"].replace("_", " "),
+        "tier": row["tier"],
+        "statement": escape_tex(row["statement"]),
+        "together": shared.get(row["statement"], row["verdict"]).replace("_", " "),
+        "replication": row["replication"],
     }
     shown = {field: in_mathematics(row[column]) for field, column in NUMBERS.items()}
     return fields | {f"{field}-math": text for field, text in shown.items() if text != fields[field]}

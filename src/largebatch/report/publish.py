@@ -12,7 +12,17 @@ from largebatch.config.differences import EXPLORATORY
 from largebatch.config.registration import AMENDED, REGISTERED
 from largebatch.config.study import load_study
 from largebatch.figures.tabulate import escape_markdown
-from largebatch.judging.claims import brief, counts, paper_of, read_claims
+from largebatch.judging.claims import (
+    EMPIRICAL,
+    brief,
+    by_statement,
+    checks,
+    counts,
+    paper_of,
+    read_claims,
+    tally_words,
+    together,
+)
 from largebatch.page.templates import template
 from largebatch.provenance import provenance
 from largebatch.report.answers import ICONS, WORDS, answers, effect
@@ -20,7 +30,7 @@ from largebatch.report.compare import PUBLISHED, published_names
 from largebatch.report.keep import keep
 
 # An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
-NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "figures/*.svg")
+NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "*/statements.csv", "figures/*.svg")
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
 OBSERVATIONS = "observations.parquet"
 
@@ -52,7 +62,7 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
         keep(results / name, study, measured[name], published / name)
     # Results from published observations keep the provenance of the runs behind them.
     runs = runs_of(results) or read_runs(published)
-    tally = {"files": len(names), "claims": len(claims), **counts(claims)}
+    tally = {"files": len(names), "claims": len(claims), "statements": counts(claims), **checks(claims)}
     inputs = {name: files.checksum(results / name) for name in sorted(names & {"claims.csv", *measured})}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
     files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=tally, runs=runs))
@@ -91,35 +101,45 @@ def runs_of(results: Path) -> dict:
 
 def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
     """The verdicts in Markdown, a heading for each paper and an anchor for each claim."""
-    tally = ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in counts(claims).items() if n)
     lines = [
         f"# Verdicts: {scale}",
         "",
-        f"{len(claims)} claims: {tally}. What stands behind each: [report.html](report.html).",
+        f"{tally_words(claims)} What stands behind each: [report.html](report.html).",
+        "",
+        "The verdict on a claim is on one condition; beside it stands that on its statement, all conditions.",
     ]
+    shared = by_statement(claims, "verdict", together)
     for paper, of_paper in claims.groupby(claims["source"].map(paper_of), sort=False):
-        lines += ["", f"## {paper}", "", *paper_table(of_paper, paper), *notes(of_paper)]
+        lines += ["", f"## {paper}", "", *paper_table(of_paper, paper, shared), *notes(of_paper)]
     return "\n".join(lines) + "\n"
 
 
-def paper_table(claims: pd.DataFrame, paper: str) -> Iterator[str]:
-    """The claims of one paper."""
-    yield "| claim | what it says | ours [95 %] | expected | paper | verdict |"
-    yield "|---|---|---|---|---|---|"
+def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator[str]:
+    """The claims of one paper; shared: statement -> verdict, of the empirical ones."""
+    yield "| claim | what it says | ours [95 %] | expected | paper | verdict | statement |"
+    yield "|---|---|---|---|---|---|---|"
     for _, row in claims.iterrows():
         place = row["source"].removeprefix(paper).lstrip(",; ")
         says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
+        number = brief(row["paper_value"])
         mark = f", {EXPLORATORY}" * exploratory(row)
-        verdict = f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}{mark}"
         cells = [
             f'<a id="{row["id"]}"></a>{row["id"]}',
             says,
             effect(row),
             row["expect"],
-            brief(row["paper_value"]),
-            verdict,
+            f"{number}, {row['replication']}" if number and row["replication"] else number,
+            marked(row["verdict"]) + mark,
+            f"{row['statement']} {marked(shared[row['statement']])}"
+            if row["tier"] == EMPIRICAL
+            else row["tier"],
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def marked(verdict: str) -> str:
+    """A verdict with its sign."""
+    return f"{ICONS[verdict]} {WORDS[verdict]}"
 
 
 def notes(claims: pd.DataFrame) -> list[str]:

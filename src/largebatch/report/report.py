@@ -9,7 +9,20 @@ import pandas as pd
 from largebatch import files
 from largebatch.config.cards import Paper
 from largebatch.figures.tabulate import caption_of, layout, read_cells
-from largebatch.judging.claims import VERDICTS, counts, detectable, estimate, number, paper_of, read_claims
+from largebatch.judging.claims import (
+    REPLICATIONS,
+    TIERS,
+    VERDICTS,
+    by_statement,
+    counts,
+    detectable,
+    estimate,
+    number,
+    paper_of,
+    read_claims,
+    tally_words,
+    together,
+)
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.page.templates import template
 from largebatch.report.answers import ICONS, WORDS, answers
@@ -36,6 +49,7 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
         scale=asked["scale"],
         seeds=asked["seeds"],
         counts=counts(judged[asked["scale"]]),
+        tally=tally_words(judged[asked["scale"]]),
         cards=[with_figure(card, experiments) for card in answers(papers, judged, asked["scale"])],
         experiments=experiments,
         filters=filters(judged[asked["scale"]]),
@@ -60,10 +74,13 @@ def experiment_of(asked: dict, judged: pd.DataFrame, results: Path, drawings: Dr
     tables = [results / "tables" / f"{name}_{short}" for short in asked["tables"]]
     shown = {stem: read_cells(stem.with_suffix(".csv")) for stem in tables}
     seconds = seconds_in(shown.values())
+    shared = by_statement(judged, "verdict", together)
     return {
         **asked,
         "counts": counts(claims),
-        "units": [unit_of(unit, some, asked["claims"]) for unit, some in claims.groupby("unit", sort=False)],
+        "units": [
+            unit_of(unit, some, asked["claims"], shared) for unit, some in claims.groupby("unit", sort=False)
+        ],
         "figures": [
             figure(results / "figures" / f"{name}_{short}", asked["pace"], seconds, drawings)
             | {"short": short}
@@ -79,12 +96,14 @@ def seconds_in(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
     return {row["row"]: row["mean"] for cells in timed for _, row in cells.iterrows()}
 
 
-def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict]) -> dict:
-    """The claims of one unit on their common axis, grouped by statement."""
+def unit_of(unit: str, claims: pd.DataFrame, behind: dict[str, dict], shared: pd.Series) -> dict:
+    """The claims of one unit on their common axis, grouped by statement; shared: statement -> its verdict."""
     axis = axis_of(claims)
     order = claims.groupby("statement", sort=False).ngroup().sort_values(kind="stable").index
     rows = [
-        claim_texts(row) | {"marks": marks(row, axis)} | behind[row["id"]]
+        claim_texts(row)
+        | {"marks": marks(row, axis), "together": shared.get(row["statement"], "")}
+        | behind[row["id"]]
         for _, row in claims.loc[order].iterrows()
     ]
     for before, row in zip([None, *rows], rows, strict=False):
@@ -97,16 +116,8 @@ def claim_texts(row: pd.Series) -> dict:
     texts = {
         name: row[name]
         for name in (
-            "id",
-            "says",
-            "source",
-            "statement",
-            "unit",
-            "kind",
-            "expect",
-            "verdict",
-            "registered",
-            "note",
+            *("id", "says", "source", "tier", "statement", "unit", "kind"),
+            *("expect", "replication", "verdict", "registered", "note"),
         )
     }
     return texts | {
@@ -132,6 +143,8 @@ def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
     return {
         "paper": sorted({paper_of(source) for source in claims["source"]}),
         "verdict": [verdict for verdict in VERDICTS if (claims["verdict"] == verdict).any()],
+        "tier": [tier for tier in TIERS if (claims["tier"] == tier).any()],
+        "replication": [name for name in REPLICATIONS if (claims["replication"] == name).any()],
         "unit": list(claims["unit"].unique()),
     }
 

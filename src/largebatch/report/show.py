@@ -66,10 +66,12 @@ def judged(row: pd.Series | None) -> list[tuple[str, str]]:
     if row is None:
         return []
     return [
-        ("statement", row["statement"]),
+        ("tier", row["tier"]),
+        ("statement", row["statement"] if row["statement"] != row.name else ""),
         ("metric", METRICS[row["metric"]]),
         ("expected", row["expect"]),
         ("paper", number(row["paper_value"])),
+        ("replication", row["replication"]),
         ("ours", effect(row)),
         ("seeds", number(row["n"])),
         ("p", f"{number(row['p_value'])}; corrected {number(row['p_adjusted'])}" if row["n"] > 1 else ""),
