@@ -4,5 +4,5 @@ LEVEL = 0.05
 RULE = {
     "level": LEVEL,
     "interval": "95 % Student t over seeds",
-    "correction": "Benjamini-Hochberg over the ledger",
+    "correction": "Benjamini-Bogomolov over the empirical statements of the ledger",
 }
