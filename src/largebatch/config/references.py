@@ -57,7 +57,7 @@ def mistakes(
 
 
 def mistakes_in_statements(question: Question) -> Iterator[str]:
-    """Claims that share a statement across tiers, or one called after a claim of another statement."""
+    """Claims that share a statement across tiers; a statement called after a claim of another one."""
     tiers = {claim.stated: claim.tier for claim in reversed(question.claims)}
     for claim in question.claims:
         if claim.tier != tiers[claim.stated]:
