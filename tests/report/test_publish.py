@@ -172,5 +172,5 @@ def test_exploratory_claims_are_marked_with_what_changed(judged, helpers):
     text = "exploratory: expectation below 0.3 -> below 0.5 (since 2026-11-26, 95259d4)"
     page = verdicts_page(judged(helpers.claim("T1", registered=text), helpers.claim("T2", note="So.")), "s")
     (row,) = [line for line in page.splitlines() if "</a>T1 " in line]
-    assert row.endswith(" supported, exploratory |")
+    assert " supported, exploratory | T1 " in row
     assert f"- T1: Now {text}." in page.replace("\\", "") and "- T2: So.\n" in page
