@@ -156,7 +156,7 @@ MISTAKES = {
     ),
     "ratio below 0": (
         *(KESKAR, {f"{CLAIM}/kind": "ratio", f"{CLAIM}/expect": {"within": [-0.5, 2.0]}}),
-        "claims[K1]: wanted expect of a ratio above 0; got -0.5",
+        "claims[K1]: wanted expect of what is judged on logarithms above 0; got -0.5",
     ),
     "two tiers of one statement": (
         *(KESKAR, {f"{CLAIM}/tier": "sanity"}),
