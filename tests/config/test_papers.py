@@ -32,7 +32,7 @@ def claim(kind, a, b, number, metric="test_error_percent", **at):
         ([claim("difference", "b", "a", 0.5)], True, {}),
         ([claim("difference", "c", "b", 0.5)], False, {}),  # not a pair of the figure
         ([claim("difference", "b", "a", None)], False, {}),
-        ([claim("difference", "b", "a", 0.5, metric="test_accuracy_percent")], False, {}),
+        ([claim("difference", "b", "a", 0.5, metric="train_error_percent")], False, {}),
         ([claim("difference", "b", "a", 0.5, at={"median_of_last": 5})], False, {}),
     ],
 )

@@ -205,7 +205,11 @@ def test_false_discoveries_are_as_rare_as_the_ledger_says(shared):
 
 @pytest.mark.parametrize(("kind", "noise"), [case for case in calibrate.cases() if "3" not in case[1]])
 def test_no_kind_errs_grossly_more_often_than_three_in_a_hundred_on_a_side(kind, noise):
-    """A small sample of `make calibrate`, which finds a test that errs in more than a fifth; see there."""
+    """A small sample of `make calibrate`, which has the figures.
+
+    Of 60 repetitions, an error rate of a fifth is found in 87 %. The kinds that fit a curve to each seed have
+    only 6 here, so that for them it is found in 2 %.
+    """
     above, below, of = calibrate.errors(kind, noise, 14, 60)
     assert max(above, below) * of <= stats.binom.ppf(0.9999, of, 0.03)
 
