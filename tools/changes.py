@@ -222,6 +222,8 @@ def table() -> Iterator[str]:
         before: dict[str, list[str]] = {}
         for entry in read_log(folder):
             for claim, part in new_parts(before, entry["differs"]):
+                if part.startswith("statement "):  # which one, claims.csv says
+                    part = "put into a statement with others"
                 key = (entry["time"][:10], entry["time"], entry["commit"][:7], folder.parent.name, part)
                 found.setdefault(key, {}).setdefault(folder.name, []).append(claim)
             before = entry["differs"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 Differences = dict[str, list[str]]  # claim, or OF_ALL -> what differs, in words
 OF_ALL = "*"
-# Texts and the paper's own number: they enter no verdict on our effect.
-WORDS = frozenset({"id", "says", "source", "deviation", "paper_value"})
+# Texts and the paper's own numbers: they enter no verdict on our effect.
+WORDS = frozenset({"id", "says", "source", "deviation", "paper_value", "paper_sides", "paper_runs"})
 CALLED = {"expect": "expectation"}
 NONE = "none"
 ADDED, REMOVED = "added", "removed"
