@@ -56,7 +56,7 @@ def commit(tmp_path, monkeypatch):
     def git(*words):
         when = {"GIT_COMMITTER_DATE": f"2026-01-{commit.day:02d}T12:00:00+00:00"}
         call = subprocess.run(
-            ["git", *words], env=os.environ | who | when, check=True, capture_output=True, text=True
+            ["git", *words], env=os.environ | who | when, check=True, capture_output=True, encoding="utf-8"
         )
         return call.stdout.strip()
 

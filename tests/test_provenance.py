@@ -110,6 +110,6 @@ def test_a_copy_without_a_checkout_is_told_its_commit():
         [sys.executable, "-c", say],
         env=os.environ | {"LARGEBATCH_COMMIT": "abc123"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert told.stdout == "abc123\n"

@@ -81,7 +81,9 @@ def tasks_of(named: str, sources: str | None, processes: int) -> Iterator[Task]:
 def start(task: Task, logs: Path) -> None:
     """Start its process, or copy the data set if another scale has made the same one."""
     task.started = time.monotonic()
-    log = (logs / f"{task.name.replace(' ', '-')[:120]}-{len(list(logs.iterdir()))}.log").open("w")
+    log = (logs / f"{task.name.replace(' ', '-')[:120]}-{len(list(logs.iterdir()))}.log").open(
+        "w", encoding="utf-8"
+    )
     task.process = subprocess.Popen(
         [sys.executable, "-c", CALL, *task.words], stdout=log, stderr=log, start_new_session=True
     )

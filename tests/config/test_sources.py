@@ -29,7 +29,7 @@ def papers_of(text: str) -> set[str]:
 
 def table_of_papers() -> set[str]:
     """The papers that the first column of the table in docs/experiments.md names."""
-    page = (REPOSITORY / "docs/experiments.md").read_text("utf8")
+    page = (REPOSITORY / "docs/experiments.md").read_text(encoding="utf-8")
     rows = [
         line.split("|")[1]
         for line in page.split("## What was checked")[1].split("\n")
