@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from largebatch.figures import style
 from tests.shared.figures import letters_of
@@ -85,9 +86,21 @@ def test_all_formats_have_one_layout_and_it_is_at_rest(tmp_path, aspect):
             write(figure)
             return axes.get_position().bounds
 
-    first = place(lambda figure: style.save(figure, tmp_path / "one", {"pdf": {}}))
+    first = place(lambda figure: style.save(figure, tmp_path / "one", {"png": {}}))
     assert first == place(
         lambda figure: style.save(figure, tmp_path / "all", {"pdf": {}, "png": {}, "svg": {}})
     )
-    rest = place(lambda figure: [figure.savefig(tmp_path / "rest.pdf") for _ in range(5)])
+    rest = place(lambda figure: [figure.savefig(tmp_path / "rest.png", dpi=style.PNG_DPI) for _ in range(5)])
     assert first == pytest.approx(rest, abs=1e-6)
+
+
+def test_no_label_is_cut_off_in_any_format(tmp_path):
+    """Letters fitted to pixels are wider than those of a pdf, for which a layout was once made."""
+    with style.paper_style():
+        figure = style.canvas(7.0, 2.4)
+        for axes in figure.subplots(1, 2):
+            axes.barh(["gradual warm-up, k = 8", "constant warm-up, k = 32"], [1, 2])
+            axes.yaxis.tick_left()
+        style.save(figure, tmp_path / "labels", {"pdf": {}, "png": {}})
+    pixels = np.asarray(Image.open(tmp_path / "labels.png").convert("L"))
+    assert min(pixels[:, 0].min(), pixels[:, -1].min()) > 250

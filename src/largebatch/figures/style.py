@@ -86,7 +86,7 @@ def paper_style() -> Iterator[None]:
 
 def canvas(width_in: float, height_in: float) -> Figure:
     """An empty figure that keeps labels and legends inside its edges."""
-    return Figure(figsize=(width_in, height_in), layout="constrained")
+    return Figure(figsize=(width_in, height_in), dpi=PNG_DPI, layout="constrained")
 
 
 def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
@@ -96,7 +96,8 @@ def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
             warnings.filterwarnings("error", "Glyph .* missing", UserWarning)
             if any(axes.get_aspect() != "auto" for axes in figure.axes):
                 figure.draw_without_rendering()  # the layout of such axes comes to rest at the second time
-            for ending, own in metadata.items():
+            # the png first: its letters, fitted to pixels, are the widest, and the first makes the layout
+            for ending, own in sorted(metadata.items(), key=lambda item: item[0] != "png"):
                 with files.atomic(stem.with_name(f"{stem.name}.{ending}")) as temporary:
                     SAVE.get(ending, figure_file)(figure, temporary, own)
                 figure.set_layout_engine("none")  # laid out once, alike in every format
