@@ -30,6 +30,19 @@ def data(name: str, sources: Path, folder: str, out: Path) -> None:
 
 
 @click.command()
+@click.argument("ask", type=GIVEN)
+def trial(ask: Path) -> int:
+    """Build each net of the user's that the file ASK names, and run one batch through it."""
+    from largebatch.files import read_json
+    from largebatch.training.trial import mistakes
+
+    found = mistakes(read_json(ask))
+    for line in found:
+        print(line, file=sys.stderr)
+    return 1 if found else 0
+
+
+@click.command()
 @needed("--settings", help="The arm's chosen settings as JSON.")
 @seeds
 @tensors

@@ -12,6 +12,7 @@ from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
+from largebatch.config.imports import is_import, placed
 from largebatch.config.measures import Measures
 from largebatch.config.settings import Count, PathText, Settings
 from largebatch.config.uses import Name
@@ -74,7 +75,11 @@ def home(scale_path: Path) -> Path:
 
 
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
+    """A scale file's content on top of that of the scale it extends, key by key at every depth.
+
+    Each import counts from the folder of the file that says it.
+    """
+    own = placed(own, path.parent)
     if "extends" not in own:
         return own
     parent = home(path) / f"{own['extends']}.yaml"
@@ -84,12 +89,16 @@ def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
     below = read_yaml(parent)
     if "extends" in below:
         raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
-    return merged(below, {key: value for key, value in own.items() if key != "extends"})
+    return merged(
+        placed(below, parent.parent), {key: value for key, value in own.items() if key != "extends"}
+    )
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Mappings key by key, all else as it stands above."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
+    """Mappings key by key, all else as it stands above; so does what is imported above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)) or is_import(above):
+        return above
+    if is_import(below) and "name" in above:
         return above
     return below | {key: merged(below.get(key), value) for key, value in above.items()}
 

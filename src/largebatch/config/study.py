@@ -16,6 +16,7 @@ from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import exhibit_stem
 from largebatch.config.groups import Group
 from largebatch.config.images import IMAGES, Folder
+from largebatch.config.imports import placed
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
@@ -235,7 +236,7 @@ def shown(path: Path) -> Path:
 def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study a scale file describes, with `overrides` on top of it."""
     own = read_yaml(scale_path)
-    raw = merged(extended(own, scale_path), dict(overrides or {}))
+    raw = merged(extended(own, scale_path), placed(dict(overrides or {}), scale_path.parent))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     scale = checked(ScaleFile, raw, scale_path)

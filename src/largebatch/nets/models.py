@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import stream_seed
 from largebatch.data.splits import Dataset
+from largebatch.nets.imported import imported
 from largebatch.nets.layers import output_sizes
 from largebatch.nets.one_by_one import called_with, places_of
 from largebatch.nets.stack import Residual, Subsample
@@ -203,6 +204,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "vgg": vgg,
     "resnet": resnet,
     "resnet50": resnet50,
+    "imported": imported,
 }
 
 
