@@ -20,7 +20,7 @@ def test_each_net_is_tried_once_with_its_smallest_batch(folder):
     spoil(folder / "smoke.yaml", {"experiments": ["shallue"], "numbers/shallue/base/model": own})
     study = load_study(folder / "smoke.yaml")
     (tried,) = json.loads(json.dumps(trials(study)))
-    assert tried["examples"] == 8 and tried["folder"] is None and tried["sources"] == "data"
+    assert tried["examples"] == 8 and tried["own"] is None and tried["sources"] == "data"
     assert tried["where"].startswith(f"{folder}/smoke.yaml: shallue, arm ")
     assert Arm.model_validate(tried["settings"]).batch_size == 8
     wide = {"numbers": {"shallue": {"arms": {"noise": {"model": own | {"options": {"width": 3}}}}}}}
@@ -38,3 +38,10 @@ def test_the_smallest_batch_is_that_of_any_update():
     assert smallest_batch(small_arm(batch_size=10, micro_batch_size=2)) == 2
     growth = {"name": "batch_growth", "at": [0.5], "factor": 2.0}
     assert smallest_batch(small_arm(batch_size=10, schedule=growth)) == 10
+
+
+def test_own_data_are_tried_with_any_net(folder):
+    own = {"arrays": {"mine": {"path": "a.npz"}}, "base/data/name": "mine", "experiments": ["convex"]}
+    spoil(folder / "smoke.yaml", own)
+    (tried,) = trials(load_study(folder / "smoke.yaml"))
+    assert tried["own"]["path"] == "a.npz"

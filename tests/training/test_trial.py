@@ -1,10 +1,12 @@
 """What keeps a net of the user's from being trained is said in one line, before anything is."""
 
+import numpy as np
 import pytest
 import torch
 
 from largebatch.training.trial import mistakes
-from tests.shared.own import FUNCTIONAL, MODULES, SEQUENTIAL, own_arm, write
+from tests.conftest import small_arm
+from tests.shared.own import FUNCTIONAL, MODULES, SEQUENTIAL, imported, own_arm, write
 
 LINEAR = """
 import torch
@@ -24,11 +26,11 @@ class MyNet(nn.Module):
 def trial(folder, what="my_net.py:MyNet", examples=4, options=None, **settings):
     arm = own_arm(folder, what, options, **settings)
     return {
-        "where": "study.yaml: mine, arm a: model.import",
+        "where": "study.yaml: mine, arm a",
         "settings": arm.chosen(),
         "examples": examples,
         "sources": str(folder),
-        "folder": None,
+        "own": None,
     }
 
 
@@ -125,9 +127,57 @@ def test_stacked_nets_take_ghost_batches(tmp_path):
 def test_a_data_set_that_is_not_there_is_said(tmp_path):
     write(tmp_path, LINEAR)
     (tmp_path / "pictures").mkdir()
-    asked = trial(tmp_path) | {"folder": {"path": "pictures", "size": None, "resize": None}}
+    asked = trial(tmp_path) | {"own": {"path": "pictures", "size": None, "resize": None}}
     (line,) = mistakes([asked])
-    assert "wanted its data set digits; got:" in line and "wanted a folder for each of two classes" in line
+    assert line.startswith("study.yaml: mine, arm a: data digits: ")
+    assert "pictures: wanted a folder for each of two classes or more; got nothing in it" in line
     # of an archive nothing is known before it is unpacked
     (tmp_path / "pictures.zip").touch()
-    assert mistakes([asked | {"folder": {"path": "pictures.zip"}}]) == []
+    assert mistakes([asked | {"own": {"path": "pictures.zip"}}]) == []
+
+
+def arrays(folder, **settings):
+    """A trial of a net on vectors of four numbers."""
+    np.savez(folder / "a.npz", x=np.random.default_rng(0).normal(size=(40, 4)), y=np.arange(40) % 2)
+    data = {"name": "mine", "train": 24, "test": 16}
+    arm = small_arm(**{"data": data} | settings)
+    own = {"name": "file", "path": "a.npz"}
+    return {
+        "where": "s.yaml: e, arm a",
+        "settings": arm.chosen(),
+        "examples": 4,
+        "sources": str(folder),
+        "own": own,
+    }
+
+
+def test_arrays_are_put_through_the_models_there_are(tmp_path):
+    assert mistakes([arrays(tmp_path), arrays(tmp_path, model={"name": "resmlp", "width": 4})]) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"model": {"name": "cnn", "channels": [2]}},
+            "s.yaml: e, arm a: model: model cnn: wanted images (c, h, w); got examples (4,)",
+        ),
+        (
+            {"augment": {"name": "shifts", "pixels": 1}},
+            "s.yaml: e, arm a: model: augment: wanted images (c, h, w); got examples (4,)",
+        ),
+        (
+            {"data": {"name": "mine", "train": 30, "test": 16}},
+            "s.yaml: e, arm a: data mine: train + validation + test of at most the 40 images of mine; got 46",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_arrays_are_said(settings, said, tmp_path):
+    assert mistakes([arrays(tmp_path, **settings)]) == [said]
+
+
+def test_an_error_in_a_function_of_data_says_its_line(tmp_path):
+    write(tmp_path, "def load():\n    return 1 / 0\n", "my_data.py")
+    asked = arrays(tmp_path) | {"own": imported(tmp_path, "my_data.py:load") | {"name": "imported"}}
+    said = "s.yaml: e, arm a: data mine: wanted arrays (x, y); got ZeroDivisionError: division by zero"
+    assert mistakes([asked]) == [f"{said} (my_data.py, line 2)"]

@@ -23,10 +23,7 @@ papers = click.option(
 @click.command()
 @click.argument("scale", type=GIVEN)
 def check(scale: Path) -> None:
-    """Check the scale file SCALE and its experiments; say what these leave out there.
-
-    Nets that it imports are built, and one batch is run through each.
-    """
+    """Check the scale file SCALE, its experiments and the nets it imports; say what is left out there."""
     from largebatch.config.checking import ConfigError
     from largebatch.config.study import load_study
     from largebatch.config.trials import trials

@@ -132,8 +132,8 @@ def check_data(
     if arm.data.name not in known:
         near = get_close_matches(arm.data.name, sorted(known), n=3, cutoff=0.0)
         raise ConfigError(
-            f"{path}: {origin['data']}.data.name: wanted a data set that there is, or one of folders, "
-            f"such as {near}; got {arm.data.name!r}"
+            f"{path}: {origin['data']}.data.name: wanted a data set that there is, or one of folders "
+            f"or arrays, such as {near}; got {arm.data.name!r}"
         )
     if tuned_on is not None and not arm.data.validation:
         raise ConfigError(

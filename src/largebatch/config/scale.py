@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from largebatch.config.arrays import Arrays, Source
 from largebatch.config.asking import Asking
 from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
@@ -57,11 +58,17 @@ class ScaleFile(Settings):
     threads: Count = 1
     sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
+    arrays: dict[DataName, Arrays] = {}
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
     numbers: dict[Name, Numbers]
+
+    @property
+    def own_data(self) -> dict[str, Source]:
+        """Folders of images and arrays by the name of their data set."""
+        return {**self.folders, **self.arrays}
 
 
 def scales(folder: Path) -> list[str]:
@@ -135,7 +142,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
         if name in left_out:  # defined by the scale that this one extends
             continue
         key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.own_data})
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -145,5 +152,5 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             if name in left_out:
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.own_data})
     return groups

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from largebatch.config.arrays import Source
 from largebatch.config.asking import absent_from, asked, mistakes_in_asking
 from largebatch.config.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import exhibit_stem
 from largebatch.config.groups import Group
-from largebatch.config.images import IMAGES, Folder
-from largebatch.config.imports import placed
+from largebatch.config.images import IMAGES
+from largebatch.config.imports import placed, with_digest
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
@@ -154,7 +155,7 @@ class Study:
     seeds: int
     threads: int
     sources: str
-    folders: dict[str, Folder]
+    own_data: dict[str, Source]
     observations: str
     experiments: tuple[Experiment, ...]
     measures: dict[tuple[str, str], Settings]  # (measure, run or path by its stem) -> the measure's settings
@@ -239,11 +240,14 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
     raw = merged(extended(own, scale_path), placed(dict(overrides or {}), scale_path.parent))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
+    if isinstance(raw.get("arrays"), dict):
+        raw["arrays"] = {name: digested(some, scale_path, name) for name, some in raw["arrays"].items()}
     scale = checked(ScaleFile, raw, scale_path)
     if repeated := repeats(scale.experiments):
         raise ConfigError(f"{scale_path}: experiments: wanted each name once; got {repeated} repeatedly")
-    if known := sorted(scale.folders.keys() & IMAGES.keys()):
-        raise ConfigError(f"{scale_path}: folders: wanted other names than {sorted(IMAGES)}; got {known}")
+    for key, taken in (("folders", IMAGES), ("arrays", {**IMAGES, **scale.folders})):
+        if known := sorted(getattr(scale, key).keys() & taken.keys()):
+            raise ConfigError(f"{scale_path}: {key}: wanted other names than {sorted(taken)}; got {known}")
     experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
     if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
         raise ConfigError(
@@ -254,7 +258,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale.seeds,
         scale.threads,
         scale.sources,
-        scale.folders,
+        scale.own_data,
         scale.observations,
         experiments,
         measures_of(scale_path, experiments),
@@ -262,6 +266,14 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale_path,
         home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
+
+
+def digested(raw: Any, scale_path: Path, name: str) -> Any:
+    """The settings of arrays with the digest of the function that makes them, if one does."""
+    try:
+        return with_digest(raw)
+    except ValueError as error:
+        raise ConfigError(f"{scale_path}: arrays.{name}.import: wanted {error}") from error
 
 
 def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tuple[str, str], Settings]:

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
-from largebatch.config.images import Folder
+import numpy as np
+
+from largebatch.config.arrays import Source
+from largebatch.config.images import IMAGES, Folder, Images
 from largebatch.config.settings import located
-from largebatch.data import folders
+from largebatch.data import archives, arrays, folders
 
 # The shape of one image, and the number of classes, of the data sets that come with the package.
 SHAPES = {
@@ -16,16 +20,30 @@ SHAPES = {
 }
 
 
-def shape_and_classes(
-    name: str, sources: Path, folder: Folder | None = None
-) -> tuple[tuple[int, ...], int] | None:
-    """Shape of one example and number of classes; None of an archive, which would have to be unpacked."""
-    if folder is None:
-        return SHAPES[name]
-    path = sources / located(folder.path)
+class Known(NamedTuple):
+    """shape: of one example; images: how many there are."""
+
+    shape: tuple[int, ...]
+    classes: int
+    images: Images
+
+
+def known(name: str, sources: Path, own: Source | None = None) -> Known | None:
+    """What a data set is like; None of an archive, which would have to be unpacked."""
+    if own is None:
+        return Known(*SHAPES[name], IMAGES[name])
+    if not isinstance(own, Folder):
+        found = arrays.read(own, sources)
+        return Known(found.x.shape[1:], len(found.classes), counted(found.labels, found.held_out))
+    path = sources / located(own.path)
     if not path.is_dir():
+        archives.require_archive(path)
         return None
     found = folders.listing(path, path)
     some = found._replace(files=found.files[:1], labels=found.labels[:1])
-    (image,) = folders.decoded(name, some, folder.size, folder.resize, Counter())
-    return image.shape, len(found.classes)
+    (image,) = folders.decoded(name, some, own.size, own.resize, Counter())
+    return Known(image.shape, len(found.classes), counted(found.labels, found.held_out))
+
+
+def counted(labels: np.ndarray, held_out: int) -> Images:
+    return Images(len(labels) - held_out, held_out)

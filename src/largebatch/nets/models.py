@@ -30,7 +30,7 @@ def mlp(
 ) -> nn.Module:
     """Fully connected net; Keskar's F1 with hidden = [512] * 5 and batch_norm."""
     layers: list[nn.Module] = [nn.Flatten()]
-    width = shape[0] * shape[1] * shape[2]
+    width = math.prod(shape)
     for size in hidden:
         layers.append(nn.Linear(width, size))
         if batch_norm:
@@ -207,6 +207,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "imported": imported,
 }
 
+# Those with convolutions.
+OF_IMAGES = ("cnn", "keskar_cnn", "vgg", "resnet", "resnet50")
+
 
 def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **options) -> nn.Module:
     """The model with this seed's initial weights; PyTorch's own, but for what a model says of its own.
@@ -215,6 +218,8 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the CPU only
+        if name in OF_IMAGES and len(shape) != 3:
+            raise ValueError(f"model {name}: wanted images (c, h, w); got examples {shape}")
         net = MODELS[name](shape, classes, **options)
         if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
             with evaluating(net), torch.no_grad():

@@ -1,14 +1,20 @@
-"""A net of the user's built once, and one batch put through it, before anything is trained for good."""
+"""A net built once and one batch put through it, before anything is trained for good.
+
+Of arms with a net or data of the user's. No file is written.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from largebatch.config.images import Data, Folder
+from largebatch.config.arrays import SOURCE, Source
+from largebatch.config.images import Data, require_parts
+from largebatch.config.imports import ImportedModel
+from largebatch.config.settings import located
 from largebatch.config.spec import Arm
 from largebatch.data.code import line_of
-from largebatch.data.shapes import shape_and_classes
+from largebatch.data.shapes import Known, known
 from largebatch.data.splits import Dataset, Splits
 from largebatch.training.engine import SeedGroup
 
@@ -19,26 +25,45 @@ SEEDS = [0, 1]
 
 def mistakes(trials: list[dict[str, Any]]) -> list[str]:
     """One line for each net that cannot be trained; trials: as config.trials says them."""
-    return [line for trial in trials if (line := mistake(trial))]
+    data: dict[str, Known | ValueError | None] = {}
+    return [line for trial in trials if (line := mistake(trial, data))]
 
 
-def mistake(trial: dict[str, Any]) -> str | None:
-    """What keeps a net from being trained, in one line; None if nothing does, or if that cannot be known."""
+def mistake(trial: dict[str, Any], data: dict[str, Known | ValueError | None]) -> str | None:
+    """What keeps a net from being trained, in one line; None if nothing does, or if that cannot be known.
+
+    data: what is known of the data sets that were looked at, by name; grows.
+    """
     arm = Arm.model_validate(trial["settings"])
-    folder = None if trial["folder"] is None else Folder.model_validate(trial["folder"])
-    where = f"{trial['where']} {arm.model.file}"
-    try:
-        found = shape_and_classes(arm.data.name, Path(trial["sources"]), folder)
-    except (OSError, ValueError) as error:
-        return one_line(f"{where}: wanted its data set {arm.data.name}; got: {error}")
+    name = arm.data.name
+    if name not in data:
+        data[name] = looked_at(name, located(trial["sources"]), SOURCE.validate_python(trial["own"]))
+    found = data[name]
     if found is None:
         return None
-    shape, classes = found
     try:
-        run_one_batch(arm, min(MOST, trial["examples"]), shape, classes)
+        if isinstance(found, ValueError):
+            raise found
+        require_parts(name, found.images, arm.data.train, arm.data.validation, arm.data.test)
+    except ValueError as error:
+        return one_line(f"{trial['where']}: data {name}: {error}")
+    what = f"model.import {arm.model.file}" if isinstance(arm.model, ImportedModel) else "model"
+    try:
+        run_one_batch(arm, min(MOST, trial["examples"]), found.shape, found.classes)
     except Exception as error:  # whatever the user's code raises
-        return one_line(f"{where}: {explained(error, shape, classes)}")
+        return one_line(f"{trial['where']}: {what}: {explained(error, found.shape, found.classes)}")
     return None
+
+
+def looked_at(name: str, sources: Path, own: Source | None) -> Known | ValueError | None:
+    """What is known of a data set, or what is wrong with it."""
+    try:
+        return known(name, sources, own)
+    except Exception as error:  # whatever the user's code raises
+        if isinstance(error, ValueError) and not line_of(error):
+            return error
+        place = f" ({line_of(error)})" if line_of(error) else ""
+        return ValueError(f"wanted arrays (x, y); got {type(error).__name__}: {error}{place}")
 
 
 def explained(error: Exception, shape: tuple[int, ...], classes: int) -> str:
