@@ -126,15 +126,15 @@ def sweep(helpers, orders):
 )
 def test_curve_gap(helpers, verdict, gap, wanted):
     seeds = np.array([-0.1, 0.1, 0.0])
-    # far apart before a quarter of the run; then, where b is evaluated too, `gap` apart
-    apart = {2: gap, 4: -gap, 6: gap, 8: gap}
+    # far apart before a quarter of the run; then, where b is evaluated too, `gap` apart on average
+    apart = {2: gap + 0.2, 4: -gap, 6: gap, 8: gap - 0.2}
     a = {float(e): 50 if e < 2 else 10 + apart.get(e, 99) + seeds for e in range(9)}
     a = {e: np.broadcast_to(values, 3) for e, values in a.items()}
     b = {float(e): np.full(3, 10.0) for e in range(0, 9, 2)}
     rows = pd.concat([helpers.arm("a", {ERROR: a}), helpers.arm("b", {ERROR: b})])
     found = verdict(rows, claim("curve_gap", {"below": 1.0}, a="a", b="b", after=0.25))
     assert found["verdict"] == wanted
-    assert found["estimate"] == pytest.approx(gap, rel=0.02)
+    assert found["estimate"] == pytest.approx(gap)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_curve_gap_over_a_window(helpers, verdict, window, first, last):
     rows = pd.concat([helpers.arm("a", {ERROR: a}), helpers.arm("b", {ERROR: b})])
     found = verdict(rows, claim("curve_gap", {"above": 0.5}, a="a", b="b", **window))
     epochs = np.arange(first, last + 1)
-    assert found["estimate"] == pytest.approx(np.sqrt(np.square(1 + epochs).mean()), rel=1e-3)
+    assert found["estimate"] == pytest.approx((1 + epochs).mean())
     assert found["verdict"] == "supported"
 
 

@@ -260,7 +260,7 @@ class Hyperbola(ClaimBase):
 
 
 class CurveGap(Unskewed):
-    """Distance between two arms' mean curves, the root mean square over the epochs of a window of the run.
+    """Mean absolute distance between two arms' mean curves over the epochs of a window of the run.
 
     Of the mean curves over seeds, so that the noise of single runs is no distance. The window goes from
     share `after` to share `before` of the shorter run, both included.
