@@ -13,7 +13,7 @@ from scipy import stats
 from largebatch.config.study import load_study
 from largebatch.judging.claims import COLUMNS
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import levels
+from largebatch.judging.statements import decisive_levels
 from largebatch.observations.statistics import LEVEL, smallest_detectable_shift
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +159,9 @@ def study_of(rng, kinds: list[tuple[str, str]], planted: float) -> pd.DataFrame:
         rows.append((statement, kind, true[statement], p_value, verdict))
     claims = pd.DataFrame(rows, columns=["statement", "kind", "effect", "p_value", "verdict"])
     given = claims.reindex(columns=[*COLUMNS, "effect"]).assign(tier="empirical", note="", expect="above 0")
-    stated = [power_at(kind, level) for kind, level in zip(given["kind"], levels(given), strict=True)]
+    stated = [
+        power_at(kind, level) for kind, level in zip(given["kind"], decisive_levels(given), strict=True)
+    ]
     return corrected(given.assign(stated=stated, detectable=1.0, detectable_as="distance"))
 
 
