@@ -240,7 +240,7 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     groups = smoke.experiment("keskar").to_aggregate()["groups"]
-    wanted = ["curvature", "keskar", "keskar_subspace"]
+    wanted = ["curvature", "keskar", "keskar_subspace", "keskar_relative", "scaled_curvature", "ball"]
     assert groups["adam.small"]["members"][0]["measures"] == wanted
     # shares the run of the sweep
     assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature", "keskar"]

@@ -27,18 +27,20 @@ class LeftOut(Settings):
     """What a question names and the scale does not train or make, and why; claims that it cannot judge.
 
     An arm that is neither listed nor defined is left out too, without a reason. measures: those that are not
-    made of any arm; path: what lies between minima.
+    made of any arm; path: what lies between minima. because: of arms and measures; each claim has its own.
     """
 
     arms: list[ArmName] = []
     measures: list[MeasureName] = []
-    because: Text
+    because: Text | None = None
     claims: dict[str, Text] = {}
 
     @model_validator(mode="after")
     def leaves_something_out(self):
-        if not self.arms and not self.measures:
-            raise ValueError("arms or measures; got neither")
+        if not self.arms and not self.measures and not self.claims:
+            raise ValueError("arms, measures or claims; got none of them")
+        if bool(self.arms or self.measures) != (self.because is not None):
+            raise ValueError(f"because beside arms or measures, and only there; got {self.because!r}")
         return self
 
 
