@@ -5,7 +5,7 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, partial_conjunction, statements
+from largebatch.judging.statements import at_least, levels, partial_conjunction, statements
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
 
@@ -112,6 +112,24 @@ def test_the_verdict_is_that_of_the_largest_p(settle):
         assert (whole == (found["p_adjusted"] < 0.05)).all()
         counted = found.loc[whole, ["supported_in", "contradicted_in"]].max(axis=1)
         assert (counted == found["conditions"][whole]).all()
+
+
+def test_the_level_is_where_a_p_begins_to_decide(settle):
+    """By hand: with A selected R is 2, whatever its own p; both its conditions must be below 5 % · 2/3."""
+    tree = {"A": [(0.4, 1.0), (0.5, 1.0)], "B": [(0.001, 1.0)], "C": [(0.9, 1.0)]}
+    claims, found = settle(tree)
+    assert found["level"].tolist() == pytest.approx([0.05 * 2 / 3, 0.05 / 3, 0.05 * 2 / 3])
+    alone = claims.assign(p_adjusted=np.nan)
+    assert levels(alone).tolist() == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 3, 0.05 * 2 / 3])
+
+
+def test_a_claim_is_decided_exactly_below_its_level(settle):
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        tree = {f"A{i}": [(p, 1.0) for p in rng.beta(0.3, 4, rng.integers(1, 5))] for i in range(8)}
+        claims, _ = settle(tree)
+        p_values, at = claims["p_value"], levels(claims)
+        assert ((claims["p_adjusted"] < 0.05) == (p_values < at)).all()
 
 
 def test_identities_and_sanity_checks_are_in_no_family(settle, helpers, judged):

@@ -215,7 +215,7 @@ class Elbow(Break, RatioBase):
 
 
 class GrowthLaw(ClaimBase):
-    """λ of the growth metric = α + β (updates^λ - 1)/λ, least squares, one value a seed.
+    """λ of the growth metric = α + β (updates^λ - 1)/λ, least squares, of the seeds' mean curve.
 
     Box and Cox 1964: 0 is growth by the logarithm (Hoffer et al. 2017, section 4), 0.5 a random walk, below
     0 growth that ends. Over the evaluations of one arm after the first update.
@@ -233,11 +233,12 @@ class GrowthLaw(ClaimBase):
 
 
 class Hyperbola(ClaimBase):
-    """Updates to a goal as S = S_min (1 + B_crit / B) over a group's batch sizes B, one fit a seed.
+    """Updates to a goal as S = S_min (1 + B_crit / B) over a group's batch sizes B.
 
     McCandlish et al. 2018, equation 2.11: (S/S_min - 1)(E/E_min - 1) = 1 with the examples E = B S, and
-    B_crit = E_min / S_min. `show`: critical_batch, B_crit, judged on its logarithm (with `over` as a
-    multiple of this metric); or r_squared_gain, the R² of log S less that of a power law, S = c B^a.
+    B_crit = E_min / S_min. `show`: critical_batch, the one B_crit that fits all seeds, judged on its
+    logarithm (with `over` as a multiple of each seed's value of this metric); or r_squared_gain, for each
+    seed the R² of log S less that of a power law, S = c B^a.
     """
 
     kind: Literal["hyperbola"]
@@ -259,9 +260,10 @@ class Hyperbola(ClaimBase):
 
 
 class CurveGap(Unskewed):
-    """Mean absolute distance between two arms' curves over the epochs of a window of the run.
+    """Mean absolute distance between two arms' mean curves over the epochs of a window of the run.
 
-    The window goes from share `after` to share `before` of the shorter run, both included.
+    Of the mean curves over seeds, so that the noise of single runs is no distance. The window goes from
+    share `after` to share `before` of the shorter run, both included.
     """
 
     kind: Literal["curve_gap"]

@@ -30,10 +30,9 @@ class Slope(NamedTuple):
 class BreakFit(NamedTuple):
     """How a break compares with the straight line.
 
-    log_ratio: log of the squares the line leaves over those that the break leaves. as_line, as_break: the
-    share of simulated repetitions of the fitted line (break) with a ratio as large (small) as this one.
-    spread: (simulations,) of log_ratio under the law that fits better. place: the arm at which the break
-    begins.
+    log_ratio: log of the squares the line leaves over those that the break leaves. as_line, as_break: p of
+    the line if the break fits better, of the break if the line does; the other is 1. spread: (repetitions,)
+    of log_ratio under the law that fits better. place: the arm at which the break begins.
     """
 
     log_ratio: float
@@ -185,29 +184,47 @@ def left_of(y: np.ndarray, shapes: np.ndarray, rising: bool) -> tuple[np.ndarray
     return np.maximum(total - np.square(size[..., 0]), rounding), size * shapes[best]
 
 
-def fit_break(x: np.ndarray, y: np.ndarray, shapes: np.ndarray, simulated: int = SIMULATED) -> BreakFit:
+def fit_break(x: np.ndarray, y: np.ndarray, shapes: np.ndarray, normal: np.ndarray | None = None) -> BreakFit:
     """How much better a rising break fits y: (arms,) than a straight line does.
 
-    Each law is fitted and repeated with normal errors of its own size, since they are not nested: the
-    parametric bootstrap (Williams 1970; Wagenmakers et al. 2004).
+    The laws are not nested, so each is tested on repetitions of itself, which rotate what it leaves of y.
+    That test is exact for normal errors, whatever their size and the size of the slope or break (Langsrud
+    2005). Where a break would be is unknown, so it must be rejected at every place (intersection-union test,
+    Berger 1982). normal: (repetitions, arms) of standard normal draws.
     """
-    noise = standard_normal(simulated, len(x))
+    normal = standard_normal(SIMULATED, len(x)) if normal is None else normal
 
     def log_ratio(y: np.ndarray) -> np.ndarray:
         return np.log(left_of(y, x[None], rising=False)[0] / left_of(y, shapes, rising=True)[0])
 
-    def repeated(shapes: np.ndarray, rising: bool) -> np.ndarray:
-        left, fitted = left_of(y, shapes, rising)
-        return log_ratio(fitted + np.sqrt(left / (len(x) - 2)) * noise)
-
     found = float(log_ratio(y))
-    line, broken = repeated(x[None], rising=False), repeated(shapes, rising=True)
-    as_line = (1 + (line >= found).sum()) / (1 + simulated)
-    as_break = (1 + (broken <= found).sum()) / (1 + simulated)
     _, fitted = left_of(y, shapes, rising=True)
     place = int(np.argmax(fitted > fitted[0]))  # the first arm above the level before; 0 for a level line
-    spread = broken if found > 0 else line
-    return BreakFit(found, float(as_line), float(as_break), spread, place)
+    if found > 0:
+        spread = log_ratio(rotations(y, x, normal))
+        return BreakFit(found, share(spread >= found), 1.0, log_ratio(rotations(y, fitted, normal)), place)
+    as_break = max(share(log_ratio(rotations(y, shape, normal)) <= found) for shape in shapes)
+    return BreakFit(found, 1.0, as_break, log_ratio(rotations(y, x, normal)), place)
+
+
+def share(as_extreme: np.ndarray) -> float:
+    """p from repetitions, of which the data are one."""
+    return float((1 + as_extreme.sum()) / (1 + len(as_extreme)))
+
+
+def rotations(y: np.ndarray, shape: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Repetitions of y: (arms,) with the same fit by a level and a shape: (arms,), and the same squares left.
+
+    What is left points in the direction of what the fit leaves of normal: (repetitions, arms).
+    """
+    basis = np.linalg.qr(np.stack([np.ones_like(shape), shape], axis=-1))[0]
+
+    def left(y: np.ndarray) -> np.ndarray:
+        return y - y @ basis @ basis.T
+
+    directions = left(normal)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return y - left(y) + np.linalg.norm(left(y)) * directions
 
 
 @cache

@@ -38,10 +38,11 @@ COLUMNS = (
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
-# conditions: those that were judged. supported_in, contradicted_in: in at least so many of them.
+# conditions: those that were judged. supported_in, contradicted_in: in at least so many of them. level: below
+# which p_value must be for all to be decided.
 STATEMENT_COLUMNS = (
     *("statement", "experiment", "source", "says", "conditions", "not_run"),
-    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "replication", "verdict"),
+    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "level", "replication", "verdict"),
 )
 STATEMENTS = "statements.csv"  # beside claims.csv
 CHECKS = {IDENTITY: "identities", SANITY: "sanity checks"}

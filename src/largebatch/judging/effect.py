@@ -35,7 +35,9 @@ class Effects:
 
 @dataclass(frozen=True)
 class ArmEffects:
-    """An effect tested over arms, with its 95 % interval, on the judged scale; low, high, logs as in Effects.
+    """An effect that is no mean over seeds, such as one tested over arms or of whole curves.
+
+    With its 95 % interval, on the judged scale; low, high, logs as in Effects.
 
     n: seeds. p_value: two-sided, against the nearer of `low` and `high`.
     """

@@ -48,10 +48,10 @@ def usable(claims: pd.DataFrame) -> pd.Series:
 
 
 def screened(claims: pd.DataFrame) -> pd.DataFrame:
-    """For each judged condition: statement, p, and of its statement `screen` and `factor`.
+    """For each judged condition: statement, p, and of its statement `screen`, `factor` and `level`.
 
     screen: adjusted p of "no condition lies off its threshold". factor: m/R in a selected statement, else 1;
-    by it a p grows within the statement, as its level falls.
+    by it a p grows within the statement, as its level falls. level: at which its conditions are tested.
     """
     judged = empirical(claims)[lambda rows: rows["p_value"].notna()]
     found = pd.DataFrame({"statement": judged["statement"], "p": usable(judged)})
@@ -59,7 +59,34 @@ def screened(claims: pd.DataFrame) -> pd.DataFrame:
     screen = first if first.empty else adjusted(first)
     selected = screen < LEVEL
     factor = pd.Series(1.0, index=screen.index).mask(selected, len(screen) / max(1, selected.sum()))
-    return found.assign(screen=found["statement"].map(screen), factor=found["statement"].map(factor))
+    of_statement = {"screen": screen, "factor": factor, "level": levels_within(first)}
+    return found.assign(**{name: found["statement"].map(column) for name, column in of_statement.items()})
+
+
+def levels_within(first: pd.Series) -> pd.Series:
+    """statement -> level within it if it is selected, given the others: with R counted as if it were.
+
+    first: p of each statement. R does not depend on the statement's own p, so the level states its power.
+    """
+    selected = [rejections(np.where(first.index == name, 0.0, first), LEVEL) for name in first.index]
+    return pd.Series(selected, dtype=float, index=first.index) * LEVEL / max(1, len(first))
+
+
+def rejections(p_values: np.ndarray, level: float) -> int:
+    """How many of these Benjamini and Hochberg 1995 reject."""
+    rejected = np.sort(p_values) * len(p_values) / np.arange(1, len(p_values) + 1) < level
+    return int(np.flatnonzero(rejected)[-1]) + 1 if rejected.any() else 0
+
+
+def levels(claims: pd.DataFrame) -> pd.Series:
+    """For each judged condition the level below which its p is decided, given the p of all others."""
+    found = screened(claims)
+
+    def of_condition(row: pd.Series) -> float:
+        p = found.loc[found["statement"] == row["statement"], "p"].mask(lambda p: p.index == row.name, 0.0)
+        return row["level"] * rejections(p.to_numpy(), row["level"]) / len(p)
+
+    return found.apply(of_condition, axis="columns") if len(found) else pd.Series(dtype=float)
 
 
 def adjusted(p_values: pd.Series) -> pd.Series:
@@ -91,7 +118,8 @@ def statements(claims: pd.DataFrame, verdicts: pd.Series) -> pd.DataFrame:
     """
     found = screened(claims)
     groups = empirical(claims).groupby("statement", sort=False)
-    rows = [row_of(of.join(found[["p", "screen", "factor"]]), verdicts[of.index]) for _, of in groups]
+    beside = found[["p", "screen", "factor", "level"]]
+    rows = [row_of(of.join(beside), verdicts[of.index]) for _, of in groups]
     return pd.DataFrame(rows, columns=list(STATEMENT_COLUMNS))
 
 
@@ -117,7 +145,7 @@ def of_all(judged: pd.DataFrame) -> dict:
     p_value: of "not all conditions lie on the same side", the largest p; 1 if estimates differ in side.
     """
     side = judged.apply(on_side, axis="columns")
-    screen, factor = judged[["screen", "factor"]].iloc[0]
+    screen, factor, alone = judged[["screen", "factor", "level"]].iloc[0]
     level = LEVEL / factor if screen < LEVEL else 0.0
     p_value = judged["p"].max() if side.nunique() == 1 else 1.0
     return {
@@ -125,4 +153,5 @@ def of_all(judged: pd.DataFrame) -> dict:
         "contradicted_in": at_least(judged["p"].where(~side, 1.0).to_numpy(), level),
         "p_value": p_value,
         "p_adjusted": max(screen, min(1.0, p_value * factor)),
+        "level": alone,
     }
