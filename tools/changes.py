@@ -136,7 +136,7 @@ def stops(numbers: dict) -> dict[str, list[str]]:
 def reads(claim: dict) -> list[str]:
     """The arms that a claim reads; none of one that today's kinds do not know."""
     try:
-        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).uses()})
+        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).all_uses()})
     except ValidationError:
         return []
 
