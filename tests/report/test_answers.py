@@ -40,7 +40,7 @@ NUMBERS = "(1.25 updates [1, 1.5]; paper 0.3)"
         ),
         (
             *("confounded", "confounded"),
-            f"Confounded: it cannot be told, for want of an equal fit, whether it is {NUMBERS}, "
+            f"Confounded: a difference in fit may explain the result on whether it is {NUMBERS}, "
             f"and it was {NUMBERS}.",
         ),
         ("not_run", "not_run", f"Not run here: it was not run whether it is {PAPERS}, and it was {PAPERS}."),
@@ -55,7 +55,7 @@ def test_the_sentence_follows_from_the_verdicts(claims, first, second, sentence)
 
 def test_the_training_gap_stands_beside_a_confounded_finding(claims):
     for verdict, shown in (("confounded", True), ("supported", False)):
-        (said,) = card({"digits": claims(verdict, "not_run", fit="2.8 [2.3, 3.3], margin 0.5")})[
+        (said,) = card({"digits": claims("not_run", verdict, fit="2.8 [2.3, 3.3], margin 0.5")})[
             "sentences"
         ].values()
         assert ("paper 0.3; in training 2.8 [2.3, 3.3], margin 0.5)" in said) == shown

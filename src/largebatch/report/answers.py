@@ -58,7 +58,7 @@ CLAUSES = {
     MIXED: "it holds only in part that {}",
     INCONCLUSIVE: "it stays open whether {}",
     UNINFORMATIVE: "it tells nothing that {}, since that holds of the control as well",
-    CONFOUNDED: "it cannot be told, for want of an equal fit, whether {}",
+    CONFOUNDED: "a difference in fit may explain the result on whether {}",
     HOLDS: "{}",
     BROKEN: "it is broken that {}",
     NOT_RUN: "it was not run whether {}",
