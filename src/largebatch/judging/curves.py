@@ -10,7 +10,6 @@ from scipy import stats
 
 from largebatch.observations.statistics import CONFIDENCE, bounds_p_value, mean_interval, mean_p_value
 
-
 STARTS = 30  # of the search for the farthest curves, besides those that the data suggest
 
 
