@@ -21,7 +21,7 @@ def published():
 
 def test_verdicts_in_the_text_are_the_published_ones():
     text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
-    verdicts = "supported|contradicted|inconclusive|holds|broken|not run"
+    verdicts = "supported|contradicted|inconclusive|uninformative|confounded|holds|broken|not run"
     said = re.findall(rf"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\(({verdicts})\b", text)
     assert {name: verdict.replace(" ", "_") for name, verdict in said} == published()
 

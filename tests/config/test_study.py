@@ -240,7 +240,7 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     groups = smoke.experiment("keskar").to_aggregate()["groups"]
-    wanted = ["curvature", "keskar", "keskar_subspace"]
+    wanted = ["curvature", "keskar", "keskar_subspace", "keskar_relative", "scaled_curvature", "ball"]
     assert groups["adam.small"]["members"][0]["measures"] == wanted
     # shares the run of the sweep
     assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature", "keskar"]
@@ -264,7 +264,7 @@ GAP |= {"small": "adam.small", "large": "adam.large", "lines": {"line": "sgd.lar
 )
 def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
     """Never else: they make tables that no other run has byte by byte."""
-    spoil(folder / KESKAR, {f"{CLAIM}/expect": {"above": 1.0}} | edits)
+    spoil(folder / KESKAR, {f"{CLAIM}/expect": {"above": 1.0}, f"{CLAIM}/fit": ABSENT} | edits)
     study = load_study(folder / SMOKE, {"experiments": "keskar,goyal"})
     assert study.experiment("keskar").to_aggregate()["timed"] is True
     assert study.experiment("goyal").to_aggregate()["timed"] is False

@@ -114,8 +114,10 @@ def two_tiers(helpers, judged):
 
 def test_statements_are_counted_and_not_their_conditions_nor_what_must_hold(two_tiers):
     found = claims.counts(two_tiers)
-    assert list(found) == ["supported", "contradicted", "mixed", "inconclusive", "not_run"]
-    assert list(found.values()) == [0, 0, 1, 0, 1]
+    assert list(found) == [
+        *("supported", "contradicted", "mixed", "inconclusive", "uninformative", "confounded", "not_run")
+    ]
+    assert list(found.values()) == [0, 0, 1, 0, 0, 0, 1]
     assert {name: n for name, n in claims.replications(two_tiers).items() if n} == {
         "smaller": 1,
         "no number": 1,
@@ -135,6 +137,11 @@ def test_statements_are_counted_and_not_their_conditions_nor_what_must_hold(two_
         (["supported", "contradicted"], "mixed"),
         (["supported", "inconclusive"], "mixed"),
         (["inconclusive", "inconclusive"], "inconclusive"),
+        (["supported", "uninformative"], "mixed"),
+        (["contradicted", "confounded"], "mixed"),
+        (["uninformative", "inconclusive", "not_run"], "uninformative"),
+        (["inconclusive", "confounded"], "confounded"),
+        (["uninformative", "confounded"], "confounded"),
         (["not_run"], "not_run"),
     ],
 )

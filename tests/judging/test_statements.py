@@ -146,9 +146,11 @@ def test_identities_and_sanity_checks_are_in_no_family(settle, helpers, judged):
     assert statements(rows, claims["verdict"])["statement"].tolist() == ["A"]
 
 
-def test_a_small_p_that_did_not_suffice_alone_does_not_count(settle):
-    claims, found = settle({"A": [(0.001, 1.0)]}, verdict="inconclusive")
-    assert claims["verdict"].tolist() == found["verdict"].tolist() == ["inconclusive"]
+@pytest.mark.parametrize("verdict", ["inconclusive", "uninformative", "confounded"])
+def test_a_small_p_that_did_not_suffice_alone_does_not_count(settle, verdict):
+    claims, found = settle({"A": [(0.001, 1.0)]}, verdict=verdict)
+    assert claims["verdict"].tolist() == found["verdict"].tolist() == [verdict]
+    assert found["p_value"].tolist() == [1.0] and found["supported_in"].tolist() == [0]
 
 
 def test_statements_come_back_as_written(settle, tmp_path):

@@ -33,6 +33,16 @@ NUMBERS = "(1.25 updates [1, 1.5]; paper 0.3)"
         ("supported", "supported", f"Yes: it is {NUMBERS}, and it was {NUMBERS}."),
         ("contradicted", "contradicted", f"No: it does not hold that it is {NUMBERS}, and it was {NUMBERS}."),
         ("inconclusive", "supported", f"In part: it was {NUMBERS}; it stays open whether it is {NUMBERS}."),
+        (
+            *("uninformative", "uninformative"),
+            f"Uninformative: it tells nothing that it is {NUMBERS}, and it was {NUMBERS}, "
+            "since that holds of the control as well.",
+        ),
+        (
+            *("confounded", "confounded"),
+            f"Confounded: a difference in fit may explain the result on whether it is {NUMBERS}, "
+            f"and it was {NUMBERS}.",
+        ),
         ("not_run", "not_run", f"Not run here: it was not run whether it is {PAPERS}, and it was {PAPERS}."),
     ],
 )
@@ -41,6 +51,14 @@ def test_the_sentence_follows_from_the_verdicts(claims, first, second, sentence)
     assert found["verdict"] == (first if first == second else "mixed")
     assert found["sentences"] == {"digits": sentence}
     assert found["agreement"] == ""
+
+
+def test_the_training_gap_stands_beside_a_confounded_finding(claims):
+    for verdict, shown in (("confounded", True), ("supported", False)):
+        (said,) = card({"digits": claims("not_run", verdict, fit="2.8 [2.3, 3.3], margin 0.5")})[
+            "sentences"
+        ].values()
+        assert ("paper 0.3; in training 2.8 [2.3, 3.3], margin 0.5)" in said) == shown
 
 
 @pytest.mark.parametrize(

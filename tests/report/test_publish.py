@@ -53,6 +53,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     assert compare(ours, theirs).same_verdicts
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
     verdicts = {"supported": 1, "contradicted": 0, "mixed": 0, "inconclusive": 1, "not_run": 1}
+    verdicts |= {"uninformative": 0, "confounded": 0}
     checks = {"identity": {}, "sanity": {}}
     assert record["counts"] == {"files": 5, "claims": 3, "statements": verdicts} | checks
     trained = {"devices": ["cpu"], "commits": ["c"], "codes": ["d"]}
@@ -118,7 +119,7 @@ def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(hel
     )
     assert re.findall("^## (.+)$", text, re.MULTILINE) == ["Paper 2017", "Other 2018"]
     assert all(text.count(f'<a id="{row["id"]}"></a>') == 1 for row in rows)
-    assert "1.25 points [1, 1.5] | above 0 | 0.3, larger | ✓ supported | T1 ✓ supported |" in text
+    assert "1.25 points [1, 1.5] | above 0 | 0.3, larger |  |  | ✓ supported | T1 ✓ supported |" in text
     assert "- T1: A note." in text and "a \\| b" in text
     assert (
         len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1

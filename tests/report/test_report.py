@@ -179,6 +179,17 @@ def test_colours_of_verdicts_stay_apart_for_every_eye(results, sight):
         assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
 
 
+def test_fit_and_control_stand_beside_a_claim(results, helpers, judged):
+    rows = [
+        helpers.claim("A", fit="2.8 [2, 3], margin 0.5"),
+        helpers.claim("B", control="supported 0.3 [0, 1]"),
+    ]
+    judged(*rows).to_csv(results / "claims.csv", index=False)
+    text = write(results, claims=dict.fromkeys("AB", BEHIND))
+    assert text.count("In training: 2.8 [2, 3], margin 0.5.") == 1
+    assert text.count("Control: supported 0.3 [0, 1].") == 1
+
+
 def test_a_figure_is_named_by_its_first_sentence_and_its_caption_stands_once(results):
     text = write(results)
     assert 'role="img" aria-label="What f shows."' in text

@@ -129,6 +129,8 @@ def claim_row(id, **columns):
         "expect": "above 0",
         "paper_value": 0.3,
         "replication": "larger",
+        "control": "",
+        "fit": "",
         "verdict": "supported",
         "registered": "as registered",
         "note": "",

@@ -120,7 +120,7 @@ def content_of(study: Study, e: Experiment) -> dict:
 
 def arms_read(claim: Claim, e: Experiment) -> Iterator[str]:
     """The arms, paths and exhibits that a claim reads, less those that the scale leaves out."""
-    for use in claim.uses():
+    for use in claim.all_uses():
         if use.arm in e.groups or use.arm in e.question.paths:
             yield use.arm
         else:

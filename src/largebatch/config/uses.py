@@ -53,8 +53,12 @@ class Reader(Settings):
     """A claim, figure or table: it alone says what it reads, and what is left of it without some arms."""
 
     def uses(self) -> Iterator[Use]:
-        """Everything that it reads; keys are those below its own."""
+        """Everything that it shows or judges; keys are those below its own."""
         raise NotImplementedError
+
+    def all_uses(self) -> Iterator[Use]:
+        """Everything that it reads, for a claim with what stands beside it."""
+        return self.uses()
 
     def needs(self, arms: Collection[str]) -> bool:
         """Whether it reads any of these arms."""

@@ -10,18 +10,20 @@ import pandas as pd
 
 from largebatch import files
 
-SUPPORTED, CONTRADICTED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
+SUPPORTED, CONTRADICTED, INCONCLUSIVE, UNINFORMATIVE, CONFOUNDED, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
     "supported",
     "contradicted",
     "inconclusive",
+    "uninformative",  # its control holds as well
+    "confounded",  # what it compares differs in fit
     "holds",
     "broken",
     "not_run",
 )
 # A statement is mixed if its conditions are not all decided to the same side, but some are decided.
 MIXED = "mixed"
-STATEMENT_VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, NOT_RUN)
-ORDER = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN)
+STATEMENT_VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, UNINFORMATIVE, CONFOUNDED, NOT_RUN)
+ORDER = (*STATEMENT_VERDICTS[:-1], HOLDS, BROKEN, NOT_RUN)
 IDENTITY, SANITY, EMPIRICAL = TIERS = ("identity", "sanity", "empirical")
 # Our effect beside the paper's number: within what both leave open, else its size or its sign.
 INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
@@ -34,7 +36,8 @@ INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
 COLUMNS = (
     *("id", "experiment", "tier", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
-    *("detectable_as", "expect", "paper_value", "replication", "verdict", "registered", "note"),
+    *("detectable_as", "expect", "paper_value", "replication", "control", "fit"),
+    *("verdict", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
@@ -100,9 +103,10 @@ def empirical(claims: pd.DataFrame) -> pd.DataFrame:
 def together(verdicts: Iterable[str]) -> str:
     """The verdict on a statement from those on its conditions after correction; see docs/method.md."""
     found = set(verdicts) - {NOT_RUN}
-    if len(found) > 1:
-        return MIXED
-    return found.pop() if found else NOT_RUN
+    if found & {SUPPORTED, CONTRADICTED}:
+        return found.pop() if len(found) == 1 else MIXED
+    # Nothing is decided: what stood in the way comes before what the seeds did not suffice for.
+    return next((verdict for verdict in (CONFOUNDED, UNINFORMATIVE, *found) if verdict in found), NOT_RUN)
 
 
 def common(replications: Iterable[str]) -> str:

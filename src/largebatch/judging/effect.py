@@ -56,10 +56,7 @@ class ArmEffects:
 
 def expected(claim) -> tuple[float, float]:
     """The two bounds between which the effect is expected; for a threshold one is infinite."""
-    expect = claim.expect
-    if expect.within is not None:
-        return tuple(expect.within)
-    return (expect.above, np.inf) if expect.above is not None else (-np.inf, expect.below)
+    return claim.expect.ends
 
 
 def log_expected(claim) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from largebatch.config.claims import Claim
 from largebatch.config.differences import NOT_REGISTERED
+from largebatch.judging.beside import with_control, with_fit
 from largebatch.judging.claims import (
     BROKEN,
     COLUMNS,
@@ -44,7 +45,7 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     registered}}. p_adjusted is left empty.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
-    table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
+    table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
     verdicts = verdicts_on(asked, table, ask["experiment"])
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
@@ -57,7 +58,23 @@ def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str
 
 
 def judged(claim: Claim, observations: pd.DataFrame) -> Row:
-    """A claim's row: the verdict of its interval, or not_run."""
+    """A claim's row: the verdict of its interval, and what its fit and its control make of it; or not_run."""
+    row = judged_alone(claim, observations)
+    if row["verdict"] == NOT_RUN:
+        return row
+    if claim.fit:
+        try:
+            row = with_fit(row, claim, observations)
+        except Missing as missing:
+            return describe(claim) | not_run(f"The observations lack {missing}.", claim)
+    if control := claim.controlled():
+        control = control.model_copy(update={"not_run": claim.control.not_run, "deviation": ""})
+        row = with_control(row, claim, judged_alone(control, observations))
+    return row
+
+
+def judged_alone(claim: Claim, observations: pd.DataFrame) -> Row:
+    """A claim's row without what stands beside it."""
     row = describe(claim)
     if claim.not_run:
         return row | not_run(claim.not_run, claim)

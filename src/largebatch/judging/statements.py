@@ -12,7 +12,6 @@ from scipy import stats
 
 from largebatch.judging.claims import (
     CONTRADICTED,
-    INCONCLUSIVE,
     STATEMENT_COLUMNS,
     SUPPORTED,
     bounds,
@@ -42,8 +41,11 @@ def at_least(p_values: np.ndarray, level: float) -> int:
 
 
 def usable(claims: pd.DataFrame) -> pd.Series:
-    """The p-values of claims as judged alone; 1 where a p below the level did not suffice for a verdict."""
-    flattering = (claims["verdict"] == INCONCLUSIVE) & (claims["p_value"] < LEVEL)
+    """The p-values of claims as judged alone; 1 where a p below the level did not suffice for a verdict.
+
+    As of claims that are uninformative or confounded.
+    """
+    flattering = ~claims["verdict"].isin([SUPPORTED, CONTRADICTED]) & (claims["p_value"] < LEVEL)
     return claims["p_value"].mask(flattering, 1.0)
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from largebatch.config.flatness import Ball, Keskar, KeskarSubspace
+from largebatch.config.flatness import Ball, Keskar, KeskarRelative, KeskarSubspace
 from largebatch.files import Observation
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
+from largebatch.measures.sizes import sizes_of
 from largebatch.nets.stack import keep_seeds
 
 # L-BFGS-B starts at random points of the box shrunk to these shares of its width. At its very centre a
@@ -53,10 +54,31 @@ def keskar(
     A lower bound of the maximum: the highest point seen, on converged nets of digits between half and all
     of what a dozen longer runs find. Only a landscape in double precision will do.
     """
+    return in_boxes(landscape, landscape.weights.abs() + 1, epsilon, generators, iterations)
+
+
+def keskar_relative(
+    landscape: Landscape, epsilon: float, generators: list[torch.Generator], iterations: int = 10
+) -> torch.Tensor:
+    """As `keskar`, over |z_i| <= epsilon |x_i|: Metric 2.1 without the 1 that it adds; (s,).
+
+    That is the ball of `adaptive`, with the largest entry as its norm, and no less invariant.
+    """
+    return in_boxes(landscape, sizes_of(landscape), epsilon, generators, iterations)
+
+
+def in_boxes(
+    landscape: Landscape,
+    sizes: torch.Tensor,
+    epsilon: float,
+    generators: list[torch.Generator],
+    iterations: int,
+) -> torch.Tensor:
+    """Sharpness in percent over |z_i| <= epsilon sizes_i, seed by seed; sizes: (s, p) -> (s,)."""
     require_box(landscape, epsilon, generators, iterations)
     return torch.stack(
         [
-            box_sharpness(of_seed(landscape, index), None, epsilon, generator, iterations)
+            box_sharpness(of_seed(landscape, index), None, epsilon * sizes[index], generator, iterations)
             for index, generator in enumerate(generators)
         ]
     )
@@ -84,8 +106,12 @@ def keskar_subspace(
     for index, generator in enumerate(generators):
         one = of_seed(landscape, index)
         shape = (one.parameters, dimensions)
-        matrix = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
-        found.append(box_sharpness(one, matrix.to(one.weights.device), epsilon, generator, iterations))
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
+        matrix = drawn.to(one.weights.device)
+        # A⁺x; a random A is well conditioned
+        coordinates = torch.linalg.solve(matrix.T @ matrix, matrix.T @ one.weights[0])
+        half_widths = epsilon * (coordinates.abs() + 1)
+        found.append(box_sharpness(one, matrix, half_widths, generator, iterations))
     return torch.stack(found)
 
 
@@ -109,19 +135,16 @@ def require_box(
 def box_sharpness(
     one: Landscape,
     matrix: torch.Tensor | None,
-    epsilon: float,
+    half_widths: torch.Tensor,
     generator: torch.Generator,
     iterations: int,
 ) -> torch.Tensor:
-    """Metric 2.1 of a single seed, in percent; (). matrix: A (p, d), or None for the identity.
+    """Metric 2.1 of a single seed in this box, in percent; (). matrix: A (p, d), or None for the identity.
 
     The highest point is looked for in single precision; how high it is, is told in double.
     """
     at, loss = one.weights, one.loss(one.weights)[0]
     rough = in_single_precision(one)
-    coordinates = at[0]
-    if matrix is not None:  # A⁺x; a random A is well conditioned
-        coordinates = torch.linalg.solve(matrix.T @ matrix, matrix.T @ at[0])
 
     def step(y: torch.Tensor) -> torch.Tensor:
         return y if matrix is None else matrix @ y
@@ -131,7 +154,7 @@ def box_sharpness(
         gradient = gradient[0].double()
         return value[0] - loss, gradient if matrix is None else matrix.T @ gradient
 
-    highest = highest_in_box(rise, epsilon * (coordinates.abs() + 1), generator, iterations)
+    highest = highest_in_box(rise, half_widths, generator, iterations)
     found = one.loss(at + step(highest))[0] - loss
     return 100 * found.clamp_min(0.0) / (1 + loss)  # x itself lies in the box
 
@@ -209,9 +232,10 @@ def sam(landscape: Landscape, rho: float, steps: int, generators: list[torch.Gen
 def adaptive(landscape: Landscape, rho: float, steps: int, generators: list[torch.Generator]) -> torch.Tensor:
     """Worst rise over d = |x| u (elementwise), ‖u‖ <= rho; (s,). Kwon et al. 2021, T_w = diag |w|.
 
-    Unchanged when weights are rescaled without changing the net's function. Weights of 0 stay there.
+    Unchanged when weights are rescaled without changing the net's function. Weights of 0 stay there, as do
+    biases that BatchNorm takes away.
     """
-    return highest_in_ball(landscape, landscape.weights.abs(), rho, steps, generators)
+    return highest_in_ball(landscape, sizes_of(landscape), rho, steps, generators)
 
 
 def highest_in_ball(
@@ -294,6 +318,14 @@ def measure_keskar_subspace(nets: Nets, settings: KeskarSubspace) -> Iterator[Ob
         streams = nets.streams("sharpness")
         found = keskar_subspace(landscape, size, streams, settings.dimensions, settings.iterations)
         yield from nets.rows("subspace_sharpness_percent", size, found)
+
+
+def measure_keskar_relative(nets: Nets, settings: KeskarRelative) -> Iterator[Observation]:
+    """The same in a box as wide as the weights are large."""
+    landscape = nets.landscape(settings.examples, torch.float64)
+    for size in settings.epsilon:
+        found = keskar_relative(landscape, size, nets.streams("sharpness"), settings.iterations)
+        yield from nets.rows("relative_sharpness_percent", size, found)
 
 
 def measure_ball(nets: Nets, settings: Ball) -> Iterator[Observation]:

@@ -11,6 +11,7 @@ import pandas as pd
 from largebatch.config.cards import Paper, read_papers
 from largebatch.judging.claims import (
     BROKEN,
+    CONFOUNDED,
     CONTRADICTED,
     EMPIRICAL,
     HOLDS,
@@ -19,6 +20,7 @@ from largebatch.judging.claims import (
     NOT_RUN,
     ORDER,
     SUPPORTED,
+    UNINFORMATIVE,
     brief,
     estimate,
     in_words,
@@ -31,6 +33,8 @@ ICONS = {
     CONTRADICTED: "✗",
     MIXED: "◐",
     INCONCLUSIVE: "?",
+    UNINFORMATIVE: "○",
+    CONFOUNDED: "≈",
     HOLDS: "=",
     BROKEN: "≠",
     NOT_RUN: "–",
@@ -40,6 +44,8 @@ LEADS = {
     SUPPORTED: "Yes",
     CONTRADICTED: "No",
     INCONCLUSIVE: "Undecided",
+    UNINFORMATIVE: "Uninformative",
+    CONFOUNDED: "Confounded",
     NOT_RUN: "Not run here",
     MIXED: "In part",
     HOLDS: "Yes",
@@ -51,6 +57,8 @@ CLAUSES = {
     CONTRADICTED: "it does not hold that {}",
     MIXED: "it holds only in part that {}",
     INCONCLUSIVE: "it stays open whether {}",
+    UNINFORMATIVE: "it tells nothing that {}, since that holds of the control as well",
+    CONFOUNDED: "a difference in fit may explain the result on whether {}",
     HOLDS: "{}",
     BROKEN: "it is broken that {}",
     NOT_RUN: "it was not run whether {}",
@@ -154,9 +162,10 @@ def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
 
 
 def evidence(row: pd.Series) -> str:
-    """' (<effect>; paper <number>; <conditions>)', or the part that exists."""
+    """' (<effect>; paper <number>; in training <fit>; <conditions>)', or the part that exists."""
     paper = brief(row["paper_value"])
-    said = [text for text in (effect(row), paper and f"paper {paper}", row["conditions"]) if text]
+    fit = f"in training {row['fit']}" if row["verdict"] == CONFOUNDED and row["fit"] else ""
+    said = [text for text in (effect(row), paper and f"paper {paper}", fit, row["conditions"]) if text]
     return f" ({'; '.join(said)})" if said else ""
 
 

@@ -83,6 +83,8 @@ def claim_caption(row) -> str:
         f"expected {row['expect']}",
         f"estimate {ours} over {row['n']:.0f} seeds" if ours else "",
         f"paper {paper}" if paper else "",
+        f"in training {row['fit']}" if row["fit"] else "",
+        f"control {row['control']}" if row["control"] else "",
         row["verdict"].replace("_", " "),
     ]
     return f"{row['says']} {row['source']}: {', '.join(part for part in parts if part)}."

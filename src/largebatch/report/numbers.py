@@ -13,7 +13,10 @@ from largebatch.page.templates import template
 
 NONE = r"\mbox{--}"  # a number that a claim lacks
 NUMBERS = {"estimate": "estimate", "low": "low", "high": "high", "paper": "paper_value"}  # field -> column
-FIELDS = (*NUMBERS, "unit", "seeds", "expected", "verdict", "tier", "statement", "together", "replication")
+FIELDS = (
+    *(*NUMBERS, "unit", "seeds", "expected", "verdict", "tier", "statement", "together", "replication"),
+    *("control", "fit"),
+)
 
 
 def numbers(claims: Path, scale: str, out: Path) -> None:
@@ -42,9 +45,16 @@ def fields_of(row: pd.Series, shared: pd.Series) -> dict[str, str]:
         "statement": escape_tex(row["statement"]),
         "together": shared.get(row["statement"], row["verdict"]).replace("_", " "),
         "replication": row["replication"],
+        "control": in_ascii(row["control"]),
+        "fit": in_ascii(row["fit"]),
     }
     shown = {field: in_mathematics(row[column]) for field, column in NUMBERS.items()}
     return fields | {f"{field}-math": text for field, text in shown.items() if text != fields[field]}
+
+
+def in_ascii(text: str) -> str:
+    """A text with numbers as TeX reads it."""
+    return escape_tex(text.replace("−", "-").replace("∞", "infinity"))
 
 
 def plain_number(value: float) -> str:

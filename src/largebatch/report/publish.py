@@ -116,8 +116,9 @@ def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
 
 def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator[str]:
     """The claims of one paper; shared: statement -> verdict, of the empirical ones."""
-    yield "| claim | what it says | ours [95 %] | expected | paper | verdict | statement |"
-    yield "|---|---|---|---|---|---|---|"
+    heads = ("claim", "what it says", "ours [95 %]", "expected", "paper", "in training", "control")
+    yield f"| {' | '.join((*heads, 'verdict', 'statement'))} |"
+    yield "|---" * (len(heads) + 2) + "|"
     for _, row in claims.iterrows():
         place = row["source"].removeprefix(paper).lstrip(",; ")
         says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
@@ -129,6 +130,8 @@ def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator
             effect(row),
             row["expect"],
             f"{number}, {row['replication']}" if number and row["replication"] else number,
+            row["fit"],
+            row["control"],
             marked(row["verdict"]) + mark,
             f"{row['statement']} {marked(shared[row['statement']])}"
             if row["tier"] == EMPIRICAL

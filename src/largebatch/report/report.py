@@ -117,7 +117,7 @@ def claim_texts(row: pd.Series) -> dict:
         name: row[name]
         for name in (
             *("id", "says", "source", "tier", "statement", "unit", "kind"),
-            *("expect", "replication", "verdict", "registered", "note"),
+            *("expect", "replication", "control", "fit", "verdict", "registered", "note"),
         )
     }
     return texts | {

@@ -73,6 +73,8 @@ def judged(row: pd.Series | None) -> list[tuple[str, str]]:
         ("paper", number(row["paper_value"])),
         ("replication", row["replication"]),
         ("ours", effect(row)),
+        ("in training", row["fit"]),
+        ("control", row["control"]),
         ("seeds", number(row["n"])),
         ("p", f"{number(row['p_value'])}; corrected {number(row['p_adjusted'])}" if row["n"] > 1 else ""),
         ("detectable", detectable(row)),
