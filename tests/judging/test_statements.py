@@ -5,7 +5,7 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, levels, partial_conjunction, statements
+from largebatch.judging.statements import at_least, decisive_levels, partial_conjunction, statements
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
 
@@ -120,7 +120,7 @@ def test_the_level_is_where_a_p_begins_to_decide(settle):
     claims, found = settle(tree)
     assert found["level"].tolist() == pytest.approx([0.05 * 2 / 3, 0.05 / 3, 0.05 * 2 / 3])
     alone = claims.assign(p_adjusted=np.nan)
-    assert levels(alone).tolist() == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 3, 0.05 * 2 / 3])
+    assert decisive_levels(alone).tolist() == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 3, 0.05 * 2 / 3])
 
 
 def test_a_claim_is_decided_exactly_below_its_level(settle):
@@ -128,7 +128,7 @@ def test_a_claim_is_decided_exactly_below_its_level(settle):
     for _ in range(50):
         tree = {f"A{i}": [(p, 1.0) for p in rng.beta(0.3, 4, rng.integers(1, 5))] for i in range(8)}
         claims, _ = settle(tree)
-        p_values, at = claims["p_value"], levels(claims)
+        p_values, at = claims["p_value"], decisive_levels(claims)
         assert ((claims["p_adjusted"] < 0.05) == (p_values < at)).all()
 
 

@@ -80,7 +80,7 @@ def rejections(p_values: np.ndarray, level: float) -> int:
     return int(np.flatnonzero(rejected)[-1]) + 1 if rejected.any() else 0
 
 
-def levels(claims: pd.DataFrame) -> pd.Series:
+def decisive_levels(claims: pd.DataFrame) -> pd.Series:
     """For each judged condition the level below which its p is decided, given the p of all others."""
     found = screened(claims)
 
