@@ -223,9 +223,9 @@ class StackedBatchNorm(Stacked):
         if not self._by_formula(x):
             return super().push(x, to_input)
         x = x.unflatten(1, (-1, self.ghost or x.shape[1]))  # (s, ghosts, b, c, ...)
-        var, mean = torch.var_mean(x, others_of(x), correction=0, keepdim=True)
+        _, var, centred = moments_of(x, others_of(x))
         scale = torch.rsqrt(var + self.eps)
-        normal = (x - mean).mul_(scale)
+        normal = centred.mul_(scale)
         self.kept = normal, scale, to_input
         weight, bias = self._shaped(self.weight, x, 2), self._shaped(self.bias, x, 2)
         return torch.addcmul(bias, normal, weight).flatten(1, 2)
@@ -264,8 +264,7 @@ class StackedBatchNorm(Stacked):
         return self.training and not (self.ghost and x.shape[1] % self.ghost)
 
     def _by_batch(self, x):
-        others = [1, *range(3, x.ndim)]
-        var, mean = torch.var_mean(x, others, correction=0, keepdim=True)
+        mean, var, _ = moments_of(x, [1, *range(3, x.ndim)])
         if self.moments is not None:
             seeds, channels = x.shape[0], x.shape[2]
             self.moments.append((x.shape[1], mean.view(seeds, channels), var.view(seeds, channels)))
@@ -290,6 +289,16 @@ class StackedBatchNorm(Stacked):
 def others_of(x: torch.Tensor) -> list[int]:
     """The dimensions of (s, ghosts, b, c, ...) that statistics of channels are over."""
     return [2, *range(4, x.ndim)]
+
+
+def moments_of(x: torch.Tensor, others: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean and variance over these dimensions, which stay with length 1, and x less its mean.
+
+    In two passes: torch.var_mean over other dimensions than the last ones is 20 to 70 times slower on a CPU.
+    """
+    mean = x.mean(others, keepdim=True)
+    centred = x - mean
+    return mean, centred.square().mean(others, keepdim=True), centred
 
 
 def pooled(
