@@ -35,7 +35,7 @@ def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
     settings = ("--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds))
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
-    return line("train", *settings, *where)
+    return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
 
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
