@@ -89,8 +89,12 @@ def register(study: Study) -> str:
 
 
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
-    """What the judge stage is asked of an experiment, with how its claims stand to what was registered."""
-    return study.experiment(name).to_judge() | {"registered": standings[name].texts}
+    """What the judge stage is asked of an experiment.
+
+    With how its claims stand to what was registered, and the papers whose questions it answers.
+    """
+    papers = [paper.model_dump() for paper in study.papers if name.startswith(paper.experiment)]
+    return study.experiment(name).to_judge() | {"registered": standings[name].texts, "papers": papers}
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:
