@@ -361,3 +361,17 @@ def test_a_scale_file_may_lie_anywhere(folder, monkeypatch, tmp_path):
     (tmp_path / "experiments").mkdir()
     with pytest.raises(ConfigError, match=r"mine\.yaml: extends: wanted one of \[\]; got 'smoke'"):
         load_study(tmp_path / "mine.yaml")
+
+
+def test_a_run_is_followed_where_something_reads_it_along(digits):
+    """Curves, medians of the last evaluations and loss levels are; what is read at its end is not."""
+
+    def parts(experiment, group):
+        members = digits.experiment(experiment).groups[group].members
+        return {tuple(digits.followed[member.arm.id]) for member in members}
+
+    assert parts("goyal", "baseline") == {("test", "train")}
+    assert parts("goyal", "base_lr_large") <= {(), ("test", "train")}  # some are arms of the sweeps
+    assert parts("schedules", "cosine.large_tuned") <= {("test",), ("test", "train")}
+    assert parts("edge", "fast") == {("train",)}
+    assert parts("shallue", "sweep") == {()}

@@ -47,9 +47,18 @@ def take(published: Path, observations: Path, summary: Path) -> None:
 @needed("--judged", type=MADE, help="The verdicts that it writes.")
 def judge(ask: Path, observations: Path, judged: Path) -> None:
     """Judge one experiment's claims, each alone."""
+    from largebatch import progress
+    from largebatch.config.cards import Paper
+    from largebatch.judging.claims import read_claims
     from largebatch.judging.judge import judge
+    from largebatch.report.answers import lines
 
-    judge(read_json(ask), observations, judged)
+    asked = read_json(ask)
+    judge(asked, observations, judged)
+    papers = [Paper.model_validate(paper) for paper in asked.get("papers", [])]
+    said = lines(papers, read_claims(judged), asked["experiment"])
+    if said:
+        progress.say("\n".join(["", f"{asked['experiment']}, before the correction for many claims:", *said]))
 
 
 @click.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
+from largebatch.config.images import PARTS
 
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 
@@ -34,9 +35,17 @@ def data(name: str, sources: Path, folder: str, out: Path) -> None:
 @seeds
 @tensors
 @needed("--out", type=MADE, help="The folder of the run.")
+@click.option(
+    "--follow",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help="A part that is evaluated along the run; all are at its start and its end.",
+)
 @threads
 @processes
-def train(settings: str, seeds: int, data: Path, out: Path, threads: int, processes: int) -> None:
+def train(
+    settings: str, seeds: int, data: Path, out: Path, follow: tuple[str, ...], threads: int, processes: int
+) -> None:
     """Train all seeds of one arm."""
     from largebatch import progress
     from largebatch.cli.by_seeds import dataset_for, train_all
@@ -50,7 +59,7 @@ def train(settings: str, seeds: int, data: Path, out: Path, threads: int, proces
     lacking = absent(dataset, all_seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
         progress.say(f"{out.name}: {absent_in_words(lacking, all_seeds)}")
-    trained = train_all(arm, all_seeds, data, out, threads, processes)
+    trained = train_all(arm, all_seeds, data, out, threads, processes, list(follow))
     seconds = time.monotonic() - start
     write_spec(out, arm, all_seeds)
     write_arrays(out / "weights.safetensors", trained.weights)

@@ -35,7 +35,7 @@ def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
     settings = ("--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds))
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
-    return line("train", *settings, *where)
+    return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
 
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
@@ -89,8 +89,12 @@ def register(study: Study) -> str:
 
 
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
-    """What the judge stage is asked of an experiment, with how its claims stand to what was registered."""
-    return study.experiment(name).to_judge() | {"registered": standings[name].texts}
+    """What the judge stage is asked of an experiment.
+
+    With how its claims stand to what was registered, and the papers whose questions it answers.
+    """
+    papers = [paper.model_dump() for paper in study.papers if name.startswith(paper.experiment)]
+    return study.experiment(name).to_judge() | {"registered": standings[name].texts, "papers": papers}
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
-from largebatch.nets.layers import Stacked, output_sizes
+from largebatch.nets.layers import Stacked
+from largebatch.nets.models import output_sizes
 from largebatch.training.losses import LOSSES
 
 # Examples of one seed processed at a time: fixed, so that a value never depends on the company.

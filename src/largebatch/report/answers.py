@@ -210,10 +210,15 @@ def agreement(columns: dict[str, dict]) -> str:
 
 def say(results: Path, papers: Path) -> str:
     """The answers of a results folder for a terminal, and the page to open."""
-    claims = read_claims(results / "claims.csv")
-    lines = []
-    for found in answers(read_papers(papers), {results.name: claims}, results.name):
+    said = lines(read_papers(papers), read_claims(results / "claims.csv"), results.name)
+    return "\n".join([*said, f"Open {results / 'report.html'}"])
+
+
+def lines(papers: Sequence[Paper], claims: pd.DataFrame, scale: str) -> list[str]:
+    """The answers of judged claims for a terminal, an empty line behind each."""
+    said = []
+    for found in answers(papers, {scale: claims}, scale):
         head = f"{ICONS[found['verdict']]} {found['paper']}: {found['question']}"
-        said = found["sentences"][results.name]
-        lines += [head, textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
-    return "\n".join([*lines, f"Open {results / 'report.html'}"])
+        sentence = found["sentences"][scale]
+        said += [head, textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    return said
