@@ -8,12 +8,11 @@ import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 
-import numpy as np
-import scipy.optimize
 import torch
 
 from largebatch.config.flatness import Ball, Keskar, KeskarRelative, KeskarSubspace
 from largebatch.files import Observation
+from largebatch.measures import box
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
@@ -173,52 +172,42 @@ def highest_in_box(
 ) -> torch.Tensor:
     """The highest point seen of a function -> (value, gradient) in the box |y_i| <= half_widths_i; (m,).
 
-    SciPy's L-BFGS-B (Byrd et al. 1995), once from each of STARTS. Its first step is one gradient long, and
-    uphill it meets no curvature from which to learn a better length. So with plain f and y (the paper
-    says nothing of it) a gradient that is small against the box leaves the run near its start, however
-    sharp the minimum. In units of half-widths and of the first gradient it reaches the walls.
+    L-BFGS-B (Byrd et al. 1995), once from each of STARTS. Its first step is one gradient long, and uphill
+    it meets no curvature from which to learn a better length. So with plain f and y (the paper says
+    nothing of it) a gradient that is small against the box leaves the run near its start, however sharp
+    the minimum. In units of half-widths and of the first gradient it reaches the walls.
     """
     highest, place = -math.inf, torch.full_like(half_widths, math.nan)  # where nothing is finite
 
-    def downhill(units: np.ndarray) -> tuple[float, np.ndarray]:
+    def downhill(units: torch.Tensor) -> tuple[float, torch.Tensor]:
         nonlocal highest, place
-        y = half_widths * torch.from_numpy(units).to(half_widths.device)
+        y = half_widths * units
         value, gradient = function(y)
         if value.item() > highest:
             highest, place = value.item(), y
-        return -value.item(), -(half_widths * gradient).cpu().numpy()
+        return -value.item(), -half_widths * gradient
 
     for share in STARTS:
         units = torch.rand(
             half_widths.shape, generator=generator, dtype=torch.float64, device=generator.device
         )
-        minimise_in_box(downhill, share * (2 * units - 1).cpu().numpy(), iterations)
+        box.minimise(made_steep(downhill), (share * (2 * units - 1)).to(half_widths.device), iterations)
     return place
 
 
-def minimise_in_box(
-    function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, iterations: int
-) -> None:
-    """`iterations` of L-BFGS-B on a function -> (value, gradient) in the box |u_i| <= 1, made steep."""
-    steepness = np.sqrt(np.mean(function(start)[1] ** 2))
-    if steepness == 0:
-        return  # level ground: no way is down
-    scale = STEEPNESS / steepness
+def made_steep(function: box.Function) -> box.Function:
+    """The function scaled so that the root mean square of its first gradient is STEEPNESS, if it has any."""
+    scale = None
 
-    def scaled(units: np.ndarray) -> tuple[float, np.ndarray]:
+    def scaled(units: torch.Tensor) -> tuple[float, torch.Tensor]:
+        nonlocal scale
         value, gradient = function(units)
+        if scale is None:
+            steepness = gradient.square().mean().sqrt().item()
+            scale = STEEPNESS / steepness if steepness else 0.0
         return scale * value, scale * gradient
 
-    scipy.optimize.fmin_l_bfgs_b(
-        scaled,
-        start,
-        bounds=[(-1.0, 1.0)] * len(start),
-        maxiter=iterations,
-        # No test of progress may end the run before its iterations are done.
-        maxfun=1000 * iterations,
-        factr=0.0,
-        pgtol=0.0,
-    )
+    return scaled
 
 
 # In a ball
