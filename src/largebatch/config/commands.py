@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
@@ -89,8 +90,12 @@ def register(study: Study) -> str:
 
 
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
-    """What the judge stage is asked of an experiment, with how its claims stand to what was registered."""
-    return study.experiment(name).to_judge() | {"registered": standings[name].texts}
+    """What the judge stage is asked of an experiment.
+
+    With how its claims stand to what was registered, and where their seeds share images.
+    """
+    e = study.experiment(name)
+    return e.to_judge() | {"registered": standings[name].texts, "overlap": overlaps(e)}
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:
