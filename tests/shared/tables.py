@@ -130,11 +130,14 @@ def claim_row(id, **columns):
         "paper_value": 0.3,
         "replication": "larger",
         "verdict": "supported",
+        "robust": "robust",
         "registered": "as registered",
         "note": "",
     } | columns
     if row["verdict"] == "not_run":
-        row |= dict.fromkeys(("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"))
+        row |= dict.fromkeys(("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable")) | {
+            "robust": ""
+        }
     return row
 
 

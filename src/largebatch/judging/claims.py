@@ -34,16 +34,18 @@ INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
 COLUMNS = (
     *("id", "experiment", "tier", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
-    *("detectable_as", "expect", "paper_value", "replication", "verdict", "registered", "note"),
+    *("detectable_as", "expect", "paper_value", "replication", "verdict", "robust", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
 # conditions: those that were judged. supported_in, contradicted_in: in at least so many of them.
 STATEMENT_COLUMNS = (
     *("statement", "experiment", "source", "says", "conditions", "not_run"),
-    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "replication", "verdict"),
+    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "replication", "verdict", "robust"),
 )
 STATEMENTS = "statements.csv"  # beside claims.csv
+# Of a verdict that follows from p-values: whether other choices would have given the same; see robustness.py.
+ROBUST, FRAGILE = "robust", "fragile"
 CHECKS = {IDENTITY: "identities", SANITY: "sanity checks"}
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
@@ -87,7 +89,7 @@ def write_statements(path: Path, statements: pd.DataFrame) -> None:
 
 def read_statements(path: Path) -> pd.DataFrame:
     """Judged statements, columns STATEMENT_COLUMNS."""
-    texts = ("statement", "experiment", "source", "says", "replication", "verdict")
+    texts = ("statement", "experiment", "source", "says", "replication", "verdict", "robust")
     return read_columns(path, "statements", STATEMENT_COLUMNS, texts)
 
 

@@ -6,8 +6,11 @@ selected statement the conditions are tested at the level R/m times 5 %. Then a 
 if a condition is decided, and all conditions are decided exactly if their largest p is below that level.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from largebatch.judging.claims import (
@@ -48,32 +51,56 @@ def usable(claims: pd.DataFrame) -> pd.Series:
 
 
 def screened(claims: pd.DataFrame) -> pd.DataFrame:
-    """For each judged condition: statement, p, and of its statement `screen` and `factor`.
-
-    screen: adjusted p of "no condition lies off its threshold". factor: m/R in a selected statement, else 1;
-    by it a p grows within the statement, as its level falls.
-    """
+    """For each judged condition: statement, p, and its Levels."""
     judged = empirical(claims)[lambda rows: rows["p_value"].notna()]
     found = pd.DataFrame({"statement": judged["statement"], "p": usable(judged)})
-    first = found.groupby("statement")["p"].agg(lambda p: partial_conjunction(p.to_numpy(), 1))
-    screen = first if first.empty else adjusted(first)
+    if found.empty:
+        return found.reindex(columns=["statement", "p", *Levels._fields]).astype({"p": float})
+    parts = levels(found["p"].to_numpy()[:, None], found["statement"])
+    return found.assign(**{name: part[:, 0] for name, part in parts._asdict().items()})
+
+
+class Levels(NamedTuple):
+    """Of each condition: (conditions, variants), or many ledgers at once.
+
+    within: p adjusted over the conditions of its statement. screen: adjusted p of "no condition of that lies
+    off its threshold". factor: m/R in a selected statement, else 1; by it a p grows within the statement, as
+    its level falls.
+    """
+
+    within: np.ndarray
+    screen: np.ndarray
+    factor: np.ndarray
+
+
+def levels(p: np.ndarray, statement: pd.Series) -> Levels:
+    """p: (conditions, variants); statement: (conditions,)."""
+    places, names = pd.factorize(statement)
+    within = p.copy()
+    for place in np.flatnonzero(np.bincount(places) > 1):
+        within[places == place] = adjusted(p[places == place])
+    first = np.full((len(names), p.shape[1]), np.inf)  # Simes is the smallest of Benjamini and Hochberg
+    np.minimum.at(first, places, within)
+    screen = adjusted(first)
     selected = screen < LEVEL
-    factor = pd.Series(1.0, index=screen.index).mask(selected, len(screen) / max(1, selected.sum()))
-    return found.assign(screen=found["statement"].map(screen), factor=found["statement"].map(factor))
+    factor = np.where(selected, len(names) / np.maximum(1, selected.sum(0)), 1.0)
+    return Levels(within, screen[places], factor[places])
 
 
-def adjusted(p_values: pd.Series) -> pd.Series:
-    """p-values after Benjamini and Hochberg 1995."""
-    return pd.Series(stats.false_discovery_control(p_values, method="bh"), index=p_values.index)
+def adjusted(p: np.ndarray) -> np.ndarray:
+    """p-values after Benjamini and Hochberg 1995 over the first axis."""
+    return stats.false_discovery_control(p, axis=0, method="bh")
+
+
+def hierarchical(within: ArrayLike, screen: ArrayLike, factor: ArrayLike) -> ArrayLike:
+    """The adjusted p of conditions: one is decided if this is below 5 %."""
+    return np.maximum(screen, np.minimum(1.0, within * factor))
 
 
 def of_conditions(claims: pd.DataFrame) -> pd.Series:
-    """The adjusted p of every judged condition: it is decided if this is below 5 %."""
+    """The adjusted p of every judged condition."""
     found = screened(claims)
-    if found.empty:
-        return pd.Series(dtype=float)
-    within = found.groupby("statement")["p"].transform(adjusted)
-    return np.maximum(found["screen"], (within * found["factor"]).clip(upper=1.0))
+    return hierarchical(*(found[name] for name in Levels._fields)).astype(float)
 
 
 def on_side(row: pd.Series) -> bool:
