@@ -62,6 +62,12 @@ def read_claims(path: Path) -> pd.DataFrame:
     return claims
 
 
+def read_ledger(path: Path) -> pd.DataFrame:
+    """Judged claims with a column `statement_robust`, from the statements beside them."""
+    claims, said = read_claims(path), read_statements(path.with_name(STATEMENTS)).set_index("statement")
+    return claims.assign(statement_robust=claims["statement"].map(said["robust"]).fillna(""))
+
+
 def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
     """A csv file with these columns. In text columns NA and None are words, and an absent text is empty."""
     numbers = {name: [""] for name in set(columns) - set(texts)}
@@ -120,6 +126,16 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
     return {verdict: found[verdict] for verdict in STATEMENT_VERDICTS}
 
 
+def fragile(claims: pd.DataFrame) -> int:
+    """How many statements of the empirical claims of a ledger have a fragile verdict."""
+    return empirical(claims).loc[lambda rows: rows["statement_robust"] == FRAGILE, "statement"].nunique()
+
+
+def in_full(verdict: str, robust: str) -> str:
+    """'supported (fragile)'"""
+    return f"{verdict.replace('_', ' ')}{f' ({FRAGILE})' * (robust == FRAGILE)}"
+
+
 def replications(claims: pd.DataFrame) -> dict[str, int]:
     """How many statements of the empirical claims replicate the paper's number in each way."""
     found = Counter(by_statement(claims, "replication", common))
@@ -141,7 +157,7 @@ def checks(claims: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def tally_words(claims: pd.DataFrame) -> str:
-    """'3 statements: 1 supported, 2 mixed. Beside them 2 identities: 2 holds.'"""
+    """'3 statements of 4 claims: 1 supported, 2 mixed; 1 is fragile. Beside them: 2 identities (2 holds).'"""
     found = counts(claims)
     beside = [
         f"{sum(tally.values())} {CHECKS[tier]} ({in_words(tally)})"
@@ -150,6 +166,8 @@ def tally_words(claims: pd.DataFrame) -> str:
     ]
     total = sum(found.values())
     said = f"{total} statement{'s' * (total != 1)} of {len(empirical(claims))} claims: {in_words(found)}"
+    if weak := fragile(claims):
+        said += f"; {weak} {'is' if weak == 1 else 'are'} {FRAGILE}"
     return f"{said}. Beside them: {', '.join(beside)}." if beside else f"{said}."
 
 

@@ -25,7 +25,7 @@ from largebatch.judging.claims import (
 )
 from largebatch.judging.resampling import least_p
 from largebatch.judging.statements import adjusted, hierarchical, levels, on_side, usable
-from largebatch.judging.variants import BY_SIGNS, NONE_LEFT_OUT, OWN
+from largebatch.judging.variants import BY_SIGNS, NONE_LEFT_OUT, OWN, TESTS
 
 ROBUSTNESS, CHANGES = "robustness.csv", "single_changes.csv"  # beside claims.csv
 CLAIM, STATEMENT = "claim", "statement"
@@ -151,7 +151,8 @@ def by_tests(family: pd.DataFrame, variants: pd.DataFrame) -> tuple[pd.DataFrame
     base = {"p_value": usable(family), "inside": [on_side(row) for _, row in family.iterrows()]}
     tables = {name: by_choice(variants, name, family.index) for name in base}
     in_force = RULE_IN_FORCE[1:]
-    keys = [in_force, *sorted(set(tables["p_value"]) - {in_force})]
+    others = set(tables["p_value"]) - {in_force}
+    keys = [in_force, *sorted(others, key=lambda key: (TESTS.index(key[0]), *key[1:]))]
 
     def nearest(name: str, key: tuple) -> pd.Series:
         test, left_out, _ = key
