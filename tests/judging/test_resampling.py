@@ -5,7 +5,8 @@ from scipy import stats
 from largebatch.judging.resampling import (
     MOST_FLIPS,
     bootstrap_t,
-    least_p,
+    least_p_of_resamples,
+    least_p_of_signs,
     overlap_inflation,
     sign_flips,
     signed_ranks,
@@ -74,10 +75,18 @@ def test_wilcoxon_with_ties_and_zeros():
 
 @pytest.mark.parametrize(("n", "wanted"), [(5, 1 / 16), (14, 1 / 8192), (30, 1 / 8192)])
 def test_the_least_p_of_signs(n, wanted):
-    assert least_p(n) == wanted
+    assert least_p_of_signs(n) == wanted
     all_above = np.arange(1.0, n + 1)[None]
     assert 2 * sign_flips(all_above)(0.0).above == pytest.approx([wanted])
     assert 2 * wilcoxon(all_above)(0.0).above == pytest.approx([wanted])
+
+
+def test_the_least_p_of_resamples():
+    """One of four values is above their mean: it is drawn 4 times in 1 of 4^4 resamples, and t is infinite."""
+    values = np.array([[6.0, 5.0, 5.01, 4.99]])
+    found = 2 * bootstrap_t(values)(-1e6).above
+    assert least_p_of_resamples(4) == 2 / 256 and least_p_of_resamples(14) == 2 / 20_000
+    assert found == pytest.approx([2 / 256], abs=0.003)
 
 
 def test_bootstrap_t_errs_about_as_often_as_it_says():

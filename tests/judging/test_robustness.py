@@ -84,8 +84,11 @@ def test_the_verdict_on_a_statement_changes_with_that_of_a_condition(judged_of):
 
 
 def test_tests_of_signs_are_left_out_where_so_few_seeds_can_never_decide(judged_of):
-    """Of five seeds two signs in 2^4, without one 2 in 2^3, that is .125."""
-    found, changes, _, _ = judged_of({"T1": [1.0, 1.1, 1.2, 1.3, 1.4]})
+    """Of five seeds two signs in 2^4, without one 2 in 2^3, that is .125; of bootstrap-t 2 in 4^4."""
+    values = [1.0, 1.1, 1.2, 1.3, 1.4]
+    _, changes, _, _ = judged_of({f"T{i}": values for i in range(7)})
+    assert not (changes["dimension"] == "test").any()
+    found, changes, _, _ = judged_of({"T1": values})
     assert set(changes.loc[changes["dimension"] == "test", "change"]) == {"bootstrap-t"}
     assert found.loc["T1", "variants"] == 5 * 2 * 6 - 1
 

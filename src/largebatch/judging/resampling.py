@@ -70,9 +70,14 @@ def signed_ranks(distances: np.ndarray) -> np.ndarray:
     return np.where(sizes == 0, 0.0, ranks * np.sign(distances))
 
 
-def least_p(n: int) -> float:
+def least_p_of_signs(n: int) -> float:
     """The smallest two-sided p that signs of n seeds can have."""
     return 2 / min(2**n, MOST_FLIPS)
+
+
+def least_p_of_resamples(n: int) -> float:
+    """The smallest two-sided p of bootstrap-t, about: one seed is drawn n times, and t is infinite."""
+    return 2 * max(n**-n, 1 / (1 + RESAMPLES))
 
 
 def overlap_inflation(n: int, ratio: float) -> float:

@@ -23,9 +23,8 @@ from largebatch.judging.claims import (
     read_columns,
     together,
 )
-from largebatch.judging.resampling import least_p
 from largebatch.judging.statements import adjusted, hierarchical, levels, on_side, usable
-from largebatch.judging.variants import BY_SIGNS, NONE_LEFT_OUT, OWN, TESTS
+from largebatch.judging.variants import LEAST_P, NONE_LEFT_OUT, OWN, TESTS
 
 ROBUSTNESS, CHANGES = "robustness.csv", "single_changes.csv"  # beside claims.csv
 CLAIM, STATEMENT = "claim", "statement"
@@ -139,7 +138,11 @@ def multiverse(claims: pd.DataFrame, variants: pd.DataFrame) -> Multiverse:
 def can_decide(variants: pd.DataFrame, family: int) -> pd.Series:
     """Whether a test of so few seeds can have a p that decides after the strictest correction."""
     fewest = variants.groupby("id")["n"].transform("min")
-    return ~variants["test"].isin(list(BY_SIGNS)) | (fewest.map(least_p) * family < LEVEL)
+    least = [
+        LEAST_P[test](int(n)) if test in LEAST_P else 0.0
+        for test, n in zip(variants["test"], fewest, strict=True)
+    ]
+    return pd.Series(np.array(least) * family < LEVEL, index=variants.index)
 
 
 def by_tests(family: pd.DataFrame, variants: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

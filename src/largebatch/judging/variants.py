@@ -19,6 +19,8 @@ from largebatch.judging.effects import EFFECTS
 from largebatch.judging.resampling import (
     Test,
     bootstrap_t,
+    least_p_of_resamples,
+    least_p_of_signs,
     overlap_inflation,
     sign_flips,
     t_test,
@@ -30,6 +32,8 @@ VARIANTS = "variants.parquet"  # beside judged.csv
 OWN, BOOTSTRAP, FLIPS, WILCOXON = TESTS = ("own", "bootstrap-t", "sign flips", "Wilcoxon")
 BY_SIGNS = {FLIPS: sign_flips, WILCOXON: wilcoxon}
 BY_VARIANCE = {OWN: t_test, BOOTSTRAP: bootstrap_t}
+# The smallest p that a test of so many seeds can have.
+LEAST_P = {BOOTSTRAP: least_p_of_resamples, FLIPS: least_p_of_signs, WILCOXON: least_p_of_signs}
 NONE_LEFT_OUT = -1
 LEAST_SEEDS = 2
 # left_out: a seed, or NONE_LEFT_OUT. n: the seeds that remain. inside: the estimate lies where expected.
