@@ -82,7 +82,7 @@ def test_the_least_p_of_signs(n, wanted):
 
 
 def test_the_least_p_of_resamples():
-    """One of four values is above their mean: it is drawn 4 times in 1 of 4^4 resamples, and t is infinite."""
+    """One of four values is above their mean: it alone is drawn in 1 of 4^4 resamples, and t is infinite."""
     values = np.array([[6.0, 5.0, 5.01, 4.99]])
     found = 2 * bootstrap_t(values)(-1e6).above
     assert least_p_of_resamples(4) == 2 / 256 and least_p_of_resamples(14) == 2 / 20_000

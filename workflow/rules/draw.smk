@@ -99,7 +99,7 @@ rule robustness:
         f"{LOGS}/draw/robustness.log",
     params:
         scale=STUDY.scale,
-        stem=f"{RESULTS}/figures/robustness",
+        stem=lambda wildcards, output: output[0].removesuffix(".png"),
         code=code_digest("robustness"),
     shell:
         "largebatch robustness --robustness {input.robustness} --scale {params.scale} --stem {params.stem} 2> {log}"

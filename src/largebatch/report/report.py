@@ -152,7 +152,7 @@ def changes_in_words(robustness: pd.DataFrame, ids: pd.Series) -> pd.Series:
     rows = robustness[(robustness["of"] == CLAIM) & (robustness["variants"] > 0)].set_index("id")
     words = {
         id: f"{row['agree']:.0%} of {row['variants']:.0f} other ways to judge agree"
-        + (f". By a single change {row['changed_by']}" if row["changed_by"] else "")
+        + (f". By a single change, {row['changed_by']}" if row["changed_by"] else "")
         for id, row in rows.iterrows()
     }
     return ids.map(words).fillna("")
