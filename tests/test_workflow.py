@@ -180,6 +180,8 @@ def test_everything_promised_is_there(workspace):
     assert "\\lb@set{K1}{estimate}" in (results / "numbers.tex").read_text(encoding="utf-8")
     assert json.loads((results / "claims.json").read_text(encoding="utf-8"))["stage"] == "ledger"
     assert (results / "report.html").stat().st_size > 100_000
+    for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
+        assert (results / f"figures/robustness.{kind}").stat().st_size > 0
     run = results / "runs" / workspace.one_arm()
     assert {"spec.json", "weights.safetensors", "history.parquet", "provenance.json"} <= {
         p.name for p in run.iterdir()
@@ -296,7 +298,7 @@ def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()
-    assert jobs == {"judge": 1, "ledger": 1, "numbers": 1, "report": 1, "all": 1}
+    assert jobs == {"judge": 1, "ledger": 1, "robustness": 1, "numbers": 1, "report": 1, "all": 1}
 
 
 def test_a_changed_caption_redraws_one_figure(workspace):

@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
@@ -91,10 +92,13 @@ def register(study: Study) -> str:
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
     """What the judge stage is asked of an experiment.
 
-    With how its claims stand to what was registered, and the papers whose questions it answers.
+    With how its claims stand to what was registered, where their seeds share images, and the papers whose
+    questions it answers.
     """
+    asked = study.experiment(name)
     papers = [paper.model_dump() for paper in study.papers if name.startswith(paper.experiment)]
-    return study.experiment(name).to_judge() | {"registered": standings[name].texts, "papers": papers}
+    beside = {"registered": standings[name].texts, "overlap": overlaps(asked), "papers": papers}
+    return asked.to_judge() | beside
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:
