@@ -14,6 +14,7 @@ from largebatch.config.decision import LEAST_AGREEING
 from largebatch.figures import style
 from largebatch.figures.citation import FIGURE, Citation, metadata
 from largebatch.judging.claims import (
+    CONFOUNDED,
     CONTRADICTED,
     FRAGILE,
     INCONCLUSIVE,
@@ -21,6 +22,7 @@ from largebatch.judging.claims import (
     ORDER,
     ROBUST,
     SUPPORTED,
+    UNINFORMATIVE,
 )
 from largebatch.judging.robustness import (
     CHANGES,
@@ -46,6 +48,8 @@ COLOURS = {
     CONTRADICTED: "#d55e00",
     MIXED: "#1a1a1a",
     INCONCLUSIVE: "#f0c808",
+    UNINFORMATIVE: "#56b4e9",
+    CONFOUNDED: "#cc79a7",
 }
 BARS = {ROBUST: "#4d4d4d", FRAGILE: "#bdbdbd"}
 ROW_IN, AROUND_IN, LETTERS_PT = 0.105, 2.1, 5.5
