@@ -56,7 +56,8 @@ def judge(ask: Path, observations: Path, judged: Path) -> None:
     asked = read_json(ask)
     judge(asked, observations, judged)
     papers = [Paper.model_validate(paper) for paper in asked.get("papers", [])]
-    said = lines(papers, read_claims(judged), asked["experiment"])
+    claims = read_claims(judged).assign(statement_robust="")  # which takes the whole ledger
+    said = lines(papers, claims, asked["experiment"])
     if said:
         progress.say("\n".join(["", f"{asked['experiment']}, before the correction for many claims:", *said]))
 
