@@ -229,7 +229,10 @@ def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
     assert sum(line.startswith("[") and f"/{arms} arms" in line for line in lines) == arms
     assert any("left]" in line for line in lines)
-    assert len(lines) < arms + 20
+    answers = [line for line in lines if not line.strip() or line.startswith("  ") or line[0] in "✓✗◐?=≠–"]
+    experiments = [line.split(",")[0] for line in lines if line.endswith("correction for many claims:")]
+    assert experiments[0] == "keskar" and len(experiments) == len(set(experiments)) > 10
+    assert len(lines) < arms + len(answers) + len(experiments) + 20
     assert list((workspace.root / "logs/smoke/train").glob("*.log"))
     assert list((workspace.root / "logs/smoke/benchmarks/train").glob("*.tsv"))
 
