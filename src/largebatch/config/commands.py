@@ -34,7 +34,7 @@ def data(study: Study, name: str) -> str:
 
 def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
-    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds))
+    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", study.seeds_in_words)
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
     return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
 
@@ -59,7 +59,7 @@ def path(study: Study, start: Arm, end: Arm) -> str:
 def exhibit(study: Study, stem: str) -> str:
     """Make an exhibit, given by its chosen options, whose file is called `stem`."""
     name, options = study.exhibits[stem]
-    settings = ("--options", json.dumps(options.chosen()), "--seeds", str(study.seeds))
+    settings = ("--options", json.dumps(options.chosen()), "--seeds", study.seeds_in_words)
     out = f"results/{study.scale}/exhibits/{stem}.parquet"
     return line("exhibit", "--name", name, *settings, "--out", out)
 

@@ -110,7 +110,7 @@ def content_of(study: Study, e: Experiment) -> dict:
     return {
         "scale": study.scale,
         "experiment": e.name,
-        "seeds": study.seeds,
+        "seeds": study.seeds_in_words if study.first_seed else study.seeds,
         "rule": RULE,
         "robust": ROBUST,
         "claims": claims,

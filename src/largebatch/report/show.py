@@ -133,7 +133,7 @@ def arm_text(found: list[Asked], study: Study, results: Path) -> str:
     folder = results / "runs" / run
     facts = [
         ("asked for by", ", ".join(dict.fromkeys(f"{each.experiment}/{each.label}" for each in everywhere))),
-        ("seeds", f"{study.seeds} (0 to {study.seeds - 1})"),
+        ("seeds", f"{study.seeds} ({study.first_seed} to {study.first_seed + study.seeds - 1})"),
         ("files", ", ".join(path.as_posix() for path in sorted(folder.glob("*"))) or f"none in {folder}"),
     ]
     settings = yaml.safe_dump(one.arm.chosen(), sort_keys=False, allow_unicode=True).splitlines()
