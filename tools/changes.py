@@ -40,6 +40,8 @@ CORRECTIONS = {
     "holm": "Holm in the experiment",
     "false_discovery_control": "Benjamini-Hochberg over the ledger",
 }
+# Begin of a change -> what the table says of it: which statement and which control, claims.csv has.
+IN_SHORT = {"statement ": "put into a statement with others", "control none ": "given a control"}
 # What ends the training of an arm, in a scale file.
 STOPPING = ("stop", "goal")
 
@@ -136,7 +138,7 @@ def stops(numbers: dict) -> dict[str, list[str]]:
 def reads(claim: dict) -> list[str]:
     """The arms that a claim reads; none of one that today's kinds do not know."""
     try:
-        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).uses()})
+        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).all_uses()})
     except ValidationError:
         return []
 
@@ -222,8 +224,7 @@ def table() -> Iterator[str]:
         before: dict[str, list[str]] = {}
         for entry in read_log(folder):
             for claim, part in new_parts(before, entry["differs"]):
-                if part.startswith("statement "):  # which one, claims.csv says
-                    part = "put into a statement with others"
+                part = next((text for begin, text in IN_SHORT.items() if part.startswith(begin)), part)
                 key = (entry["time"][:10], entry["time"], entry["commit"][:7], folder.parent.name, part)
                 found.setdefault(key, {}).setdefault(folder.name, []).append(claim)
             before = entry["differs"]
