@@ -6,7 +6,8 @@ and each later difference. Claims are parsed, not compared as text, and found by
 experiments, so files may move. The commits are those of the first parents.
 
 python tools/changes.py --table prints all published amendments as the table of docs/method.md; it needs no
-git. --holm digits prints which verdicts the first correction would undo, and which it would add.
+git. Those under earlier/ belong to observations that have been replaced. --holm digits prints which verdicts
+the first correction would undo, and which it would add.
 """
 
 import argparse
@@ -220,12 +221,13 @@ def write() -> None:
 def table() -> Iterator[str]:
     """Every published amendment, one line for what changed in one commit in the same way."""
     found: dict[tuple, dict[str, list[str]]] = {}
-    for folder in sorted(path.parent for path in PUBLISHED.glob(f"*/*/{AMENDED}")):
+    for folder in sorted(path.parent for path in PUBLISHED.glob(f"**/{AMENDED}")):
         before: dict[str, list[str]] = {}
         for entry in read_log(folder):
             for claim, part in new_parts(before, entry["differs"]):
                 part = next((text for begin, text in IN_SHORT.items() if part.startswith(begin)), part)
-                key = (entry["time"][:10], entry["time"], entry["commit"][:7], folder.parent.name, part)
+                scale = " ".join(folder.parent.relative_to(PUBLISHED).parts)
+                key = (entry["time"][:10], entry["time"], entry["commit"][:7], scale, part)
                 found.setdefault(key, {}).setdefault(folder.name, []).append(claim)
             before = entry["differs"]
     yield "| date | commit | scale | claims | what changed |"

@@ -86,3 +86,9 @@ def test_a_control_that_is_added_is_a_difference_from_what_was_registered_but_it
     assert differences(bare, fitted) == {
         "T1": ["fit none -> metric train_error_percent margin 0.5 share 0.5"]
     }
+
+
+def test_a_control_that_a_scale_leaves_out_reads_nothing():
+    asked = claim("difference", **ARMS, control=OTHER)
+    left_out = claim("difference", **ARMS, control=OTHER | {"not_run": "Its arms are left out."})
+    assert [*left_out.all_uses()] == [*asked.uses()] != [*asked.all_uses()]

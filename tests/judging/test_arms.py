@@ -49,7 +49,7 @@ def test_arms_change_places_within_their_stratum_only():
 
 def test_the_interval_is_the_test_inverted(rng):
     y = 0.7 * X + rng.normal(size=6)
-    middle, low, high = arms.monotone_interval(X, y, ONE)
+    middle, (low, high) = arms.monotone_middle(X, y, ONE), arms.monotone_interval(X, y, ONE)
     assert low < middle < high
     for change, side in ((low, 0), (high, 1)):
         outwards = change - 0.01 if side == 0 else change + 0.01

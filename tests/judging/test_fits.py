@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from largebatch.config.claims import Claim
 from largebatch.judging import fits
-from largebatch.judging.effect import ArmEffects, NotJudgeable
+from largebatch.judging.effect import NotJudgeable
 from largebatch.judging.effects import EFFECTS
 
 BATCHES = np.array([4.0, 8, 16, 32, 64, 128, 256])
@@ -37,7 +37,7 @@ HYPERBOLA = {"metric": "test_loss_nats", "arm": "s"}
 def test_the_critical_batch_is_found_again(helpers):
     rows = sweep(helpers, [50.0, 80.0], [20.0, 20.0])
     found = EFFECTS["hyperbola"](rows, claim("hyperbola", show="critical_batch", **HYPERBOLA))
-    assert np.exp(found.estimate) == pytest.approx(20.0, rel=1e-5)
+    assert np.exp(found.tested[0]) == pytest.approx(20.0, rel=1e-5)
 
 
 def test_the_fit_is_scipys_least_squares_on_logarithms(helpers):
@@ -61,7 +61,7 @@ def test_the_critical_batch_as_a_multiple(helpers):
     over = {"arm": "n", "metric": "gradient_noise_scale"}
     rows = pd.concat([sweep(helpers, [50.0, 80.0], [20.0, 60.0]), noise])
     found = EFFECTS["hyperbola"](rows, claim("hyperbola", show="critical_batch", over=over, **HYPERBOLA))
-    assert np.exp(found.estimate) == pytest.approx(2.0, rel=1e-5)
+    assert np.exp(found.tested[0]) == pytest.approx(2.0, rel=1e-5)
     rows.loc[rows["arm"] == "n", "value"] = [10.0, 0.0]
     with pytest.raises(NotJudgeable, match="logarithm of gradient_noise_scale is not defined in 1 of 2"):
         EFFECTS["hyperbola"](rows, claim("hyperbola", show="critical_batch", over=over, **HYPERBOLA))
@@ -99,7 +99,7 @@ def test_a_seed_that_lacks_a_batch_is_left_out_and_said(helpers):
         claim("hyperbola", show="critical_batch", **HYPERBOLA),
     ):
         judged = EFFECTS[asked.kind](rows, asked)
-        assert (judged.n if isinstance(judged, ArmEffects) else len(judged.values)) == 2
+        assert len(judged.values) == 2
         assert "1 seeds without a finite value in every arm are left out." in judged.remarks
 
 
@@ -138,7 +138,8 @@ def test_growth_law_finds_the_exponent(helpers, law, low, high):
     made = {float(e): [u, u] for e, u in enumerate(updates)}
     rows = helpers.arm("a", {"distance_from_start": distance, "updates": made})
     found = EFFECTS["growth_law"](rows, claim("growth_law", metric="distance_from_start", arm="a"))
-    assert low < found.estimate < high and found.interval_low <= found.estimate <= found.interval_high
+    (estimate, _), (least, most) = found.tested, found.interval()
+    assert low < estimate < high and least <= estimate <= most
 
 
 def falls(updates):

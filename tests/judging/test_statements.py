@@ -5,7 +5,7 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, decisive_levels, partial_conjunction, statements
+from largebatch.judging.statements import at_least, decisive_levels, levels, partial_conjunction, statements
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
 
@@ -28,6 +28,22 @@ def test_all_is_the_largest_and_one_is_the_best_of_benjamini_and_hochberg():
     p = np.random.default_rng(0).uniform(size=7)
     assert partial_conjunction(p, 7) == p.max()
     assert partial_conjunction(p, 1) == pytest.approx(stats.false_discovery_control(p).min())
+
+
+def test_many_ledgers_at_once_are_each_as_alone():
+    """Against Simes and scipy's Benjamini-Hochberg, statement by statement and ledger by ledger."""
+    p = np.random.default_rng(2).uniform(size=(9, 5)) ** 3
+    statement = pd.Series(list("abacbbdad"))
+    found = levels(p, statement)
+    for ledger in range(5):
+        of = pd.Series(p[:, ledger]).groupby(statement)
+        first = of.agg(lambda each: partial_conjunction(each.to_numpy(), 1))
+        screen = pd.Series(stats.false_discovery_control(first), first.index)
+        selected = (screen < 0.05).sum()
+        assert found.screen[:, ledger] == pytest.approx(statement.map(screen))
+        assert found.within[:, ledger] == pytest.approx(of.transform(stats.false_discovery_control))
+        wanted = (screen < 0.05).map({True: 4 / max(1, selected), False: 1.0})
+        assert found.factor[:, ledger] == pytest.approx(statement.map(wanted))
 
 
 @pytest.mark.parametrize(("level", "wanted"), [(0.05, 4), (0.03, 1), (0.02, 0), (0.0, 0)])

@@ -80,6 +80,11 @@ def table_files(experiment):
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
 
 
+def robustness_files():
+    """The figure of how verdicts depend on choices."""
+    return [f"{RESULTS}/figures/robustness.{kind}" for kind in FIGURE_KINDS]
+
+
 def files_to_read(experiment):
     """All files of one experiment that people read."""
     return [

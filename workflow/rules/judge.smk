@@ -1,11 +1,13 @@
-# Verdicts on each experiment's claims alone; then all claims in one file, with corrected p-values.
+# Verdicts on each experiment's claims alone, with p-values by other choices; then all claims in one file, with corrected
+# p-values, and how far verdicts depend on those choices.
 
 
 rule judge:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        f"{RESULTS}/{{experiment}}/judged.csv",
+        judged=f"{RESULTS}/{{experiment}}/judged.csv",
+        variants=f"{RESULTS}/{{experiment}}/variants.parquet",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
     benchmark:
@@ -16,12 +18,13 @@ rule judge:
         asked=lambda wildcards: digest(commands.to_judge(STUDY, wildcards.experiment, STANDINGS)),
         code=code_digest("judge"),
     shell:
-        "largebatch judge --ask {params.ask} --observations {input} --judged {output} 2> {log}"
+        "largebatch judge --ask {params.ask} --observations {input} --judged {output.judged} 2> {log}"
 
 
 rule ledger:
     input:
-        [f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
+        judged=[f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
+        variants=[f"{RESULTS}/{experiment.name}/variants.parquet" for experiment in STUDY.experiments],
     output:
         claims=report(
             f"{RESULTS}/claims.csv",
@@ -30,26 +33,33 @@ rule ledger:
             labels={"claims": "all"},
         ),
         provenance=f"{RESULTS}/claims.json",
+        statements=f"{RESULTS}/statements.csv",
+        robustness=f"{RESULTS}/robustness.csv",
+        changes=f"{RESULTS}/single_changes.csv",
     log:
         f"{LOGS}/ledger.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --out {output.claims} {input} 2> {log}"
+        "largebatch ledger --out {output.claims} {input.judged} 2> {log}"
 
 
 # Made only if one experiment is asked for: the correction is over its claims alone.
 rule ledger_of_one:
     input:
-        f"{RESULTS}/{{experiment}}/judged.csv",
+        judged=f"{RESULTS}/{{experiment}}/judged.csv",
+        variants=f"{RESULTS}/{{experiment}}/variants.parquet",
     output:
         claims=f"{RESULTS}/{{experiment}}/claims.csv",
         provenance=f"{RESULTS}/{{experiment}}/claims.json",
+        statements=f"{RESULTS}/{{experiment}}/statements.csv",
+        robustness=f"{RESULTS}/{{experiment}}/robustness.csv",
+        changes=f"{RESULTS}/{{experiment}}/single_changes.csv",
     log:
         f"{LOGS}/ledger/{{experiment}}.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --out {output.claims} {input} 2> {log}"
+        "largebatch ledger --out {output.claims} {input.judged} 2> {log}"

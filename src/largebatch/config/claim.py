@@ -115,7 +115,7 @@ class ClaimBase(Reader):
 
     def all_uses(self) -> Iterator[Use]:
         yield from self.uses()
-        if control := self.controlled():
+        if (control := self.controlled()) and not self.control.not_run:
             yield from (use.below("control") for use in control.uses())
         if fit := self.fitted():
             yield from (use.below("fit") for use in fit.uses())

@@ -20,10 +20,12 @@ def differences(registered: dict, current: dict) -> Differences:
     """What differs between two contents of a registration; empty if nothing does.
 
     Both have seeds, rule, claims (id -> settings), reads (id -> names) and arms (name -> runs). Arms that
-    only one of them knows are not compared: a claim that reads another arm differs itself.
+    only one of them knows are not compared: a claim that reads another arm differs itself. Nor is what counts
+    as robust, where it was not registered: no verdict depends on it.
     """
     then, now = registered["claims"], current["claims"]
     of_all = [*of_key("seeds", registered, current), *of_rule(registered["rule"], current["rule"])]
+    of_all += of_key("robust", registered, current) if "robust" in registered else []
     found = {OF_ALL: of_all, **{claim: [REMOVED] for claim in then.keys() - now.keys()}}
     for claim in now:
         if claim not in then:

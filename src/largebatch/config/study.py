@@ -152,6 +152,7 @@ class Study:
 
     scale: str
     seeds: int
+    first_seed: int
     threads: int
     sources: str
     folders: dict[str, Folder]
@@ -161,6 +162,11 @@ class Study:
     papers: list[Paper]
     path: Path
     below: Path | None  # the scale that this one extends
+
+    @property
+    def seeds_in_words(self) -> str:
+        """'14' for seeds 0 to 13, '20-33' for others, as jobs are told."""
+        return f"{self.first_seed}-{self.first_seed + self.seeds - 1}" if self.first_seed else str(self.seeds)
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -263,6 +269,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
     return Study(
         scale.scale,
         scale.seeds,
+        scale.first_seed,
         scale.threads,
         scale.sources,
         scale.folders,

@@ -104,15 +104,16 @@ def monotone_p(y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
     return float((shuffled >= found - tolerance).mean()), float((shuffled <= found + tolerance).mean())
 
 
-def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float, float]:
-    """The change per unit of x without which neither direction shows, and the 95 % interval around it.
+def monotone_middle(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> float:
+    """The change per unit of x that, taken off the arms, leaves neither direction."""
+    low, high, reach = changes_between(x, y, strata)
+    found = optimize.bisect(lambda change: float(rise(y - change * x, strata)), low, high, xtol=1e-6 * reach)
+    return float(found)
 
-    The interval holds every change that, taken off the arms, leaves p at 5 % or above: the test inverted.
-    """
-    i, j = np.nonzero(np.equal.outer(strata, strata) & (x[:, None] < x))
-    pairs = (y[j] - y[i]) / (x[j] - x[i])
-    reach = max(np.abs(pairs).max(), np.finfo(float).tiny)
-    low, high = pairs.min() - 1e-3 * reach, pairs.max() + 1e-3 * reach  # beyond them the order is complete
+
+def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval around it: every change that leaves p at 5 % or above, the test inverted."""
+    low, high, reach = changes_between(x, y, strata)
 
     def excess(side: int, change: float) -> float:
         return monotone_p(y - change * x, strata)[side] - LEVEL / 2
@@ -120,8 +121,15 @@ def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple
     def end(side: int) -> float:
         return float(optimize.bisect(lambda change: excess(side, change), low, high, xtol=1e-4 * reach))
 
-    middle = optimize.bisect(lambda change: float(rise(y - change * x, strata)), low, high, xtol=1e-6 * reach)
-    return float(middle), end(0), end(1)
+    return end(0), end(1)
+
+
+def changes_between(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float, float]:
+    """Changes per unit of x beyond which the order of the arms is complete, and the largest in size."""
+    i, j = np.nonzero(np.equal.outer(strata, strata) & (x[:, None] < x))
+    pairs = (y[j] - y[i]) / (x[j] - x[i])
+    reach = max(np.abs(pairs).max(), np.finfo(float).tiny)
+    return pairs.min() - 1e-3 * reach, pairs.max() + 1e-3 * reach, reach
 
 
 def arm_slope(x: np.ndarray, values: np.ndarray, strata: np.ndarray) -> Slope:

@@ -37,7 +37,7 @@ COLUMNS = (
     *("id", "experiment", "tier", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
     *("detectable_as", "expect", "paper_value", "replication", "control", "fit"),
-    *("verdict", "registered", "note"),
+    *("verdict", "robust", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
@@ -45,9 +45,12 @@ TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
 # which p_value must be for all to be decided.
 STATEMENT_COLUMNS = (
     *("statement", "experiment", "source", "says", "conditions", "not_run"),
-    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "level", "replication", "verdict"),
+    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "level"),
+    *("replication", "verdict", "robust"),
 )
 STATEMENTS = "statements.csv"  # beside claims.csv
+# Of a verdict that follows from p-values: whether other choices would have given the same; see robustness.py.
+ROBUST, FRAGILE = "robust", "fragile"
 CHECKS = {IDENTITY: "identities", SANITY: "sanity checks"}
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
@@ -62,6 +65,12 @@ def read_claims(path: Path) -> pd.DataFrame:
         if wrong := sorted(set(claims[name]) - set(known)):
             raise ValueError(f"{path}: wanted {name}s among {list(known)}; got {wrong}")
     return claims
+
+
+def read_ledger(path: Path) -> pd.DataFrame:
+    """Judged claims with a column `statement_robust`, from the statements beside them."""
+    claims, said = read_claims(path), read_statements(path.with_name(STATEMENTS)).set_index("statement")
+    return claims.assign(statement_robust=claims["statement"].map(said["robust"]).fillna(""))
 
 
 def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
@@ -91,7 +100,7 @@ def write_statements(path: Path, statements: pd.DataFrame) -> None:
 
 def read_statements(path: Path) -> pd.DataFrame:
     """Judged statements, columns STATEMENT_COLUMNS."""
-    texts = ("statement", "experiment", "source", "says", "replication", "verdict")
+    texts = ("statement", "experiment", "source", "says", "replication", "verdict", "robust")
     return read_columns(path, "statements", STATEMENT_COLUMNS, texts)
 
 
@@ -123,6 +132,16 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
     return {verdict: found[verdict] for verdict in STATEMENT_VERDICTS}
 
 
+def fragile(claims: pd.DataFrame) -> int:
+    """How many statements of the empirical claims of a ledger have a fragile verdict."""
+    return empirical(claims).loc[lambda rows: rows["statement_robust"] == FRAGILE, "statement"].nunique()
+
+
+def in_full(verdict: str, robust: str) -> str:
+    """'supported (fragile)'"""
+    return f"{verdict.replace('_', ' ')}{f' ({FRAGILE})' * (robust == FRAGILE)}"
+
+
 def replications(claims: pd.DataFrame) -> dict[str, int]:
     """How many statements of the empirical claims replicate the paper's number in each way."""
     found = Counter(by_statement(claims, "replication", common))
@@ -144,7 +163,7 @@ def checks(claims: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def tally_words(claims: pd.DataFrame) -> str:
-    """'3 statements: 1 supported, 2 mixed. Beside them 2 identities: 2 holds.'"""
+    """'3 statements of 4 claims: 1 supported, 2 mixed; 1 is fragile. Beside them: 2 identities (2 holds).'"""
     found = counts(claims)
     beside = [
         f"{sum(tally.values())} {CHECKS[tier]} ({in_words(tally)})"
@@ -153,6 +172,8 @@ def tally_words(claims: pd.DataFrame) -> str:
     ]
     total = sum(found.values())
     said = f"{total} statement{'s' * (total != 1)} of {len(empirical(claims))} claims: {in_words(found)}"
+    if weak := fragile(claims):
+        said += f"; {weak} {'is' if weak == 1 else 'are'} {FRAGILE}"
     return f"{said}. Beside them: {', '.join(beside)}." if beside else f"{said}."
 
 

@@ -1,6 +1,7 @@
 """What each kind of claim measures, on the scale on which it is judged."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -82,13 +83,15 @@ def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> ArmEffects:
     if epochs.empty:
         raise Missing(f"epochs {start:g} to {end:g} at which both {claim.a} and {claim.b} were evaluated")
     gap = (a.loc[epochs] - b.loc[epochs]).T
-    values, (low, high) = gap.dropna().to_numpy(), expected(claim)
+    values, (low, high) = gap.dropna(), expected(claim)
     if len(values) < 2:
         raise NotJudgeable(f"Wanted at least 2 seeds; got {len(values)}")
-    estimate, p_value = curves.distance(values, low, high)
-    along = curves.projections(values)
+    along = curves.projections(values.to_numpy())
     return ArmEffects(
-        *(len(values), estimate, *curves.distance_interval(values), p_value, low, high),
+        values,
+        partial(curves.distance, low=low, high=high),
+        partial(curves.distance_interval, values.to_numpy()),
+        *(low, high),
         remarks=(*left_out(len(gap) - len(values)), *lost(observations, (claim.a, claim.b))),
         detectable=smallest_detectable_effect(along.std(ddof=1), len(along)) or np.nan,
     )

@@ -1,5 +1,7 @@
 """Effects that are fits: an exponent, a law of growth, the hyperbola between updates and examples."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
@@ -84,13 +86,15 @@ def growth_law(observations: pd.DataFrame, claim: GrowthLaw) -> ArmEffects:
         raise NotJudgeable(f"A law of growth wants at least 2 seeds and 4 evaluations; got {got}")
     if np.ptp(curves.mean()) == 0:
         raise NotJudgeable(f"{claim.metric} does not grow")
-    updates, values, (low, high) = curves.columns.to_numpy(float), curves.to_numpy(), expected(claim)
-    estimate, p_value = growth_exponent(updates, values, low, high)
-    at = growth_scores(updates, values)
-    interval = scores.interval(at, estimate, (-MOST_GROWTH, MOST_GROWTH))
+    updates, (low, high) = curves.columns.to_numpy(float), expected(claim)
+    estimate = fit_growth(updates, curves.to_numpy().mean(axis=0))
+    at = growth_scores(updates, curves.to_numpy())
     missing = left_out(len(seeds_of(observations, [claim.arm])) - len(curves))
     return ArmEffects(
-        *(len(curves), estimate, *interval, p_value, low, high),
+        curves,
+        partial(growth_exponent, updates, low=low, high=high),
+        partial(scores.interval, at, estimate, (-MOST_GROWTH, MOST_GROWTH)),
+        *(low, high),
         remarks=(*missing, *lost(observations, [claim.arm])),
         detectable=scores.detectable(at, estimate),
     )
@@ -170,11 +174,12 @@ def critical_batch(observations, claim: Hyperbola, table, curves, x, remarks) ->
     if len(curves) < 2:
         raise NotJudgeable(f"Wanted at least 2 seeds; got {len(curves)}")
     values, (low, high) = curves.to_numpy(), log_expected(claim)
-    estimate, p_value = critical_multiple(x, values, low, high)
-    at = critical_scores(x, values)
-    interval = scores.interval(at, estimate, searched(x, values))
+    estimate, at = fit_critical(x, values), critical_scores(x, values)
     return ArmEffects(
-        *(len(curves), estimate, *interval, p_value, low, high),
+        curves,
+        partial(critical_multiple, x, low=low, high=high),
+        partial(scores.interval, at, estimate, searched(x, values)),
+        *(low, high),
         logs=True,
         remarks=(*remarks_on(observations, claim.arm, table, curves), *remarks),
         detectable=scores.detectable(at, estimate),

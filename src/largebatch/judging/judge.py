@@ -26,9 +26,10 @@ from largebatch.judging.claims import (
     sensitivity,
     write_claims,
 )
-from largebatch.judging.effect import ArmEffects
+from largebatch.judging.effect import ArmEffects, finite_bounds, holds_at
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.judging.replication import replication, standard_error
+from largebatch.judging.variants import VARIANTS, variants_on, write_variants
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
 from largebatch.observations.reading import Missing, read_uses, reading
@@ -42,13 +43,16 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
     ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
-    registered}}. p_adjusted is left empty.
+    registered}, "overlap": {id: test over training images}}. p_adjusted and robust are left empty. Beside it
+    the p-values by other choices, VARIANTS.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
     table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
     verdicts = verdicts_on(asked, table, ask["experiment"])
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
+    variants = variants_on(asked, table, verdicts, ask.get("overlap", {}))
+    write_variants(judged.with_name(VARIANTS), variants)
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -118,21 +122,21 @@ def against_paper(claim: Claim, logs: bool, interval: statistics.Interval) -> st
 def on_arms(effects: ArmEffects, claim: Claim) -> Row:
     """The rest of the row of a claim that is tested over arms."""
     back = exp if effects.logs else float
-    low, high = effects.interval_low, effects.interval_high
-    interval = statistics.Interval(effects.n, effects.estimate, np.nan, low, high)
+    low, high = effects.interval()
+    n, (estimate, p_value) = len(effects.values), effects.tested
+    interval = statistics.Interval(n, estimate, np.nan, low, high)
     found = {
-        "n": effects.n,
-        "estimate": back(effects.estimate),
+        "n": n,
+        "estimate": back(estimate),
         "low": back(low),
         "high": back(high),
-        "p_value": effects.p_value,
+        "p_value": p_value,
         "detectable": back(effects.detectable),
         "detectable_as": FACTOR if effects.logs else DISTANCE,
         "replication": against_paper(claim, effects.logs, interval),
     }
-    within = effects.low < effects.estimate < effects.high
-    decided = SUPPORTED if within else CONTRADICTED
-    verdict = decided if effects.p_value < statistics.LEVEL else INCONCLUSIVE
+    decided = SUPPORTED if effects.low < estimate < effects.high else CONTRADICTED
+    verdict = decided if p_value < statistics.LEVEL else INCONCLUSIVE
     reason = sensitivity(describe(claim) | found) if verdict == INCONCLUSIVE else ""
     return found | {"verdict": verdict, "note": sentences(reason, *effects.remarks, claim.deviation)}
 
@@ -229,11 +233,6 @@ def cleared(interval: statistics.Interval, effects: Effects) -> str:
     return CONTRADICTED if outside else INCONCLUSIVE
 
 
-def finite_bounds(effects: Effects) -> list[float]:
-    """The bounds that are finite."""
-    return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
-
-
 def side_of(interval: statistics.Interval, bound: float) -> int:
     """1 above the bound, -1 below, 0 if the interval touches it."""
     return int(interval.low > bound) - int(interval.high < bound)
@@ -242,17 +241,6 @@ def side_of(interval: statistics.Interval, bound: float) -> int:
 def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
     """Whether the verdict stays the same wherever the effects that are only known as a limit lie."""
     return all(holds_at(bound, side_of(interval, bound), effects) for bound in finite_bounds(effects))
-
-
-def holds_at(bound: float, side: int, effects: Effects) -> bool:
-    """Whether the seeds lie on this side of a bound even if uncertain ones lay on the other (sign test)."""
-    open_end = effects.at_least if side < 0 else effects.at_most
-    if not open_end:
-        return True
-    certain = effects.values.drop(index=list(open_end))
-    on_side = int((side * (certain - bound) > 0).sum())
-    n = len(effects.values)
-    return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
 
 
 def no_variance(interval: statistics.Interval) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from largebatch.judging.claims import (
     CONFOUNDED,
     CONTRADICTED,
     EMPIRICAL,
+    FRAGILE,
     HOLDS,
     INCONCLUSIVE,
     MIXED,
@@ -23,8 +24,9 @@ from largebatch.judging.claims import (
     UNINFORMATIVE,
     brief,
     estimate,
+    in_full,
     in_words,
-    read_claims,
+    read_ledger,
     together,
 )
 
@@ -70,9 +72,9 @@ WIDTH = 100  # columns of a terminal
 def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:
     """A card for each paper and experiment of this scale that asks its question, in the papers' order.
 
-    claims: scale -> judged claims. A card: {"paper", "question", "experiment", "figures", "figure": None,
-    "verdict", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being this scale
-    and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
+    claims: scale -> a ledger. A card: {"paper", "question", "experiment", "figures", "figure": None,
+    "verdict", "robust", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being
+    this scale and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
     """
     cards = []
     for paper in papers:
@@ -104,7 +106,8 @@ def of_statement(row: pd.Series, claims: pd.DataFrame) -> pd.Series:
     verdicts = claims.loc[claims["statement"] == row["statement"], "verdict"]
     run = verdicts[verdicts != NOT_RUN]
     said = f"{in_words(Counter(run))} of {len(run)} conditions" if len(run) > 1 else ""
-    return pd.concat([row.drop("verdict"), pd.Series({"verdict": together(verdicts), "conditions": said})])
+    joined = {"verdict": together(verdicts), "robust": row["statement_robust"], "conditions": said}
+    return pd.concat([row.drop(["verdict", "robust"]), pd.Series(joined)])
 
 
 def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
@@ -122,6 +125,7 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
         "figures": paper.figures,
         "figure": None,
         "verdict": overall(own.values()),
+        "robust": FRAGILE if any(row["robust"] == FRAGILE for row in own.values()) else "",
         "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
         "agreement": agreement(rows),
         "columns": list(columns),
@@ -139,7 +143,7 @@ def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
 
 def cell(scale: str, row: pd.Series) -> dict[str, str]:
     """The verdict and effect of one headline at one scale."""
-    return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
+    return {"scale": scale, "effect": effect(row), **row[["id", "verdict", "robust"]]}
 
 
 def overall(rows: Collection[pd.Series]) -> str:
@@ -162,10 +166,11 @@ def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
 
 
 def evidence(row: pd.Series) -> str:
-    """' (<effect>; paper <number>; in training <fit>; <conditions>)', or the part that exists."""
+    """' (<effect>; paper <number>; in training <fit>; <conditions>; fragile)', or the part that exists."""
     paper = brief(row["paper_value"])
     fit = f"in training {row['fit']}" if row["verdict"] == CONFOUNDED and row["fit"] else ""
-    said = [text for text in (effect(row), paper and f"paper {paper}", fit, row["conditions"]) if text]
+    weak = FRAGILE * (row["robust"] == FRAGILE)
+    said = [text for text in (effect(row), paper and f"paper {paper}", fit, row["conditions"], weak) if text]
     return f" ({'; '.join(said)})" if said else ""
 
 
@@ -196,10 +201,13 @@ def agreement(columns: dict[str, dict]) -> str:
     against, partly = [], []
     first = next(iter(columns.values()))
     for id in first:
-        found = {scale: rows[id]["verdict"] for scale, rows in columns.items() if id in rows}
+        rows_of_id = {scale: rows[id] for scale, rows in columns.items() if id in rows}
+        found = {scale: row["verdict"] for scale, row in rows_of_id.items()}
         decided = {verdict for verdict in found.values() if verdict in DECIDED}
         if len(set(found.values())) > 1:
-            said = ", ".join(f"{WORDS[verdict]} at {scale}" for scale, verdict in found.items())
+            said = ", ".join(
+                f"{in_full(row['verdict'], row['robust'])} at {scale}" for scale, row in rows_of_id.items()
+            )
             (against if len(decided) > 1 else partly).append(f"{id} {said}")
     if against:
         return f"Scales disagree: {'; '.join(against + partly)}."
@@ -210,7 +218,7 @@ def agreement(columns: dict[str, dict]) -> str:
 
 def say(results: Path, papers: Path) -> str:
     """The answers of a results folder for a terminal, and the page to open."""
-    said = lines(read_papers(papers), read_claims(results / "claims.csv"), results.name)
+    said = lines(read_papers(papers), read_ledger(results / "claims.csv"), results.name)
     return "\n".join([*said, f"Open {results / 'report.html'}"])
 
 

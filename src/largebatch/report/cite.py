@@ -9,7 +9,7 @@ import yaml
 from largebatch import files
 from largebatch.figures.citation import CLAIM, FIGURE, TABLE, Citation, bibtex, software
 from largebatch.figures.tabulate import caption_of
-from largebatch.judging.claims import interval, number, read_claims
+from largebatch.judging.claims import in_full, interval, number, read_claims
 
 UNKNOWN = "unknown"
 
@@ -85,7 +85,7 @@ def claim_caption(row) -> str:
         f"paper {paper}" if paper else "",
         f"in training {row['fit']}" if row["fit"] else "",
         f"control {row['control']}" if row["control"] else "",
-        row["verdict"].replace("_", " "),
+        in_full(row["verdict"], row["robust"]),
     ]
     return f"{row['says']} {row['source']}: {', '.join(part for part in parts if part)}."
 

@@ -10,19 +10,23 @@ from largebatch import files
 from largebatch.config.cards import Paper
 from largebatch.figures.tabulate import caption_of, layout, read_cells
 from largebatch.judging.claims import (
+    FRAGILE,
     REPLICATIONS,
+    ROBUST,
     TIERS,
     VERDICTS,
     by_statement,
     counts,
     detectable,
     estimate,
+    fragile,
     number,
     paper_of,
-    read_claims,
+    read_ledger,
     tally_words,
     together,
 )
+from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.page.templates import template
 from largebatch.report.answers import ICONS, WORDS, answers
@@ -40,10 +44,12 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
     asked: the result of evidence.to_report(). beside: the claims.csv of other scales, each in the folder of
     its scale.
     """
-    judged = {asked["scale"]: read_claims(results / "claims.csv")}
-    judged |= {path.parent.name: read_claims(path) for path in beside}
+    judged = {asked["scale"]: read_ledger(results / "claims.csv")}
+    judged |= {path.parent.name: read_ledger(path) for path in beside}
     drawings = Drawings()
-    experiments = [experiment_of(e, judged[asked["scale"]], results, drawings) for e in asked["experiments"]]
+    robustness = read_robustness(results / ROBUSTNESS)
+    own = judged[asked["scale"]].assign(changed=changes_in_words(robustness, judged[asked["scale"]]["id"]))
+    experiments = [experiment_of(e, own, results, drawings) for e in asked["experiments"]]
     papers = [Paper.model_validate(paper) for paper in asked["papers"]]
     page = template("report.html.jinja").render(
         scale=asked["scale"],
@@ -78,6 +84,7 @@ def experiment_of(asked: dict, judged: pd.DataFrame, results: Path, drawings: Dr
     return {
         **asked,
         "counts": counts(claims),
+        "fragile": fragile(claims),
         "units": [
             unit_of(unit, some, asked["claims"], shared) for unit, some in claims.groupby("unit", sort=False)
         ],
@@ -117,7 +124,8 @@ def claim_texts(row: pd.Series) -> dict:
         name: row[name]
         for name in (
             *("id", "says", "source", "tier", "statement", "unit", "kind"),
-            *("expect", "replication", "control", "fit", "verdict", "registered", "note"),
+            *("expect", "replication", "control", "fit", "verdict", "robust"),
+            *("statement_robust", "changed", "registered", "note"),
         )
     }
     return texts | {
@@ -129,6 +137,17 @@ def claim_texts(row: pd.Series) -> dict:
         "paper": number(row["paper_value"]),
         "p": 2.0 if pd.isna(row["p_adjusted"]) else float(f"{row['p_adjusted']:.3g}"),  # to sort by
     }
+
+
+def changes_in_words(robustness: pd.DataFrame, ids: pd.Series) -> pd.Series:
+    """For each claim how its verdict depends on choices; empty where it follows from no p."""
+    rows = robustness[(robustness["of"] == CLAIM) & (robustness["variants"] > 0)].set_index("id")
+    words = {
+        id: f"{row['agree']:.0%} of {row['variants']:.0f} other ways to judge agree"
+        + (f". By a single change, {row['changed_by']}" if row["changed_by"] else "")
+        for id, row in rows.iterrows()
+    }
+    return ids.map(words).fillna("")
 
 
 def p_words(p: float) -> str:
@@ -145,6 +164,7 @@ def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
         "verdict": [verdict for verdict in VERDICTS if (claims["verdict"] == verdict).any()],
         "tier": [tier for tier in TIERS if (claims["tier"] == tier).any()],
         "replication": [name for name in REPLICATIONS if (claims["replication"] == name).any()],
+        "robust": [name for name in (ROBUST, FRAGILE) if (claims["robust"] == name).any()],
         "unit": list(claims["unit"].unique()),
     }
 
