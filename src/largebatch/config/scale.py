@@ -13,7 +13,7 @@ from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
-from largebatch.config.imports import is_import, placed
+from largebatch.config.imports import is_import, placed, with_digest
 from largebatch.config.measures import Measures
 from largebatch.config.settings import Count, PathText, Settings
 from largebatch.config.uses import Name
@@ -156,3 +156,11 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
             groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.own_data})
     return groups
+
+
+def digested(raw: Any, scale_path: Path, name: str) -> Any:
+    """The settings of arrays with the digest of the function that makes them, if one does."""
+    try:
+        return with_digest(raw)
+    except ValueError as error:
+        raise ConfigError(f"{scale_path}: arrays.{name}.import: wanted {error}") from error

@@ -18,7 +18,7 @@ from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import exhibit_stem
 from largebatch.config.groups import Group
 from largebatch.config.images import IMAGES
-from largebatch.config.imports import placed, with_digest
+from largebatch.config.imports import placed
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
@@ -28,6 +28,7 @@ from largebatch.config.scale import (
     CONFIG,
     ScaleFile,
     defined_somewhere,
+    digested,
     extended,
     home,
     merged,
@@ -285,14 +286,6 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale_path,
         home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
-
-
-def digested(raw: Any, scale_path: Path, name: str) -> Any:
-    """The settings of arrays with the digest of the function that makes them, if one does."""
-    try:
-        return with_digest(raw)
-    except ValueError as error:
-        raise ConfigError(f"{scale_path}: arrays.{name}.import: wanted {error}") from error
 
 
 def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tuple[str, str], Settings]:
