@@ -3,11 +3,12 @@
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -220,6 +221,44 @@ def map_tensors(path: Path) -> dict:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: wanted a whole tensor file; got: {error}") from error
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an .npy file; no code in it is run."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path}: wanted an array of numbers in NumPy's format .npy; got: {error}"
+        ) from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+        raise ValueError(
+            f"{path}: wanted arrays of numbers or texts in NumPy's format .npz; got: {error}"
+        ) from error
+
+
+def read_parquet(path: Path) -> dict[str, np.ndarray]:
+    """Columns of any table by name: numbers (n,), lists of one shape (n, ...), all else objects."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: wanted a parquet file; got: {error}") from error
+    return {name: as_numbers(table[name]) for name in table.column_names}
+
+
+def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A column as an array: of numbers where it has numbers only, or lists of them that are equally long."""
+    if pa.types.is_nested(column.type):
+        with suppress(ValueError):
+            return np.array(column.to_pylist())
+    return column.to_numpy()
 
 
 def write_snapshots(path: Path, snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]) -> None:

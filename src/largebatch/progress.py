@@ -26,7 +26,14 @@ BATCH_NORM = 1.7  # times the cost of a net without
 EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
 STOPPED_AT = 0.2  # the share of its epochs after which an arm with a stopping rule is expected to stop
 # Multiplications per image, in millions; for dense nets they are counted.
-MODEL_MILLIONS = {"cnn": 1.0, "keskar_cnn": 40.0, "vgg": 300.0, "resnet": 40.0, "resnet50": 4000.0}
+MODEL_MILLIONS = {
+    "cnn": 1.0,
+    "keskar_cnn": 40.0,
+    "vgg": 300.0,
+    "resnet": 40.0,
+    "resnet50": 4000.0,
+    "imported": 1.0,
+}
 PIXELS = {"digits": 64, "mnist": 784}
 
 
