@@ -70,10 +70,7 @@ onstart:
         print(said)
     for name, asked in (commands.asks(STUDY, STANDINGS) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
-    progress.begin(
-        Path(RESULTS),
-        {run: ARMS[run] for run in to_train},
-    )
+    progress.begin(Path(RESULTS), progress.costs(STUDY, to_train))
 
 
 onerror:
