@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
 
 from largebatch.config.registration import read_registration
@@ -130,12 +129,6 @@ def test_the_docs_name_what_the_first_correction_would_undo(tool, monkeypatch):
         assert all(f"{', '.join(ids[:-1])} and {ids[-1]}" in text for ids in (lost, won) if len(ids) > 1), (
             page
         )
-
-
-def test_holm_as_in_his_example(tool):
-    """Holm 1979: the smallest p times n, the next times n - 1, and none below the one before."""
-    adjusted = tool.holm_of(pd.Series([0.03, 0.01, 0.02, 0.9]))
-    assert adjusted.tolist() == pytest.approx([0.06, 0.04, 0.06, 0.9])
 
 
 def test_every_published_experiment_has_a_registration_that_reads():

@@ -86,6 +86,20 @@ def test_too_few_arms(helpers):
         effect(sweep(helpers, np.arange(7.0), seeds=1), claim("trend", {"above": 0.0}))
 
 
+def test_arms_with_one_mean_have_no_order(helpers):
+    """Accuracies of 100 % in every arm, say."""
+    rows = helpers.group("g", "batch_size", {b: {ERROR: [0.0, 0.0, 0.0]} for b in BATCHES[:6]})
+    found = judged(claim("monotone", {"above": 0.0}), rows)
+    assert found["verdict"] == "not_run" and "All arms have the same mean." in found["note"]
+
+
+def test_an_order_that_one_seed_alone_makes(helpers):
+    """Without it all arms have one mean, which is no evidence."""
+    rows = helpers.group("g", "batch_size", {b: {ERROR: [b, 0.0, 0.0]} for b in BATCHES[:6]})
+    found = effect(rows, claim("monotone", {"above": 0.0}))
+    assert found.tested[0] > 0 and found.test(found.values.to_numpy()[1:]) == (0.0, 1.0)
+
+
 def test_the_smallest_p_of_few_arms_is_said(helpers):
     note = judged(claim("monotone", {"above": 0.0}), sweep(helpers, np.arange(5.0)))["note"]
     assert note.startswith("Rising values explain 100% of what varies between the arms, falling ones 0%.")
