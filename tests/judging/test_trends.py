@@ -87,14 +87,14 @@ def test_too_few_arms(helpers):
 def test_arms_with_one_mean_have_no_order(helpers):
     """Accuracies of 100 % in every arm, say."""
     rows = helpers.group("g", "batch_size", {b: {ERROR: [0.0, 0.0, 0.0]} for b in BATCHES[:6]})
-    found = judged(claim("monotone", {"above": 0.0}), rows)
+    found = judged(over_arms("monotone", {"above": 0.0}), rows)
     assert found["verdict"] == "not_run" and "All arms have the same mean." in found["note"]
 
 
 def test_an_order_that_one_seed_alone_makes(helpers):
     """Without it all arms have one mean, which is no evidence."""
     rows = helpers.group("g", "batch_size", {b: {ERROR: [b, 0.0, 0.0]} for b in BATCHES[:6]})
-    found = effect(rows, claim("monotone", {"above": 0.0}))
+    found = effect(rows, over_arms("monotone", {"above": 0.0}))
     assert found.tested[0] > 0 and found.test(found.values.to_numpy()[1:]) == (0.0, 1.0)
 
 
