@@ -41,7 +41,7 @@ def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_label_says_the_unit_that_the_name_says(metric):
-    unit = {"nats": "(nats)", "percent": "(%)", "seconds": ("(seconds)", "(seconds a seed)")}
+    unit = {"nats": "(nats)", "percent": "(%)", "seconds": ("(seconds)", "(seconds per seed)")}
     plain = metric.removesuffix("_by_epoch")
     wanted = [text for ending, text in unit.items() if plain.endswith(f"_{ending}")]
     assert all(METRICS[metric].endswith(text) for text in wanted)
