@@ -59,4 +59,5 @@ def test_bad_inputs(rows, csv_of, tmp_path):
 def test_a_caption_is_one_sentence_to_which_the_marks_add_a_second(path):
     for figure in yaml.safe_load(path.read_text(encoding="utf-8"))["figures"]:
         text = figure["caption"].strip()
+        assert not text.startswith("The same"), f"{figure['name']}: a caption stands alone"
         assert text.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", text), figure["name"]
