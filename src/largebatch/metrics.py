@@ -215,6 +215,15 @@ def unit_of(metric: str) -> str:
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), NUMBER)
 
 
+# Percentages that are shares of a whole; others, such as Metric 2.1, have no end.
+SHARES = ("error_percent", "accuracy_percent", "shuffling_accuracy", "escaped_percent")
+
+
+def most_of(metric: str) -> float:
+    """The largest value that a metric can have."""
+    return 100.0 if metric.endswith(SHARES) else float("inf")
+
+
 # Positive, and skewed where they vary much between seeds: judged on the logarithm, whatever the data are.
 SKEWED = (
     *("train_loss_nats", "validation_loss_nats", "test_loss_nats", "squared_error", "excess_loss"),

@@ -4,7 +4,9 @@ import re
 import matplotlib as mpl
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
+from largebatch.config.question import Figure
 from largebatch.figures.draw import draw, module_of
 from tests.conftest import REPOSITORY
 from tests.shared.figures import ERROR, KINDS, LOSS, asked
@@ -27,7 +29,8 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     caption = contents[0]["e_f.txt"].decode()
     assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
     assert caption.count(". ") == 1 and caption.count("\n") == 1, "two sentences"
-    assert module_of(kind).MARKS in caption
+    figure = TypeAdapter(Figure).validate_python(asked(kind)["figure"])
+    assert module_of(kind).marks(figure) in caption
     on_logarithms = b",log" in contents[0]["e_f.csv"]
     assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
     record = json.loads(contents[0]["e_f.json"])
