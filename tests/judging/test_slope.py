@@ -62,7 +62,7 @@ def test_slope_leaves_out_a_seed_that_lacks_a_position(helpers, verdict):
 def test_a_slope_that_is_not_there_is_not_run(helpers, verdict, change, positions, note):
     asked = written("slope", {"above": 0.0}, metric="gradient_variance", arm="a", **change)
     found = verdict(powers(helpers, [1.0, 1.1], positions), asked)
-    assert (found["verdict"], found["note"]) == ("not_run", f"A slope wants {note}")
+    assert (found["verdict"], found["note"]) == ("not_run", f"A slope needs {note}")
 
 
 def test_a_slope_has_no_logarithm_of_nought(helpers, verdict):

@@ -76,9 +76,9 @@ def test_too_few_arms(helpers):
     assert found["note"].startswith("4 arms cannot decide: no order of theirs has a p below 0.083")
     for kind in ("change_point", "elbow"):
         asked = over_arms(kind, {"above": 1.0}, direction="rises")
-        with pytest.raises(NotJudgeable, match="A break wants at least 5 arms; got 4"):
+        with pytest.raises(NotJudgeable, match="A break needs at least 5 arms; got 4"):
             effect(rows, asked)
-    with pytest.raises(NotJudgeable, match="A trend wants at least 2 arms more than levels; got 2 arms"):
+    with pytest.raises(NotJudgeable, match="A trend needs at least 2 arms more than levels; got 2 arms"):
         effect(sweep(helpers, np.arange(2.0)), over_arms("trend", {"above": 0.0}))
     with pytest.raises(NotJudgeable, match="Wanted at least 2 seeds in every arm; got 1"):
         effect(sweep(helpers, np.arange(7.0), seeds=1), over_arms("trend", {"above": 0.0}))

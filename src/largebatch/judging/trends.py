@@ -57,7 +57,7 @@ def trend(observations: pd.DataFrame, claim: Trend) -> ArmEffects:
     """The mean slope over log2(setting), with the error over arms and over seeds."""
     x, values, strata, remarks = over_arms(observations, claim)
     if len(x) - len(np.unique(strata)) < 2:
-        raise NotJudgeable(f"A trend wants at least 2 arms more than levels; got {len(x)} arms")
+        raise NotJudgeable(f"A trend needs at least 2 arms more than levels; got {len(x)} arms")
 
     def test(values: np.ndarray) -> tuple[float, float]:
         slope = arms.arm_slope(x, values, strata)
@@ -77,7 +77,7 @@ def break_of(observations: pd.DataFrame, claim: ChangePoint | Elbow) -> ArmEffec
     """How much better a break than a straight line fits the arms' means, on the logarithm."""
     x, values, _, remarks = over_arms(observations, claim)
     if len(x) < 2 * arms.LEAST_BESIDE + 1:
-        raise NotJudgeable(f"A break wants at least {2 * arms.LEAST_BESIDE + 1} arms; got {len(x)}")
+        raise NotJudgeable(f"A break needs at least {2 * arms.LEAST_BESIDE + 1} arms; got {len(x)}")
 
     def fitted(values: np.ndarray) -> arms.BreakFit:
         y = values.mean(axis=0) * (1 if claim.direction == "rises" else -1)
