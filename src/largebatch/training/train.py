@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from largebatch import progress
-from largebatch.config.images import PARTS
+from largebatch.config.images import GOAL_PARTS, PARTS
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation, read_sealed, write_sealed
@@ -24,7 +24,7 @@ from largebatch.training import device
 from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import Optimiser
-from largebatch.training.stopping import GOAL_PARTS, ceased, falls_to, goal_rows
+from largebatch.training.stopping import ceased, falls_to, goal_rows
 
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
@@ -82,7 +82,7 @@ def train(
     followed: the parts that are evaluated along the run, beside those by which the arm itself ends; all parts
     are evaluated where it starts and where it ends.
     """
-    followed = [part for part in PARTS if part in {*followed, *needed(arm)}]
+    followed = [part for part in PARTS if part in {*followed, *arm.ends_by}]
     state = read_checkpoint(checkpoint, identity(arm, seeds, dataset, followed))
     records = state["records"] if state else {seed: Record() for seed in seeds}
     built = {seeds[0]: models.initial(arm, seeds[0], dataset)}
@@ -141,11 +141,6 @@ def group_of(arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.M
     splits = Splits(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     nets = [built.pop(s) if s in built else models.initial(arm, s, dataset) for s in seeds]
     return SeedGroup(arm, seeds, splits, nets)
-
-
-def needed(arm: Arm) -> Collection[str]:
-    """The parts by whose means an arm ends a seed's run or keeps its weights."""
-    return ("train",) * bool(arm.stop or arm.snapshots_at_loss) + GOAL_PARTS * bool(arm.goal)
 
 
 def run_group(
