@@ -8,10 +8,10 @@ from largebatch.data.splits import Dataset
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.metrics import METRICS_OF
 from largebatch.nets import layers
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.placed import placed
 from tests.shared.settings import as_trained_by
+from tests.shared.trained import train
 
 FEW = {"examples": 40}
 SETTINGS = {

@@ -19,6 +19,7 @@ from largebatch.training import train as train_module
 from tests.conftest import small_arm
 from tests.shared.modules import MODULES, STACKED, Block
 from tests.shared.plain_loop import plain_loop
+from tests.shared.trained import train
 
 SEEDS = [0, 3]
 SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
@@ -163,7 +164,7 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
     arm, checkpoint = small_arm(**DATA | SGD | {"epochs": 4}), tmp_path / "checkpoint.pt"
     net = models.initial(arm, SEEDS[0], dataset)
     assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset, net)] == [1, 1]
-    expected = train_module.train(arm, SEEDS, dataset)
+    expected = train(arm, SEEDS, dataset)
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
 
     def kill(text):
@@ -171,8 +172,8 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
             raise Killed
 
     with pytest.raises(Killed):
-        train_module.train(arm, SEEDS, dataset, checkpoint, kill)
-    trained = train_module.train(arm, SEEDS, dataset, checkpoint)
+        train(arm, SEEDS, dataset, checkpoint, kill)
+    trained = train(arm, SEEDS, dataset, checkpoint)
     if name != "unused weights":  # which counts its calls where no checkpoint looks
         assert trained.history == expected.history
         assert all(np.array_equal(trained.weights[n], expected.weights[n]) for n in expected.weights)
@@ -336,7 +337,7 @@ AGREEMENT = {"examples": 24, "trace_probes": 2, "eigenvalue_iterations": 200, "e
 def test_trained_modules_are_measured(name, dataset, monkeypatch):
     monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
     arm = small_arm(**DATA | SGD)
-    trained = train_module.train(arm, SEEDS, dataset)
+    trained = train(arm, SEEDS, dataset)
     rows = measure("curvature", CURVATURE, arm, SEEDS, trained.weights, dataset)
     top = {row.seed: row.value for row in rows if row.metric == "hessian_top_eigenvalue"}
     rows = measure("agreement", AGREEMENT, arm, SEEDS, trained.weights, dataset)

@@ -13,10 +13,10 @@ from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import SeedGroup
 from largebatch.training.replay import Recorded
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.placed import placed
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD, as_trained_by
+from tests.shared.trained import train
 
 BRIEF = {"batch_size": 8, "data": {"name": "digits", "train": 16, "validation": 4, "test": 4}}
 BATCH_NORM = {"model": SMALL["model"] | {"batch_norm": True, "dropout": 0.3}}

@@ -16,8 +16,8 @@ from largebatch.training.losses import LOSSES
 
 # Examples of one seed processed at a time: fixed, so that a value never depends on the company.
 CHUNK = 1024
-# Graphs of the gradient up to this size are kept from one Hessian-vector product to the next.
-KEPT_GRAPH_BYTES = 512 << 20
+# Graphs of the gradient up to this size are kept from one Hessian-vector product to the next; on a GPU larger ones.
+KEPT_GRAPH_BYTES, KEPT_ON_GPU_BYTES = 512 << 20, 4 << 30
 # From so many activations of one seed on, a CPU multiplies by the Hessian seed after seed: no slower than all
 # at once, and a seed that has no more use for products costs none.
 APART_ACTIVATIONS = 1 << 17
@@ -109,7 +109,8 @@ class Landscape:
 
     def _gradient_graphs(self) -> Iterator[Graph]:
         """The graphs of every chunk, and of every seed if apart; kept where they are small."""
-        if self._graphs is None and self._graph_bytes() <= KEPT_GRAPH_BYTES:
+        most = KEPT_GRAPH_BYTES if self.weights.is_cpu else KEPT_ON_GPU_BYTES
+        if self._graphs is None and self._graph_bytes() <= most:
             self._graphs = list(self._graphs_anew())
         yield from self._graphs or self._graphs_anew()
 

@@ -75,7 +75,8 @@ def train(
     dataset: Dataset,
     checkpoint: Path | None = None,
     report: Report = lambda text: None,
-    followed: Collection[str] = PARTS,
+    *,
+    followed: Collection[str],
 ) -> Trained:
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job.
 
@@ -192,7 +193,9 @@ def observe(group: SeedGroup, records: dict[int, Record], followed: Collection[s
         record.lacks = [] if ends else [part for part in PARTS if part not in followed]
         record.epoch, before = epoch, record.weights
         record.weights = {name: tensor[index].clone() for name, tensor in plain.items()}
-        add_means(arm, seed, record, means, group.updates)
+        add_means(arm, seed, record, means)
+        for part in GOAL_PARTS if arm.goal else ():
+            record.errors.setdefault(part, []).append((group.updates, means[part]["error_percent"]))
         record.rows.append(Observation(seed, "distance_from_start", epoch, distance[index]))
         record.rows.append(Observation(seed, "updates", epoch, group.updates))
         if "train" in means and falls_to(arm.snapshots_at_loss, record.losses[:-1], record.losses[-1][1]):
@@ -219,14 +222,12 @@ def all_finite(means: dict[str, dict[str, float]]) -> bool:
     return all(math.isfinite(value) for of_part in some for value in of_part.values())
 
 
-def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]], updates: int) -> None:
+def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]]) -> None:
     """Write down what was evaluated at the epoch that the record is at; means: part -> mean -> value."""
     for part, of_part in means.items():
         error = of_part["error_percent"]
         named = {"loss_nats": of_part["loss_nats"], "error_percent": error, "accuracy_percent": 100.0 - error}
         record.rows += [Observation(seed, f"{part}_{m}", record.epoch, v) for m, v in named.items()]
-        if arm.goal and part in GOAL_PARTS:
-            record.errors.setdefault(part, []).append((updates, error))
     if "train" in means:
         objective = LOSSES[arm.loss].metric
         record.losses.append((record.epoch, means["train"][objective]))
@@ -247,7 +248,7 @@ def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Re
     for index, seed in enumerate(early):
         means = {part: {m: v[index] for m, v in of_part.items()} for part, of_part in table.items()}
         if all_finite(means):
-            add_means(arm, seed, records[seed], means, 0)
+            add_means(arm, seed, records[seed], means)
         else:
             records[seed].went_infinite = True
         records[seed].lacks = []
