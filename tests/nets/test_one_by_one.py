@@ -15,6 +15,7 @@ from tests.conftest import small_arm
 from tests.shared.groups import DATA, OLDER_WAYS, SEEDS, SGD, group_of
 from tests.shared.modules import MODULES, STACKED, Block
 from tests.shared.plain_loop import plain_loop
+from tests.shared.trained import train
 
 # Some of these weights have a gradient of rounding alone, which a small epsilon would turn into steps.
 ADAM = {"optimiser": {"name": "adam", "epsilon": 1e-4}, "lr": 0.01, "weight_decay": 0.01}
@@ -143,7 +144,7 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
     arm, checkpoint = small_arm(**DATA | SGD | {"epochs": 4}), tmp_path / "checkpoint.pt"
     net = models.initial(arm, SEEDS[0], dataset)
     assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset, net)] == [1, 1]
-    expected = train_module.train(arm, SEEDS, dataset)
+    expected = train(arm, SEEDS, dataset)
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
 
     def kill(text):
@@ -151,8 +152,8 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
             raise Killed
 
     with pytest.raises(Killed):
-        train_module.train(arm, SEEDS, dataset, checkpoint, kill)
-    trained = train_module.train(arm, SEEDS, dataset, checkpoint)
+        train(arm, SEEDS, dataset, checkpoint, kill)
+    trained = train(arm, SEEDS, dataset, checkpoint)
     if name != "unused weights":  # which counts its calls where no checkpoint looks
         assert trained.history == expected.history
         assert all(np.array_equal(trained.weights[n], expected.weights[n]) for n in expected.weights)

@@ -13,10 +13,10 @@ from largebatch.measures.measure import measure
 from largebatch.measures.trace import is_exact_for
 from largebatch.nets import models
 from largebatch.nets.stack import stack
-from largebatch.training import train as train_module
 from tests.conftest import small_arm
 from tests.shared.groups import DATA, OLDER_WAYS, SEEDS, SGD, group_of
 from tests.shared.modules import MODULES
+from tests.shared.trained import train
 
 pytestmark = OLDER_WAYS
 
@@ -119,7 +119,7 @@ AGREEMENT = {"examples": 24, "trace_probes": 2, "eigenvalue_iterations": 200, "e
 def test_trained_modules_are_measured(name, dataset, monkeypatch):
     monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
     arm = small_arm(**DATA | SGD)
-    trained = train_module.train(arm, SEEDS, dataset)
+    trained = train(arm, SEEDS, dataset)
     rows = measure("curvature", CURVATURE, arm, SEEDS, trained.weights, dataset)
     top = {row.seed: row.value for row in rows if row.metric == "hessian_top_eigenvalue"}
     rows = measure("agreement", AGREEMENT, arm, SEEDS, trained.weights, dataset)

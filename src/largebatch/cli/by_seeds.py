@@ -60,7 +60,8 @@ def train_some(
 ) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
     checkpoint = out / f"checkpoint-{seeds[0]}.pt"
-    return train.train(arm, seeds, dataset, checkpoint, progress.EpochLines(out.name), followed)
+    report = progress.EpochLines(out.name)
+    return train.train(arm, seeds, dataset, checkpoint, report, followed=followed)
 
 
 def together(parts: list[Trained]) -> Trained:
