@@ -9,7 +9,7 @@ import pytest
 from largebatch.files import (
     Observation,
     atomic,
-    checksum,
+    data_checksum,
     header,
     map_tensors,
     read_arrays,
@@ -19,7 +19,6 @@ from largebatch.files import (
     read_sealed,
     read_snapshots,
     record_of,
-    recorded_checksum,
     write_arrays,
     write_exhibit,
     write_json,
@@ -29,6 +28,7 @@ from largebatch.files import (
     write_snapshots,
     write_stream,
 )
+from largebatch.seals import SEALS, Damaged
 
 
 def test_observations_come_back_as_written(tmp_path):
@@ -36,7 +36,7 @@ def test_observations_come_back_as_written(tmp_path):
     write_observations(tmp_path / "a" / "history.parquet", rows)
     table = read_observations(tmp_path / "a" / "history.parquet").to_pylist()
     assert [tuple(row.values()) for row in table] == [tuple(row) for row in rows]
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["history.parquet"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [SEALS, "history.parquet"]
 
 
 def test_an_exhibit_comes_back_as_written(tmp_path):
@@ -139,7 +139,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert path.read_text(encoding="utf-8") == '{\n  "old": 1\n}\n'
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [SEALS, "x.json"]
 
 
 def images(n):
@@ -171,12 +171,17 @@ def test_a_stream_that_is_not_as_promised_leaves_nothing(items, message, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
-    path = tmp_path / "x.safetensors"
+def test_data_are_compared_with_what_their_record_says(tmp_path):
+    path, digest = tmp_path / "x.safetensors", sha256(b"abc").hexdigest()
     path.write_bytes(b"abc")
-    assert recorded_checksum(path) == checksum(path) == sha256(b"abc").hexdigest()
-    write_json(record_of(path), {"sha256": "as recorded"})
-    assert recorded_checksum(path) == "as recorded"
+    assert data_checksum(path) == digest
+    write_json(record_of(path), {"sha256": digest})
+    assert data_checksum(path) == digest
+    write_json(record_of(path), {"sha256": "0" * 64})
+    with pytest.raises(
+        Damaged, match=r"x\.safetensors: wanted the file that x\.json describes, .* 0{12}; got "
+    ):
+        data_checksum(path)
 
 
 def resident_mib() -> float:

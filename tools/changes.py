@@ -32,6 +32,7 @@ from largebatch.config.scale import merged
 from largebatch.config.study import Study, load_study
 from largebatch.files import write_json
 from largebatch.judging.claims import CONTRADICTED, SUPPORTED, read_claims
+from largebatch.seals import collected
 
 PUBLISHED = Path("results/published")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -213,6 +214,7 @@ def write() -> None:
         written = state("HEAD", scale, experiment)["claims"]
         write_json(folder / REGISTERED, sealed(as_asked(record, written, study)))
         write_json(folder / AMENDED, log)
+    collected(PUBLISHED)  # no seals are committed
 
 
 def table() -> Iterator[str]:

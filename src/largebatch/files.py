@@ -1,10 +1,14 @@
-"""The only place that knows file formats. Every write is atomic: a killed job leaves no half file."""
+"""The only place that knows file formats. Every write is atomic: a killed job leaves no half file.
+
+Whatever is read is compared with its seal first; see seals.py.
+"""
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+
+from largebatch.seals import Damaged, anew, seal, verified
 
 if TYPE_CHECKING:
     from largebatch.config.spec import Arm
@@ -45,16 +51,27 @@ PROVENANCE = b"largebatch"
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder with the same ending, renamed to `path` on success."""
+    """A temporary path in the same folder with the same ending; on success synced, sealed and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=".partial-", dir=path.parent))
     temporary = folder / path.name
     try:
         yield temporary
+        sync(temporary)
+        seal(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk: a loss of power leaves no empty file under a final name."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,8 +83,16 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def read_text(path: Path) -> str:
+    verified(path)
+    return path.read_text(encoding="utf-8")
+
+
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: wanted JSON; got {error}") from error
 
 
 def write_spec(run: Path, arm: "Arm", seeds: list[int]) -> None:
@@ -134,6 +159,7 @@ def write_small(path: Path, table: pa.Table) -> None:
 
 def read_provenance(path: Path) -> dict:
     """The provenance of the observations at `path`; empty if the file has none."""
+    verified(path)
     return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))
 
 
@@ -149,6 +175,7 @@ def read_exhibit(path: Path) -> pa.Table:
 
 def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
     """The table at `path`; an error if its columns are others."""
+    verified(path)
     table = pq.read_table(path)
     if table.schema.names != schema.names:
         raise ValueError(f"{path}: wanted columns {schema.names}; got {table.schema.names}")
@@ -162,6 +189,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    verified(path)
     return load_file(path)
 
 
@@ -240,12 +268,6 @@ def read_snapshots(path: Path) -> dict[int, tuple[list[int], dict[str, np.ndarra
     return {epoch: (arrays.pop("seeds").tolist(), arrays) for epoch, arrays in sorted(by_epoch.items())}
 
 
-def checksum(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
 DIGEST_BYTES = 32
 
 
@@ -269,7 +291,12 @@ def record_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def recorded_checksum(path: Path) -> str:
-    """The recorded sha256 of a data set's tensor file, which may be too large to read in every job."""
-    record = record_of(path)
-    return read_json(record)["sha256"] if record.exists() else checksum(path)
+def data_checksum(path: Path) -> str:
+    """The sha256 of a data set's tensor file that is as it was written, by its seal and by its record."""
+    found, record = verified(path), record_of(path)
+    if record.exists() and (wanted := read_json(record)["sha256"]) != found:
+        raise Damaged(
+            f"{path}: wanted the file that {record.name} describes, sha256 {wanted[:12]}; got {found[:12]}. "
+            f"{anew(path)}"
+        )
+    return found

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from largebatch import files
 from largebatch.config.question import Figure
 from largebatch.config.study import load_study
 from largebatch.config.uses import At
@@ -13,6 +12,7 @@ from largebatch.figures.drawn import BESIDE
 from largebatch.metrics import LINE_LOSSES, PLANE, PLANE_LOSSES
 from largebatch.observations import reading
 from largebatch.report.keep import keep, reads, thinned
+from largebatch.seals import checksum
 from tests.conftest import REPOSITORY
 from tests.shared.figures import KINDS, asked
 
@@ -89,4 +89,4 @@ def test_keeping_writes_observations_that_every_stage_reads(helpers, write_table
         tmp_path / "kept.parquet", {"adam.small"}, {"test_accuracy_percent", "validation_loss_nats"}
     )
     assert found["metric"].value_counts().to_dict() == {"test_accuracy_percent": 4, "validation_loss_nats": 2}
-    assert files.checksum(whole) != files.checksum(tmp_path / "kept.parquet")
+    assert checksum(whole) != checksum(tmp_path / "kept.parquet")

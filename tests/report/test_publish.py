@@ -7,9 +7,9 @@ import pytest
 
 from largebatch.config.cards import Paper
 from largebatch.config.checking import ConfigError
-from largebatch.files import checksum
 from largebatch.report.compare import compare
 from largebatch.report.publish import index, publish, verdicts_page
+from largebatch.seals import checksum
 from tests.conftest import REPOSITORY
 from tests.shared.tables import write_rows
 

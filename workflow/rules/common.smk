@@ -13,6 +13,13 @@ FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
+def called_as(settings):
+    """The words on Snakemake's command line that this study is called by."""
+    words = [word for path in settings.configfiles for word in ("--configfile", str(path))]
+    given = [f"{key}={value}" for key, value in settings.config.items()]
+    return [*words, *(["--config", *given] if given else [])]
+
+
 def data_file(wildcards):
     """The tensor file that an arm is trained on."""
     return commands.data_file(STUDY, ARMS[wildcards.arm].data.name)

@@ -5,7 +5,8 @@ rule judge:
     input:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
-        f"{RESULTS}/{{experiment}}/judged.csv",
+        judged=f"{RESULTS}/{{experiment}}/judged.csv",
+        provenance=f"{RESULTS}/{{experiment}}/judged.json",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
     benchmark:
@@ -16,7 +17,7 @@ rule judge:
         asked=lambda wildcards: digest(commands.to_judge(STUDY, wildcards.experiment, STANDINGS)),
         code=code_digest("judge"),
     shell:
-        "largebatch judge --ask {params.ask} --observations {input} --judged {output} 2> {log}"
+        "largebatch judge --ask {params.ask} --observations {input} --judged {output.judged} 2> {log}"
 
 
 rule ledger:

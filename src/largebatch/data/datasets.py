@@ -14,7 +14,8 @@ from largebatch import progress
 from largebatch.config.images import IMAGES, Folder, Images
 from largebatch.config.settings import located
 from largebatch.data import archives, contents, folders
-from largebatch.files import checksum, record_of, write_json, write_stream
+from largebatch.files import record_of, write_json, write_stream
+from largebatch.seals import checksum
 
 
 class Published(NamedTuple):

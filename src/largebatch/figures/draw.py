@@ -18,6 +18,7 @@ from largebatch.figures.citation import FIGURE, Citation, metadata
 from largebatch.figures.drawn import BESIDE, INTERVALS, LOG, seeds
 from largebatch.observations.reading import Missing, read_uses
 from largebatch.provenance import provenance
+from largebatch.seals import verified
 
 # The data of figures are read by people, and committed: seven digits.
 CSV_DIGITS = "%.7g"
@@ -44,7 +45,7 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
     citation = Citation(FIGURE, f"{ask['experiment']}_{figure.name}", ask.get("scale", ""), text.strip())
     with style.paper_style():
         style.save(module_of(figure.kind).picture(*as_drawn(drawn, ask["figure"])), stem, metadata(citation))
-    inputs = {observations.name: files.checksum(observations)}
+    inputs = {observations.name: verified(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
 
 

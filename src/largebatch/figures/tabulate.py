@@ -14,6 +14,7 @@ from largebatch.judging.claims import read_columns
 from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members, read_uses, reading
 from largebatch.provenance import provenance
+from largebatch.seals import verified
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
 TEXTS = ("row", "metric", "paper")
@@ -65,7 +66,7 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     header, body = layout(cells)
     files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
-    inputs = {observations.name: files.checksum(observations)}
+    inputs = {observations.name: verified(observations)}
     files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from largebatch import files
+from largebatch.seals import verified
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
     "supported",
@@ -64,6 +65,7 @@ def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[s
     """A csv file with these columns. In text columns NA and None are words, and an absent text is empty."""
     numbers = {name: [""] for name in set(columns) - set(texts)}
     try:
+        verified(path)
         rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=numbers)
     except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path}: wanted a csv file of {what}; got {error}") from error

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from largebatch.config.claims import Claim
 from largebatch.config.differences import NOT_REGISTERED
+from largebatch.files import write_json
 from largebatch.judging.claims import (
     BROKEN,
     COLUMNS,
@@ -31,6 +32,8 @@ from largebatch.judging.replication import replication, standard_error
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
 from largebatch.observations.reading import Missing, read_uses, reading
+from largebatch.provenance import provenance
+from largebatch.seals import noted
 
 Row = dict[str, object]
 # Of every arm, if it is trained: which seeds it has, and which of them diverged.
@@ -41,13 +44,16 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
     ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
-    registered}}. p_adjusted is left empty.
+    registered}}. p_adjusted is left empty. Their provenance is in the .json of the same name.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
-    table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
+    with noted() as read:
+        table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
     verdicts = verdicts_on(asked, table, ask["experiment"])
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
+    inputs = {path.name: digest for path, digest in read.items()}
+    write_json(judged.with_suffix(".json"), provenance("judge", ask, inputs))
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:

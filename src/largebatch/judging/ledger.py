@@ -18,7 +18,8 @@ from largebatch.judging.claims import (
 )
 from largebatch.judging.statements import of_conditions, statements
 from largebatch.observations.statistics import LEVEL
-from largebatch.provenance import provenance
+from largebatch.provenance import provenance, require_code
+from largebatch.seals import verified
 
 
 def ledger(judged: list[Path], ledger: Path) -> None:
@@ -34,7 +35,7 @@ def ledger(judged: list[Path], ledger: Path) -> None:
     settled = corrected(alone)
     write_claims(ledger, settled)
     write_statements(ledger.with_name(STATEMENTS), statements(alone, settled["verdict"]))
-    inputs = {f"{path.parent.name}/{path.name}": files.checksum(path) for path in judged}
+    inputs = {f"{path.parent.name}/{path.name}": verified(path) for path in judged}
     files.write_json(ledger.with_suffix(".json"), provenance("ledger", {}, inputs))
 
 
@@ -43,6 +44,8 @@ def judged_alone(path: Path) -> pd.DataFrame:
     claims = read_claims(path)
     if adjusted := int(claims["p_adjusted"].notna().sum()):
         raise ValueError(f"{path}: wanted claims without p_adjusted; got {adjusted} with it")
+    if (record := path.with_suffix(".json")).is_file():
+        require_code(path, files.read_json(record), "judge")
     return claims
 
 

@@ -10,7 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from largebatch.config.uses import At, Use
+from largebatch.files import read_json
 from largebatch.metrics import BY_EPOCH, HISTORY, SETTINGS
+from largebatch.provenance import require_code
+from largebatch.seals import verified
 
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 
@@ -34,11 +37,14 @@ def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFr
     Rows without a finite value are left out. ValueError if the file is not one that aggregate() writes.
     """
     try:
+        verified(path)
         names = pq.read_schema(path).names
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: wanted a parquet file of observations; got {error}") from error
     if sorted(names) != sorted(COLUMNS):
         raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {names}")
+    if (record := path.with_suffix(".json")).is_file():
+        require_code(path, read_json(record), "aggregate")
     wanted = pc.field("group").isin(list(groups)) & pc.field("metric").isin(list(metrics))
     table = pq.read_table(path, columns=list(COLUMNS), filters=wanted)
     # as categories, a table's texts are compared as integers

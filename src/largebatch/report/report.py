@@ -25,6 +25,7 @@ from largebatch.judging.claims import (
 )
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.page.templates import template
+from largebatch.provenance import require_code
 from largebatch.report.answers import ICONS, WORDS, answers
 from largebatch.report.forest import axis_of, marks
 from largebatch.report.inline import Drawings
@@ -40,6 +41,7 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
     asked: the result of evidence.to_report(). beside: the claims.csv of other scales, each in the folder of
     its scale.
     """
+    require_codes(results)
     judged = {asked["scale"]: read_claims(results / "claims.csv")}
     judged |= {path.parent.name: read_claims(path) for path in beside}
     drawings = Drawings()
@@ -60,6 +62,17 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
         library_css=vendored("uPlot.min.css"),
     )
     files.write_text(out, page)
+
+
+def require_codes(results: Path) -> None:
+    """Damaged if the claims, a figure or a table come from another version of the code."""
+    for pattern, stage in (
+        ("claims.json", "ledger"),
+        ("figures/*.json", "draw"),
+        ("tables/*.json", "tabulate"),
+    ):
+        for path in sorted(results.glob(pattern)):
+            require_code(path, files.read_json(path), stage)
 
 
 def vendored(name: str) -> str:
@@ -178,7 +191,7 @@ def table(stem: Path, cells: pd.DataFrame) -> dict:
 
 def text_of(path: Path) -> str:
     """The file's text without its last line break; ValueError if it is missing or empty."""
-    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    text = files.read_text(path).strip() if path.is_file() else ""
     if not text:
         raise ValueError(f"{path}: wanted a file with content; got none")
     return text
