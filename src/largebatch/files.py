@@ -50,7 +50,7 @@ PROVENANCE = b"largebatch"
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, sealed: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder with the same ending; on success synced, sealed and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=".partial-", dir=path.parent))
@@ -58,7 +58,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         sync(temporary)
-        seal(path, temporary)
+        if sealed:
+            seal(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -250,6 +251,24 @@ def map_tensors(path: Path) -> dict:
         raise ValueError(f"{path}: wanted a whole tensor file; got: {error}") from error
 
 
+def bytes_of(tensors: dict) -> bytes:
+    """safetensors of named tensors, in the order of their dimensions."""
+    from safetensors.torch import save  # imports torch
+
+    # a copy of each: the format takes none that share memory
+    return save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()})
+
+
+def tensors_in(content: bytes) -> dict:
+    """What bytes_of() was given, on the CPU; ValueError if it is something else."""
+    from safetensors.torch import load  # imports torch
+
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"wanted tensors as safetensors; got: {error}") from error
+
+
 def write_snapshots(path: Path, snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]) -> None:
     """epoch -> (seeds, plain name -> (s, ...) in their order); keys "<epoch>/seeds" and "<epoch>/<name>"."""
     arrays = {}
@@ -273,7 +292,7 @@ DIGEST_BYTES = 32
 
 def write_sealed(path: Path, content: bytes) -> None:
     """Bytes after their sha256, so that a damaged file is noticed when it is read."""
-    with atomic(path) as temporary:
+    with atomic(path, sealed=False) as temporary:
         temporary.write_bytes(sha256(content).digest() + content)
 
 

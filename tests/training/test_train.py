@@ -14,6 +14,7 @@ from largebatch.data.splits import Splits
 from largebatch.nets import models
 from largebatch.training import engine
 from largebatch.training import train as train_module
+from largebatch.training.checkpoints import before, encoded
 from largebatch.training.engine import SeedGroup
 from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
@@ -171,19 +172,43 @@ def pickled(thing):
         lambda content, trap: sealed(pickled({"identity": Planted(trap)})),
         lambda content, trap: sealed(pickled([1.0])),
         lambda content, trap: sealed(pickled({"epoch": 3})),
+        lambda content, trap: sealed(encoded({"epoch": 3})),
     ],
-    ids=["empty", "cut", "a byte short", "a bit flipped", "no digest", "older", "planted", "a list", "less"],
+    ids=[
+        *("empty", "cut", "a byte short", "a bit flipped", "no digest", "older", "planted", "a list"),
+        *("a pickle", "less"),
+    ],
 )
 def test_a_damaged_checkpoint_is_named_and_not_used(spoil, dataset, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     arm, checkpoint, trap = small_arm(epochs=4), tmp_path / "checkpoint.pt", tmp_path / "trap"
     killed_after_a_checkpoint(arm, [0, 1], dataset, checkpoint)
+    before(checkpoint).unlink(missing_ok=True)
     checkpoint.write_bytes(spoil(checkpoint.read_bytes(), trap))
     again = train(arm, [0, 1], dataset, checkpoint)
     assert again.history == train(arm, [0, 1], dataset).history
     (said,) = capfd.readouterr().out.splitlines()
     assert said.startswith(f"{checkpoint}: ") and "anew" in said
     assert not trap.exists() and not checkpoint.exists()
+    assert [path.name for path in tmp_path.glob("checkpoint*")] == ["checkpoint.pt.damaged"]
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(dataset, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    arm, checkpoint, said = small_arm(epochs=6, snapshots_at_epochs=[1, 5]), tmp_path / "c", []
+
+    def kill(text):
+        if before(checkpoint).exists():
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(arm, [0, 1], dataset, checkpoint, kill)
+    checkpoint.write_bytes(flipped(checkpoint.read_bytes()))
+    again, expected = train(arm, [0, 1], dataset, checkpoint, said.append), train(arm, [0, 1], dataset)
+    assert "continues at epoch 1" in said
+    assert again.history == expected.history
+    assert all(np.array_equal(again.weights[n], expected.weights[n]) for n in expected.weights)
+    assert_same_snapshots(again.snapshots, expected.snapshots)
 
 
 def sealed(content):

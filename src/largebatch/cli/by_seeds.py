@@ -56,7 +56,7 @@ def train_all(arm: Arm, seeds: list[int], data: Path, out: Path, threads: int, p
 
 def train_some(arm: Arm, data: Path, out: Path, threads: int, seeds: list[int]) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
-    checkpoint = out / f"checkpoint-{seeds[0]}.pt"
+    checkpoint = out / f"checkpoint-{seeds[0]}.bin"
     return train.train(arm, seeds, dataset, checkpoint, progress.EpochLines(out.name))
 
 
