@@ -31,6 +31,14 @@ class NeverReached(Missing):
     """A training loss that no seed of an arm reaches."""
 
 
+class Lost(NeverReached):
+    """A metric that an arm lacks, all of whose seeds diverged."""
+
+    def __init__(self, arm: str, metric: str, seeds: int):
+        super().__init__(f"metric {metric} of arm {arm}, of which all {seeds} seeds diverged")
+        self.arm = arm
+
+
 def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
     """The observations of these groups and metrics, one row each; columns COLUMNS.
 
@@ -71,6 +79,9 @@ def rows_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
     # texts and settings are the same in all of these rows, and slow to copy
     rows = observations.loc[of_arm & (observations["metric"] == metric), ["seed", "at", "value"]]
     if rows.empty:
+        ends = observations.loc[of_arm & (observations["metric"] == "diverged"), "value"]
+        if len(ends) and (ends > 0).all():
+            raise Lost(arm, metric, len(ends))
         raise Missing(f"metric {metric} of arm {arm}")
     return rows.iloc[np.lexsort((rows["at"], rows["seed"]))]
 
