@@ -3,7 +3,7 @@ import re
 from hashlib import sha256
 
 from largebatch.config import commands
-from largebatch.config.study import path_stem
+from largebatch.config.study import path_stem, shown
 
 # Jobs that are ready run before anything else is trained. So results come early, and few jobs are ready at a time; the
 # scheduler looks at every input of every ready job at each step.
@@ -15,7 +15,7 @@ TABLE_KINDS = ("csv", "md", "tex", "json")
 
 def called_as(settings):
     """The words on Snakemake's command line that this study is called by."""
-    words = [word for path in settings.configfiles for word in ("--configfile", str(path))]
+    words = [word for path in settings.configfiles for word in ("--configfile", str(shown(path)))]
     given = [f"{key}={value}" for key, value in settings.config.items()]
     return [*words, *(["--config", *given] if given else [])]
 
