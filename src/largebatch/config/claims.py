@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from largebatch.config.expect import Expect
-from largebatch.config.settings import Positive, Share
+from largebatch.config.settings import LONGEST_NAME, MOST, Positive, Share
 from largebatch.config.trends import Break, OverArms
 from largebatch.config.uses import ArmName, Operand, Reader, Setting, Use, uses_at
 from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, is_skewed, unit_of
 
 Spread = Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)? ± \d+(\.\d+)?$")]
-Runs = Annotated[int, Field(ge=2)]
+Runs = Annotated[int, Field(ge=2, le=MOST)]
 
 
 class ClaimBase(Reader):
@@ -24,7 +24,12 @@ class ClaimBase(Reader):
     on with their standard deviations, over paper_runs runs each. not_run: why it is not judged at this scale.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
+    id: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$", max_length=LONGEST_NAME
+        ),
+    ]
     says: str
     source: str
     metric: Metric

@@ -13,10 +13,11 @@ from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.measures import Measures
-from largebatch.config.settings import Count, PathText, Settings
+from largebatch.config.settings import LONGEST_NAME, PathText, Settings
 from largebatch.config.uses import Name
 
 CONFIG = Path("config")
+MOST_SEEDS, MOST_THREADS = 10_000, 1024
 
 
 class Crossed(Settings):
@@ -51,9 +52,9 @@ class ScaleFile(Settings):
     to be judged and drawn without any training.
     """
 
-    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
-    seeds: Annotated[int, Field(ge=2)]
-    threads: Count = 1
+    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
+    seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)]
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
     observations: Literal["measured", "published"] = "measured"
