@@ -142,6 +142,20 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [SEALS, "x.json"]
 
 
+def test_a_file_is_on_the_disk_and_sealed_before_it_has_its_name(tmp_path, monkeypatch):
+    path, seen = tmp_path / "x.json", []
+    sync = os.fsync
+
+    def watched(descriptor):
+        seen.append((path.exists(), os.fstat(descriptor).st_size))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_json(path, {"a": 1})
+    assert seen == [(False, path.stat().st_size)]
+    assert path.stat().st_mtime_ns <= (tmp_path / SEALS / "x.json.sha256").stat().st_mtime_ns
+
+
 def images(n):
     return np.random.default_rng(0).integers(0, 256, (n, 3, 4, 4), dtype=np.uint8)
 
