@@ -86,6 +86,7 @@ rule all:
         f"{RESULTS}/report.html",
         f"{RESULTS}/numbers.tex",
         page_files(),
+        robustness_files(),
         # Snakemake does not remake a deleted intermediate file, so all files that people read are targets.
         [file for experiment in STUDY.experiments for file in files_to_read(experiment)],
 

@@ -10,7 +10,9 @@ net after another; ours takes all seeds together.
 The error of an estimated trace is its root mean square over nets and repeats. If the target would need more
 Hessian-vector products than is affordable, the number is extrapolated by the 1/√m law; the table says so.
 
-python benchmarks/curvature.py [--nets digits f1] [--out results/benchmarks/curvature-cpu.csv]
+With --peers a Hessian-vector product in JAX is among the methods, where peers.py has the net: on digits.
+
+python benchmarks/curvature.py [--nets digits f1] [--peers] [--out results/benchmarks/curvature-cpu.csv]
 python benchmarks/curvature.py --memory [--out results/benchmarks/memory-cpu.csv]
 """
 
@@ -26,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -68,7 +71,7 @@ CASES = {
 
 @dataclass
 class Reached:
-    """What a method needed: Hessian-vector products and seconds per net, and its true relative error."""
+    """What a method needed: Hessian-vector products and CPU seconds per net, and its true relative error."""
 
     setting: str
     products: float
@@ -91,12 +94,12 @@ def trained(case: str, images: torch.Tensor, labels: torch.Tensor) -> Nets:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """The shortest of three runs; long work runs once."""
+    """CPU seconds of the shortest of three runs; long work runs once."""
     found: list[float] = []
     while len(found) < 3 and (not found or found[0] < LONG_SECONDS):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        found.append(time.perf_counter() - start)
+        found.append(time.process_time() - start)
     return min(found)
 
 
@@ -145,31 +148,48 @@ def power_iteration(nets: Nets, index: int, truth: float) -> Reached:
 
 def curvlinops_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
     """SciPy's eigsh on curvlinops' operator, each net at the loosest tolerance that is enough."""
-    reached = [eigsh(nets, index, value.item()) for index, value in enumerate(truth)]
+    return eigsh(lambda index: hessian_operator(nets, index).to_scipy().matvec, truth, parameters_of(nets))
+
+
+def jax_eigenvalue(nets: Nets, truth: torch.Tensor) -> Reached:
+    """SciPy's eigsh on a compiled product in JAX, in the same way."""
+    from peers import jax_hessian  # JAX is none of the project's own dependencies
+
+    made = [jax_hessian(*nets.plain_problem(index, IMAGES))[0] for index in range(len(truth))]
+    return eigsh(lambda index: made[index], truth, parameters_of(nets))
+
+
+def parameters_of(nets: Nets) -> int:
+    return nets.landscape(IMAGES).parameters
+
+
+def eigsh(product_of: Callable[[int], Callable], truth: torch.Tensor, parameters: int) -> Reached:
+    """Each net at the loosest tolerance that is enough; product_of: a net's index -> v (p,) -> H v."""
+    reached = [eigsh_of(product_of, index, value.item(), parameters) for index, value in enumerate(truth)]
     return mean_of(reached, "as tight a tolerance as each net needs")
 
 
-def eigsh(nets: Nets, index: int, truth: float) -> Reached:
+def eigsh_of(product_of: Callable[[int], Callable], index: int, truth: float, parameters: int) -> Reached:
     from scipy.sparse.linalg import LinearOperator
     from scipy.sparse.linalg import eigsh as solve
 
     calls = [0]
 
     def operator() -> LinearOperator:
-        inner = hessian_operator(nets, index).to_scipy()
+        inner = product_of(index)
 
         def product(v):
             calls[0] += 1
-            return inner @ v
+            return inner(v)
 
-        return LinearOperator(inner.shape, matvec=product, dtype=inner.dtype)
+        return LinearOperator((parameters, parameters), matvec=product, dtype=np.float32)
 
     for tolerance in LANCZOS_TOLERANCES:
 
         def work(tolerance: float = tolerance) -> float:
             calls[0] = 0
+            start = torch.randn(parameters, generator=generator(index, "curvature")).numpy()
             made = operator()
-            start = torch.randn(made.shape[0], generator=generator(index, "curvature")).numpy()
             return float(solve(made, k=1, which="LA", tol=tolerance, v0=start, return_eigenvectors=False)[0])
 
         error = abs(work() - truth) / truth
@@ -219,13 +239,22 @@ def curvlinops_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reache
     return estimated(estimate, truth, affordable)
 
 
+def jax_trace(nets: Nets, truth: torch.Tensor, affordable: int) -> Reached:
+    """Hutchinson's mean in JAX, ten probes at a time."""
+    from peers import jax_hessian
+
+    traces = [jax_hessian(*nets.plain_problem(index, IMAGES))[1] for index in range(len(truth))]
+    traces[0](PROBES, 0)  # compiles
+    return estimated(lambda index, probes: traces[index](probes // 10 * 10, index), truth, affordable)
+
+
 def estimated(estimate: Callable[[int, int], float], truth: torch.Tensor, affordable: int) -> Reached:
     """Raise the number of products until the error is at the target, or extrapolate by the 1/√m law."""
     products = PROBES
     while True:
-        start = time.perf_counter()
+        start = time.process_time()
         values = torch.tensor([estimate(index, products) for index in range(len(truth))], dtype=torch.float64)
-        seconds = (time.perf_counter() - start) / len(truth)
+        seconds = (time.process_time() - start) / len(truth)
         error = relative(values, truth).square().mean().sqrt().item()
         if error <= TRACE_ERROR:
             return Reached(f"{products} products", products, seconds, error)
@@ -253,8 +282,8 @@ def mean_of(reached: list[Reached], setting: str) -> Reached:
     )
 
 
-def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor) -> list[dict]:
-    """All methods on the nets of one case."""
+def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor, peers: bool) -> list[dict]:
+    """All methods on the nets of one case; peers: JAX too, of nets without BatchNorm."""
     nets = trained(case, images, labels)
     landscape = nets.landscape(IMAGES, torch.float64)
     top = curvature.top(landscape, nets.streams("curvature"), tolerance=1e-10).values[:, 0]
@@ -268,10 +297,15 @@ def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor) -> list[dict]
         ("trace", "pyhessian"): lambda: pyhessian_trace(nets, trace, affordable),
         ("trace", "curvlinops"): lambda: curvlinops_trace(nets, trace, affordable),
     }
-    rows, ours = [], None
+    if peers:
+        methods |= {
+            ("top eigenvalue", "jax"): lambda: jax_eigenvalue(nets, top),
+            ("trace", "jax"): lambda: jax_trace(nets, trace, affordable),
+        }
+    rows, ours = [], {}
     for (quantity, method), run in methods.items():
         found = run()
-        ours = found if method == "ours" else ours
+        own = ours.setdefault(quantity, found)
         rows.append(
             {
                 "device": device.current(),
@@ -284,8 +318,8 @@ def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor) -> list[dict]
                 "products_a_net": round(found.products, 1),
                 "milliseconds_a_net": round(1000 * found.seconds, 1),
                 "true_relative_error": f"{found.error:.2g}",
-                "times_our_products": round(found.products / ours.products, 2) if ours.products else "",
-                "times_our_seconds": round(found.seconds / ours.seconds, 2),
+                "times_our_products": round(found.products / own.products, 2) if own.products else "",
+                "times_our_seconds": round(found.seconds / own.seconds, 2),
             }
         )
         print("  ".join(f"{k} {v}" for k, v in rows[-1].items() if k != "device"), flush=True)
@@ -376,6 +410,7 @@ def write(path: Path, rows: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--peers", action="store_true", help="JAX too, on the nets without BatchNorm")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--memory", action="store_true", help="peak memory of a net of ten million weights")
     parser.add_argument("--memory-of", choices=("train", "measure"), help=argparse.SUPPRESS)
@@ -390,7 +425,16 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit.script in what curvlinops imports
     images, labels = digits()
     large = F.interpolate(images, size=(28, 28), mode="bilinear")
-    rows = [row for case in a.nets for row in rows_of(case, large if case == "f1" else images, labels)]
+    rows = [
+        row
+        for case in a.nets
+        for row in rows_of(
+            case,
+            large if case == "f1" else images,
+            labels,
+            a.peers and not CASES[case]["model"].get("batch_norm"),
+        )
+    ]
     write(a.out or Path("results/benchmarks/curvature-cpu.csv"), rows)
 
 

@@ -5,17 +5,32 @@ Needs `pip install jax optax`. Import it before anything else uses JAX: it is he
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+import torch
+from jax.flatten_util import ravel_pytree
+from torch import nn
 
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
 
+# Probes of a trace in one call.
+TOGETHER = 10
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
+
+
+def mean_loss(layers, x, y):
+    """Mean cross-entropy of a fully connected net of ReLUs; x (n, inputs), y (n,)."""
+    for weight, bias in layers[:-1]:
+        x = jax.nn.relu(x @ weight + bias)
+    weight, bias = layers[-1]
+    return -jnp.take_along_axis(jax.nn.log_softmax(x @ weight + bias), y[:, None], 1).mean()
 
 
 def jax_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
@@ -31,16 +46,10 @@ def jax_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
         shapes = zip(keys, widths[:-1], widths[1:], strict=True)
         return [(jax.random.normal(k, (i, o)) / i**0.5, jnp.zeros(o)) for k, i, o in shapes]
 
-    def loss(layers, x, y):
-        for weight, bias in layers[:-1]:
-            x = jax.nn.relu(x @ weight + bias)
-        weight, bias = layers[-1]
-        return -jnp.take_along_axis(jax.nn.log_softmax(x @ weight + bias), y[:, None], 1).mean()
-
     def epoch(state, key):
         def update(state, batch):
             layers, moments = state
-            gradient = jax.grad(loss)(layers, images[batch], labels[batch])
+            gradient = jax.grad(mean_loss)(layers, images[batch], labels[batch])
             steps, moments = optimiser.update(gradient, moments)
             return (optax.apply_updates(layers, steps), moments), None
 
@@ -58,3 +67,49 @@ def jax_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
         return seeds * (count // size)
 
     return once
+
+
+def jax_hessian(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[Callable, Callable]:
+    """Of a fully connected net's mean cross-entropy: v (p,) -> H v, and (probes, seed) -> Hutchinson's trace.
+
+    Forward over reverse mode, compiled once for all nets of a shape. Probes go ten at a time.
+    """
+    layers = [
+        (jnp.asarray(layer.weight.detach().numpy().T), jnp.asarray(layer.bias.detach().numpy()))
+        for layer in net.modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    at, _ = ravel_pytree(layers)
+    x, y = jnp.asarray(images.flatten(1).numpy()), jnp.asarray(labels.numpy())
+    sizes = tuple(weight.shape for weight, _ in layers)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return np.asarray(jax_product(sizes, at, jnp.asarray(v, at.dtype), x, y))
+
+    def trace(probes: int, seed: int) -> float:
+        keys = jax.random.split(jax.random.PRNGKey(seed), probes // TOGETHER)
+        return float(np.mean([jax_squares(sizes, at, key, x, y) for key in keys]))
+
+    return product, trace
+
+
+@partial(jax.jit, static_argnums=0)
+def jax_product(sizes, at, v, x, y):
+    def loss(flat):
+        layers, start = [], 0
+        for rows, columns in sizes:
+            weight = flat[start : start + rows * columns].reshape(rows, columns)
+            start += rows * columns
+            layers.append((weight, flat[start : start + columns]))
+            start += columns
+        return mean_loss(layers, x, y)
+
+    return jax.jvp(jax.grad(loss), (at,), (v,))[1]
+
+
+@partial(jax.jit, static_argnums=0)
+def jax_squares(sizes, at, key, x, y):
+    """Mean of zᵀ H z over random signs z."""
+    signs = jax.random.rademacher(key, (TOGETHER, len(at)), at.dtype)
+    images = jax.vmap(lambda z: jax_product(sizes, at, z, x, y))(signs)
+    return (signs * images).sum(1).mean()

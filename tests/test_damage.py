@@ -50,6 +50,8 @@ def jobs(study) -> dict[str, str]:
         f"{observations}",
         "judge": f"--ask {asks}/judge/{e.name}.json {observations} --judged {RESULTS}/{e.name}/judged.csv",
         "ledger": f"--out {RESULTS}/claims.csv {RESULTS}/{e.name}/judged.csv",
+        "robustness": f"--robustness {RESULTS}/robustness.csv --scale small "
+        f"--stem {RESULTS}/figures/robustness",
         "draw": f"--ask {asks}/draw/{e.name}_{figure.name}.json {observations} "
         f"--stem {RESULTS}/figures/{e.name}_{figure.name}",
         "tabulate": f"--ask {asks}/tabulate/{e.name}_{table.name}.json {observations} "
@@ -106,13 +108,15 @@ READS = {
         *("runs/*/[!h]*.parquet", "paths/*.parquet"),
     ),
     "judge": ("asks/judge/*.json", "keskar/observations.parquet", "keskar/observations.json"),
-    "ledger": ("keskar/judged.csv", "keskar/judged.json"),
+    "ledger": ("keskar/judged.csv", "keskar/judged.json", "keskar/variants.parquet"),
+    "robustness": ("robustness.csv", "single_changes.csv"),
     "draw": ("asks/draw/*.json", "keskar/observations.parquet", "keskar/observations.json"),
     "tabulate": ("asks/tabulate/*.json", "keskar/observations.parquet"),
-    "numbers": ("claims.csv",),
+    "numbers": ("claims.csv", "statements.csv"),
     "report": (
-        *("asks/report.json", "claims.csv", "claims.json", "figures/*.csv", "figures/*.txt", "figures/*.svg"),
-        *("figures/*.json", "tables/*.csv", "tables/*.md", "tables/*.json"),
+        *("asks/report.json", "claims.csv", "claims.json", "statements.csv", "robustness.csv"),
+        *(f"figures/keskar_*.{kind}" for kind in ("csv", "txt", "svg", "json")),
+        *("tables/*.csv", "tables/*.md", "tables/*.json"),
     ),
     "page": ("asks/page.json", "keskar/observations.parquet"),
 }

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from largebatch.judging.claims import in_full
 from largebatch.report.cite import cite
 from largebatch.report.tally import tally
 from tests.conftest import REPOSITORY
@@ -16,14 +17,14 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 def published():
     with (REPOSITORY / "results/published/digits/claims.csv").open(encoding="utf-8") as file:
-        return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
+        return {row["id"]: in_full(row["verdict"], row["robust"]) for row in csv.DictReader(file)}
 
 
 def test_verdicts_in_the_text_are_the_published_ones():
     text = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
-    verdicts = "supported|contradicted|inconclusive|holds|broken|not run"
-    said = re.findall(rf"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\(({verdicts})\b", text)
-    assert {name: verdict.replace(" ", "_") for name, verdict in said} == published()
+    verdicts = "supported|contradicted|inconclusive|uninformative|confounded|holds|broken|not run"
+    said = re.findall(rf"\[([A-Z]\d*(?:\.[a-z0-9_]+)?)\]\s+\(({verdicts})(?:, (fragile))?\b", text)
+    assert {name: in_full(verdict, robust) for name, verdict, robust in said} == published()
 
 
 def test_every_verdict_in_the_text_links_to_its_claim():

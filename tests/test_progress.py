@@ -13,6 +13,7 @@ from largebatch.progress import (
     duration,
     finished,
     mean_batch,
+    priorities,
     say,
     seconds_left,
 )
@@ -147,3 +148,17 @@ def test_a_line_is_written_at_once(capfd):
     """Past Python's buffer, in one piece: jobs write side by side."""
     say("größer")
     assert capfd.readouterr().out == "größer\n"
+
+
+def test_experiments_come_in_their_order_and_in_each_measures_and_long_arms_first(digits):
+    found = priorities(digits)
+    keskar, goyal = digits.experiment("keskar"), digits.experiment("goyal")
+    own = [arm for arm in goyal.arms if arm.id not in {arm.id for arm in keskar.arms}]
+    trained = [found[arm.id] for arm in keskar.arms]
+    measured = [found[measure, arm.id] for measure, arm in keskar.measured()]
+    assert min(trained) > max(found[arm.id] for arm in own)
+    assert min(measured) > max(trained)
+    assert sorted(own, key=cost) == sorted(own, key=lambda arm: (found[arm.id], cost(arm)))
+    everything = {*digits.arms, *digits.measures, *digits.exhibits}
+    assert everything - {key for key in everything if key[0] == "path"} <= found.keys()
+    assert {stem for measure, stem in digits.measures if measure == "path"} <= found.keys()

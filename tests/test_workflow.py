@@ -180,6 +180,8 @@ def test_everything_promised_is_there(workspace):
     assert "\\lb@set{K1}{estimate}" in (results / "numbers.tex").read_text(encoding="utf-8")
     assert json.loads((results / "claims.json").read_text(encoding="utf-8"))["stage"] == "ledger"
     assert (results / "report.html").stat().st_size > 100_000
+    for kind in ("pdf", "png", "svg", "csv", "txt", "json"):
+        assert (results / f"figures/robustness.{kind}").stat().st_size > 0
     run = results / "runs" / workspace.one_arm()
     assert {"spec.json", "weights.safetensors", "history.parquet", "provenance.json"} <= {
         p.name for p in run.iterdir()
@@ -227,7 +229,10 @@ def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
     assert sum(line.startswith("[") and f"/{arms} arms" in line for line in lines) == arms
     assert any("left]" in line for line in lines)
-    assert len(lines) < arms + 20
+    answers = [line for line in lines if not line.strip() or line.startswith("  ") or line[0] in "✓✗◐?=≠–"]
+    experiments = [line.split(",")[0] for line in lines if line.endswith("correction for many claims:")]
+    assert experiments[0] == "keskar" and len(experiments) == len(set(experiments)) > 10
+    assert len(lines) < arms + len(answers) + len(experiments) + 20
     assert list((workspace.root / "logs/smoke/train").glob("*.log"))
     assert list((workspace.root / "logs/smoke/benchmarks/train").glob("*.tsv"))
 
@@ -296,7 +301,7 @@ def test_changed_code_of_exhibits_trains_nothing(workspace, module, old, new):
 def test_a_changed_claim_reruns_judging_and_what_shows_it_only(workspace):
     with workspace.edited("config/experiments/goyal.yaml", "expect: {below: 0.3}", "expect: {below: 0.4}"):
         jobs = workspace.would_run()
-    assert jobs == {"judge": 1, "ledger": 1, "numbers": 1, "report": 1, "all": 1}
+    assert jobs == {"judge": 1, "ledger": 1, "robustness": 1, "numbers": 1, "report": 1, "all": 1}
 
 
 def test_a_changed_caption_redraws_one_figure(workspace):

@@ -6,7 +6,8 @@ and each later difference. Claims are parsed, not compared as text, and found by
 experiments, so files may move. The commits are those of the first parents.
 
 python tools/changes.py --table prints all published amendments as the table of docs/method.md; it needs no
-git. --holm digits prints which verdicts the first correction would undo, and which it would add.
+git. Those under earlier/ belong to observations that have been replaced. --holm digits prints which verdicts
+the first correction would undo, and which it would add.
 """
 
 import argparse
@@ -41,6 +42,8 @@ CORRECTIONS = {
     "holm": "Holm in the experiment",
     "false_discovery_control": "Benjamini-Hochberg over the ledger",
 }
+# Begin of a change -> what the table says of it: which statement and which control, claims.csv has.
+IN_SHORT = {"statement ": "put into a statement with others", "control none ": "given a control"}
 # What ends the training of an arm, in a scale file.
 STOPPING = ("stop", "goal")
 
@@ -137,7 +140,7 @@ def stops(numbers: dict) -> dict[str, list[str]]:
 def reads(claim: dict) -> list[str]:
     """The arms that a claim reads; none of one that today's kinds do not know."""
     try:
-        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).uses()})
+        return sorted({use.arm for use in TypeAdapter(Claim).validate_python(claim).all_uses()})
     except ValidationError:
         return []
 
@@ -220,13 +223,13 @@ def write() -> None:
 def table() -> Iterator[str]:
     """Every published amendment, one line for what changed in one commit in the same way."""
     found: dict[tuple, dict[str, list[str]]] = {}
-    for folder in sorted(path.parent for path in PUBLISHED.glob(f"*/*/{AMENDED}")):
+    for folder in sorted(path.parent for path in PUBLISHED.glob(f"**/{AMENDED}")):
         before: dict[str, list[str]] = {}
         for entry in read_log(folder):
             for claim, part in new_parts(before, entry["differs"]):
-                if part.startswith("statement "):  # which one, claims.csv says
-                    part = "put into a statement with others"
-                key = (entry["time"][:10], entry["time"], entry["commit"][:7], folder.parent.name, part)
+                part = next((text for begin, text in IN_SHORT.items() if part.startswith(begin)), part)
+                scale = " ".join(folder.parent.relative_to(PUBLISHED).parts)
+                key = (entry["time"][:10], entry["time"], entry["commit"][:7], scale, part)
                 found.setdefault(key, {}).setdefault(folder.name, []).append(claim)
             before = entry["differs"]
     yield "| date | commit | scale | claims | what changed |"

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from largebatch.figures.tabulate import escape_markdown  # noqa: E402
-from largebatch.judging.claims import estimate, read_claims  # noqa: E402
+from largebatch.judging.claims import estimate, in_full, read_claims, read_ledger  # noqa: E402
 from largebatch.report.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
 
 PUBLISHED = ROOT / "results" / "published"
@@ -44,7 +44,7 @@ def on_files(files, config):
             files.append(File.generated(config, target, abs_src_path=str(ROOT / target)))
     for path in PUBLISHED.glob("*/claims.csv"):
         scale = path.parent.name
-        made[f"results/published/{scale}/{VERDICTS_PAGE}"] = verdicts_page(read_claims(path), scale)
+        made[f"results/published/{scale}/{VERDICTS_PAGE}"] = verdicts_page(read_ledger(path), scale)
     for name, text in made.items():
         files.append(File.generated(config, name, content=text))
     return files
@@ -89,7 +89,8 @@ def claims_table(question: dict, verdicts: dict) -> list[str]:
     for claim in question["claims"]:
         judged = [of.loc[claim["id"]] if claim["id"] in of.index else None for of in verdicts.values()]
         cells = [
-            "" if row is None else f"{row['verdict'].replace('_', ' ')} {estimate(row)}" for row in judged
+            "" if row is None else f"{in_full(row['verdict'], row['robust'])} {estimate(row)}"
+            for row in judged
         ]
         rows.append([claim["id"], one_line(claim["says"]), claim["source"], *cells])
     rows = [[escape_markdown(cell) for cell in row] for row in rows]

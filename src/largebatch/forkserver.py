@@ -75,7 +75,10 @@ LIBRARIES = {
 # Whose modules and digests a room has ready.
 STAGES = {
     "torch": ("data", "train", "measure", "exhibit"),
-    "pandas": ("aggregate", "judge", "ledger", "draw", "animate", "tabulate", "numbers", "report", "page"),
+    "pandas": (
+        *("aggregate", "judge", "ledger", "draw", "animate", "tabulate", "robustness"),
+        *("numbers", "report", "page"),
+    ),
 }
 IDLE_SECONDS = 60.0
 START_SECONDS = 30.0

@@ -219,7 +219,7 @@ def unit_of(metric: str) -> str:
 SKEWED = (
     *("train_loss_nats", "validation_loss_nats", "test_loss_nats", "squared_error", "excess_loss"),
     *("top_eigenvalue", "hessian_trace", "frobenius_norm", "stability_ratio", "edge_ratio", "thrash_ratio"),
-    *("sharpness_percent", "sharpness_nats", "surface_rise_nats"),
+    *("sharpness_percent", "sharpness_nats", "surface_rise_nats", "squared_length"),
     *("noise_scale", "noise_scale_two_batch", "gradient_variance"),
 )
 

@@ -7,8 +7,12 @@ import os
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from largebatch.config.spec import Arm
+
+if TYPE_CHECKING:
+    from largebatch.config.study import Study
 
 NOTE = ".progress.json"
 # Arms that take longer than this print lines while they train.
@@ -42,6 +46,28 @@ def cost(arm: Arm) -> float:
     work = (images + evaluated) * multiplications(arm) * MULTIPLICATION_SECONDS
     norm = BATCH_NORM if getattr(arm.model, "batch_norm", False) else 1.0
     return ARM_SECONDS + norm * (updates * UPDATE_SECONDS + work)
+
+
+# Jobs of two experiments never share a priority: trained below measured, measured below gathered and drawn.
+MEASURED, PER_EXPERIMENT = 1.0, 2.0
+
+
+def priorities(study: "Study") -> dict[object, float]:
+    """What is trained, measured or shown -> its priority; the experiments' answers come in their order.
+
+    Within an experiment long arms start before short ones, so that no core waits for the other at the end.
+    Keys: a run's name, (measure, run's name), a path's or an exhibit's stem.
+    """
+    costs = {run: cost(arm) for run, arm in study.arms.items()}
+    most = max(costs.values(), default=1.0)
+    found: dict[object, float] = {}
+    for place, e in enumerate(reversed(study.experiments)):  # the first mention counts, written last
+        base = PER_EXPERIMENT * place
+        found |= {arm.id: base + costs[arm.id] / most * MEASURED / 2 for arm in e.arms}
+        measured = [(measure, name) for measure, name, _ in e.settings_of_measures() if measure != "path"]
+        paths = [name for measure, name, _ in e.settings_of_measures() if measure == "path"]
+        found |= dict.fromkeys([*measured, *paths, *e.exhibit_stems().values()], base + MEASURED)
+    return found
 
 
 def mean_batch(arm: Arm) -> float:

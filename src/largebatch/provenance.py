@@ -124,6 +124,7 @@ STAGES = {
     "animate": ("figures/animate.py", *LABELS),
     "tabulate": ("figures/tabulate.py", *LABELS),
     "numbers": ("report/numbers.py",),
+    "robustness": ("figures/robustness.py",),
     "report": ("report/report.py", *LABELS),
     "page": ("page/page.py", "config/surfaces.py"),
 }

@@ -11,7 +11,7 @@ import pytest
 from largebatch import cli
 from largebatch.cli import main, people
 from largebatch.cli.names import KINDS, MODULES
-from largebatch.cli.parsing import GIVEN, MADE, largebatch
+from largebatch.cli.parsing import GIVEN, MADE, Seeds, largebatch
 from largebatch.forkserver import LIBRARIES
 from tests.conftest import REPOSITORY
 
@@ -108,3 +108,16 @@ def test_an_interrupt_is_told_from_a_mistake(monkeypatch, error, code):
 
     monkeypatch.setattr(people.check, "callback", interrupted)
     assert main(["check", str(SCALE)]) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", [0, 1, 2]), ("20-22", [20, 21, 22]), ("0-1", [0, 1]), ("5-5", [5])]
+)
+def test_seeds_are_counted_from_0_or_from_the_first_one(text, seeds):
+    assert Seeds().convert(text, None, None) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "3-2", "-3", "1-", "1.5", "", "two"])
+def test_seeds_that_are_none(text):
+    with pytest.raises(click.BadParameter, match="wanted a number of seeds or <first>-<last>; got "):
+        Seeds().convert(text, None, None)

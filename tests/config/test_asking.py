@@ -64,9 +64,27 @@ def test_measures_that_are_left_out_take_their_metrics_with_them():
     Question.model_validate(found.model_dump())
 
 
-def test_something_is_left_out():
-    with pytest.raises(ValueError, match="arms or measures; got neither"):
-        Asking.model_validate({"left_out": {"because": "."}})
+def test_a_claim_alone_is_left_out_for_its_own_reason():
+    found = ask("keskar", Asking.model_validate({"left_out": {"claims": {"K2": "Could not fail."}}}))
+    why = {claim.id: claim.not_run for claim in found.claims}
+    assert why["K2"] == "Could not fail." and why["K1"] == ""
+
+
+@pytest.mark.parametrize(
+    ("left_out", "wanted"),
+    [
+        ({}, "arms, measures or claims; got none of them"),
+        ({"because": "."}, "arms, measures or claims; got none of them"),
+        (
+            {"claims": {"K2": "."}, "because": "."},
+            r"because beside arms or measures, and only there; got '\.'",
+        ),
+        ({"arms": ["sgd.full"]}, "because beside arms or measures, and only there; got None"),
+    ],
+)
+def test_something_is_left_out_and_its_reason_given(left_out, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        Asking.model_validate({"left_out": left_out})
 
 
 def test_claims_say_which_arms_the_scale_does_not_define():

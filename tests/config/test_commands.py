@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from largebatch.config.commands import asks, planned, register
-from largebatch.config.registration import standings_of
+from largebatch.config.registration import content_of, standings_of
 from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
 
@@ -61,3 +61,12 @@ def test_a_shell_makes_the_files(study, tmp_path):
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "results/smoke/sharpness/registered.json").is_file()
     assert len(list(Path(tmp_path).glob("results/smoke/runs/*/history.parquet"))) == 1
+
+
+def test_another_first_seed_asks_for_other_seeds_of_the_same_runs(study):
+    other = load_study(REPOSITORY / "config" / "smoke.yaml", {"experiments": "keskar", "first_seed": 20})
+    said = {
+        words[words.index("--seeds") + 1] for words in map(shlex.split, planned(other)) if "--seeds" in words
+    }
+    assert said == {f"20-{19 + other.seeds}"} and set(other.arms) <= set(study.arms)
+    assert content_of(other, other.experiments[0])["seeds"] == f"20-{19 + other.seeds}"

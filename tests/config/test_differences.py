@@ -37,6 +37,7 @@ def with_claim(**settings):
         (with_claim(expect={"within": [0.1, 0.2]}), {"T1": ["expectation below 0.3 -> within [0.1, 0.2]"]}),
         (with_claim(kind="ratio", b={"arm": "y"}), {"T1": ["b none -> arm y", "kind level -> ratio"]}),
         (changed(seeds=4), {"*": ["seeds 3 -> 4"]}),
+        (changed(robust={"all variants": "90 %"}), {}),
         (changed(rule={"level": 0.05, "correction": "BH"}), {"*": ["correction Holm -> BH"]}),
         (changed(arms={"x": ["run-1"], "y": ["run-3"]}), {"T2": ["settings of y"]}),
         (changed(arms={"x": ["run-1"]}), {}),
@@ -46,6 +47,13 @@ def with_claim(**settings):
 )
 def test_what_differs(current, wanted):
     assert differences(REGISTERED, current) == wanted
+
+
+def test_what_is_robust_differs_only_where_it_was_registered():
+    then, now = ({"robust": {"all variants": share}} for share in ("90 %", "50 %"))
+    assert differences(REGISTERED | then, REGISTERED | now) == {
+        "*": ["robust all variants 90 % -> all variants 50 %"]
+    }
 
 
 def entry(day, **differs):

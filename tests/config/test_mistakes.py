@@ -159,8 +159,8 @@ MISTAKES = {
         "claims[K1]: wanted expect of what is judged on logarithms above 0; got -0.5",
     ),
     "two tiers of one statement": (
-        *(KESKAR, {f"{CLAIM}/tier": "sanity"}),
-        "claims[K1.sgd].tier: wanted sanity, that of statement K1; got empirical",
+        *(KESKAR, {"claims/K7/tier": "sanity"}),
+        "claims[K8].tier: wanted sanity, that of statement K7; got empirical",
     ),
     "a statement that leaves the claim it is called after": (
         *(KESKAR, {f"{CLAIM}/statement": "other"}),

@@ -240,7 +240,7 @@ def test_what_stages_are_asked_is_json_and_valid_again(study):
 
 def test_what_an_aggregate_is_asked_names_every_measure_of_a_run(smoke):
     groups = smoke.experiment("keskar").to_aggregate()["groups"]
-    wanted = ["curvature", "keskar", "keskar_subspace"]
+    wanted = ["curvature", "keskar", "keskar_subspace", "keskar_relative", "scaled_curvature", "ball"]
     assert groups["adam.small"]["members"][0]["measures"] == wanted
     # shares the run of the sweep
     assert groups["sb_adam_epochs"]["members"][0]["measures"] == ["curvature", "keskar"]
@@ -264,7 +264,7 @@ GAP |= {"small": "adam.small", "large": "adam.large", "lines": {"line": "sgd.lar
 )
 def test_training_times_are_taken_where_a_question_shows_them(folder, edits):
     """Never else: they make tables that no other run has byte by byte."""
-    spoil(folder / KESKAR, {f"{CLAIM}/expect": {"above": 1.0}} | edits)
+    spoil(folder / KESKAR, {f"{CLAIM}/expect": {"above": 1.0}, f"{CLAIM}/fit": ABSENT} | edits)
     study = load_study(folder / SMOKE, {"experiments": "keskar,goyal"})
     assert study.experiment("keskar").to_aggregate()["timed"] is True
     assert study.experiment("goyal").to_aggregate()["timed"] is False
@@ -361,3 +361,17 @@ def test_a_scale_file_may_lie_anywhere(folder, monkeypatch, tmp_path):
     (tmp_path / "experiments").mkdir()
     with pytest.raises(ConfigError, match=r"mine\.yaml: extends: wanted one of \[\]; got 'smoke'"):
         load_study(tmp_path / "mine.yaml")
+
+
+def test_a_run_is_followed_where_something_reads_it_along(digits):
+    """Curves, medians of the last evaluations and loss levels are; what is read at its end is not."""
+
+    def parts(experiment, group):
+        members = digits.experiment(experiment).groups[group].members
+        return {tuple(digits.followed[member.arm.id]) for member in members}
+
+    assert parts("goyal", "baseline") == {("test", "train")}
+    assert parts("goyal", "base_lr_large") <= {(), ("test", "train")}  # some are arms of the sweeps
+    assert parts("schedules", "cosine.large_tuned") <= {("test",), ("test", "train")}
+    assert parts("edge", "fast") == {("train",)}
+    assert parts("shallue", "sweep") == {()}

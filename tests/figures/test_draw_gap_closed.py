@@ -22,7 +22,7 @@ def test_a_gap_shows_paired_differences_and_ratios_of_times(rows, csv_of):
         ["long", "closed"],
         ["SAM", "cost"],
         ["long", "cost"],
-        ["whole gap", "gap"],
+        ["small batch", "gap"],
     ]
     for row, differences in ((0, [1, 2, 3]), (1, [-1, 0, 0]), (4, [2, 3, 3])):
         same_interval(found.loc[row], differences)
@@ -46,7 +46,7 @@ def test_the_ends_of_a_gap_are_named_in_the_legend(rows, small):
     left, right = canvas.axes
     assert texts_of(left) == []
     (legend,) = canvas.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["large batch", "small batch: the whole gap"]
+    assert [text.get_text() for text in legend.get_texts()] == ["large batch", "small batch"]
     assert [line.get_color() for line in legend.get_lines()] == [LARGE.color, SMALL.color]
     assert right.get_xscale() == "linear"
 

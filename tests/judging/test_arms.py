@@ -49,7 +49,7 @@ def test_arms_change_places_within_their_stratum_only():
 
 def test_the_interval_is_the_test_inverted(rng):
     y = 0.7 * X + rng.normal(size=6)
-    middle, low, high = arms.monotone_interval(X, y, ONE)
+    middle, (low, high) = arms.monotone_middle(X, y, ONE), arms.monotone_interval(X, y, ONE)
     assert low < middle < high
     for change, side in ((low, 0), (high, 1)):
         outwards = change - 0.01 if side == 0 else change + 0.01
@@ -106,6 +106,28 @@ def test_a_clear_break_is_told_from_a_clear_line(rng, shapes, place):
     assert straight.as_break < 0.025 < straight.as_line
     falling = arms.fit_break(X, -shapes(X)[1] + noise, shapes(X))
     assert falling.as_line > 0.025
+
+
+def test_rotations_keep_the_fit_and_the_size_of_what_it_leaves(rng):
+    y, shape, normal = rng.normal(size=6), arms.hinges(X)[1], rng.normal(size=(2000, 6))
+    found = arms.rotations(y, shape, normal)
+    design = np.stack([np.ones(6), shape], axis=1)
+    wanted, left, *_ = np.linalg.lstsq(design, y)
+    for row in found[:5]:
+        coefficients, squares, *_ = np.linalg.lstsq(design, row)
+        assert coefficients == pytest.approx(wanted) and squares == pytest.approx(left)
+    # in every direction alike: a quarter of the squares each, in a space of four dimensions
+    outside = np.linalg.svd(design)[0][:, 2:]
+    assert np.square(found @ outside).mean(axis=0) == pytest.approx(left[0] / 4, rel=0.1)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, 5.0])
+def test_a_line_is_called_broken_as_rarely_as_stated_whatever_its_slope(rng, slope):
+    found = [
+        arms.fit_break(X, slope * X + y, arms.hinges(X), rng.normal(size=(199, 6))).as_line
+        for y in rng.normal(size=(400, 6))
+    ]
+    assert (np.array(found) <= 0.05).sum() <= stats.binom.ppf(0.999, 400, 0.05)
 
 
 def test_the_best_line_is_least_squares(rng):

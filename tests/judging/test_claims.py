@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from largebatch.judging import claims
+from tests.shared.tables import write_ledger
 
 
 @pytest.fixture
@@ -100,12 +101,39 @@ def test_bounds_are_read_from_what_is_expected(expect, ends):
     assert claims.bounds(expect) == ends
 
 
+@pytest.mark.parametrize(
+    ("verdict", "robust", "words"),
+    [
+        ("supported", "robust", "supported"),
+        ("mixed", "fragile", "mixed (fragile)"),
+        ("not_run", "", "not run"),
+    ],
+)
+def test_a_fragile_verdict_is_called_fragile(verdict, robust, words):
+    assert claims.in_full(verdict, robust) == words
+
+
+def test_a_ledger_is_read_with_what_is_said_of_its_statements(tmp_path, helpers, judged):
+    rows = [
+        helpers.claim("A"),
+        helpers.claim("A.b", statement="A", robust="fragile"),
+        helpers.claim("B", tier="sanity", robust=""),
+    ]
+    write_ledger(tmp_path / "claims.csv", judged(*rows))
+    found = claims.read_ledger(tmp_path / "claims.csv")
+    assert found["robust"].tolist() == ["robust", "fragile", ""]
+    assert found["statement_robust"].tolist() == ["fragile", "fragile", ""]
+    (tmp_path / "statements.csv").unlink()
+    with pytest.raises(ValueError, match=r"statements.csv: wanted a csv file of statements"):
+        claims.read_ledger(tmp_path / "claims.csv")
+
+
 @pytest.fixture
-def two_tiers(helpers, judged):
+def two_tiers(helpers, joined):
     """A statement of two conditions and one more, an identity, a sanity check."""
-    return judged(
-        helpers.claim("A", verdict="contradicted", replication="smaller"),
-        helpers.claim("A.b", statement="A", replication="no number"),
+    return joined(
+        helpers.claim("A", verdict="contradicted", replication="smaller", robust="fragile"),
+        helpers.claim("A.b", statement="A", replication="no number", robust="fragile"),
         helpers.claim("B", verdict="not_run", replication=""),
         helpers.claim("C", tier="identity", verdict="holds", replication=""),
         helpers.claim("D", tier="sanity", verdict="inconclusive"),
@@ -114,14 +142,17 @@ def two_tiers(helpers, judged):
 
 def test_statements_are_counted_and_not_their_conditions_nor_what_must_hold(two_tiers):
     found = claims.counts(two_tiers)
-    assert list(found) == ["supported", "contradicted", "mixed", "inconclusive", "not_run"]
-    assert list(found.values()) == [0, 0, 1, 0, 1]
+    assert list(found) == [
+        *("supported", "contradicted", "mixed", "inconclusive", "uninformative", "confounded", "not_run")
+    ]
+    assert list(found.values()) == [0, 0, 1, 0, 0, 0, 1]
     assert {name: n for name, n in claims.replications(two_tiers).items() if n} == {
         "smaller": 1,
         "no number": 1,
     }
     assert claims.checks(two_tiers) == {"identity": {"holds": 1}, "sanity": {"inconclusive": 1}}
-    said = "2 statements of 3 claims: 1 mixed, 1 not run. "
+    said = "2 statements of 3 claims: 1 mixed, 1 not run; 1 is fragile. "
+    assert claims.fragile(two_tiers) == 1
     assert claims.tally_words(two_tiers) == (
         f"{said}Beside them: 1 identities (1 holds), 1 sanity checks (1 inconclusive)."
     )
@@ -135,6 +166,11 @@ def test_statements_are_counted_and_not_their_conditions_nor_what_must_hold(two_
         (["supported", "contradicted"], "mixed"),
         (["supported", "inconclusive"], "mixed"),
         (["inconclusive", "inconclusive"], "inconclusive"),
+        (["supported", "uninformative"], "mixed"),
+        (["contradicted", "confounded"], "mixed"),
+        (["uninformative", "inconclusive", "not_run"], "uninformative"),
+        (["inconclusive", "confounded"], "confounded"),
+        (["uninformative", "confounded"], "confounded"),
         (["not_run"], "not_run"),
     ],
 )

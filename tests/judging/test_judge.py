@@ -127,7 +127,7 @@ def sweep(helpers, orders):
 def test_curve_gap(helpers, verdict, gap, wanted):
     seeds = np.array([-0.1, 0.1, 0.0])
     # far apart before a quarter of the run; then, where b is evaluated too, `gap` apart on average
-    apart = {2: gap + 0.4, 4: gap, 6: gap, 8: gap - 0.4}
+    apart = {2: gap + 0.2, 4: -gap, 6: gap, 8: gap - 0.2}
     a = {float(e): 50 if e < 2 else 10 + apart.get(e, 99) + seeds for e in range(9)}
     a = {e: np.broadcast_to(values, 3) for e, values in a.items()}
     b = {float(e): np.full(3, 10.0) for e in range(0, 9, 2)}
@@ -147,11 +147,12 @@ def test_curve_gap(helpers, verdict, gap, wanted):
     ],
 )
 def test_curve_gap_over_a_window(helpers, verdict, window, first, last):
-    a = {float(e): 1 + e + NOISE for e in range(31)}  # the mean of e from first to last is half their sum
+    a = {float(e): 1 + e + NOISE - NOISE.mean() for e in range(31)}
     b = {float(e): np.zeros(5) for e in range(41)}
     rows = pd.concat([helpers.arm("a", {ERROR: a}), helpers.arm("b", {ERROR: b})])
     found = verdict(rows, claim("curve_gap", {"above": 0.5}, a="a", b="b", **window))
-    assert found["estimate"] == pytest.approx(1 + (first + last) / 2)
+    epochs = np.arange(first, last + 1)
+    assert found["estimate"] == pytest.approx((1 + epochs).mean())
     assert found["verdict"] == "supported"
 
 

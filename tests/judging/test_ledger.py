@@ -4,6 +4,8 @@ import pytest
 
 from largebatch.judging.claims import COLUMNS, read_claims, write_claims
 from largebatch.judging.ledger import corrected, ledger
+from largebatch.judging.variants import COLUMNS as VARIANT_COLUMNS
+from largebatch.judging.variants import VARIANTS, write_variants
 
 
 def claims_of(p_values, verdict="supported", prefix="T", **columns):
@@ -28,11 +30,13 @@ def claims_of(p_values, verdict="supported", prefix="T", **columns):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes <experiment>/judged.csv, and returns the path."""
+    """Writes <experiment>/judged.csv, beside it variants if there are any, and returns the path."""
 
-    def write(experiment, claims):
+    def write(experiment, claims, variants=None):
         path = tmp_path / experiment / "judged.csv"
         write_claims(path, claims)
+        rows = pd.DataFrame(variants or [], columns=list(VARIANT_COLUMNS))
+        write_variants(path.with_name(VARIANTS), rows.astype(VARIANT_COLUMNS))
         return path
 
     return write
@@ -93,5 +97,6 @@ def test_bad_inputs(write, tmp_path):
     with pytest.raises(ValueError, match=r"wanted each claim's id once; got \['T0'\] repeatedly"):
         ledger([path] * 2, tmp_path / "claims.csv")
     ledger([path], tmp_path / "claims.csv")
+    write_variants(tmp_path / VARIANTS, pd.DataFrame(columns=["id"]))
     with pytest.raises(ValueError, match="wanted claims without p_adjusted; got 1 with it"):
         ledger([tmp_path / "claims.csv"], tmp_path / "again.csv")

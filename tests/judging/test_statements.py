@@ -5,7 +5,7 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, partial_conjunction, statements
+from largebatch.judging.statements import at_least, decisive_levels, levels, partial_conjunction, statements
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
 
@@ -28,6 +28,22 @@ def test_all_is_the_largest_and_one_is_the_best_of_benjamini_and_hochberg():
     p = np.random.default_rng(0).uniform(size=7)
     assert partial_conjunction(p, 7) == p.max()
     assert partial_conjunction(p, 1) == pytest.approx(stats.false_discovery_control(p).min())
+
+
+def test_many_ledgers_at_once_are_each_as_alone():
+    """Against Simes and scipy's Benjamini-Hochberg, statement by statement and ledger by ledger."""
+    p = np.random.default_rng(2).uniform(size=(9, 5)) ** 3
+    statement = pd.Series(list("abacbbdad"))
+    found = levels(p, statement)
+    for ledger in range(5):
+        of = pd.Series(p[:, ledger]).groupby(statement)
+        first = of.agg(lambda each: partial_conjunction(each.to_numpy(), 1))
+        screen = pd.Series(stats.false_discovery_control(first), first.index)
+        selected = (screen < 0.05).sum()
+        assert found.screen[:, ledger] == pytest.approx(statement.map(screen))
+        assert found.within[:, ledger] == pytest.approx(of.transform(stats.false_discovery_control))
+        wanted = (screen < 0.05).map({True: 4 / max(1, selected), False: 1.0})
+        assert found.factor[:, ledger] == pytest.approx(statement.map(wanted))
 
 
 @pytest.mark.parametrize(("level", "wanted"), [(0.05, 4), (0.03, 1), (0.02, 0), (0.0, 0)])
@@ -114,6 +130,24 @@ def test_the_verdict_is_that_of_the_largest_p(settle):
         assert (counted == found["conditions"][whole]).all()
 
 
+def test_the_level_is_where_a_p_begins_to_decide(settle):
+    """By hand: with A selected R is 2, whatever its own p; both its conditions must be below 5 % · 2/3."""
+    tree = {"A": [(0.4, 1.0), (0.5, 1.0)], "B": [(0.001, 1.0)], "C": [(0.9, 1.0)]}
+    claims, found = settle(tree)
+    assert found["level"].tolist() == pytest.approx([0.05 * 2 / 3, 0.05 / 3, 0.05 * 2 / 3])
+    alone = claims.assign(p_adjusted=np.nan)
+    assert decisive_levels(alone).tolist() == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 3, 0.05 * 2 / 3])
+
+
+def test_a_claim_is_decided_exactly_below_its_level(settle):
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        tree = {f"A{i}": [(p, 1.0) for p in rng.beta(0.3, 4, rng.integers(1, 5))] for i in range(8)}
+        claims, _ = settle(tree)
+        p_values, at = claims["p_value"], decisive_levels(claims)
+        assert ((claims["p_adjusted"] < 0.05) == (p_values < at)).all()
+
+
 def test_identities_and_sanity_checks_are_in_no_family(settle, helpers, judged):
     alone, _ = settle({"A": [(0.03, 1.0)]})
     checks = [
@@ -128,9 +162,11 @@ def test_identities_and_sanity_checks_are_in_no_family(settle, helpers, judged):
     assert statements(rows, claims["verdict"])["statement"].tolist() == ["A"]
 
 
-def test_a_small_p_that_did_not_suffice_alone_does_not_count(settle):
-    claims, found = settle({"A": [(0.001, 1.0)]}, verdict="inconclusive")
-    assert claims["verdict"].tolist() == found["verdict"].tolist() == ["inconclusive"]
+@pytest.mark.parametrize("verdict", ["inconclusive", "uninformative", "confounded"])
+def test_a_small_p_that_did_not_suffice_alone_does_not_count(settle, verdict):
+    claims, found = settle({"A": [(0.001, 1.0)]}, verdict=verdict)
+    assert claims["verdict"].tolist() == found["verdict"].tolist() == [verdict]
+    assert found["p_value"].tolist() == [1.0] and found["supported_in"].tolist() == [0]
 
 
 def test_statements_come_back_as_written(settle, tmp_path):

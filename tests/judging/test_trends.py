@@ -57,7 +57,7 @@ def test_a_change_per_doubling(helpers, kind, change, expect, wanted):
 def test_a_skewed_metric_has_an_exponent(helpers, kind):
     rows = sweep(helpers, np.zeros(7), SHARPNESS)
     rows = rows.assign(value=np.exp(rows["value"]) * rows["batch_size"] ** 1.5)
-    assert effect(rows, claim(kind, {"above": 0.0}, SHARPNESS)).estimate == pytest.approx(1.5, abs=2e-3)
+    assert effect(rows, claim(kind, {"above": 0.0}, SHARPNESS)).tested[0] == pytest.approx(1.5, abs=2e-3)
     with pytest.raises(NotJudgeable, match=r"logarithm of sharpness_percent is not defined in 28 of 28"):
         effect(rows.assign(value=-rows["value"]), claim(kind, {"above": 0.0}, SHARPNESS))
 
@@ -99,7 +99,7 @@ def test_the_trend_of_a_gap(helpers):
     large = helpers.group("g", "width", {w: {"updates": [w - np.log2(w)] * 2} for w in widths[::-1]})
     asked = claim("trend", {"below": 0.0}, "updates", minus="s", setting="width")
     rows = pd.concat([small, large])
-    assert effect(rows, asked).estimate == pytest.approx(-1.0)
+    assert effect(rows, asked).tested[0] == pytest.approx(-1.0)
     with pytest.raises(Missing, match="arms of s at each width of g"):
         effect(rows[rows["width"] != 4.0].pipe(lambda kept: pd.concat([kept, large])), asked)
 
@@ -112,7 +112,7 @@ def test_the_trend_within_a_setting(helpers):
         for i, (b, lr, v) in enumerate(cells)
     )
     asked = claim("trend", {"below": 0.0}, "updates", within="lr_over_batch")
-    assert effect(rows, asked).estimate == pytest.approx(-1.0)  # 99 is alone on its diagonal
+    assert effect(rows, asked).tested[0] == pytest.approx(-1.0)  # 99 is alone on its diagonal
 
 
 @pytest.mark.parametrize(("sign", "direction"), [(1, "rises"), (-1, "falls")])

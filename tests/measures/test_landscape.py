@@ -51,6 +51,19 @@ def test_chunks_and_kept_graphs_change_nothing(kept, dataset, monkeypatch):
             assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_products_seed_after_seed_are_the_same_and_zeros_cost_none(dataset, monkeypatch):
+    _, together = landscape_of("relu", dataset)
+    v = torch.randn(together.weights.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    v[1] = 0.0
+    expected = together.hessian_vector_product(v)
+    monkeypatch.setattr(module, "APART_ACTIVATIONS", 1)
+    _, apart = landscape_of("relu", dataset)
+    asked, grad = [], torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **o: (asked.append(len(a)), grad(*a, **o))[1])
+    torch.testing.assert_close(apart.hessian_vector_product(v), expected, rtol=1e-12, atol=1e-14)
+    assert asked.count(3) == apart.seeds - 1
+
+
 def test_the_model_stays_as_it_was(dataset):
     _, landscape = landscape_of("cnn_batch_norm", dataset)
     v = torch.randn(landscape.weights.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

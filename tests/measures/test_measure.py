@@ -27,6 +27,8 @@ SETTINGS = {
     "agreement": {"examples": EXAMPLES, "trace_probes": 10},
     "keskar": {"examples": EXAMPLES, "iterations": 2},
     "keskar_subspace": {"examples": EXAMPLES, "dimensions": 3, "iterations": 2},
+    "keskar_relative": {"examples": EXAMPLES, "iterations": 2},
+    "scaled_curvature": {"examples": EXAMPLES},
     "ball": {"examples": EXAMPLES, "steps": 2, "directions": 3},
     "surface": {"examples": EXAMPLES, "points": 3, "plane_points": 3, "directions": 2},
     "noise": {"examples": EXAMPLES, "batch_sizes": [1, 4], "draws": 3, "small": 2, "large": 8},
@@ -123,6 +125,16 @@ def test_curvature_is_of_each_seeds_weights_and_first_training_images(arm, train
         assert found["hessian_trace_products", None][seed] == 0
         layers = [v[seed] for (metric, _), v in found.items() if metric == "layer_trace"]
         assert sum(layers) == pytest.approx(dense.trace().item(), rel=1e-9)
+
+
+def test_a_kind_of_ball_or_an_eigenvalue_can_be_left_out(arm, trained, dataset):
+    ball = options("ball") | {"rho": [], "sigma": []}
+    rows = measure("ball", ball, arm, [3, 5], trained.weights, dataset)
+    assert {row.metric for row in rows} == {"adaptive_sharpness_nats"}
+    scaled = options("scaled_curvature") | {"eigenvalue": False}
+    rows = measure("scaled_curvature", scaled, arm, [3, 5], trained.weights, dataset)
+    left_out = {"scaled_top_eigenvalue", "scaled_top_eigenvalue_products"}
+    assert {row.metric for row in rows} == set(METRICS_OF["scaled_curvature"]) - left_out
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])

@@ -6,7 +6,7 @@ from torch import nn
 
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.rescaling import rescaled
-from largebatch.measures.sharpness import adaptive, average, keskar, sam
+from largebatch.measures.sharpness import adaptive, average, keskar, keskar_relative, sam
 from largebatch.measures.surface import move
 from largebatch.nets import models
 from largebatch.nets.stack import stack
@@ -61,6 +61,12 @@ def test_top_eigenvalue_and_sharpness_move_but_the_adaptive_stays(net, moved):
         assert (measure(moved) / measure(net) > 1.5).all()
     there, here = (adaptive(at, 0.5, 20, streams(2)) for at in (moved, net))
     torch.testing.assert_close(there, here, rtol=1e-9, atol=0)
+
+
+def test_sharpness_in_a_relative_box_stays(net, moved):
+    # The search is in single precision.
+    there, here = (keskar_relative(at, 2e-2, streams(2)) for at in (moved, net))
+    torch.testing.assert_close(there, here, rtol=1e-4, atol=0)
 
 
 def test_back_and_forth_is_where_it_was_and_nothing_given_is_changed(net):

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from largebatch.measures.landscape import Landscape
-from largebatch.measures.sharpness import adaptive, average, keskar, keskar_subspace, of_seed, sam
+from largebatch.measures.sharpness import (
+    adaptive,
+    average,
+    keskar,
+    keskar_relative,
+    keskar_subspace,
+    of_seed,
+    sam,
+)
 from largebatch.nets import models
 from tests.shared.nets import left_as_found, on_forty_images, quadratic, streams
 
@@ -21,6 +29,7 @@ def nets(dataset):
 CASES = {
     "keskar": lambda at, g: keskar(at, 1e-2, g),
     "keskar_subspace": lambda at, g: keskar_subspace(at, 1e-2, g, dimensions=5),
+    "keskar_relative": lambda at, g: keskar_relative(at, 1e-2, g),
     "sam": lambda at, g: sam(at, 0.1, 5, g),
     "adaptive": lambda at, g: adaptive(at, 0.1, 5, g),
     "average": lambda at, g: torch.stack(average(at, 0.1, 4, g)),
@@ -84,6 +93,20 @@ def test_subspace_of_one_dimension_is_a_parabola():
         reach = 1e-3 * ((a @ landscape.weights[seed]).abs() / (a @ a) + 1)
         expected = 100 * 0.5 * reach**2 * (a @ hessian[seed] @ a)
         assert found[seed].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_keskar_relative_at_the_minimum_of_a_diagonal_quadratic_is_any_corner():
+    landscape, hessian = quadratic()
+    reach = 2e-2 * landscape.weights.abs()
+    rise = 0.5 * (hessian.diagonal(dim1=1, dim2=2) * reach.square()).sum(1)
+    torch.testing.assert_close(keskar_relative(landscape, 2e-2, streams()), 100 * rise, rtol=1e-9, atol=0)
+
+
+def test_a_relative_box_holds_weights_of_zero(nets):
+    at_zero = of_seed(nets, 0)
+    at_zero.model.load_state_dict({k: torch.zeros_like(t) for k, t in at_zero.model.state_dict().items()})
+    at_zero = Landscape(at_zero.model, at_zero.images, at_zero.labels)
+    assert keskar_relative(at_zero, 2e-2, streams(1)).item() == 0
 
 
 # Balls and noise
@@ -157,6 +180,8 @@ def test_metric_2_1_refuses_single_precision(nets):
         keskar(single, 1e-3, streams(1))
     with pytest.raises(ValueError, match=r"torch\.float64; got torch\.float32"):
         keskar_subspace(single, 1e-3, streams(1), dimensions=2)
+    with pytest.raises(ValueError, match=r"torch\.float64; got torch\.float32"):
+        keskar_relative(single, 1e-3, streams(1))
     assert sam(single, 0.1, 3, streams(1)).item() > 0
 
 

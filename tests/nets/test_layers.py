@@ -42,3 +42,23 @@ def test_products_in_bfloat16_are_autocasts(name):
     torch.testing.assert_close(found, plain.weight.grad, **near)
     exact = stack([plain])
     assert not torch.equal(exact.push(x[None]), out)
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize("bias", [True, False])
+def test_narrow_layers_are_the_plain_ones(rows, bias):
+    """Fewer outputs than rows: the product is computed transposed."""
+    torch.manual_seed(0)
+    plain = [nn.Linear(24, 5, bias=bias).double() for _ in range(SEEDS)]
+    x, g = torch.randn(SEEDS, rows, 24).double(), torch.randn(SEEDS, 5, rows).double().mT
+    together = stack(plain)
+    torch.testing.assert_close(together(x), torch.stack([layer(x[i]) for i, layer in enumerate(plain)]))
+    torch.testing.assert_close(together.push(x), together(x))
+    by_input = together.pull(g, Collected())
+    for index, layer in enumerate(plain):
+        seen = x[index].clone().requires_grad_()
+        layer(seen).backward(g[index])
+        torch.testing.assert_close(by_input[index], seen.grad)
+        torch.testing.assert_close(together.weight.grad[index].T, layer.weight.grad)
+    # Fused optimisers go through weights and gradients without a look at their strides.
+    assert together.weight.grad.is_contiguous()

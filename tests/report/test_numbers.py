@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from largebatch.cli import main
-from largebatch.judging.claims import COLUMNS, read_claims, write_claims
+from largebatch.judging.claims import COLUMNS, read_claims
 from largebatch.report.numbers import FIELDS, in_mathematics
 from tests.conftest import REPOSITORY
+from tests.shared.tables import write_ledger
 
 PUBLISHED = REPOSITORY / "results" / "published" / "digits" / "claims.csv"
 
@@ -48,7 +49,7 @@ def test_what_was_not_run_and_long_numbers(tmp_path):
         "expect": "within [0.5, 2]",
         "verdict": ["inconclusive", "not_run"],
     }
-    write_claims(tmp_path / "claims.csv", pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
+    write_ledger(tmp_path / "claims.csv", pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
     found = macros(tmp_path / "claims.csv", tmp_path / "numbers.tex", "mnist-5k")
     assert found["A_b.c", "estimate-math"] == r"-1.235\times 10^{-7}"
     assert (found["A_b.c", "low-math"], found["A_b.c", "high-math"]) == (r"-\infty", r"\infty")

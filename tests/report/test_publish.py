@@ -48,6 +48,8 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
         "figures/e_f.json",
         "provenance.json",
         "report.html",
+        "robustness.csv",
+        "statements.csv",
         "tables/e_t.md",
         "verdicts.md",
     }
@@ -55,8 +57,9 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     assert not list(theirs.parent.rglob(SEALS)), "what is committed has its digests in one file"
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
     verdicts = {"supported": 1, "contradicted": 0, "mixed": 0, "inconclusive": 1, "not_run": 1}
-    checks = {"identity": {}, "sanity": {}}
-    assert record["counts"] == {"files": 5, "claims": 3, "statements": verdicts} | checks
+    verdicts |= {"uninformative": 0, "confounded": 0}
+    checks = {"fragile": 0, "identity": {}, "sanity": {}}
+    assert record["counts"] == {"files": 7, "claims": 3, "statements": verdicts} | checks
     trained = {"devices": ["cpu"], "commits": ["c"], "codes": ["d"]}
     assert record["runs"] == {"count": 1, "train_seconds": 1.5} | trained
     copied = found - {"README.md", "provenance.json"}
@@ -126,19 +129,19 @@ def test_publish_onto_itself(both, papers):
         publish(both[0], both[0], papers, SCALE)
 
 
-def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(helpers, judged):
+def test_verdicts_have_a_heading_for_each_paper_and_an_anchor_for_each_claim(helpers, joined):
     rows = [
         helpers.claim("T1", unit="percentage points", note="A note."),
         helpers.claim("T1.b", source="Other 2018, figure 1", says="a | b", verdict="contradicted"),
         helpers.claim("T2", verdict="not_run", paper_value=None),
     ]
-    text = verdicts_page(judged(*rows), "digits")
+    text = verdicts_page(joined(*rows), "digits")
     assert text.startswith(
         "# Verdicts: digits\n\n3 statements of 3 claims: 1 supported, 1 contradicted, 1 not run."
     )
     assert re.findall("^## (.+)$", text, re.MULTILINE) == ["Paper 2017", "Other 2018"]
     assert all(text.count(f'<a id="{row["id"]}"></a>') == 1 for row in rows)
-    assert "1.25 points [1, 1.5] | above 0 | 0.3, larger | ✓ supported | T1 ✓ supported |" in text
+    assert "1.25 points [1, 1.5] | above 0 | 0.3, larger |  |  | ✓ supported | T1 ✓ supported |" in text
     assert "- T1: A note." in text and "a \\| b" in text
     assert (
         len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1
@@ -188,9 +191,9 @@ def test_results_judged_by_another_registration_are_not_published(both, papers, 
     assert not (theirs / "claims.csv").exists()
 
 
-def test_exploratory_claims_are_marked_with_what_changed(judged, helpers):
+def test_exploratory_claims_are_marked_with_what_changed(joined, helpers):
     text = "exploratory: expectation below 0.3 -> below 0.5 (since 2026-11-26, 95259d4)"
-    page = verdicts_page(judged(helpers.claim("T1", registered=text), helpers.claim("T2", note="So.")), "s")
+    page = verdicts_page(joined(helpers.claim("T1", registered=text), helpers.claim("T2", note="So.")), "s")
     (row,) = [line for line in page.splitlines() if "</a>T1 " in line]
     assert " supported, exploratory | T1 " in row
     assert f"- T1: Now {text}." in page.replace("\\", "") and "- T2: So.\n" in page

@@ -11,6 +11,7 @@ import pytest
 from largebatch.figures import tabulate as tables
 from largebatch.judging.claims import VERDICTS, read_claims, write_claims
 from largebatch.report.report import report
+from tests.shared.tables import write_ledger
 
 VOID = {"meta", "img", "link", "br", "input"}
 
@@ -62,9 +63,9 @@ def results(tmp_path, helpers, judged):
         helpers.claim(f"T{i}", says="5 < 6 & so on", source="p <b>", verdict=verdict, note="A note.")
         for i, verdict in enumerate(VERDICTS)
     ]
-    judged(*rows).to_csv(tmp_path / "claims.csv", index=False)
+    write_ledger(tmp_path / "claims.csv", judged(*rows))
     (tmp_path / "mnist").mkdir()
-    judged(helpers.claim("T0", verdict="contradicted")).to_csv(tmp_path / "mnist" / "claims.csv", index=False)
+    write_ledger(tmp_path / "mnist" / "claims.csv", judged(helpers.claim("T0", verdict="contradicted")))
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -104,7 +105,7 @@ def test_the_page_holds_all_that_it_shows_and_its_links_lead_somewhere(results):
     assert within <= set(page.ids)
     beside = {link for link in page.links if not link.startswith("#")}
     made = {f"figures/e_f.{kind}" for kind in ("csv", "json", "pdf", "png")}
-    assert beside == made | {"tables/e_t.csv", "tables/e_t.tex"}
+    assert beside == made | {"tables/e_t.csv", "tables/e_t.tex", "figures/robustness.pdf", "robustness.csv"}
 
 
 def test_the_answer_comes_first_with_the_other_scale_beside_it(results):
@@ -179,6 +180,17 @@ def test_colours_of_verdicts_stay_apart_for_every_eye(results, sight):
         assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
 
 
+def test_fit_and_control_stand_beside_a_claim(results, helpers, judged):
+    rows = [
+        helpers.claim("A", fit="2.8 [2, 3], margin 0.5"),
+        helpers.claim("B", control="supported 0.3 [0, 1]"),
+    ]
+    judged(*rows).to_csv(results / "claims.csv", index=False)
+    text = write(results, claims=dict.fromkeys("AB", BEHIND))
+    assert text.count("In training: 2.8 [2, 3], margin 0.5.") == 1
+    assert text.count("Control: supported 0.3 [0, 1].") == 1
+
+
 def test_a_figure_is_named_by_its_first_sentence_and_its_caption_stands_once(results):
     text = write(results)
     assert 'role="img" aria-label="What f shows."' in text
@@ -190,11 +202,27 @@ def test_a_figure_is_named_by_its_first_sentence_and_its_caption_stands_once(res
 def test_claims_of_one_unit_share_an_axis_and_those_of_one_statement_stand_together(results, helpers, judged):
     rows = [helpers.claim("A"), helpers.claim("B", unit="ratio"), helpers.claim("C")]
     rows.append(helpers.claim("A.x", statement="A"))
-    judged(*rows).to_csv(results / "claims.csv", index=False)
+    write_ledger(results / "claims.csv", judged(*rows))
     text = write(results, claims=dict.fromkeys("ABC", BEHIND) | {"A.x": BEHIND})
     assert re.findall(r'<details class="claim[^>]* id="([^"]+)"', text) == ["A", "A.x", "C", "B"]
     assert re.findall(r'<details class="claim goes-on" id="([^"]+)"', text) == ["A.x"]
     assert text.count('<div class="unit">') == 2
+
+
+def test_a_fragile_verdict_is_shown_as_fragile_wherever_it_stands(results, helpers, judged):
+    rows = [helpers.claim("T0", robust="fragile"), helpers.claim("T0.b", statement="T0"), helpers.claim("B")]
+    write_ledger(results / "claims.csv", judged(*rows))
+    text = write(results, claims=dict.fromkeys(("T0", "T0.b", "B"), BEHIND))
+    badge = '<span class="fragile">fragile</span>'
+    summary, behind = re.search(r'id="T0"[^>]*>(.*?)</summary>(.*?)</details>', text, re.S).groups()
+    assert badge in summary and '<circle class="open"' in summary
+    said = "Fragile: 50% of 449 other ways to judge agree. By a single change, mixed: t."
+    assert badge in behind and said in behind
+    (beside,) = re.findall(r'id="T0.b"[^>]*>(.*?)</summary>', text, re.S)
+    assert badge not in beside and 'class="open"' not in beside
+    cards = text.partition('id="evidence"')[0]
+    assert cards.count(badge) == 2 and "(1 fragile)" in cards and "; 1 is fragile" in cards
+    assert 'data-robust="fragile"' in text and '<option value="fragile">' in text
 
 
 @pytest.mark.parametrize(

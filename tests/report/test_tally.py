@@ -1,19 +1,21 @@
 import pytest
 
 from largebatch.report.tally import tally
+from tests.shared.tables import write_ledger
 
 
 def test_a_row_for_each_scale_counts_statements(tmp_path, helpers, judged):
     rows = [
         helpers.claim("A", replication="smaller"),
         helpers.claim("A.b", statement="A", verdict="inconclusive", replication="no number"),
-        helpers.claim("B", replication="no number"),
+        helpers.claim("B", replication="no number", robust="fragile"),
+        helpers.claim("B.b", statement="B", robust="fragile", replication="no number"),
         helpers.claim("C", tier="identity", verdict="broken"),
         helpers.claim("D", tier="sanity"),
         helpers.claim("E", tier="sanity", verdict="not_run"),
     ]
     (tmp_path / "digits").mkdir()
-    judged(*rows).to_csv(tmp_path / "digits" / "claims.csv", index=False)
+    write_ledger(tmp_path / "digits" / "claims.csv", judged(*rows))
     heads, _, row = (
         [cell.strip() for cell in line.strip("|").split("|")] for line in tally(tmp_path).splitlines()
     )
@@ -22,6 +24,7 @@ def test_a_row_for_each_scale_counts_statements(tmp_path, helpers, judged):
         "scale": "digits",
         "supported": "1",
         "mixed": "1",
+        "of these fragile": "1",
         "number smaller": "1",
         "identities hold": "0 of 1",
         "sanity checks pass": "1 of 1",

@@ -11,7 +11,7 @@ import pytest
 
 from largebatch import files
 from largebatch.files import Observation
-from largebatch.judging import claims
+from largebatch.judging import claims, robustness
 from largebatch.metrics import SETTINGS
 from tests.conftest import small_arm
 from tests.shared.figures import made_up
@@ -129,12 +129,17 @@ def claim_row(id, **columns):
         "expect": "above 0",
         "paper_value": 0.3,
         "replication": "larger",
+        "control": "",
+        "fit": "",
         "verdict": "supported",
+        "robust": "robust",
         "registered": "as registered",
         "note": "",
     } | columns
     if row["verdict"] == "not_run":
-        row |= dict.fromkeys(("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"))
+        row |= dict.fromkeys(("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable")) | {
+            "robust": ""
+        }
     return row
 
 
@@ -146,6 +151,31 @@ def judged():
         return pd.DataFrame(rows, columns=list(claims.COLUMNS))
 
     return judged
+
+
+def with_statements(table) -> pd.DataFrame:
+    """Claims as read_ledger() gives them: a statement is fragile if one of its conditions is."""
+    weak = table.loc[table["robust"] == "fragile", "statement"]
+    robust = table["statement"].isin(weak).map({True: "fragile", False: "robust"})
+    return table.assign(statement_robust=robust.where(table["tier"] == "empirical", ""))
+
+
+def write_ledger(path, table) -> None:
+    """Write claims, their statements and robustness beside them."""
+    table.to_csv(path, index=False)
+    said = with_statements(table)[table["tier"] == "empirical"].drop_duplicates("statement")
+    said = said.assign(robust=said["statement_robust"])
+    said.reindex(columns=list(claims.STATEMENT_COLUMNS)).to_csv(
+        path.with_name(claims.STATEMENTS), index=False
+    )
+    by_p = table[table["robust"] != ""].assign(of="claim", variants=449, agree=0.5, changed_by="mixed: t")
+    by_p.reindex(columns=list(robustness.COLUMNS)).to_csv(path.with_name(robustness.ROBUSTNESS), index=False)
+
+
+@pytest.fixture
+def joined(judged):
+    """Claims with what is said of their statements, from rows."""
+    return lambda *rows: with_statements(judged(*rows))
 
 
 class Results:
@@ -166,7 +196,7 @@ class Results:
             for name, (verdict, estimate, low, high) in rows.items()
         ]
         for path in (folder / "claims.csv", folder / "e" / "claims.csv"):
-            pd.DataFrame(table, columns=list(claims.COLUMNS)).to_csv(path, index=False)
+            write_ledger(path, pd.DataFrame(table, columns=list(claims.COLUMNS)))
         (folder / "e" / "summary.csv").write_text("group\n", encoding="utf-8")
         (folder / "e" / "observations.parquet").write_text("large", encoding="utf-8")
         (folder / "figures" / "e_f.svg").write_text(figure, encoding="utf-8")

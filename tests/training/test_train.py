@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from largebatch.config.images import PARTS
 from largebatch.data.splits import Splits
 from largebatch.nets import models
 from largebatch.training import engine
@@ -308,9 +309,14 @@ def test_a_seed_stops_by_the_loss_it_trains_on(dataset):
     assert ceased[0] == len(errors) - 1 < 60
 
 
+def overflowing(**settings):
+    """An arm at a rate that no configuration may have."""
+    return small_arm(epochs=4, **settings).model_copy(update={"lr": 1e160})
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_a_loss_that_overflows_is_divergence(loss, dataset):
-    trained = train(small_arm(loss=loss, lr=1e160, epochs=4), [0, 1], dataset)
+    trained = train(overflowing(loss=loss), [0, 1], dataset)
     assert final(trained, "diverged") == [1.0, 1.0]
     assert np.isfinite([row.value for row in trained.history]).all()
 
@@ -402,3 +408,43 @@ def test_a_goal_that_is_not_reached_is_not_written_and_one_met_at_once_is_one_up
     assert goals(train(small_arm(lr=1e-9, goal={"error_percent": 0.0}), [0], dataset), 0) == {}
     met = goals(train(small_arm(goal={"error_percent": 100.0}), [0], dataset), 0)
     assert met == {"updates_to_validation_goal": 1, "updates_to_test_goal": 1, "examples_to_test_goal": 8}
+
+
+FOLLOWED = {
+    "to its end": {},
+    "until it stops": {"epochs": 60, "stop": {"patience_epochs": 3, "tolerance": 0.5, "floor_nats": 0.0}},
+    "to a goal": {"epochs": 30, "lr": 0.3, "goal": {"error_percent": 20.0}},
+    "with BatchNorm": {"model": SMALL["model"] | {"batch_norm": True}, "loss": "squared_error"},
+}
+
+
+@pytest.mark.parametrize("settings", FOLLOWED.values(), ids=FOLLOWED)
+@pytest.mark.parametrize("followed", [[], ["test"]])
+def test_what_is_not_followed_is_evaluated_at_the_start_and_the_end(
+    settings, followed, dataset, seed_1_explodes
+):
+    """Also of a seed that diverges: its weights at its last finite evaluation."""
+    arm = small_arm(**{"epochs": 3} | settings)
+    full, some = (train(arm, [0, 1, 2], dataset, followed=parts) for parts in (PARTS, followed))
+    there = {(row.seed, row.metric, row.at): row.value for row in full.history}
+    kept = {(row.seed, row.metric, row.at): row.value for row in some.history}
+    assert kept == {key: pytest.approx(there[key], rel=1e-12) for key in kept}
+    ends = {
+        (seed, metric): max(at for s, m, at in kept if (s, m) == (seed, metric))
+        for seed, metric, at in kept
+        if at
+    }
+    asked = {*followed, *(["train"] if arm.stop else []), *(["validation", "test"] if arm.goal else [])}
+    for seed, metric, at in there.keys() - kept.keys():
+        part = metric.partition("_")[0]
+        assert part in PARTS and part not in asked
+        assert 0 < at < ends[seed, metric]
+    assert final(some, "diverged") == final(full, "diverged")
+    for name, weights in full.weights.items():
+        np.testing.assert_array_equal(some.weights[name], weights)
+
+
+def test_an_end_that_overflows_is_divergence_though_nothing_was_followed(dataset):
+    trained = train(overflowing(), [0, 1], dataset, followed=[])
+    assert final(trained, "diverged") == [1.0, 1.0]
+    assert np.isfinite([row.value for row in trained.history]).all()

@@ -5,9 +5,10 @@ from hashlib import sha256
 from largebatch.config import commands
 from largebatch.config.study import path_stem, shown
 
-# Jobs that are ready run before anything else is trained. So results come early, and few jobs are ready at a time; the
-# scheduler looks at every input of every ready job at each step.
-MEASURE_FIRST, STUDY_FIRST = 1, 2
+# Jobs that are ready run before anything else of their experiment is trained. So results come early, and few jobs are
+# ready at a time; the scheduler looks at every input of every ready job at each step.
+PRIORITIES = progress.priorities(STUDY)
+STUDY_FIRST = max(PRIORITIES.values(), default=0) + 1
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
@@ -84,6 +85,11 @@ def animation_files(experiment):
 def table_files(experiment):
     stems = [f"{RESULTS}/tables/{experiment.name}_{table.name}" for table in experiment.question.tables]
     return [f"{stem}.{kind}" for stem in stems for kind in TABLE_KINDS]
+
+
+def robustness_files():
+    """The figure of how verdicts depend on choices."""
+    return [f"{RESULTS}/figures/robustness.{kind}" for kind in FIGURE_KINDS]
 
 
 def files_to_read(experiment):

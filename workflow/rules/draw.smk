@@ -80,3 +80,26 @@ rule tabulate:
         code=code_digest("tabulate"),
     shell:
         "largebatch tabulate --ask {params.ask} --observations {input} --stem {params.stem} 2> {log}"
+
+
+# Of all experiments together, from the ledger.
+rule robustness:
+    input:
+        robustness=f"{RESULTS}/robustness.csv",
+        changes=f"{RESULTS}/single_changes.csv",
+    output:
+        report(
+            f"{RESULTS}/figures/robustness.png",
+            caption="../report/robustness.rst",
+            category="Verdicts",
+            labels={"claims": "robustness"},
+        ),
+        [file for file in robustness_files() if not file.endswith(".png")],
+    log:
+        f"{LOGS}/draw/robustness.log",
+    params:
+        scale=STUDY.scale,
+        stem=lambda wildcards, output: output[0].removesuffix(".png"),
+        code=code_digest("robustness"),
+    shell:
+        "largebatch robustness --robustness {input.robustness} --scale {params.scale} --stem {params.stem} 2> {log}"

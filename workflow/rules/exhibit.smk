@@ -8,7 +8,7 @@ rule exhibit:
         f"{LOGS}/exhibit/{{exhibit}}.log",
     benchmark:
         f"{LOGS}/benchmarks/exhibit/{{exhibit}}.tsv"
-    priority: MEASURE_FIRST
+    priority: lambda wildcards: PRIORITIES[wildcards.exhibit]
     threads: STUDY.threads
     params:
         command=lambda wildcards: commands.exhibit(STUDY, wildcards.exhibit),

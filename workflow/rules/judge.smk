@@ -1,4 +1,5 @@
-# Verdicts on each experiment's claims alone; then all claims in one file, with corrected p-values.
+# Verdicts on each experiment's claims alone, with p-values by other choices; then all claims in one file, with corrected
+# p-values, and how far verdicts depend on those choices.
 
 
 rule judge:
@@ -7,6 +8,7 @@ rule judge:
     output:
         judged=f"{RESULTS}/{{experiment}}/judged.csv",
         provenance=f"{RESULTS}/{{experiment}}/judged.json",
+        variants=f"{RESULTS}/{{experiment}}/variants.parquet",
     log:
         f"{LOGS}/judge/{{experiment}}.log",
     benchmark:
@@ -22,7 +24,8 @@ rule judge:
 
 rule ledger:
     input:
-        [f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
+        judged=[f"{RESULTS}/{experiment.name}/judged.csv" for experiment in STUDY.experiments],
+        variants=[f"{RESULTS}/{experiment.name}/variants.parquet" for experiment in STUDY.experiments],
     output:
         claims=report(
             f"{RESULTS}/claims.csv",
@@ -31,26 +34,33 @@ rule ledger:
             labels={"claims": "all"},
         ),
         provenance=f"{RESULTS}/claims.json",
+        statements=f"{RESULTS}/statements.csv",
+        robustness=f"{RESULTS}/robustness.csv",
+        changes=f"{RESULTS}/single_changes.csv",
     log:
         f"{LOGS}/ledger.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --out {output.claims} {input} 2> {log}"
+        "largebatch ledger --out {output.claims} {input.judged} 2> {log}"
 
 
 # Made only if one experiment is asked for: the correction is over its claims alone.
 rule ledger_of_one:
     input:
-        f"{RESULTS}/{{experiment}}/judged.csv",
+        judged=f"{RESULTS}/{{experiment}}/judged.csv",
+        variants=f"{RESULTS}/{{experiment}}/variants.parquet",
     output:
         claims=f"{RESULTS}/{{experiment}}/claims.csv",
         provenance=f"{RESULTS}/{{experiment}}/claims.json",
+        statements=f"{RESULTS}/{{experiment}}/statements.csv",
+        robustness=f"{RESULTS}/{{experiment}}/robustness.csv",
+        changes=f"{RESULTS}/{{experiment}}/single_changes.csv",
     log:
         f"{LOGS}/ledger/{{experiment}}.log",
     priority: STUDY_FIRST
     params:
         code=code_digest("ledger"),
     shell:
-        "largebatch ledger --out {output.claims} {input} 2> {log}"
+        "largebatch ledger --out {output.claims} {input.judged} 2> {log}"

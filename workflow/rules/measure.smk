@@ -13,7 +13,7 @@ rule measure:
         f"{LOGS}/measure/{{arm}}-{{measure}}.log",
     benchmark:
         f"{LOGS}/benchmarks/measure/{{arm}}-{{measure}}.tsv"
-    priority: MEASURE_FIRST
+    priority: lambda wildcards: PRIORITIES[wildcards.measure, wildcards.arm]
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
@@ -36,7 +36,7 @@ rule path:
         f"{LOGS}/path/{{start}}_to_{{end}}.log",
     benchmark:
         f"{LOGS}/benchmarks/path/{{start}}_to_{{end}}.tsv"
-    priority: MEASURE_FIRST
+    priority: lambda wildcards: PRIORITIES[f"{wildcards.start}_to_{wildcards.end}"]
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1

@@ -7,6 +7,8 @@ TO_REPORT = to_report(STUDY)
 rule report:
     input:
         claims=f"{RESULTS}/claims.csv",
+        statements=f"{RESULTS}/statements.csv",
+        robustness=f"{RESULTS}/robustness.csv",
         figures=[file for experiment in STUDY.experiments for file in figure_files(experiment)],
         tables=[file for experiment in STUDY.experiments for file in table_files(experiment)],
         beside=published_beside(),
@@ -26,7 +28,8 @@ rule report:
 
 rule numbers:
     input:
-        f"{RESULTS}/claims.csv",
+        claims=f"{RESULTS}/claims.csv",
+        statements=f"{RESULTS}/statements.csv",
     output:
         f"{RESULTS}/numbers.tex",
     log:
@@ -35,4 +38,4 @@ rule numbers:
         scale=STUDY.scale,
         code=code_digest("numbers"),
     shell:
-        "largebatch numbers --claims {input} --scale {params.scale} --out {output} 2> {log}"
+        "largebatch numbers --claims {input.claims} --scale {params.scale} --out {output} 2> {log}"

@@ -14,6 +14,7 @@ rule train:
         f"{LOGS}/train/{{arm}}.log",
     benchmark:
         f"{LOGS}/benchmarks/train/{{arm}}.tsv"
+    priority: lambda wildcards: PRIORITIES[wildcards.arm]
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1

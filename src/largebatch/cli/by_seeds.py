@@ -45,19 +45,23 @@ def shared(seeds: list[int], processes: int) -> list[list[int]]:
     return [part.tolist() for part in np.array_split(seeds, min(processes, len(seeds)))]
 
 
-def train_all(arm: Arm, seeds: list[int], data: Path, out: Path, threads: int, processes: int) -> Trained:
+def train_all(
+    arm: Arm, seeds: list[int], data: Path, out: Path, threads: int, processes: int, followed: list[str]
+) -> Trained:
     """Train every seed; those that train together stay together, so that no number depends on `processes`."""
     parts = [seeds]
     if processes > 1:
         dataset = dataset_for(arm, data, threads)
         parts = train.seed_groups(arm, seeds, dataset, models.initial(arm, seeds[0], dataset))
-    return together(side_by_side(partial(train_some, arm, data, out, threads), parts, processes))
+    return together(side_by_side(partial(train_some, arm, data, out, threads, followed), parts, processes))
 
 
-def train_some(arm: Arm, data: Path, out: Path, threads: int, seeds: list[int]) -> Trained:
+def train_some(
+    arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
+) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
     checkpoint = out / f"checkpoint-{seeds[0]}.bin"
-    return train.train(arm, seeds, dataset, checkpoint, progress.EpochLines(out.name))
+    return train.train(arm, seeds, dataset, checkpoint, progress.EpochLines(out.name), followed)
 
 
 def together(parts: list[Trained]) -> Trained:

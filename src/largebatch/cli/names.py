@@ -4,7 +4,8 @@
 JOBS = {
     "torch": ["data", "train", "measure", "path", "exhibit"],
     "pandas": [
-        *("aggregate", "take", "judge", "ledger", "draw", "animate", "tabulate", "numbers", "report", "page")
+        *("aggregate", "take", "judge", "ledger", "draw", "animate", "tabulate", "robustness"),
+        *("numbers", "report", "page"),
     ],
 }
 PEOPLE = [

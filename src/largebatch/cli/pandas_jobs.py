@@ -46,10 +46,20 @@ def take(published: Path, observations: Path, summary: Path) -> None:
 @observations
 @needed("--judged", type=MADE, help="The verdicts that it writes.")
 def judge(ask: Path, observations: Path, judged: Path) -> None:
-    """Judge one experiment's claims, each alone."""
+    """Judge one experiment's claims, each alone; beside the verdicts, p-values by other choices."""
+    from largebatch import progress
+    from largebatch.config.cards import Paper
+    from largebatch.judging.claims import read_claims
     from largebatch.judging.judge import judge
+    from largebatch.report.answers import lines
 
-    judge(read_json(ask), observations, judged)
+    asked = read_json(ask)
+    judge(asked, observations, judged)
+    papers = [Paper.model_validate(paper) for paper in asked.get("papers", [])]
+    claims = read_claims(judged).assign(statement_robust="")  # which takes the whole ledger
+    said = lines(papers, claims, asked["experiment"])
+    if said:
+        progress.say("\n".join(["", f"{asked['experiment']}, before the correction for many claims:", *said]))
 
 
 @click.command()
@@ -93,6 +103,17 @@ def tabulate(ask: Path, observations: Path, stem: Path) -> None:
     from largebatch.figures.tabulate import tabulate
 
     tabulate(read_json(ask), observations, stem)
+
+
+@click.command()
+@needed("--robustness", "found", type=GIVEN, help="The file of robustness beside the claims.")
+@needed("--scale", help="The name of the scale.")
+@stem
+def robustness(found: Path, scale: str, stem: Path) -> None:
+    """Draw how verdicts depend on choices."""
+    from largebatch.figures.robustness import draw_robustness
+
+    draw_robustness(found, stem, scale)
 
 
 @click.command()

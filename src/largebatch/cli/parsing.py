@@ -1,5 +1,6 @@
 """How the command line reads what was typed: names of commands, paths, and options that commands share."""
 
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -74,6 +75,19 @@ class Place(click.Path):
         return path
 
 
+class Seeds(click.ParamType):
+    """14 for seeds 0 to 13, or 20-33 for seeds 20 to 33: a list."""
+
+    name = "seeds"
+
+    def convert(self, value: str, param, context) -> list[int]:
+        ends = re.fullmatch(r"(?:(\d+)-)?(\d+)", value)
+        first, end = (int(ends[1] or 0), int(ends[2]) + (ends[1] is not None)) if ends else (0, 0)
+        if first >= end:
+            self.fail(f"wanted a number of seeds or <first>-<last>; got {value!r}", param, context)
+        return list(range(first, end))
+
+
 GIVEN, MADE = Place(exists=True), Place()
 
 needed: Callable = partial(click.option, required=True)
@@ -84,5 +98,5 @@ processes = click.option(
     default=1,
     help="Processes for seeds that are worked on one by one.",
 )
-seeds = needed("--seeds", type=click.IntRange(1), help="How many seeds; they are 0, 1, 2 and so on.")
+seeds = needed("--seeds", type=Seeds(), help="How many seeds, counted from 0, or the first and last: 20-33.")
 out = needed("--out", type=MADE, help="What it writes.")

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
+from largebatch.config.images import PARTS
 
 # What is read of a run to measure it.
 OF_A_RUN = ("spec.json", "weights.safetensors", "snapshots.safetensors")
@@ -38,9 +39,23 @@ def data(name: str, sources: Path, folder: str, out: Path) -> None:
 @seeds
 @tensors
 @needed("--out", type=MADE, help="The folder of the run.")
+@click.option(
+    "--follow",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help="A part that is evaluated along the run; all are at its start and its end.",
+)
 @threads
 @processes
-def train(settings: str, seeds: int, data: Path, out: Path, threads: int, processes: int) -> None:
+def train(
+    settings: str,
+    seeds: list[int],
+    data: Path,
+    out: Path,
+    follow: tuple[str, ...],
+    threads: int,
+    processes: int,
+) -> None:
     """Train all seeds of one arm."""
     from largebatch import progress
     from largebatch.cli.by_seeds import dataset_for, train_all
@@ -49,14 +64,14 @@ def train(settings: str, seeds: int, data: Path, out: Path, threads: int, proces
     from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
 
     start = time.monotonic()
-    arm, all_seeds = Arm.model_validate_json(settings), list(range(seeds))
+    arm = Arm.model_validate_json(settings)
     dataset = dataset_for(arm, data, threads)
-    lacking = absent(dataset, all_seeds, arm.data.train, arm.data.validation, arm.data.test)
+    lacking = absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
-        progress.say(f"{out.name}: {absent_in_words(lacking, all_seeds)}")
-    trained = train_all(arm, all_seeds, data, out, threads, processes)
+        progress.say(f"{out.name}: {absent_in_words(lacking, seeds)}")
+    trained = train_all(arm, seeds, data, out, threads, processes, list(follow))
     seconds = time.monotonic() - start
-    write_spec(out, arm, all_seeds)
+    write_spec(out, arm, seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
     write_snapshots(out / "snapshots.safetensors", trained.snapshots)
     write_observations(out / "history.parquet", trained.history)
@@ -113,7 +128,7 @@ def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: i
 @seeds
 @out
 @threads
-def exhibit(name: str, options: str, seeds: int, out: Path, threads: int) -> None:
+def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) -> None:
     """Make one exhibit, which trains no arm."""
     from threadpoolctl import threadpool_limits
 
@@ -125,7 +140,7 @@ def exhibit(name: str, options: str, seeds: int, out: Path, threads: int) -> Non
     start, settings = time.monotonic(), options_of(name, options).model_dump()
     device.prepare(threads)
     with threadpool_limits(threads):  # NumPy's own
-        rows = rows_of(name, list(range(seeds)), settings)
+        rows = rows_of(name, seeds, settings)
     write_exhibit(
         out, rows, provenance_of("exhibit", {"exhibit": name, **settings}, None, time.monotonic() - start)
     )

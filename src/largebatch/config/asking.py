@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints, model_validator
 
-from largebatch.config.claims import Claim, Runs, Spread
+from largebatch.config.claim import Runs, Spread
+from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
@@ -27,18 +28,20 @@ class LeftOut(Settings):
     """What a question names and the scale does not train or make, and why; claims that it cannot judge.
 
     An arm that is neither listed nor defined is left out too, without a reason. measures: those that are not
-    made of any arm; path: what lies between minima.
+    made of any arm; path: what lies between minima. because: of arms and measures; each claim has its own.
     """
 
     arms: list[ArmName] = []
     measures: list[MeasureName] = []
-    because: Text
+    because: Text | None = None
     claims: dict[str, Text] = {}
 
     @model_validator(mode="after")
     def leaves_something_out(self):
-        if not self.arms and not self.measures:
-            raise ValueError("arms or measures; got neither")
+        if not self.arms and not self.measures and not self.claims:
+            raise ValueError("arms, measures or claims; got none of them")
+        if bool(self.arms or self.measures) != (self.because is not None):
+            raise ValueError(f"because beside arms or measures, and only there; got {self.because!r}")
         return self
 
 
@@ -167,11 +170,22 @@ def claim_as(claim: Claim, asking: Asking, absent: Mapping[str, str], ending: st
         change |= {"not_run": left_out.claims[claim.id], "deviation": ""}
     elif left_out and any(use.metric in asking.unknown for use in claim.uses()):
         change |= {"not_run": left_out.because, "deviation": ""}
+    if control := claim.control:
+        change["control"] = control.model_copy(update={"not_run": why_not(claim, asking, absent)})
     if asking.paper:
         sides = asking.paper.sides.get(claim.id, [])
         change |= {"paper_value": asking.paper.values.get(claim.id), "paper_sides": sides}
         change["paper_runs"] = asking.paper.runs if sides else None
     return claim.model_copy(update=change)
+
+
+def why_not(claim: Claim, asking: Asking, absent: Mapping[str, str]) -> str:
+    """Why the scale cannot judge a claim's control; empty if it can."""
+    uses = list(claim.controlled().uses())
+    reasons = [absent[use.arm] for use in uses if use.arm in absent]
+    if asking.left_out and any(use.metric in asking.unknown for use in uses):
+        reasons.append(asking.left_out.because)
+    return " ".join(dict.fromkeys(reasons))
 
 
 def table_with(table: Table, paper: PaperNumbers) -> Table:

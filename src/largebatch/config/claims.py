@@ -3,92 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from largebatch.config.expect import Expect
-from largebatch.config.settings import LONGEST_NAME, MOST, Positive, Share
+from largebatch.config.claim import ClaimBase, RatioBase, Unskewed
+from largebatch.config.settings import Positive, Share
 from largebatch.config.trends import Break, OverArms
-from largebatch.config.uses import ArmName, Operand, Reader, Setting, Use, uses_at
-from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, Metric, is_skewed, unit_of
-
-Spread = Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)? ± \d+(\.\d+)?$")]
-Runs = Annotated[int, Field(ge=2, le=MOST)]
-
-
-class ClaimBase(Reader):
-    """What a source says of one condition: where it stands, what effect would bear it out.
-
-    tier: identity, arithmetic or a theorem, which every seed fulfils to the tolerance of `expect`; sanity,
-    what must come out if the code is right; else empirical. statement: a name shared by claims that say one
-    thing under several conditions; the id where none is given. paper_sides: the paper's means of a, b and so
-    on with their standard deviations, over paper_runs runs each. not_run: why it is not judged at this scale.
-    """
-
-    id: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$", max_length=LONGEST_NAME
-        ),
-    ]
-    says: str
-    source: str
-    metric: Metric
-    expect: Expect
-    tier: Literal["identity", "sanity", "empirical"] = "empirical"
-    paper_value: float | None = None
-    paper_sides: list[Spread] = []
-    paper_runs: Runs | None = None
-    deviation: str = ""
-    not_run: str = ""
-    statement: str = ""
-
-    @model_validator(mode="after")
-    def bounds_of_a_ratio(self):
-        if self.on_logarithms and (wrong := [bound for bound in self.expect.bounds if bound <= 0]):
-            raise ValueError(f"expect of what is judged on logarithms above 0; got {wrong[0]}")
-        return self
-
-    @model_validator(mode="after")
-    def sides_of_runs(self):
-        if bool(self.paper_sides) != (self.paper_runs is not None):
-            raise ValueError(f"paper_sides and paper_runs together; got {self.chosen()}")
-        return self
-
-    @property
-    def name(self) -> str:
-        """What it is called; figures and tables have names."""
-        return self.id
-
-    @property
-    def on_logarithms(self) -> bool:
-        """Whether its effect is a ratio, judged on the logarithm."""
-        return False
-
-    def uses_of(self, *sides: str) -> Iterator[Use]:
-        """What these of its operands read."""
-        for side in sides:
-            yield from (use.below(side) for use in getattr(self, side).uses(self.metric))
-
-    @property
-    def stated(self) -> str:
-        """The statement that the claim belongs to."""
-        return self.statement or self.id
-
-    @property
-    def unit(self) -> str:
-        """What its effect is counted in: what the metric is, a difference of percentages in points."""
-        unit = unit_of(self.metric)
-        return "percentage points" if unit == "%" else unit
-
-
-class Unskewed(ClaimBase):
-    """A claim on differences, which a t test judges badly where the metric is positive and skewed."""
-
-    @model_validator(mode="after")
-    def ratio_of_the_skewed(self):
-        if is_skewed(self.metric):
-            raise ValueError(f"kind ratio for {self.metric}, which is positive and skewed; got {self.kind}")
-        return self
+from largebatch.config.uses import ArmName, Operand, Setting, Use, uses_at
+from largebatch.metrics import RATIO, TIME_SPREAD, TIMED_IN_ROUNDS, is_skewed, unit_of
 
 
 class Difference(Unskewed):
@@ -98,20 +19,12 @@ class Difference(Unskewed):
     a: Operand
     b: Operand
 
+    @property
+    def has_fit(self) -> bool:
+        return not (self.a.metric or self.b.metric)
+
     def uses(self) -> Iterator[Use]:
         return self.uses_of("a", "b")
-
-
-class RatioBase(ClaimBase):
-    """A claim whose effect is always a ratio."""
-
-    @property
-    def on_logarithms(self) -> bool:
-        return True
-
-    @property
-    def unit(self) -> str:
-        return RATIO
 
 
 class Ratio(RatioBase):
@@ -120,6 +33,10 @@ class Ratio(RatioBase):
     kind: Literal["ratio"]
     a: Operand
     b: Operand
+
+    @property
+    def has_fit(self) -> bool:
+        return not (self.a.metric or self.b.metric)
 
     def uses(self) -> Iterator[Use]:
         yield from self.uses_of("a", "b")
@@ -181,6 +98,10 @@ class Slope(ClaimBase):
             raise ValueError(f"low_at below high_at = {self.high_at:g}; got {self.low_at:g}")
         return self
 
+    @property
+    def no_effect(self) -> float:
+        return 0.0
+
     def uses(self) -> Iterator[Use]:
         if self.setting:
             yield Use("arm", self.arm, self.metric, self.setting)
@@ -220,7 +141,7 @@ class Elbow(Break, RatioBase):
 
 
 class GrowthLaw(ClaimBase):
-    """λ of the growth metric = α + β (updates^λ - 1)/λ, least squares, one value a seed.
+    """λ of the growth metric = α + β (updates^λ - 1)/λ, least squares, of the seeds' mean curve.
 
     Box and Cox 1964: 0 is growth by the logarithm (Hoffer et al. 2017, section 4), 0.5 a random walk, below
     0 growth that ends. Over the evaluations of one arm after the first update.
@@ -238,11 +159,12 @@ class GrowthLaw(ClaimBase):
 
 
 class Hyperbola(ClaimBase):
-    """Updates to a goal as S = S_min (1 + B_crit / B) over a group's batch sizes B, one fit a seed.
+    """Updates to a goal as S = S_min (1 + B_crit / B) over a group's batch sizes B.
 
     McCandlish et al. 2018, equation 2.11: (S/S_min - 1)(E/E_min - 1) = 1 with the examples E = B S, and
-    B_crit = E_min / S_min. `show`: critical_batch, B_crit, judged on its logarithm (with `over` as a
-    multiple of this metric); or r_squared_gain, the R² of log S less that of a power law, S = c B^a.
+    B_crit = E_min / S_min. `show`: critical_batch, the one B_crit that fits all seeds, judged on its
+    logarithm (with `over` as a multiple of each seed's value of this metric); or r_squared_gain, for each
+    seed the R² of log S less that of a power law, S = c B^a.
     """
 
     kind: Literal["hyperbola"]
@@ -264,9 +186,10 @@ class Hyperbola(ClaimBase):
 
 
 class CurveGap(Unskewed):
-    """Mean absolute distance between two arms' curves over the epochs of a window of the run.
+    """Mean absolute distance between two arms' mean curves over the epochs of a window of the run.
 
-    The window goes from share `after` to share `before` of the shorter run, both included.
+    Of the mean curves over seeds, so that the noise of single runs is no distance. The window goes from
+    share `after` to share `before` of the shorter run, both included.
     """
 
     kind: Literal["curve_gap"]
@@ -295,6 +218,10 @@ class BestSetting(ClaimBase):
     a: ArmName
     b: ArmName
     setting: Setting
+
+    @property
+    def no_effect(self) -> float:
+        return 0.0
 
     def uses(self) -> Iterator[Use]:
         yield from (Use(side, getattr(self, side), self.metric, self.setting) for side in ("a", "b"))

@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
@@ -33,9 +34,9 @@ def data(study: Study, name: str) -> str:
 
 def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
-    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", str(study.seeds))
+    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", study.seeds_in_words)
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
-    return line("train", *settings, *where)
+    return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
 
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
@@ -58,7 +59,7 @@ def path(study: Study, start: Arm, end: Arm) -> str:
 def exhibit(study: Study, stem: str) -> str:
     """Make an exhibit, given by its chosen options, whose file is called `stem`."""
     name, options = study.exhibits[stem]
-    settings = ("--options", json.dumps(options.chosen()), "--seeds", str(study.seeds))
+    settings = ("--options", json.dumps(options.chosen()), "--seeds", study.seeds_in_words)
     out = f"results/{study.scale}/exhibits/{stem}.parquet"
     return line("exhibit", "--name", name, *settings, "--out", out)
 
@@ -89,8 +90,15 @@ def register(study: Study) -> str:
 
 
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
-    """What the judge stage is asked of an experiment, with how its claims stand to what was registered."""
-    return study.experiment(name).to_judge() | {"registered": standings[name].texts}
+    """What the judge stage is asked of an experiment.
+
+    With how its claims stand to what was registered, where their seeds share images, and the papers whose
+    questions it answers.
+    """
+    asked = study.experiment(name)
+    papers = [paper.model_dump() for paper in study.papers if name.startswith(paper.experiment)]
+    beside = {"registered": standings[name].texts, "overlap": overlaps(asked), "papers": papers}
+    return asked.to_judge() | beside
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 Differences = dict[str, list[str]]  # claim, or OF_ALL -> what differs, in words
 OF_ALL = "*"
 # Texts and the paper's own numbers: they enter no verdict on our effect.
-WORDS = frozenset({"id", "says", "source", "deviation", "paper_value", "paper_sides", "paper_runs"})
+WORDS = frozenset(
+    {"id", "says", "source", "deviation", "no_control", "paper_value", "paper_sides", "paper_runs"}
+)
 CALLED = {"expect": "expectation"}
 NONE = "none"
 ADDED, REMOVED = "added", "removed"
@@ -18,10 +20,12 @@ def differences(registered: dict, current: dict) -> Differences:
     """What differs between two contents of a registration; empty if nothing does.
 
     Both have seeds, rule, claims (id -> settings), reads (id -> names) and arms (name -> runs). Arms that
-    only one of them knows are not compared: a claim that reads another arm differs itself.
+    only one of them knows are not compared: a claim that reads another arm differs itself. Nor is what counts
+    as robust, where it was not registered: no verdict depends on it.
     """
     then, now = registered["claims"], current["claims"]
     of_all = [*of_key("seeds", registered, current), *of_rule(registered["rule"], current["rule"])]
+    of_all += of_key("robust", registered, current) if "robust" in registered else []
     found = {OF_ALL: of_all, **{claim: [REMOVED] for claim in then.keys() - now.keys()}}
     for claim in now:
         if claim not in then:
@@ -39,8 +43,18 @@ def of_rule(then: dict, now: dict) -> Iterator[str]:
 
 def of_claim(then: dict, now: dict) -> Iterator[str]:
     """How a claim's settings differ, its words aside."""
-    for key in sorted((then.keys() | now.keys()) - WORDS):
+    then, now = without_words(then), without_words(now)
+    for key in sorted(then.keys() | now.keys()):
         yield from of_key(key, then, now)
+
+
+def without_words(settings: dict) -> dict:
+    """Settings and those below them, their words aside."""
+    return {
+        key: without_words(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if key not in WORDS
+    }
 
 
 def of_key(key: str, then: dict, now: dict) -> Iterator[str]:

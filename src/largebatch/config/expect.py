@@ -1,5 +1,6 @@
 """Where a claim's source says that its effect lies."""
 
+import math
 from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
@@ -35,3 +36,10 @@ class Expect(Settings):
         """The numbers that set off where the effect is expected."""
         (bounds,) = self.chosen().values()
         return bounds if isinstance(bounds, list) else [bounds]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The two ends of where the effect is expected; for a threshold one is infinite."""
+        if self.within is not None:
+            return tuple(self.within)
+        return (self.above, math.inf) if self.above is not None else (-math.inf, self.below)

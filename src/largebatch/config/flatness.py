@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from largebatch.config.settings import Count, Positions, Positive, Settings
+from largebatch.config.settings import Count, MaybePositions, Positions, Positive, Settings
 from largebatch.config.written import Written, by_epoch
 
 
@@ -61,6 +61,37 @@ class Curvature(Settings):
         if self.backend == "pyhessian" and more:
             raise ValueError(f"backend: lanczos for {', '.join(more)}; got pyhessian")
         return self
+
+
+class ScaledCurvature(Settings):
+    """Curvature in units of each weight tensor's own length, which rescaling of layers does not change.
+
+    Of the weights of linear layers and convolutions. tolerance, most_products: of the top eigenvalue, as in
+    Curvature; it is left out without `eigenvalue`. probes: random vectors for traces where none is exact.
+    """
+
+    examples: Count
+    eigenvalue: bool = True
+    tolerance: Positive = 1e-4
+    most_products: Count = 200
+    probes: Annotated[int, Field(ge=2, le=10_000)] = 20
+    module: ClassVar = "scaled_curvature"
+    writes: ClassVar = Written(
+        end={
+            "scaled_top_eigenvalue": "top Hessian eigenvalue, scale-invariant",
+            "scaled_top_eigenvalue_products": "products with the Hessian for that eigenvalue",
+            "scaled_hessian_trace": "Hessian trace, scale-invariant",
+            "scaled_hessian_trace_se": "standard error of the scale-invariant trace",
+            "weight_hessian_trace": "Hessian trace of the layers' weights",
+            "mean_squared_length": "mean ‖w‖² of layers, weighted by their trace",
+            "weight_length": "length of all layers' weights ‖w‖",
+        },
+        profile={  # at: number of the weight tensor
+            "layer_squared_length": "squared length of the layer's weights ‖w‖²",
+            "layer_scaled_trace": "Hessian trace of the layer, scale-invariant",
+        },
+    )
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.end))
 
 
 class Density(Settings):
@@ -132,16 +163,28 @@ class KeskarSubspace(Keskar):
     writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
 
 
+class KeskarRelative(Keskar):
+    """The same with every weight moved by at most `epsilon` of its own size, and a weight of 0 by nothing.
+
+    Metric 2.1 adds 1 to each size, so that its box hardly depends on the weights; this one grows with them.
+    """
+
+    epsilon: Positions = [0.02]
+    writes: ClassVar = Written(profile={"relative_sharpness_percent": "sharpness in a relative box (%)"})
+    writes_by_epoch: ClassVar = Written(by_epoch=by_epoch(writes.profile))
+
+
 class Ball(Settings):
     """Worst rise of the loss in a ball (Foret et al. 2021), in one scaled by the weights (Kwon et al. 2021).
 
-    And the mean rise under Gaussian noise of standard deviation `sigma` over so many `directions`.
+    And the mean rise under Gaussian noise of standard deviation `sigma` over so many `directions`. Without
+    any position of a kind, that kind is left out.
     """
 
     examples: Count
-    rho: Positions = [0.05]
-    adaptive_rho: Positions = [0.5]
-    sigma: Positions = [0.01]
+    rho: MaybePositions = [0.05]
+    adaptive_rho: MaybePositions = [0.5]
+    sigma: MaybePositions = [0.01]
     steps: Count = 20
     directions: Count = 20
     module: ClassVar = "sharpness"

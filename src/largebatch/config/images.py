@@ -6,6 +6,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from largebatch.config.settings import Count, PathText, Settings
 
+# Of the images that an arm takes.
+PARTS = ("train", "validation", "test")
+
 
 class Images(NamedTuple):
     """How many images a data set has: to train and validate on, and held out by its makers for the test.

@@ -15,9 +15,11 @@ from largebatch.config.flatness import (
     Curvature,
     Density,
     Keskar,
+    KeskarRelative,
     KeskarSubspace,
     LossSurface,
     Rescaling,
+    ScaledCurvature,
 )
 from largebatch.config.settings import Count, Counts, Positive, Settings
 from largebatch.config.written import Written, by_epoch
@@ -121,6 +123,8 @@ class Measures(Settings):
     agreement: Agreement | None = None
     keskar: Keskar | None = None
     keskar_subspace: KeskarSubspace | None = None
+    keskar_relative: KeskarRelative | None = None
+    scaled_curvature: ScaledCurvature | None = None
     ball: Ball | None = None
     surface: LossSurface | None = None
     noise: Noise | None = None
@@ -132,6 +136,8 @@ class Measures(Settings):
     curvature_by_epoch: Curvature | None = None
     keskar_by_epoch: Keskar | None = None
     keskar_subspace_by_epoch: KeskarSubspace | None = None
+    keskar_relative_by_epoch: KeskarRelative | None = None
+    scaled_curvature_by_epoch: ScaledCurvature | None = None
     ball_by_epoch: Ball | None = None
     noise_by_epoch: Noise | None = None
     excess_by_epoch: Excess | None = None
@@ -139,7 +145,8 @@ class Measures(Settings):
 
     @model_validator(mode="after")
     def one_number_an_epoch(self):
-        for name in ("keskar_by_epoch", "keskar_subspace_by_epoch", "ball_by_epoch"):
+        boxes = ("keskar_by_epoch", "keskar_subspace_by_epoch", "keskar_relative_by_epoch")
+        for name in (*boxes, "ball_by_epoch"):
             for key, value in getattr(self, name) or ():
                 if isinstance(value, list) and len(value) > 1:
                     raise ValueError(f"{name}.{key} of one value; got {value}")

@@ -53,4 +53,4 @@ class Question(Settings):
             yield Use(f"paths.{name}.start", path.start, needs="untuned")
             yield Use(f"paths.{name}.end", path.end, needs="untuned")
         for key, reader in self.readers():
-            yield from (use.below(key) for use in reader.uses())
+            yield from (use.below(key) for use in reader.all_uses())

@@ -44,6 +44,7 @@ def mistakes(
         if repeated := sorted(name for name, count in names.items() if count > 1):
             yield f"{what}: wanted each name once; got {repeated} repeatedly"
     yield from mistakes_in_statements(question)
+    yield from mistakes_in_controls(question)
     for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
@@ -65,6 +66,15 @@ def mistakes_in_statements(question: Question) -> Iterator[str]:
             yield f"claims[{claim.id}].tier: wanted {wanted}; got {claim.tier}"
         if claim.id in tiers and claim.stated != claim.id:
             yield f"claims[{claim.id}].statement: wanted {claim.id}, as others name it; got {claim.stated}"
+
+
+def mistakes_in_controls(question: Question) -> Iterator[str]:
+    """Empirical claims of closeness without a comparison where they must fail."""
+    for claim in question.claims:
+        if claim.tier == "empirical" and claim.is_close and not (claim.control or claim.no_control):
+            wanted = "a comparison where it must fail, or no_control with the reason for none"
+            why = f"{claim.kind} expected {claim.expect.chosen()} says that two things are about equal"
+            yield f"claims[{claim.id}].control: wanted {wanted}, as {why}; got neither"
 
 
 def undefined(question: Question, groups: dict[str, Group]) -> set[str]:

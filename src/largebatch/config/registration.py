@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from largebatch.config.checking import ConfigError
 from largebatch.config.claims import Claim
-from largebatch.config.decision import RULE
+from largebatch.config.decision import ROBUST, RULE
 from largebatch.config.differences import (
     AS_REGISTERED,
     EXPLORATORY,
@@ -103,7 +103,7 @@ def registration_of(
 
 
 def content_of(study: Study, e: Experiment) -> dict:
-    """What is registered of an experiment: claims, the runs of their arms, seeds, rule."""
+    """What is registered of an experiment: claims, the runs of their arms, seeds, rule, what is robust."""
     runs = {name: [m.arm.id for m in group.members] for name, group in e.groups.items()}
     for name, path in e.question.paths.items():
         runs[name] = [*runs[path.start], *runs[path.end]]
@@ -112,8 +112,9 @@ def content_of(study: Study, e: Experiment) -> dict:
     return {
         "scale": study.scale,
         "experiment": e.name,
-        "seeds": study.seeds,
+        "seeds": study.seeds_in_words if study.first_seed else study.seeds,
         "rule": RULE,
+        "robust": ROBUST,
         "claims": claims,
         "reads": {claim.id: sorted(set(arms_read(claim, e))) for claim in e.question.claims},
         "arms": runs | {name: [stem] for name, stem in stems.items()},
@@ -122,7 +123,7 @@ def content_of(study: Study, e: Experiment) -> dict:
 
 def arms_read(claim: Claim, e: Experiment) -> Iterator[str]:
     """The arms, paths and exhibits that a claim reads, less those that the scale leaves out."""
-    for use in claim.uses():
+    for use in claim.all_uses():
         if use.arm in e.groups or use.arm in e.question.paths:
             yield use.arm
         else:

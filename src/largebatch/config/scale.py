@@ -49,11 +49,13 @@ class ScaleFile(Settings):
 
     sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
     absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
-    to be judged and drawn without any training.
+    to be judged and drawn without any training. first_seed: seeds count from it on, so that a scale can be
+    run again with seeds that nobody has seen.
     """
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
     seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)]
+    first_seed: Annotated[int, Field(ge=0, le=MOST_SEEDS)] = 0
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     sources: PathText = "data"
     folders: dict[DataName, Folder] = {}

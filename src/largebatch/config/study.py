@@ -7,6 +7,7 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ class Study:
 
     scale: str
     seeds: int
+    first_seed: int
     threads: int
     sources: str
     folders: dict[str, Folder]
@@ -162,9 +164,25 @@ class Study:
     below: Path | None  # the scale that this one extends
 
     @property
+    def seeds_in_words(self) -> str:
+        """'14' for seeds 0 to 13, '20-33' for others, as jobs are told."""
+        return f"{self.first_seed}-{self.first_seed + self.seeds - 1}" if self.first_seed else str(self.seeds)
+
+    @property
     def arms(self) -> dict[str, Arm]:
         """Run name -> arm, each arm once however many experiments share it."""
         return {arm.id: arm for e in self.experiments for arm in e.arms}
+
+    @cached_property
+    def followed(self) -> dict[str, list[str]]:
+        """Run name -> the parts whose means something reads along the run, not at its end alone."""
+        found: dict[str, set[str]] = {run: set() for run in self.arms}
+        for e in self.experiments:
+            for use in e.question.uses():
+                if use.part and use.arm in e.groups:
+                    for member in e.groups[use.arm].members:
+                        found[member.arm.id].add(use.part)
+        return {run: sorted(parts) for run, parts in found.items()}
 
     def paths(self) -> list[tuple[Arm, Arm]]:
         """(start arm, end arm) of every path, each once however many experiments share it."""
@@ -251,6 +269,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
     return Study(
         scale.scale,
         scale.seeds,
+        scale.first_seed,
         scale.threads,
         scale.sources,
         scale.folders,

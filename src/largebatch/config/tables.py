@@ -33,9 +33,10 @@ class Table(Reader):
         return At(value=self.positions[label]) if label in self.positions else self.at
 
     def uses(self) -> Iterator[Use]:
+        several = self.at is not None and self.at.value is None
         for label, arm in self.rows.items():
             for metric in (*self.metrics, *(self.at.goes_by if self.at else ())):
-                yield Use(f"rows.{label}", arm, metric, self.over or "one", "if_there")
+                yield Use(f"rows.{label}", arm, metric, self.over or "one", "if_there", several)
         yield from self.at.uses() if self.at else ()
 
     def without(self, absent: set[str]) -> "Table | None":

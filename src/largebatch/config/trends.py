@@ -24,6 +24,14 @@ class OverArms(Reader):
     minus: ArmName | None = None
     within: Setting | None = None
 
+    @property
+    def has_fit(self) -> bool:
+        return True
+
+    @property
+    def no_effect(self) -> float:
+        return 0.0
+
     def uses(self) -> Iterator[Use]:
         for key, arm in {"arm": self.arm, "minus": self.minus}.items():
             if arm:
@@ -50,6 +58,10 @@ class Break(Reader):
     setting: Setting
     direction: Literal["rises", "falls"]
     at: At | None = None
+
+    @property
+    def has_fit(self) -> bool:
+        return True
 
     @model_validator(mode="after")
     def against_the_line(self):

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from largebatch.config.images import PARTS
 from largebatch.config.settings import LONGEST_NAME, Count, Positive, Settings, Share
-from largebatch.metrics import PROFILE, SETTINGS, Metric
+from largebatch.metrics import HISTORY, PROFILE, SETTINGS, Metric
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$", max_length=2 * LONGEST_NAME + 1)]
@@ -35,7 +36,7 @@ class Use:
     needs: one arm (a tuned group acts as one), one that was not tuned, a grid over the named setting,
     many arms, or any. read: how the metric is read: one number at the end of the run, along the run, one
     number at a position of a profile, the whole profile, whatever positions it has, or what there is, which
-    may be nothing.
+    may be nothing. several: whether that takes more than its last evaluation.
     """
 
     key: str
@@ -43,6 +44,14 @@ class Use:
     metric: str | None = None
     needs: Literal["one", "untuned", "many", "any", *SETTINGS] = "one"
     read: Literal["end", "along", "value", "profile", "positions", "if_there"] = "end"
+    several: bool = False
+
+    @property
+    def part(self) -> str | None:
+        """The part of the data whose means it takes along the run, if it does."""
+        along = self.several or self.read == "along"
+        part = self.metric.partition("_")[0] if along and self.metric in HISTORY else None
+        return part if part in PARTS else None
 
     def below(self, key: str) -> "Use":
         """The same use of what stands under this key."""
@@ -53,8 +62,12 @@ class Reader(Settings):
     """A claim, figure or table: it alone says what it reads, and what is left of it without some arms."""
 
     def uses(self) -> Iterator[Use]:
-        """Everything that it reads; keys are those below its own."""
+        """Everything that it shows or judges; keys are those below its own."""
         raise NotImplementedError
+
+    def all_uses(self) -> Iterator[Use]:
+        """Everything that it reads, for a claim with what stands beside it."""
+        return self.uses()
 
     def needs(self, arms: Collection[str]) -> bool:
         """Whether it reads any of these arms."""
@@ -116,7 +129,7 @@ class At(Settings):
 
 def uses_at(key: str, arm: str, metric: str, at: At | None, needs: str = "one") -> Iterator[Use]:
     """What it takes to read a metric of an arm where `at` says, at the end without; see At.uses, too."""
-    yield Use(key, arm, metric, needs, at.read if at else "end")
+    yield Use(key, arm, metric, needs, at.read if at else "end", bool(at and at.value is None))
     yield from (Use(key, arm, other, needs, "along") for other in (at.goes_by if at else ()))
 
 

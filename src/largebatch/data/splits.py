@@ -5,11 +5,10 @@ from pathlib import Path
 
 import torch
 
-from largebatch.config.images import Images, require_parts
+from largebatch.config.images import PARTS, Images, require_parts
 from largebatch.data.randomness import generator
 from largebatch.files import data_checksum, map_tensors
 
-PARTS = ("train", "validation", "test")
 USED_TO = dict(zip(PARTS, ("to train on", "to validate on", "to test on"), strict=True))
 MOST_LABELS = 10  # at most, in a message
 

@@ -1,4 +1,4 @@
-"""How much of the gap between a small and a large batch each mitigation closes, and what it costs."""
+"""By how much each mitigation brings a large batch nearer to a small one, and what it costs."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def table(observations: pd.DataFrame, figure: GapClosed) -> pd.DataFrame:
     ]
     closed = pd.DataFrame(gains).sort_values("mean", ascending=False, kind="stable")
     costs = [cost(observations, figure, row["line"], row["arm"]) for _, row in closed.iterrows()]
-    whole = {"line": "whole gap", "arm": figure.small, "metric": GAP}
+    whole = {"line": "small batch", "arm": figure.small, "metric": GAP}
     gap = pd.DataFrame([whole | summary(gain(observations, figure, figure.small))])
     return pd.concat([closed, pd.DataFrame(costs), gap], ignore_index=True).assign(axis=LINEAR)
 
@@ -58,7 +58,7 @@ def cost(observations: pd.DataFrame, figure: GapClosed, label: str, arm: str) ->
 
 
 def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
-    """The closed part of the gap on the left, the cost on the right, one row per mitigation."""
+    """The improvement on the left, the cost on the right, one row per mitigation."""
     closed, costs = (drawn[drawn["metric"] == metric] for metric in (CLOSED, COST))
     canvas = style.canvas(style.PAGE_WIDTH_IN, 0.85 + 0.2 * len(closed))
     ((left, right),) = style.panels(canvas, 2, 2, sharey=True, width_ratios=[3, 2])
@@ -66,7 +66,7 @@ def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
     draw_gap(left, drawn[drawn["metric"] == GAP].iloc[0])
     left.errorbar(closed["mean"], positions, xerr=spans(closed), fmt="o", color="black", elinewidth=1.0)
     left.xaxis.set_major_formatter(style.PLAIN)
-    left.set_xlabel(f"gap closed, {in_points(figure.y)}")
+    left.set_xlabel(f"better than large batch, {in_points(figure.y)}")
     right.axvline(1.0, color=LARGE.color, linestyle=LARGE.linestyle, linewidth=0.9, zorder=1)
     right.plot(costs["mean"], positions, "o", color="black")
     if style.wide(with_one := np.append(costs["mean"], 1.0)):
@@ -82,10 +82,10 @@ def picture(drawn: pd.DataFrame, figure: GapClosed) -> Canvas:
 
 
 def draw_gap(axes: Axes, gap: pd.Series) -> None:
-    """Vertical lines where nothing and where the whole gap is closed, in the looks of the two batches."""
+    """Vertical lines at the large and at the small batch, in their looks."""
     for place, label, look in (
         (0.0, "large batch", LARGE),
-        (gap["mean"], "small batch: the whole gap", SMALL),
+        (gap["mean"], "small batch", SMALL),
     ):
         axes.axvline(place, color=look.color, linestyle=look.linestyle, linewidth=0.9, zorder=1, label=label)
     if not np.isnan(gap["low"]):

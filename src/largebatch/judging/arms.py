@@ -30,10 +30,9 @@ class Slope(NamedTuple):
 class BreakFit(NamedTuple):
     """How a break compares with the straight line.
 
-    log_ratio: log of the squares the line leaves over those that the break leaves. as_line, as_break: the
-    share of simulated repetitions of the fitted line (break) with a ratio as large (small) as this one.
-    spread: (simulations,) of log_ratio under the law that fits better. place: the arm at which the break
-    begins.
+    log_ratio: log of the squares the line leaves over those that the break leaves. as_line, as_break: p of
+    the line if the break fits better, of the break if the line does; the other is 1. spread: (repetitions,)
+    of log_ratio under the law that fits better. place: the arm at which the break begins.
     """
 
     log_ratio: float
@@ -105,15 +104,16 @@ def monotone_p(y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
     return float((shuffled >= found - tolerance).mean()), float((shuffled <= found + tolerance).mean())
 
 
-def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float, float]:
-    """The change per unit of x without which neither direction shows, and the 95 % interval around it.
+def monotone_middle(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> float:
+    """The change per unit of x that, taken off the arms, leaves neither direction."""
+    low, high, reach = changes_between(x, y, strata)
+    found = optimize.bisect(lambda change: float(rise(y - change * x, strata)), low, high, xtol=1e-6 * reach)
+    return float(found)
 
-    The interval holds every change that, taken off the arms, leaves p at 5 % or above: the test inverted.
-    """
-    i, j = np.nonzero(np.equal.outer(strata, strata) & (x[:, None] < x))
-    pairs = (y[j] - y[i]) / (x[j] - x[i])
-    reach = max(np.abs(pairs).max(), np.finfo(float).tiny)
-    low, high = pairs.min() - 1e-3 * reach, pairs.max() + 1e-3 * reach  # beyond them the order is complete
+
+def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval around it: every change that leaves p at 5 % or above, the test inverted."""
+    low, high, reach = changes_between(x, y, strata)
 
     def excess(side: int, change: float) -> float:
         return monotone_p(y - change * x, strata)[side] - LEVEL / 2
@@ -121,8 +121,15 @@ def monotone_interval(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple
     def end(side: int) -> float:
         return float(optimize.bisect(lambda change: excess(side, change), low, high, xtol=1e-4 * reach))
 
-    middle = optimize.bisect(lambda change: float(rise(y - change * x, strata)), low, high, xtol=1e-6 * reach)
-    return float(middle), end(0), end(1)
+    return end(0), end(1)
+
+
+def changes_between(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> tuple[float, float, float]:
+    """Changes per unit of x beyond which the order of the arms is complete, and the largest in size."""
+    i, j = np.nonzero(np.equal.outer(strata, strata) & (x[:, None] < x))
+    pairs = (y[j] - y[i]) / (x[j] - x[i])
+    reach = max(np.abs(pairs).max(), np.finfo(float).tiny)
+    return pairs.min() - 1e-3 * reach, pairs.max() + 1e-3 * reach, reach
 
 
 def arm_slope(x: np.ndarray, values: np.ndarray, strata: np.ndarray) -> Slope:
@@ -185,29 +192,47 @@ def left_of(y: np.ndarray, shapes: np.ndarray, rising: bool) -> tuple[np.ndarray
     return np.maximum(total - np.square(size[..., 0]), rounding), size * shapes[best]
 
 
-def fit_break(x: np.ndarray, y: np.ndarray, shapes: np.ndarray, simulated: int = SIMULATED) -> BreakFit:
+def fit_break(x: np.ndarray, y: np.ndarray, shapes: np.ndarray, normal: np.ndarray | None = None) -> BreakFit:
     """How much better a rising break fits y: (arms,) than a straight line does.
 
-    Each law is fitted and repeated with normal errors of its own size, since they are not nested: the
-    parametric bootstrap (Williams 1970; Wagenmakers et al. 2004).
+    The laws are not nested, so each is tested on repetitions of itself, which rotate what it leaves of y.
+    That test is exact for normal errors, whatever their size and the size of the slope or break (Langsrud
+    2005). Where a break would be is unknown, so it must be rejected at every place (intersection-union test,
+    Berger 1982). normal: (repetitions, arms) of standard normal draws.
     """
-    noise = standard_normal(simulated, len(x))
+    normal = standard_normal(SIMULATED, len(x)) if normal is None else normal
 
     def log_ratio(y: np.ndarray) -> np.ndarray:
         return np.log(left_of(y, x[None], rising=False)[0] / left_of(y, shapes, rising=True)[0])
 
-    def repeated(shapes: np.ndarray, rising: bool) -> np.ndarray:
-        left, fitted = left_of(y, shapes, rising)
-        return log_ratio(fitted + np.sqrt(left / (len(x) - 2)) * noise)
-
     found = float(log_ratio(y))
-    line, broken = repeated(x[None], rising=False), repeated(shapes, rising=True)
-    as_line = (1 + (line >= found).sum()) / (1 + simulated)
-    as_break = (1 + (broken <= found).sum()) / (1 + simulated)
     _, fitted = left_of(y, shapes, rising=True)
     place = int(np.argmax(fitted > fitted[0]))  # the first arm above the level before; 0 for a level line
-    spread = broken if found > 0 else line
-    return BreakFit(found, float(as_line), float(as_break), spread, place)
+    if found > 0:
+        spread = log_ratio(rotations(y, x, normal))
+        return BreakFit(found, share(spread >= found), 1.0, log_ratio(rotations(y, fitted, normal)), place)
+    as_break = max(share(log_ratio(rotations(y, shape, normal)) <= found) for shape in shapes)
+    return BreakFit(found, 1.0, as_break, log_ratio(rotations(y, x, normal)), place)
+
+
+def share(as_extreme: np.ndarray) -> float:
+    """p from repetitions, of which the data are one."""
+    return float((1 + as_extreme.sum()) / (1 + len(as_extreme)))
+
+
+def rotations(y: np.ndarray, shape: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Repetitions of y: (arms,) with the same fit by a level and a shape: (arms,), and the same squares left.
+
+    What is left points in the direction of what the fit leaves of normal: (repetitions, arms).
+    """
+    basis = np.linalg.qr(np.stack([np.ones_like(shape), shape], axis=-1))[0]
+
+    def left(y: np.ndarray) -> np.ndarray:
+        return y - y @ basis @ basis.T
+
+    directions = left(normal)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return y - left(y) + np.linalg.norm(left(y)) * directions
 
 
 @cache

@@ -11,18 +11,20 @@ import pandas as pd
 from largebatch import files
 from largebatch.seals import verified
 
-SUPPORTED, CONTRADICTED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
+SUPPORTED, CONTRADICTED, INCONCLUSIVE, UNINFORMATIVE, CONFOUNDED, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
     "supported",
     "contradicted",
     "inconclusive",
+    "uninformative",  # its control holds as well
+    "confounded",  # what it compares differs in fit
     "holds",
     "broken",
     "not_run",
 )
 # A statement is mixed if its conditions are not all decided to the same side, but some are decided.
 MIXED = "mixed"
-STATEMENT_VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, NOT_RUN)
-ORDER = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, HOLDS, BROKEN, NOT_RUN)
+STATEMENT_VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, INCONCLUSIVE, UNINFORMATIVE, CONFOUNDED, NOT_RUN)
+ORDER = (*STATEMENT_VERDICTS[:-1], HOLDS, BROKEN, NOT_RUN)
 IDENTITY, SANITY, EMPIRICAL = TIERS = ("identity", "sanity", "empirical")
 # Our effect beside the paper's number: within what both leave open, else its size or its sign.
 INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
@@ -35,16 +37,21 @@ INSIDE, SMALLER, LARGER, OPPOSITE, NO_NUMBER = REPLICATIONS = (
 COLUMNS = (
     *("id", "experiment", "tier", "statement", "source", "says", "kind", "metric", "unit"),
     *("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable"),
-    *("detectable_as", "expect", "paper_value", "replication", "verdict", "registered", "note"),
+    *("detectable_as", "expect", "paper_value", "replication", "control", "fit"),
+    *("verdict", "robust", "registered", "note"),
 )
 NUMBERS = ("n", "estimate", "low", "high", "p_value", "p_adjusted", "detectable", "paper_value")
 TEXTS = tuple(name for name in COLUMNS if name not in NUMBERS)
-# conditions: those that were judged. supported_in, contradicted_in: in at least so many of them.
+# conditions: those that were judged. supported_in, contradicted_in: in at least so many of them. level: below
+# which p_value must be for all to be decided.
 STATEMENT_COLUMNS = (
     *("statement", "experiment", "source", "says", "conditions", "not_run"),
-    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "replication", "verdict"),
+    *("supported_in", "contradicted_in", "p_value", "p_adjusted", "level"),
+    *("replication", "verdict", "robust"),
 )
 STATEMENTS = "statements.csv"  # beside claims.csv
+# Of a verdict that follows from p-values: whether other choices would have given the same; see robustness.py.
+ROBUST, FRAGILE = "robust", "fragile"
 CHECKS = {IDENTITY: "identities", SANITY: "sanity checks"}
 # What `detectable` is: a distance from the threshold or the nearer bound, or the factor between.
 DISTANCE, FACTOR = "distance", "factor"
@@ -59,6 +66,12 @@ def read_claims(path: Path) -> pd.DataFrame:
         if wrong := sorted(set(claims[name]) - set(known)):
             raise ValueError(f"{path}: wanted {name}s among {list(known)}; got {wrong}")
     return claims
+
+
+def read_ledger(path: Path) -> pd.DataFrame:
+    """Judged claims with a column `statement_robust`, from the statements beside them."""
+    claims, said = read_claims(path), read_statements(path.with_name(STATEMENTS)).set_index("statement")
+    return claims.assign(statement_robust=claims["statement"].map(said["robust"]).fillna(""))
 
 
 def read_columns(
@@ -94,7 +107,7 @@ def write_statements(path: Path, statements: pd.DataFrame) -> None:
 
 def read_statements(path: Path) -> pd.DataFrame:
     """Judged statements, columns STATEMENT_COLUMNS."""
-    texts = ("statement", "experiment", "source", "says", "replication", "verdict")
+    texts = ("statement", "experiment", "source", "says", "replication", "verdict", "robust")
     return read_columns(path, "statements", STATEMENT_COLUMNS, texts)
 
 
@@ -106,9 +119,10 @@ def empirical(claims: pd.DataFrame) -> pd.DataFrame:
 def together(verdicts: Iterable[str]) -> str:
     """The verdict on a statement from those on its conditions after correction; see docs/method.md."""
     found = set(verdicts) - {NOT_RUN}
-    if len(found) > 1:
-        return MIXED
-    return found.pop() if found else NOT_RUN
+    if found & {SUPPORTED, CONTRADICTED}:
+        return found.pop() if len(found) == 1 else MIXED
+    # Nothing is decided: what stood in the way comes before what the seeds did not suffice for.
+    return next((verdict for verdict in (CONFOUNDED, UNINFORMATIVE, *found) if verdict in found), NOT_RUN)
 
 
 def common(replications: Iterable[str]) -> str:
@@ -123,6 +137,16 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
     """How many statements of the empirical claims got each verdict, in the order of STATEMENT_VERDICTS."""
     found = Counter(by_statement(claims, "verdict", together))
     return {verdict: found[verdict] for verdict in STATEMENT_VERDICTS}
+
+
+def fragile(claims: pd.DataFrame) -> int:
+    """How many statements of the empirical claims of a ledger have a fragile verdict."""
+    return empirical(claims).loc[lambda rows: rows["statement_robust"] == FRAGILE, "statement"].nunique()
+
+
+def in_full(verdict: str, robust: str) -> str:
+    """'supported (fragile)'"""
+    return f"{verdict.replace('_', ' ')}{f' ({FRAGILE})' * (robust == FRAGILE)}"
 
 
 def replications(claims: pd.DataFrame) -> dict[str, int]:
@@ -146,7 +170,7 @@ def checks(claims: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def tally_words(claims: pd.DataFrame) -> str:
-    """'3 statements: 1 supported, 2 mixed. Beside them 2 identities: 2 holds.'"""
+    """'3 statements of 4 claims: 1 supported, 2 mixed; 1 is fragile. Beside them: 2 identities (2 holds).'"""
     found = counts(claims)
     beside = [
         f"{sum(tally.values())} {CHECKS[tier]} ({in_words(tally)})"
@@ -155,6 +179,8 @@ def tally_words(claims: pd.DataFrame) -> str:
     ]
     total = sum(found.values())
     said = f"{total} statement{'s' * (total != 1)} of {len(empirical(claims))} claims: {in_words(found)}"
+    if weak := fragile(claims):
+        said += f"; {weak} {'is' if weak == 1 else 'are'} {FRAGILE}"
     return f"{said}. Beside them: {', '.join(beside)}." if beside else f"{said}."
 
 

@@ -1,12 +1,15 @@
 """What all kinds of effects share: one value per seed, bounds to judge it by, remarks on the seeds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from largebatch.config.uses import Operand
 from largebatch.observations.reading import finals_of, reading, short_of
+from largebatch.observations.statistics import LEVEL, sign_p_value
 
 # Tolerance for shares of a run (0.1 * 30 is 3 + 4e-16, and should include epoch 3) and for positions.
 ROUNDING = 1e-9
@@ -35,29 +38,31 @@ class Effects:
 
 @dataclass(frozen=True)
 class ArmEffects:
-    """An effect tested over arms, with its 95 % interval, on the judged scale; low, high, logs as in Effects.
+    """An effect that is no mean over seeds, such as one tested over arms or of whole curves.
 
-    n: seeds. p_value: two-sided, against the nearer of `low` and `high`.
+    On the judged scale; low, high, logs as in Effects.
+    values: (seeds, arms or epochs). test: of such values the estimate, and its p, two-sided, against the
+    nearer of `low` and `high`. interval: the 95 % interval, which takes longer.
     """
 
-    n: int
-    estimate: float
-    interval_low: float
-    interval_high: float
-    p_value: float
+    values: pd.DataFrame
+    test: Callable[[np.ndarray], tuple[float, float]]
+    interval: Callable[[], tuple[float, float]]
     low: float = -np.inf
     high: float = np.inf
     logs: bool = False
     remarks: tuple[str, ...] = ()
     detectable: float = np.nan
 
+    @cached_property
+    def tested(self) -> tuple[float, float]:
+        """Estimate and p of all seeds."""
+        return self.test(self.values.to_numpy())
+
 
 def expected(claim) -> tuple[float, float]:
     """The two bounds between which the effect is expected; for a threshold one is infinite."""
-    expect = claim.expect
-    if expect.within is not None:
-        return tuple(expect.within)
-    return (expect.above, np.inf) if expect.above is not None else (-np.inf, expect.below)
+    return claim.expect.ends
 
 
 def log_expected(claim) -> tuple[float, float]:
@@ -119,3 +124,19 @@ def fewer_updates(observations: pd.DataFrame, side: Operand) -> tuple[str, ...]:
     return (
         f"{short} seeds of {side.arm} made fewer updates than {other} and are read at their end.",
     ) * bool(short)
+
+
+def finite_bounds(effects: Effects) -> list[float]:
+    """The bounds that are finite."""
+    return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
+
+
+def holds_at(bound: float, side: int, effects: Effects) -> bool:
+    """Whether the seeds lie on this side of a bound even if uncertain ones lay on the other (sign test)."""
+    open_end = effects.at_least if side < 0 else effects.at_most
+    if not open_end:
+        return True
+    certain = effects.values.drop(index=list(open_end))
+    on_side = int((side * (certain - bound) > 0).sum())
+    n = len(effects.values)
+    return on_side > n / 2 and sign_p_value(on_side, n) < LEVEL

@@ -1,6 +1,7 @@
 """What each kind of claim measures, on the scale on which it is judged."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from largebatch.config.claims import (
     Ratio,
     UpdatesToTarget,
 )
+from largebatch.judging import curves
 from largebatch.judging.effect import (
     ROUNDING,
     ArmEffects,
@@ -33,6 +35,7 @@ from largebatch.judging.effect import (
 from largebatch.judging.fits import growth_law, hyperbola, slope
 from largebatch.judging.trends import break_of, monotone, trend
 from largebatch.observations.reading import Missing, beside, best_members, carried, final, members
+from largebatch.observations.statistics import smallest_detectable_effect
 
 
 def difference(observations: pd.DataFrame, claim: Difference) -> Effects:
@@ -70,8 +73,8 @@ def contrast(observations: pd.DataFrame, claim: Contrast) -> Effects:
     return Effects(values, *expected(claim), remarks=(*missing, *short, *lost(observations, arms)))
 
 
-def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
-    """Mean |a - b| over common epochs, from share `after` to share `before` of the shorter run."""
+def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> ArmEffects:
+    """Distance of the mean curves, from share `after` to share `before` of the shorter run."""
     a, b = (carried(observations, arm, claim.metric) for arm in (claim.a, claim.b))
     last = min(a.index.max(), b.index.max())
     start, end = claim.after * last, claim.before * last
@@ -79,10 +82,19 @@ def curve_gap(observations: pd.DataFrame, claim: CurveGap) -> Effects:
     epochs = epochs[(epochs >= start - ROUNDING * last) & (epochs <= end + ROUNDING * last)]
     if epochs.empty:
         raise Missing(f"epochs {start:g} to {end:g} at which both {claim.a} and {claim.b} were evaluated")
-    gap = (a.loc[epochs] - b.loc[epochs]).abs()
-    values = gap.dropna(axis="columns").mean()
-    remarks = (*left_out(gap.shape[1] - len(values)), *lost(observations, (claim.a, claim.b)))
-    return Effects(values, *expected(claim), remarks=remarks)
+    gap = (a.loc[epochs] - b.loc[epochs]).T
+    values, (low, high) = gap.dropna(), expected(claim)
+    if len(values) < 2:
+        raise NotJudgeable(f"Wanted at least 2 seeds; got {len(values)}")
+    along = curves.projections(values.to_numpy())
+    return ArmEffects(
+        values,
+        partial(curves.distance, low=low, high=high),
+        partial(curves.distance_interval, values.to_numpy()),
+        *(low, high),
+        remarks=(*left_out(len(gap) - len(values)), *lost(observations, (claim.a, claim.b))),
+        detectable=smallest_detectable_effect(along.std(ddof=1), len(along)) or np.nan,
+    )
 
 
 def best_setting(observations: pd.DataFrame, claim: BestSetting) -> Effects:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from largebatch.config.claims import Claim
 from largebatch.config.differences import NOT_REGISTERED
 from largebatch.files import write_json
+from largebatch.judging.beside import with_control, with_fit
 from largebatch.judging.claims import (
     BROKEN,
     COLUMNS,
@@ -26,9 +27,10 @@ from largebatch.judging.claims import (
     sensitivity,
     write_claims,
 )
-from largebatch.judging.effect import ArmEffects
+from largebatch.judging.effect import ArmEffects, finite_bounds, holds_at
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.judging.replication import replication, standard_error
+from largebatch.judging.variants import VARIANTS, variants_on, write_variants
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
 from largebatch.observations.reading import Missing, read_uses, reading
@@ -44,14 +46,17 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
     ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
-    registered}}. p_adjusted is left empty. Their provenance is in the .json of the same name.
+    registered}, "overlap": {id: test over training images}}. p_adjusted and robust are left empty. Beside it
+    the p-values by other choices, VARIANTS; provenance is in the .json of the same name.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
     with noted() as read:
-        table = read_uses(observations, (use for claim in asked for use in claim.uses()), BESIDE)
+        table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
     verdicts = verdicts_on(asked, table, ask["experiment"])
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
+    variants = variants_on(asked, table, verdicts, ask.get("overlap", {}))
+    write_variants(judged.with_name(VARIANTS), variants)
     inputs = {path.name: digest for path, digest in read.items()}
     write_json(judged.with_suffix(".json"), provenance("judge", ask, inputs))
 
@@ -63,7 +68,23 @@ def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str
 
 
 def judged(claim: Claim, observations: pd.DataFrame) -> Row:
-    """A claim's row: the verdict of its interval, or not_run."""
+    """A claim's row: the verdict of its interval, and what its fit and its control make of it; or not_run."""
+    row = judged_alone(claim, observations)
+    if row["verdict"] == NOT_RUN:
+        return row
+    if claim.fit:
+        try:
+            row = with_fit(row, claim, observations)
+        except Missing as missing:
+            return describe(claim) | not_run(f"The observations lack {missing}.", claim)
+    if control := claim.controlled():
+        control = control.model_copy(update={"not_run": claim.control.not_run, "deviation": ""})
+        row = with_control(row, claim, judged_alone(control, observations))
+    return row
+
+
+def judged_alone(claim: Claim, observations: pd.DataFrame) -> Row:
+    """A claim's row without what stands beside it."""
     row = describe(claim)
     if claim.not_run:
         return row | not_run(claim.not_run, claim)
@@ -107,21 +128,21 @@ def against_paper(claim: Claim, logs: bool, interval: statistics.Interval) -> st
 def on_arms(effects: ArmEffects, claim: Claim) -> Row:
     """The rest of the row of a claim that is tested over arms."""
     back = exp if effects.logs else float
-    low, high = effects.interval_low, effects.interval_high
-    interval = statistics.Interval(effects.n, effects.estimate, np.nan, low, high)
+    low, high = effects.interval()
+    n, (estimate, p_value) = len(effects.values), effects.tested
+    interval = statistics.Interval(n, estimate, np.nan, low, high)
     found = {
-        "n": effects.n,
-        "estimate": back(effects.estimate),
+        "n": n,
+        "estimate": back(estimate),
         "low": back(low),
         "high": back(high),
-        "p_value": effects.p_value,
+        "p_value": p_value,
         "detectable": back(effects.detectable),
         "detectable_as": FACTOR if effects.logs else DISTANCE,
         "replication": against_paper(claim, effects.logs, interval),
     }
-    within = effects.low < effects.estimate < effects.high
-    decided = SUPPORTED if within else CONTRADICTED
-    verdict = decided if effects.p_value < statistics.LEVEL else INCONCLUSIVE
+    decided = SUPPORTED if effects.low < estimate < effects.high else CONTRADICTED
+    verdict = decided if p_value < statistics.LEVEL else INCONCLUSIVE
     reason = sensitivity(describe(claim) | found) if verdict == INCONCLUSIVE else ""
     return found | {"verdict": verdict, "note": sentences(reason, *effects.remarks, claim.deviation)}
 
@@ -218,11 +239,6 @@ def cleared(interval: statistics.Interval, effects: Effects) -> str:
     return CONTRADICTED if outside else INCONCLUSIVE
 
 
-def finite_bounds(effects: Effects) -> list[float]:
-    """The bounds that are finite."""
-    return [bound for bound in (effects.low, effects.high) if np.isfinite(bound)]
-
-
 def side_of(interval: statistics.Interval, bound: float) -> int:
     """1 above the bound, -1 below, 0 if the interval touches it."""
     return int(interval.low > bound) - int(interval.high < bound)
@@ -231,17 +247,6 @@ def side_of(interval: statistics.Interval, bound: float) -> int:
 def holds_at_the_bounds(interval: statistics.Interval, effects: Effects) -> bool:
     """Whether the verdict stays the same wherever the effects that are only known as a limit lie."""
     return all(holds_at(bound, side_of(interval, bound), effects) for bound in finite_bounds(effects))
-
-
-def holds_at(bound: float, side: int, effects: Effects) -> bool:
-    """Whether the seeds lie on this side of a bound even if uncertain ones lay on the other (sign test)."""
-    open_end = effects.at_least if side < 0 else effects.at_most
-    if not open_end:
-        return True
-    certain = effects.values.drop(index=list(open_end))
-    on_side = int((side * (certain - bound) > 0).sum())
-    n = len(effects.values)
-    return on_side > n / 2 and statistics.sign_p_value(on_side, n) < statistics.LEVEL
 
 
 def no_variance(interval: statistics.Interval) -> tuple[str, ...]:

@@ -16,16 +16,19 @@ from largebatch.judging.claims import (
     write_claims,
     write_statements,
 )
+from largebatch.judging.robustness import CLAIM, STATEMENT, robustness, write_robustness
 from largebatch.judging.statements import of_conditions, statements
+from largebatch.judging.variants import VARIANTS, read_variants
 from largebatch.observations.statistics import LEVEL
 from largebatch.provenance import provenance, require_code
 from largebatch.seals import verified
 
 
 def ledger(judged: list[Path], ledger: Path) -> None:
-    """Write the claims of these experiments, in the order given, as one family; beside them their statements.
+    """Write the claims of these experiments, in the order given, as one family.
 
-    Their provenance is in the .json of the same name.
+    Beside them their statements, and how robust both are; provenance is in the .json of the same name. Beside
+    each file of judged claims are their variants.
     """
     if not judged:
         raise ValueError(f"{ledger}: wanted at least one file of judged claims; got none")
@@ -33,9 +36,16 @@ def ledger(judged: list[Path], ledger: Path) -> None:
     if repeated := sorted(alone.loc[alone["id"].duplicated(), "id"]):
         raise ValueError(f"{ledger}: wanted each claim's id once; got {repeated} repeatedly")
     settled = corrected(alone)
-    write_claims(ledger, settled)
-    write_statements(ledger.with_name(STATEMENTS), statements(alone, settled["verdict"]))
-    inputs = {f"{path.parent.name}/{path.name}": verified(path) for path in judged}
+    said = statements(alone, settled["verdict"])
+    beside = [path.with_name(VARIANTS) for path in judged]
+    variants = pd.concat([read_variants(path) for path in beside], ignore_index=True)
+    found, changes = robustness(alone, variants)
+    of = {name: some.set_index("id")["robust"] for name, some in found.groupby("of")}
+    write_claims(ledger, settled.assign(robust=settled["id"].map(of.get(CLAIM, {})).fillna("")))
+    said = said.assign(robust=said["statement"].map(of.get(STATEMENT, {})))
+    write_statements(ledger.with_name(STATEMENTS), said)
+    write_robustness(ledger, found, changes)
+    inputs = {f"{path.parent.name}/{path.name}": verified(path) for path in (*judged, *beside)}
     files.write_json(ledger.with_suffix(".json"), provenance("ledger", {}, inputs))
 
 

@@ -6,13 +6,15 @@ selected statement the conditions are tested at the level R/m times 5 %. Then a 
 if a condition is decided, and all conditions are decided exactly if their largest p is below that level.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from largebatch.judging.claims import (
     CONTRADICTED,
-    INCONCLUSIVE,
     STATEMENT_COLUMNS,
     SUPPORTED,
     bounds,
@@ -42,38 +44,98 @@ def at_least(p_values: np.ndarray, level: float) -> int:
 
 
 def usable(claims: pd.DataFrame) -> pd.Series:
-    """The p-values of claims as judged alone; 1 where a p below the level did not suffice for a verdict."""
-    flattering = (claims["verdict"] == INCONCLUSIVE) & (claims["p_value"] < LEVEL)
+    """The p-values of claims as judged alone; 1 where a p below the level did not suffice for a verdict.
+
+    As of claims that are uninformative or confounded.
+    """
+    flattering = ~claims["verdict"].isin([SUPPORTED, CONTRADICTED]) & (claims["p_value"] < LEVEL)
     return claims["p_value"].mask(flattering, 1.0)
 
 
 def screened(claims: pd.DataFrame) -> pd.DataFrame:
-    """For each judged condition: statement, p, and of its statement `screen` and `factor`.
-
-    screen: adjusted p of "no condition lies off its threshold". factor: m/R in a selected statement, else 1;
-    by it a p grows within the statement, as its level falls.
-    """
+    """For each judged condition: statement, p, and its Levels."""
     judged = empirical(claims)[lambda rows: rows["p_value"].notna()]
     found = pd.DataFrame({"statement": judged["statement"], "p": usable(judged)})
-    first = found.groupby("statement")["p"].agg(lambda p: partial_conjunction(p.to_numpy(), 1))
-    screen = first if first.empty else adjusted(first)
+    if found.empty:
+        return found.reindex(columns=["statement", "p", *Levels._fields]).astype({"p": float})
+    parts = levels(found["p"].to_numpy()[:, None], found["statement"])
+    return found.assign(**{name: part[:, 0] for name, part in parts._asdict().items()})
+
+
+class Levels(NamedTuple):
+    """Of each condition: (conditions, variants), or many ledgers at once.
+
+    within: p adjusted over the conditions of its statement. screen: adjusted p of "no condition of that lies
+    off its threshold". factor: m/R in a selected statement, else 1; by it a p grows within the statement, as
+    its level falls. level: at which its conditions are tested, once it is selected.
+    """
+
+    within: np.ndarray
+    screen: np.ndarray
+    factor: np.ndarray
+    level: np.ndarray
+
+
+def levels(p: np.ndarray, statement: pd.Series) -> Levels:
+    """p: (conditions, variants); statement: (conditions,)."""
+    places, names = pd.factorize(statement)
+    within = p.copy()
+    for place in np.flatnonzero(np.bincount(places) > 1):
+        within[places == place] = adjusted(p[places == place])
+    first = np.full((len(names), p.shape[1]), np.inf)  # Simes is the smallest of Benjamini and Hochberg
+    np.minimum.at(first, places, within)
+    screen = adjusted(first)
     selected = screen < LEVEL
-    factor = pd.Series(1.0, index=screen.index).mask(selected, len(screen) / max(1, selected.sum()))
-    return found.assign(screen=found["statement"].map(screen), factor=found["statement"].map(factor))
+    factor = np.where(selected, len(names) / np.maximum(1, selected.sum(0)), 1.0)
+    return Levels(within, screen[places], factor[places], levels_within(first)[places])
 
 
-def adjusted(p_values: pd.Series) -> pd.Series:
-    """p-values after Benjamini and Hochberg 1995."""
-    return pd.Series(stats.false_discovery_control(p_values, method="bh"), index=p_values.index)
+def levels_within(first: np.ndarray) -> np.ndarray:
+    """The level within each statement if it is selected, given the others: with R counted as if it were.
+
+    first: p of each statement (statements, variants). R does not depend on the statement's own p, so the
+    level states its power.
+    """
+    found = np.empty_like(first)
+    for place in range(len(first)):
+        others = first.copy()
+        others[place] = 0.0
+        found[place] = rejections(others, LEVEL)
+    return found * LEVEL / max(1, len(first))
+
+
+def rejections(p: np.ndarray, level: ArrayLike) -> np.ndarray:
+    """How many Benjamini and Hochberg 1995 reject, over the first axis."""
+    ranks = np.arange(1, len(p) + 1).reshape(-1, *[1] * (p.ndim - 1))
+    rejected = np.sort(p, axis=0) * len(p) / ranks < level
+    return (rejected * ranks).max(axis=0, initial=0)
+
+
+def decisive_levels(claims: pd.DataFrame) -> pd.Series:
+    """For each judged condition the level below which its p is decided, given the p of all others."""
+    found = screened(claims)
+
+    def of_condition(row: pd.Series) -> float:
+        p = found.loc[found["statement"] == row["statement"], "p"].mask(lambda p: p.index == row.name, 0.0)
+        return row["level"] * rejections(p.to_numpy(), row["level"]) / len(p)
+
+    return found.apply(of_condition, axis="columns") if len(found) else pd.Series(dtype=float)
+
+
+def adjusted(p: np.ndarray) -> np.ndarray:
+    """p-values after Benjamini and Hochberg 1995 over the first axis."""
+    return stats.false_discovery_control(p, axis=0, method="bh")
+
+
+def hierarchical(of: Levels) -> ArrayLike:
+    """The adjusted p of conditions: one is decided if this is below 5 %."""
+    return np.maximum(of.screen, np.minimum(1.0, of.within * of.factor))
 
 
 def of_conditions(claims: pd.DataFrame) -> pd.Series:
-    """The adjusted p of every judged condition: it is decided if this is below 5 %."""
+    """The adjusted p of every judged condition."""
     found = screened(claims)
-    if found.empty:
-        return pd.Series(dtype=float)
-    within = found.groupby("statement")["p"].transform(adjusted)
-    return np.maximum(found["screen"], (within * found["factor"]).clip(upper=1.0))
+    return hierarchical(Levels(*(found[name] for name in Levels._fields))).astype(float)
 
 
 def on_side(row: pd.Series) -> bool:
@@ -91,7 +153,8 @@ def statements(claims: pd.DataFrame, verdicts: pd.Series) -> pd.DataFrame:
     """
     found = screened(claims)
     groups = empirical(claims).groupby("statement", sort=False)
-    rows = [row_of(of.join(found[["p", "screen", "factor"]]), verdicts[of.index]) for _, of in groups]
+    beside = found[["p", "screen", "factor", "level"]]
+    rows = [row_of(of.join(beside), verdicts[of.index]) for _, of in groups]
     return pd.DataFrame(rows, columns=list(STATEMENT_COLUMNS))
 
 
@@ -117,7 +180,7 @@ def of_all(judged: pd.DataFrame) -> dict:
     p_value: of "not all conditions lie on the same side", the largest p; 1 if estimates differ in side.
     """
     side = judged.apply(on_side, axis="columns")
-    screen, factor = judged[["screen", "factor"]].iloc[0]
+    screen, factor, alone = judged[["screen", "factor", "level"]].iloc[0]
     level = LEVEL / factor if screen < LEVEL else 0.0
     p_value = judged["p"].max() if side.nunique() == 1 else 1.0
     return {
@@ -125,4 +188,5 @@ def of_all(judged: pd.DataFrame) -> dict:
         "contradicted_in": at_least(judged["p"].where(~side, 1.0).to_numpy(), level),
         "p_value": p_value,
         "p_adjusted": max(screen, min(1.0, p_value * factor)),
+        "level": alone,
     }

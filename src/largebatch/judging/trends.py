@@ -1,6 +1,7 @@
 """Effects over arms: a rise, a change per doubling, a threshold, an elbow."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -30,15 +31,19 @@ def monotone(observations: pd.DataFrame, claim: Monotone) -> ArmEffects:
     least = 2 / arms.order_count(strata)
     if least >= LEVEL:
         raise NotJudgeable(f"{len(x)} arms cannot decide: no order of theirs has a p below {least:.2g}")
+
+    def test(values: np.ndarray) -> tuple[float, float]:
+        y = values.mean(axis=0)
+        estimate = arms.monotone_middle(x, y, strata)
+        return estimate, min(1.0, 2 * min(arms.monotone_p(y - nearer(estimate, claim) * x, strata)))
+
     y = values.to_numpy().mean(axis=0)
-    estimate, low, high = arms.monotone_interval(x, y, strata)
-    bound = nearer(estimate, claim)
-    p_value = min(1.0, 2 * min(arms.monotone_p(y - bound * x, strata)))
     few = f"The smallest p that an order of {len(x)} arms can have is {least:.2g}."
     rising, falling = arms.monotone_shares(y, strata)
     shape = f"Rising values explain {rising:.0%} of what varies between the arms, falling ones {falling:.0%}."
     remarks = (shape, *((few,) if least >= LEVEL / 10 else ()), *remarks)
-    return ArmEffects(len(values), estimate, low, high, p_value, *expected(claim), remarks=remarks)
+    interval = partial(arms.monotone_interval, x, y, strata)
+    return ArmEffects(values, test, interval, *expected(claim), remarks=remarks)
 
 
 def trend(observations: pd.DataFrame, claim: Trend) -> ArmEffects:
@@ -46,13 +51,15 @@ def trend(observations: pd.DataFrame, claim: Trend) -> ArmEffects:
     x, values, strata, remarks = over_arms(observations, claim)
     if len(x) - len(np.unique(strata)) < 2:
         raise NotJudgeable(f"A trend wants at least 2 arms more than levels; got {len(x)} arms")
+
+    def test(values: np.ndarray) -> tuple[float, float]:
+        slope = arms.arm_slope(x, values, strata)
+        return slope.estimate, arms.slope_p(slope, nearer(slope.estimate, claim))
+
     slope = arms.arm_slope(x, values.to_numpy(), strata)
     shift = smallest_detectable_shift(slope.freedom + 1) if slope.error else np.nan
     return ArmEffects(
-        len(values),
-        slope.estimate,
-        *arms.slope_interval(slope),
-        arms.slope_p(slope, nearer(slope.estimate, claim)),
+        *(values, test, partial(arms.slope_interval, slope)),
         *expected(claim),
         remarks=remarks,
         detectable=shift * slope.error,
@@ -64,13 +71,20 @@ def break_of(observations: pd.DataFrame, claim: ChangePoint | Elbow) -> ArmEffec
     x, values, _, remarks = over_arms(observations, claim)
     if len(x) < 2 * arms.LEAST_BESIDE + 1:
         raise NotJudgeable(f"A break wants at least {2 * arms.LEAST_BESIDE + 1} arms; got {len(x)}")
-    y = values.to_numpy().mean(axis=0) * (1 if claim.direction == "rises" else -1)
-    fit = arms.fit_break(x, y, SHAPES[claim.kind](x))
-    p_value = min(1.0, 2 * (fit.as_line if fit.log_ratio > 0 else fit.as_break))
-    low, high = np.quantile(fit.spread, (LEVEL / 2, 1 - LEVEL / 2))
+
+    def fitted(values: np.ndarray) -> arms.BreakFit:
+        y = values.mean(axis=0) * (1 if claim.direction == "rises" else -1)
+        return arms.fit_break(x, y, SHAPES[claim.kind](x))
+
+    def test(values: np.ndarray) -> tuple[float, float]:
+        fit = fitted(values)
+        return fit.log_ratio, min(1.0, 2 * (fit.as_line if fit.log_ratio > 0 else fit.as_break))
+
+    fit = fitted(values.to_numpy())
+    ends = tuple(map(float, np.quantile(fit.spread, (LEVEL / 2, 1 - LEVEL / 2))))
     where = f"It fits best at {claim.setting} = {2 ** x[fit.place]:g}."
     return ArmEffects(
-        *(len(values), fit.log_ratio, float(low), float(high), p_value),
+        *(values, test, lambda: ends),
         *log_expected(claim),
         logs=True,
         remarks=(where, *remarks),

@@ -5,16 +5,25 @@ Whatever is asked about sharpness is asked of a Landscape.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 
-from largebatch.nets.layers import Stacked, output_sizes
+from largebatch.nets.layers import Stacked
+from largebatch.nets.models import output_sizes
+from largebatch.nets.one_by_one import OneByOne
 from largebatch.training.losses import LOSSES
 
 # Examples of one seed processed at a time: fixed, so that a value never depends on the company.
 CHUNK = 1024
 # Graphs of the gradient up to this size are kept from one Hessian-vector product to the next.
 KEPT_GRAPH_BYTES = 512 << 20
+# From so many activations of one seed on, a CPU multiplies by the Hessian seed after seed: no slower than all
+# at once, and a seed that has no more use for products costs none.
+APART_ACTIVATIONS = 1 << 17
+
+# Of some seeds and examples: the gradient (k, p), which can be differentiated by the point (k, p).
+Graph = tuple[slice, torch.Tensor, torch.Tensor]
 
 
 class Landscape:
@@ -39,12 +48,12 @@ class Landscape:
         self.weights = torch.cat([p.flatten(1) for p in parameters], dim=1)
         self.seeds, self.parameters = self.weights.shape
         self.examples = images.shape[1]
-        self._graphs: list[tuple[torch.Tensor, torch.Tensor]] | None = None
+        self._graphs: list[Graph] | None = None
 
     def tensors(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        """A flat point (s, p) as the model's stacked tensors, in its order."""
+        """A flat point (s, p), or of some seeds alone, as the model's stacked tensors, in its order."""
         parts = flat.split(self.sizes, dim=1)
-        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [part.reshape(-1, *shape[1:]) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def logits(self, at: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """(s, b, classes) at a flat point."""
@@ -82,21 +91,34 @@ class Landscape:
 
     def hessian_vector_product(self, v: torch.Tensor) -> torch.Tensor:
         """H v at the model's own weights; v: (s, p) -> (s, p). Pearlmutter 1994, by double backward."""
-        product = torch.zeros_like(v)
-        for gradient, point in self._gradient_graphs():
-            product += torch.autograd.grad(gradient, point, v, retain_graph=self._graphs is not None)[0]
+        product, apart = torch.zeros_like(v), self._apart
+        for seeds, gradient, point in self._gradient_graphs(apart):
+            if apart and not v[seeds].any():
+                continue
+            kept = self._graphs is not None
+            product[seeds] += torch.autograd.grad(gradient, point, v[seeds], retain_graph=kept)[0]
         return product
 
-    def _gradient_graphs(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(gradient, point) of every chunk, differentiable once more; kept where they are small."""
-        if self._graphs is None and self._graph_bytes() <= KEPT_GRAPH_BYTES:
-            self._graphs = [self._graph(images, labels) for images, labels in self.chunks()]
-        yield from self._graphs or (self._graph(images, labels) for images, labels in self.chunks())
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether Hessian-vector products are made seed after seed: of large nets without shared state."""
+        shared = isinstance(self.model, OneByOne) or any(True for _ in self.model.buffers())
+        large = self.examples * self._activations() >= APART_ACTIVATIONS
+        return self.weights.is_cpu and self.seeds > 1 and large and not shared
 
-    def _graph(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        point = self.weights.detach().requires_grad_()
-        loss = self.loss_of(self.logits(point, images), labels).sum() / self.examples
-        return torch.autograd.grad(loss, point, create_graph=True)[0], point
+    def _gradient_graphs(self, apart: bool) -> Iterator[Graph]:
+        """The graphs of every chunk, and of every seed if apart; kept where they are small."""
+        if self._graphs is None and self._graph_bytes() <= KEPT_GRAPH_BYTES:
+            self._graphs = list(self._graphs_anew(apart))
+        yield from self._graphs or self._graphs_anew(apart)
+
+    def _graphs_anew(self, apart: bool) -> Iterator[Graph]:
+        for seeds in map(slice, range(self.seeds), range(1, self.seeds + 1)) if apart else [slice(None)]:
+            for images, labels in self.chunks():
+                point = self.weights[seeds].detach().requires_grad_()
+                each = self.loss_of(self.logits(point, images[seeds]), labels[seeds])
+                loss = each.sum() / self.examples
+                yield seeds, torch.autograd.grad(loss, point, create_graph=True)[0], point
 
     def _graph_bytes(self) -> int:
         """About what the graphs of all chunks hold: a gradient each, and a few copies of the activations."""

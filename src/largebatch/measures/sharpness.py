@@ -8,15 +8,15 @@ import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 
-import numpy as np
-import scipy.optimize
 import torch
 
-from largebatch.config.flatness import Ball, Keskar, KeskarSubspace
+from largebatch.config.flatness import Ball, Keskar, KeskarRelative, KeskarSubspace
 from largebatch.files import Observation
+from largebatch.measures import box
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
+from largebatch.measures.sizes import sizes_of
 from largebatch.nets.stack import keep_seeds
 
 # L-BFGS-B starts at random points of the box shrunk to these shares of its width. At its very centre a
@@ -53,10 +53,31 @@ def keskar(
     A lower bound of the maximum: the highest point seen, on converged nets of digits between half and all
     of what a dozen longer runs find. Only a landscape in double precision will do.
     """
+    return in_boxes(landscape, landscape.weights.abs() + 1, epsilon, generators, iterations)
+
+
+def keskar_relative(
+    landscape: Landscape, epsilon: float, generators: list[torch.Generator], iterations: int = 10
+) -> torch.Tensor:
+    """As `keskar`, over |z_i| <= epsilon |x_i|: Metric 2.1 without the 1 that it adds; (s,).
+
+    That is the ball of `adaptive`, with the largest entry as its norm, and no less invariant.
+    """
+    return in_boxes(landscape, sizes_of(landscape), epsilon, generators, iterations)
+
+
+def in_boxes(
+    landscape: Landscape,
+    sizes: torch.Tensor,
+    epsilon: float,
+    generators: list[torch.Generator],
+    iterations: int,
+) -> torch.Tensor:
+    """Sharpness in percent over |z_i| <= epsilon sizes_i, seed by seed; sizes: (s, p) -> (s,)."""
     require_box(landscape, epsilon, generators, iterations)
     return torch.stack(
         [
-            box_sharpness(of_seed(landscape, index), None, epsilon, generator, iterations)
+            box_sharpness(of_seed(landscape, index), None, epsilon * sizes[index], generator, iterations)
             for index, generator in enumerate(generators)
         ]
     )
@@ -84,8 +105,12 @@ def keskar_subspace(
     for index, generator in enumerate(generators):
         one = of_seed(landscape, index)
         shape = (one.parameters, dimensions)
-        matrix = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
-        found.append(box_sharpness(one, matrix.to(one.weights.device), epsilon, generator, iterations))
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device)
+        matrix = drawn.to(one.weights.device)
+        # A⁺x; a random A is well conditioned
+        coordinates = torch.linalg.solve(matrix.T @ matrix, matrix.T @ one.weights[0])
+        half_widths = epsilon * (coordinates.abs() + 1)
+        found.append(box_sharpness(one, matrix, half_widths, generator, iterations))
     return torch.stack(found)
 
 
@@ -109,19 +134,16 @@ def require_box(
 def box_sharpness(
     one: Landscape,
     matrix: torch.Tensor | None,
-    epsilon: float,
+    half_widths: torch.Tensor,
     generator: torch.Generator,
     iterations: int,
 ) -> torch.Tensor:
-    """Metric 2.1 of a single seed, in percent; (). matrix: A (p, d), or None for the identity.
+    """Metric 2.1 of a single seed in this box, in percent; (). matrix: A (p, d), or None for the identity.
 
     The highest point is looked for in single precision; how high it is, is told in double.
     """
     at, loss = one.weights, one.loss(one.weights)[0]
     rough = in_single_precision(one)
-    coordinates = at[0]
-    if matrix is not None:  # A⁺x; a random A is well conditioned
-        coordinates = torch.linalg.solve(matrix.T @ matrix, matrix.T @ at[0])
 
     def step(y: torch.Tensor) -> torch.Tensor:
         return y if matrix is None else matrix @ y
@@ -131,7 +153,7 @@ def box_sharpness(
         gradient = gradient[0].double()
         return value[0] - loss, gradient if matrix is None else matrix.T @ gradient
 
-    highest = highest_in_box(rise, epsilon * (coordinates.abs() + 1), generator, iterations)
+    highest = highest_in_box(rise, half_widths, generator, iterations)
     found = one.loss(at + step(highest))[0] - loss
     return 100 * found.clamp_min(0.0) / (1 + loss)  # x itself lies in the box
 
@@ -150,52 +172,42 @@ def highest_in_box(
 ) -> torch.Tensor:
     """The highest point seen of a function -> (value, gradient) in the box |y_i| <= half_widths_i; (m,).
 
-    SciPy's L-BFGS-B (Byrd et al. 1995), once from each of STARTS. Its first step is one gradient long, and
-    uphill it meets no curvature from which to learn a better length. So with plain f and y (the paper
-    says nothing of it) a gradient that is small against the box leaves the run near its start, however
-    sharp the minimum. In units of half-widths and of the first gradient it reaches the walls.
+    L-BFGS-B (Byrd et al. 1995), once from each of STARTS. Its first step is one gradient long, and uphill
+    it meets no curvature from which to learn a better length. So with plain f and y (the paper says
+    nothing of it) a gradient that is small against the box leaves the run near its start, however sharp
+    the minimum. In units of half-widths and of the first gradient it reaches the walls.
     """
     highest, place = -math.inf, torch.full_like(half_widths, math.nan)  # where nothing is finite
 
-    def downhill(units: np.ndarray) -> tuple[float, np.ndarray]:
+    def downhill(units: torch.Tensor) -> tuple[float, torch.Tensor]:
         nonlocal highest, place
-        y = half_widths * torch.from_numpy(units).to(half_widths.device)
+        y = half_widths * units
         value, gradient = function(y)
         if value.item() > highest:
             highest, place = value.item(), y
-        return -value.item(), -(half_widths * gradient).cpu().numpy()
+        return -value.item(), -half_widths * gradient
 
     for share in STARTS:
         units = torch.rand(
             half_widths.shape, generator=generator, dtype=torch.float64, device=generator.device
         )
-        minimise_in_box(downhill, share * (2 * units - 1).cpu().numpy(), iterations)
+        box.minimise(made_steep(downhill), (share * (2 * units - 1)).to(half_widths.device), iterations)
     return place
 
 
-def minimise_in_box(
-    function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, iterations: int
-) -> None:
-    """`iterations` of L-BFGS-B on a function -> (value, gradient) in the box |u_i| <= 1, made steep."""
-    steepness = np.sqrt(np.mean(function(start)[1] ** 2))
-    if steepness == 0:
-        return  # level ground: no way is down
-    scale = STEEPNESS / steepness
+def made_steep(function: box.Function) -> box.Function:
+    """The function scaled so that the root mean square of its first gradient is STEEPNESS, if it has any."""
+    scale = None
 
-    def scaled(units: np.ndarray) -> tuple[float, np.ndarray]:
+    def scaled(units: torch.Tensor) -> tuple[float, torch.Tensor]:
+        nonlocal scale
         value, gradient = function(units)
+        if scale is None:
+            steepness = gradient.square().mean().sqrt().item()
+            scale = STEEPNESS / steepness if steepness else 0.0
         return scale * value, scale * gradient
 
-    scipy.optimize.fmin_l_bfgs_b(
-        scaled,
-        start,
-        bounds=[(-1.0, 1.0)] * len(start),
-        maxiter=iterations,
-        # No test of progress may end the run before its iterations are done.
-        maxfun=1000 * iterations,
-        factr=0.0,
-        pgtol=0.0,
-    )
+    return scaled
 
 
 # In a ball
@@ -209,9 +221,10 @@ def sam(landscape: Landscape, rho: float, steps: int, generators: list[torch.Gen
 def adaptive(landscape: Landscape, rho: float, steps: int, generators: list[torch.Generator]) -> torch.Tensor:
     """Worst rise over d = |x| u (elementwise), ‖u‖ <= rho; (s,). Kwon et al. 2021, T_w = diag |w|.
 
-    Unchanged when weights are rescaled without changing the net's function. Weights of 0 stay there.
+    Unchanged when weights are rescaled without changing the net's function. Weights of 0 stay there, as do
+    biases that BatchNorm takes away.
     """
-    return highest_in_ball(landscape, landscape.weights.abs(), rho, steps, generators)
+    return highest_in_ball(landscape, sizes_of(landscape), rho, steps, generators)
 
 
 def highest_in_ball(
@@ -294,6 +307,14 @@ def measure_keskar_subspace(nets: Nets, settings: KeskarSubspace) -> Iterator[Ob
         streams = nets.streams("sharpness")
         found = keskar_subspace(landscape, size, streams, settings.dimensions, settings.iterations)
         yield from nets.rows("subspace_sharpness_percent", size, found)
+
+
+def measure_keskar_relative(nets: Nets, settings: KeskarRelative) -> Iterator[Observation]:
+    """The same in a box as wide as the weights are large."""
+    landscape = nets.landscape(settings.examples, torch.float64)
+    for size in settings.epsilon:
+        found = keskar_relative(landscape, size, nets.streams("sharpness"), settings.iterations)
+        yield from nets.rows("relative_sharpness_percent", size, found)
 
 
 def measure_ball(nets: Nets, settings: Ball) -> Iterator[Observation]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -12,7 +12,6 @@ from torch.nn.parameter import is_lazy
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import stream_seed
 from largebatch.data.splits import Dataset
-from largebatch.nets.layers import output_sizes
 from largebatch.nets.one_by_one import called_with, places_of
 from largebatch.nets.stack import Residual, Subsample
 
@@ -252,3 +251,24 @@ def widest_activation(model: nn.Module, shape: tuple[int, int, int]) -> int:
     ):
         called_with(model, copies, images)
     return max(sizes) // len(images)
+
+
+@contextmanager
+def output_sizes(parts: Iterable[nn.Module]) -> Iterator[list[int]]:
+    """Collects how many values each call of these modules puts out."""
+    sizes: list[int] = []
+    hooks = [part.register_forward_hook(lambda _m, _i, out: sizes.append(size_of(out))) for part in parts]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def size_of(out) -> int:
+    """Values in a tensor, or in what a module puts out in place of one."""
+    if isinstance(out, torch.Tensor):
+        return out.numel()
+    if isinstance(out, dict):
+        return sum(map(size_of, out.values()))
+    return sum(map(size_of, out)) if isinstance(out, list | tuple) else 0

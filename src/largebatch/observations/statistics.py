@@ -1,5 +1,6 @@
 """Intervals and tests over seeds, from one effect per seed."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -77,6 +78,21 @@ def nearer_p_value(values: ArrayLike, low: float, high: float) -> float:
     return mean_p_value(values, low if mean - low < high - mean else high)
 
 
+def bounds_p_value(
+    estimate: float, low: float, high: float, above: Callable[[float], float], below: Callable[[float], float]
+) -> float:
+    """Two-sided p against two bounds, one of which may be infinite, of an effect that is no mean.
+
+    above, below: bound -> one-sided p of the effect being above (below) it. Between the bounds both must be
+    cleared (two one-sided tests), beyond one of them that one.
+    """
+    if low < estimate < high:
+        sides = [test(bound) for test, bound in ((above, low), (below, high)) if np.isfinite(bound)]
+    else:
+        sides = [above(high) if estimate >= high else below(low)]
+    return min(1.0, 2 * max(sides))
+
+
 def smallest_detectable_effect(std: float, n: int) -> float:
     """Distance from the threshold that a two-sided t test at 5 % finds with 80 % power; n >= 2.
 
@@ -86,9 +102,9 @@ def smallest_detectable_effect(std: float, n: int) -> float:
 
 
 @cache
-def smallest_detectable_shift(n: int) -> float:
+def smallest_detectable_shift(n: int, level: float = LEVEL) -> float:
     """The noncentrality at which a test of n values has this power; the same for all claims with n seeds."""
-    critical = stats.t.ppf(1 - LEVEL / 2, n - 1)
+    critical = stats.t.ppf(1 - level / 2, n - 1)
 
     def excess_power(shift: float) -> float:  # the other tail adds less than 1e-4 at this power
         return stats.nct.sf(critical, n - 1, shift) - POWER

@@ -11,18 +11,22 @@ import pandas as pd
 from largebatch.config.cards import Paper, read_papers
 from largebatch.judging.claims import (
     BROKEN,
+    CONFOUNDED,
     CONTRADICTED,
     EMPIRICAL,
+    FRAGILE,
     HOLDS,
     INCONCLUSIVE,
     MIXED,
     NOT_RUN,
     ORDER,
     SUPPORTED,
+    UNINFORMATIVE,
     brief,
     estimate,
+    in_full,
     in_words,
-    read_claims,
+    read_ledger,
     together,
 )
 
@@ -31,6 +35,8 @@ ICONS = {
     CONTRADICTED: "✗",
     MIXED: "◐",
     INCONCLUSIVE: "?",
+    UNINFORMATIVE: "○",
+    CONFOUNDED: "≈",
     HOLDS: "=",
     BROKEN: "≠",
     NOT_RUN: "–",
@@ -40,6 +46,8 @@ LEADS = {
     SUPPORTED: "Yes",
     CONTRADICTED: "No",
     INCONCLUSIVE: "Undecided",
+    UNINFORMATIVE: "Uninformative",
+    CONFOUNDED: "Confounded",
     NOT_RUN: "Not run here",
     MIXED: "In part",
     HOLDS: "Yes",
@@ -51,6 +59,8 @@ CLAUSES = {
     CONTRADICTED: "it does not hold that {}",
     MIXED: "it holds only in part that {}",
     INCONCLUSIVE: "it stays open whether {}",
+    UNINFORMATIVE: "it tells nothing that {}, since that holds of the control as well",
+    CONFOUNDED: "a difference in fit may explain the result on whether {}",
     HOLDS: "{}",
     BROKEN: "it is broken that {}",
     NOT_RUN: "it was not run whether {}",
@@ -62,9 +72,9 @@ WIDTH = 100  # columns of a terminal
 def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:
     """A card for each paper and experiment of this scale that asks its question, in the papers' order.
 
-    claims: scale -> judged claims. A card: {"paper", "question", "experiment", "figures", "figure": None,
-    "verdict", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being this scale
-    and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
+    claims: scale -> a ledger. A card: {"paper", "question", "experiment", "figures", "figure": None,
+    "verdict", "robust", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being
+    this scale and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
     """
     cards = []
     for paper in papers:
@@ -96,7 +106,8 @@ def of_statement(row: pd.Series, claims: pd.DataFrame) -> pd.Series:
     verdicts = claims.loc[claims["statement"] == row["statement"], "verdict"]
     run = verdicts[verdicts != NOT_RUN]
     said = f"{in_words(Counter(run))} of {len(run)} conditions" if len(run) > 1 else ""
-    return pd.concat([row.drop("verdict"), pd.Series({"verdict": together(verdicts), "conditions": said})])
+    joined = {"verdict": together(verdicts), "robust": row["statement_robust"], "conditions": said}
+    return pd.concat([row.drop(["verdict", "robust"]), pd.Series(joined)])
 
 
 def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -> dict:
@@ -114,6 +125,7 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
         "figures": paper.figures,
         "figure": None,
         "verdict": overall(own.values()),
+        "robust": FRAGILE if any(row["robust"] == FRAGILE for row in own.values()) else "",
         "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
         "agreement": agreement(rows),
         "columns": list(columns),
@@ -131,7 +143,7 @@ def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
 
 def cell(scale: str, row: pd.Series) -> dict[str, str]:
     """The verdict and effect of one headline at one scale."""
-    return {"scale": scale, "id": row["id"], "verdict": row["verdict"], "effect": effect(row)}
+    return {"scale": scale, "effect": effect(row), **row[["id", "verdict", "robust"]]}
 
 
 def overall(rows: Collection[pd.Series]) -> str:
@@ -154,9 +166,11 @@ def sentence(headlines: dict[str, str], found: dict[str, pd.Series]) -> str:
 
 
 def evidence(row: pd.Series) -> str:
-    """' (<effect>; paper <number>; <conditions>)', or the part that exists."""
+    """' (<effect>; paper <number>; in training <fit>; <conditions>; fragile)', or the part that exists."""
     paper = brief(row["paper_value"])
-    said = [text for text in (effect(row), paper and f"paper {paper}", row["conditions"]) if text]
+    fit = f"in training {row['fit']}" if row["verdict"] == CONFOUNDED and row["fit"] else ""
+    weak = FRAGILE * (row["robust"] == FRAGILE)
+    said = [text for text in (effect(row), paper and f"paper {paper}", fit, row["conditions"], weak) if text]
     return f" ({'; '.join(said)})" if said else ""
 
 
@@ -187,10 +201,13 @@ def agreement(columns: dict[str, dict]) -> str:
     against, partly = [], []
     first = next(iter(columns.values()))
     for id in first:
-        found = {scale: rows[id]["verdict"] for scale, rows in columns.items() if id in rows}
+        rows_of_id = {scale: rows[id] for scale, rows in columns.items() if id in rows}
+        found = {scale: row["verdict"] for scale, row in rows_of_id.items()}
         decided = {verdict for verdict in found.values() if verdict in DECIDED}
         if len(set(found.values())) > 1:
-            said = ", ".join(f"{WORDS[verdict]} at {scale}" for scale, verdict in found.items())
+            said = ", ".join(
+                f"{in_full(row['verdict'], row['robust'])} at {scale}" for scale, row in rows_of_id.items()
+            )
             (against if len(decided) > 1 else partly).append(f"{id} {said}")
     if against:
         return f"Scales disagree: {'; '.join(against + partly)}."
@@ -201,10 +218,15 @@ def agreement(columns: dict[str, dict]) -> str:
 
 def say(results: Path, papers: Path) -> str:
     """The answers of a results folder for a terminal, and the page to open."""
-    claims = read_claims(results / "claims.csv")
-    lines = []
-    for found in answers(read_papers(papers), {results.name: claims}, results.name):
+    said = lines(read_papers(papers), read_ledger(results / "claims.csv"), results.name)
+    return "\n".join([*said, f"Open {results / 'report.html'}"])
+
+
+def lines(papers: Sequence[Paper], claims: pd.DataFrame, scale: str) -> list[str]:
+    """The answers of judged claims for a terminal, an empty line behind each."""
+    said = []
+    for found in answers(papers, {scale: claims}, scale):
         head = f"{ICONS[found['verdict']]} {found['paper']}: {found['question']}"
-        said = found["sentences"][results.name]
-        lines += [head, textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
-    return "\n".join([*lines, f"Open {results / 'report.html'}"])
+        sentence = found["sentences"][scale]
+        said += [head, textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    return said

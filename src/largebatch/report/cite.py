@@ -9,7 +9,7 @@ import yaml
 from largebatch import files
 from largebatch.figures.citation import CLAIM, FIGURE, TABLE, Citation, bibtex, software
 from largebatch.figures.tabulate import caption_of
-from largebatch.judging.claims import interval, number, read_claims
+from largebatch.judging.claims import in_full, interval, number, read_claims
 
 UNKNOWN = "unknown"
 
@@ -79,7 +79,9 @@ def claim_caption(row) -> str:
         f"expected {row['expect']}",
         f"estimate {ours} over {row['n']:.0f} seeds" if ours else "",
         f"paper {paper}" if paper else "",
-        row["verdict"].replace("_", " "),
+        f"in training {row['fit']}" if row["fit"] else "",
+        f"control {row['control']}" if row["control"] else "",
+        in_full(row["verdict"], row["robust"]),
     ]
     return f"{row['says']} {row['source']}: {', '.join(part for part in parts if part)}."
 

@@ -11,10 +11,12 @@ from largebatch.figures.drawn import COST
 from largebatch.judging.claims import (
     NOT_RUN,
     empirical,
+    in_full,
     in_words,
     interval,
     number,
     read_claims,
+    read_ledger,
     tally_words,
     together,
 )
@@ -24,7 +26,15 @@ from largebatch.seals import verified
 # What is published of a results folder: all else can be made again from the observations, without training.
 # Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
 PUBLISHED = (
-    *("claims.csv", "claims.json", "statements.csv", "numbers.tex", "report.html", "primer.html"),
+    *(
+        "claims.csv",
+        "claims.json",
+        "statements.csv",
+        "robustness.csv",
+        "numbers.tex",
+        "report.html",
+        "primer.html",
+    ),
     *("*/observations.parquet", "*/registered.json", "*/amended.json", "tables/*"),
     *(f"figures/*.{kind}" for kind in ("csv", "gif", "json", "pdf", "png", "txt")),
 )
@@ -78,8 +88,8 @@ def compared(name: str, ours: pd.Series, theirs: pd.Series) -> list[str]:
     mark = "" if ours["verdict"] == theirs["verdict"] else " *"
     return [
         name,
-        ours["verdict"].replace("_", " ") + mark,
-        theirs["verdict"].replace("_", " "),
+        in_full(ours["verdict"], ours["robust"]) + mark,
+        in_full(theirs["verdict"], theirs["robust"]),
         number(ours["estimate"]),
         interval(theirs["low"], theirs["high"]),
         inside,
@@ -139,12 +149,12 @@ def published_names(folder: Path, patterns: tuple[str, ...] = PUBLISHED) -> set[
 
 def verdicts(claims: Path) -> str:
     """The verdicts as a table for a terminal of 120 columns, with their counts at the end."""
-    table = read_claims(claims)
+    table = read_ledger(claims)
     rows = [
         [
             row["id"],
             row["says"],
-            row["verdict"].replace("_", " "),
+            in_full(row["verdict"], row["robust"]),
             f"{number(row['estimate'])} {interval(row['low'], row['high'])}".strip(),
             row["expect"],
             f"{number(row['paper_value'])} {row['replication']}" if pd.notna(row["paper_value"]) else "",
@@ -152,7 +162,7 @@ def verdicts(claims: Path) -> str:
         for _, row in table.iterrows()
     ]
     headers = ["id", "claim", "verdict", "estimate [95 %]", "expected", "paper"]
-    widths = [16, SAYS_WIDTH, None, 26, 14, 9]
+    widths = [16, SAYS_WIDTH, 13, 26, 14, 9]
     text = tabulate(rows, headers=headers, maxcolwidths=widths, disable_numparse=True)
     return "\n".join([text, "", *several(table), tally_words(table)])
 
@@ -161,7 +171,8 @@ def several(claims: pd.DataFrame) -> list[str]:
     """A line for each statement of several conditions that were run: its verdict, and theirs."""
     run = empirical(claims)[lambda rows: rows["verdict"] != NOT_RUN]
     return [
-        f"{statement} {together(of['verdict'])}: {in_words(Counter(of['verdict']))} of {len(of)} conditions"
+        f"{statement} {in_full(together(of['verdict']), of['statement_robust'].iloc[0])}: "
+        f"{in_words(Counter(of['verdict']))} of {len(of)} conditions"
         for statement, of in run.groupby("statement", sort=False)
         if len(of) > 1
     ]

@@ -97,7 +97,7 @@ def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
             {
                 "file": f"{e.path.as_posix()}:{first}-{last}",
                 "lines": "\n".join(text[first - 1 : last]),
-                "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.uses())),
+                "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.all_uses())),
                 "figures": figures_of(claim, e),
                 "tables": tables_of(claim, e),
                 "command": "" if claim.not_run else command(study, e, claim),
@@ -148,7 +148,7 @@ def kin(metric: str) -> str:
 
 def command(study: Study, e: Experiment, claim: Claim) -> str:
     """The command that makes the claim's numbers again, from training to its verdict."""
-    files = dict.fromkeys(file for use in claim.uses() for file in files_of(use.arm, study, e))
+    files = dict.fromkeys(file for use in claim.all_uses() for file in files_of(use.arm, study, e))
     again = list(files) if len(files) <= MOST_FILES else ["train"]
     words = ["snakemake", "--cores", "all", e.name, "--forcerun", *again]
     return shlex.join([*words, "--configfile", study.path.as_posix()])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from largebatch.judging.claims import bounds, brief
+from largebatch.judging.claims import FRAGILE, bounds, brief
 from largebatch.metrics import RATIO
 
 # The share of claims whose intervals and thresholds must fit; an arrow shows what lies beyond.
@@ -77,7 +77,8 @@ def span(row: pd.Series, log: bool) -> tuple[float, float]:
 def marks(row: pd.Series, axis: Axis) -> dict:
     """Positions for one claim: where it is expected, its interval, its estimate, the paper's number.
 
-    beyond: '<' or '>' if the interval leaves the axis. Without an effect there is no interval.
+    open: whether the dot is a circle, for a fragile verdict. beyond: '<' or '>' if the interval leaves the
+    axis. Without an effect there is no interval.
     """
     expected = [axis.at(bound) for bound in bounds(row["expect"])]
     if pd.isna(row["estimate"]):
@@ -87,6 +88,7 @@ def marks(row: pd.Series, axis: Axis) -> dict:
         "expected": expected,
         "interval": ends,
         "estimate": axis.at(row["estimate"]),
+        "open": row["robust"] == FRAGILE,
         "paper": None if pd.isna(row["paper_value"]) else axis.at(row["paper_value"]),
         "beyond": "<" * (ends[0] == 0) + ">" * (ends[1] == 100),
     }

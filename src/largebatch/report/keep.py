@@ -30,7 +30,7 @@ def keep(observations: Path, study: Study, experiment: Experiment, kept: Path) -
 def reads(study: Study, experiment: Experiment) -> Iterator[Reads]:
     """What claims, figures, tables and the primer's page read of an experiment."""
     question = experiment.question
-    yield from (read_of(claim.uses(), judge.BESIDE) for claim in question.claims)
+    yield from (read_of(claim.all_uses(), judge.BESIDE) for claim in question.claims)
     yield from (read_of(shown.uses(), drawn.BESIDE) for shown in [*question.figures, *question.tables])
     if study.line and study.line[0] == experiment.name:
         page = study.to_page()

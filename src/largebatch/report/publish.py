@@ -14,15 +14,19 @@ from largebatch.config.study import load_study
 from largebatch.figures.tabulate import escape_markdown
 from largebatch.judging.claims import (
     EMPIRICAL,
+    FRAGILE,
     brief,
     by_statement,
     checks,
     counts,
+    fragile,
+    in_full,
     paper_of,
-    read_claims,
+    read_ledger,
     tally_words,
     together,
 )
+from largebatch.judging.robustness import ROBUSTNESS
 from largebatch.page.templates import template
 from largebatch.provenance import provenance
 from largebatch.report.answers import ICONS, WORDS, answers, effect
@@ -51,7 +55,7 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
             )
     if results.resolve() == published.resolve():
         raise ValueError(f"{published}: wanted another folder than that of the results; got the same")
-    study, claims = load_study(scale), read_claims(results / "claims.csv")
+    study, claims = load_study(scale), read_ledger(results / "claims.csv")
     names = published_names(results)
     check_registrations(results, published)
     for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
@@ -66,7 +70,8 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
         keep(results / name, study, measured[name], published / name)
     # Results from published observations keep the provenance of the runs behind them.
     runs = runs_of(results) or read_runs(published)
-    tally = {"files": len(names), "claims": len(claims), "statements": counts(claims), **checks(claims)}
+    tally = {"files": len(names), "claims": len(claims), "statements": counts(claims)}
+    tally |= {"fragile": fragile(claims), **checks(claims)}
     inputs = {name: verified(results / name) for name in sorted(names & {"claims.csv", *measured})}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
     record = provenance("report", {}, inputs, counts=tally, runs=runs, files=collected(published))
@@ -113,6 +118,7 @@ def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
         f"{tally_words(claims)} What stands behind each: [report.html](report.html).",
         "",
         "The verdict on a claim is on one condition; beside it stands that on its statement, all conditions.",
+        f"A {FRAGILE} verdict depends on how it is made: [{ROBUSTNESS}]({ROBUSTNESS}) says on what.",
     ]
     shared = by_statement(claims, "verdict", together)
     for paper, of_paper in claims.groupby(claims["source"].map(paper_of), sort=False):
@@ -122,8 +128,9 @@ def verdicts_page(claims: pd.DataFrame, scale: str) -> str:
 
 def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator[str]:
     """The claims of one paper; shared: statement -> verdict, of the empirical ones."""
-    yield "| claim | what it says | ours [95 %] | expected | paper | verdict | statement |"
-    yield "|---|---|---|---|---|---|---|"
+    heads = ("claim", "what it says", "ours [95 %]", "expected", "paper", "in training", "control")
+    yield f"| {' | '.join((*heads, 'verdict', 'statement'))} |"
+    yield "|---" * (len(heads) + 2) + "|"
     for _, row in claims.iterrows():
         place = row["source"].removeprefix(paper).lstrip(",; ")
         says = escape_markdown(f"{row['says']} ({place})" if place else row["says"])
@@ -135,17 +142,19 @@ def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator
             effect(row),
             row["expect"],
             f"{number}, {row['replication']}" if number and row["replication"] else number,
-            marked(row["verdict"]) + mark,
-            f"{row['statement']} {marked(shared[row['statement']])}"
+            row["fit"],
+            row["control"],
+            marked(row["verdict"], row["robust"]) + mark,
+            f"{row['statement']} {marked(shared[row['statement']], row['statement_robust'])}"
             if row["tier"] == EMPIRICAL
             else row["tier"],
         ]
         yield f"| {' | '.join(cells)} |"
 
 
-def marked(verdict: str) -> str:
+def marked(verdict: str, robust: str) -> str:
     """A verdict with its sign."""
-    return f"{ICONS[verdict]} {WORDS[verdict]}"
+    return f"{ICONS[verdict]} {in_full(verdict, robust)}"
 
 
 def notes(claims: pd.DataFrame) -> list[str]:
@@ -168,11 +177,12 @@ def exploratory(row: pd.Series) -> bool:
 
 def index(folder: Path, papers: Sequence[Paper]) -> None:
     """Write the page that joins the scales published in a folder: a card for each paper."""
-    claims = {path.parent.name: read_claims(path) for path in sorted(folder.glob("*/claims.csv"))}
+    claims = {path.parent.name: read_ledger(path) for path in sorted(folder.glob("*/claims.csv"))}
     cards = {card["paper"]: card for scale in reversed(claims) for card in answers(papers, claims, scale)}
     page = template("index.html.jinja").render(
         cards=[cards[paper.paper] for paper in papers if paper.paper in cards],
         scales={scale: counts(table) for scale, table in claims.items()},
+        fragile={scale: fragile(table) for scale, table in claims.items()},
         words=WORDS,
         icons=ICONS,
     )

@@ -10,19 +10,23 @@ from largebatch import files
 from largebatch.config.cards import Paper
 from largebatch.figures.tabulate import caption_of, layout, read_cells
 from largebatch.judging.claims import (
+    FRAGILE,
     REPLICATIONS,
+    ROBUST,
     TIERS,
     VERDICTS,
     by_statement,
     counts,
     detectable,
     estimate,
+    fragile,
     number,
     paper_of,
-    read_claims,
+    read_ledger,
     tally_words,
     together,
 )
+from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.page.templates import template
 from largebatch.provenance import require_code
@@ -41,11 +45,13 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
     asked: the result of evidence.to_report(). beside: the claims.csv of other scales, each in the folder of
     its scale.
     """
-    require_codes(results)
-    judged = {asked["scale"]: read_claims(results / "claims.csv")}
-    judged |= {path.parent.name: read_claims(path) for path in beside}
+    require_codes(asked, results)
+    judged = {asked["scale"]: read_ledger(results / "claims.csv")}
+    judged |= {path.parent.name: read_ledger(path) for path in beside}
     drawings = Drawings()
-    experiments = [experiment_of(e, judged[asked["scale"]], results, drawings) for e in asked["experiments"]]
+    robustness = read_robustness(results / ROBUSTNESS)
+    own = judged[asked["scale"]].assign(changed=changes_in_words(robustness, judged[asked["scale"]]["id"]))
+    experiments = [experiment_of(e, own, results, drawings) for e in asked["experiments"]]
     papers = [Paper.model_validate(paper) for paper in asked["papers"]]
     page = template("report.html.jinja").render(
         scale=asked["scale"],
@@ -64,14 +70,14 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
     files.write_text(out, page)
 
 
-def require_codes(results: Path) -> None:
-    """Damaged if the claims, a figure or a table come from another version of the code."""
-    for pattern, stage in (
-        ("claims.json", "ledger"),
-        ("figures/*.json", "draw"),
-        ("tables/*.json", "tabulate"),
-    ):
-        for path in sorted(results.glob(pattern)):
+def require_codes(asked: dict, results: Path) -> None:
+    """Damaged if the claims, a figure or a table of the page come from another version of the code."""
+    shown = {results / "claims.json": "ledger"}
+    for kind, stage in (("figures", "draw"), ("tables", "tabulate")):
+        for e in asked["experiments"]:
+            shown |= {results / kind / f"{e['experiment']}_{short}.json": stage for short in e[kind]}
+    for path, stage in shown.items():
+        if path.is_file():
             require_code(path, files.read_json(path), stage)
 
 
@@ -91,6 +97,7 @@ def experiment_of(asked: dict, judged: pd.DataFrame, results: Path, drawings: Dr
     return {
         **asked,
         "counts": counts(claims),
+        "fragile": fragile(claims),
         "units": [
             unit_of(unit, some, asked["claims"], shared) for unit, some in claims.groupby("unit", sort=False)
         ],
@@ -130,7 +137,8 @@ def claim_texts(row: pd.Series) -> dict:
         name: row[name]
         for name in (
             *("id", "says", "source", "tier", "statement", "unit", "kind"),
-            *("expect", "replication", "verdict", "registered", "note"),
+            *("expect", "replication", "control", "fit", "verdict", "robust"),
+            *("statement_robust", "changed", "registered", "note"),
         )
     }
     return texts | {
@@ -142,6 +150,17 @@ def claim_texts(row: pd.Series) -> dict:
         "paper": number(row["paper_value"]),
         "p": 2.0 if pd.isna(row["p_adjusted"]) else float(f"{row['p_adjusted']:.3g}"),  # to sort by
     }
+
+
+def changes_in_words(robustness: pd.DataFrame, ids: pd.Series) -> pd.Series:
+    """For each claim how its verdict depends on choices; empty where it follows from no p."""
+    rows = robustness[(robustness["of"] == CLAIM) & (robustness["variants"] > 0)].set_index("id")
+    words = {
+        id: f"{row['agree']:.0%} of {row['variants']:.0f} other ways to judge agree"
+        + (f". By a single change, {row['changed_by']}" if row["changed_by"] else "")
+        for id, row in rows.iterrows()
+    }
+    return ids.map(words).fillna("")
 
 
 def p_words(p: float) -> str:
@@ -158,6 +177,7 @@ def filters(claims: pd.DataFrame) -> dict[str, list[str]]:
         "verdict": [verdict for verdict in VERDICTS if (claims["verdict"] == verdict).any()],
         "tier": [tier for tier in TIERS if (claims["tier"] == tier).any()],
         "replication": [name for name in REPLICATIONS if (claims["replication"] == name).any()],
+        "robust": [name for name in (ROBUST, FRAGILE) if (claims["robust"] == name).any()],
         "unit": list(claims["unit"].unique()),
     }
 

@@ -9,10 +9,11 @@ from tabulate import tabulate
 
 from largebatch.config.study import Study, load_study
 from largebatch.figures.drawn import summary
-from largebatch.judging.claims import detectable, interval, number, read_claims
+from largebatch.judging.claims import detectable, in_full, interval, number, read_claims
+from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
 from largebatch.metrics import METRICS
 from largebatch.observations.runs import Asked, asked, called, finals, like, the_one
-from largebatch.report.answers import ICONS, WORDS, effect
+from largebatch.report.answers import ICONS, effect
 from largebatch.report.evidence import to_report
 
 WIDTH, LABEL = 110, 14
@@ -48,7 +49,7 @@ def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None,
     """A claim: what it says, its verdict, and where its evidence is."""
     said = yaml.safe_load(textwrap.dedent(behind["lines"]))[0]
     e = experiment["experiment"]
-    facts = [("says", said["says"]), ("source", said["source"]), *judged(row)]
+    facts = [("says", said["says"]), ("source", said["source"]), *judged(row), *changed(name, results)]
     facts += [(f"arm {i}", arm_line(arm, experiment)) for i, arm in enumerate(behind["arms"], 1)]
     facts += [
         *(("figure", f"{results.as_posix()}/figures/{e}_{figure}.pdf") for figure in behind["figures"]),
@@ -57,8 +58,13 @@ def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None,
         ("rerun", behind["command"]),
         ("cite", f"largebatch cite {name} --results {results.as_posix()}"),
     ]
-    verdict = "not judged yet" if row is None else f"{ICONS[row['verdict']]} {WORDS[row['verdict']]}"
+    verdict = "not judged yet" if row is None else said_of(row)
     return "\n".join([f"{name}  {verdict}  ({e})", *lines(facts)])
+
+
+def said_of(row: pd.Series) -> str:
+    """The verdict with its sign."""
+    return f"{ICONS[row['verdict']]} {in_full(row['verdict'], row['robust'])}"
 
 
 def judged(row: pd.Series | None) -> list[tuple[str, str]]:
@@ -73,12 +79,22 @@ def judged(row: pd.Series | None) -> list[tuple[str, str]]:
         ("paper", number(row["paper_value"])),
         ("replication", row["replication"]),
         ("ours", effect(row)),
+        ("in training", row["fit"]),
+        ("control", row["control"]),
         ("seeds", number(row["n"])),
         ("p", f"{number(row['p_value'])}; corrected {number(row['p_adjusted'])}" if row["n"] > 1 else ""),
         ("detectable", detectable(row)),
         ("registration", row["registered"]),
         ("note", row["note"]),
     ]
+
+
+def changed(name: str, results: Path) -> list[tuple[str, str]]:
+    """The single changes of the rule of decision that give a claim another verdict."""
+    path = results / ROBUSTNESS
+    found = read_robustness(path) if path.is_file() else pd.DataFrame({"of": [], "id": []})
+    rows = found[(found["of"] == CLAIM) & (found["id"] == name)].to_dict("records")
+    return [("changed by", row["changed_by"]) for row in rows]
 
 
 def arm_line(arm: str, experiment: dict) -> str:
@@ -117,7 +133,7 @@ def arm_text(found: list[Asked], study: Study, results: Path) -> str:
     folder = results / "runs" / run
     facts = [
         ("asked for by", ", ".join(dict.fromkeys(f"{each.experiment}/{each.label}" for each in everywhere))),
-        ("seeds", f"{study.seeds} (0 to {study.seeds - 1})"),
+        ("seeds", f"{study.seeds} ({study.first_seed} to {study.first_seed + study.seeds - 1})"),
         ("files", ", ".join(path.as_posix() for path in sorted(folder.glob("*"))) or f"none in {folder}"),
     ]
     settings = yaml.safe_dump(one.arm.chosen(), sort_keys=False, allow_unicode=True).splitlines()

@@ -18,7 +18,8 @@ from largebatch.judging.claims import (
     SUPPORTED,
     checks,
     counts,
-    read_claims,
+    fragile,
+    read_ledger,
     replications,
 )
 
@@ -28,12 +29,13 @@ SHOWN = tuple(verdict for verdict in STATEMENT_VERDICTS if verdict != NOT_RUN)
 
 def tally(folder: Path) -> str:
     """Markdown: a row for each scale in a folder of published results."""
-    found = {path.parent.name: read_claims(path) for path in sorted(folder.glob("*/claims.csv"))}
+    found = {path.parent.name: read_ledger(path) for path in sorted(folder.glob("*/claims.csv"))}
     if not found:
         raise ValueError(f"{folder}: wanted <scale>/claims.csv; got none")
     heads = [
         "scale",
         *SHOWN,
+        "of these fragile",
         *(f"number {name}" for name in REPLICATED),
         "identities hold",
         "sanity checks pass",
@@ -48,6 +50,7 @@ def row(scale: str, claims: pd.DataFrame) -> list[str]:
     return [
         scale,
         *(str(verdicts[name]) for name in SHOWN),
+        str(fragile(claims)),
         *(str(numbers[name]) for name in REPLICATED),
         passed(beside[IDENTITY], HOLDS),
         passed(beside[SANITY], SUPPORTED),

@@ -157,7 +157,8 @@ class SeedGroup:
             logits = self.gradients.require_classes(self.model(images))
             for metric, each in losses.items():
                 sums[metric] += each(logits, labels).sum(1, dtype=torch.float64)
-            errors += (logits.argmax(2) != labels).sum(1)
+            # argmax over values that do not lie side by side is five times slower
+            errors += (logits.contiguous().argmax(2) != labels).sum(1)
         means = {metric: total / rows.shape[1] for metric, total in sums.items()}
         return means | {"error_percent": 100.0 * errors.double() / rows.shape[1]}
 

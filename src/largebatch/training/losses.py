@@ -21,7 +21,7 @@ def cross_entropy_gradient(
     gradient.scatter_add_(1, labels[:, None], hit)
     if smoothing:
         gradient.sub_(smoothing / logits.shape[2])
-    return gradient.transpose(1, 2).contiguous()
+    return gradient.transpose(1, 2)
 
 
 def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

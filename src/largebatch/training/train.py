@@ -1,7 +1,8 @@
 """Train one arm: all its seeds, to the end of the run, with its history. Resumes where it was stopped."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import numpy as np
 import torch
 from torch import nn
 
+from largebatch.config.images import PARTS
 from largebatch.config.spec import Arm
-from largebatch.data.splits import PARTS, Dataset, Splits
+from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation
 from largebatch.nets import models
 from largebatch.nets.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
+from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import Optimiser
+from largebatch.training.stopping import GOAL_PARTS, ceased, falls_to, goal_rows
 
-GOAL_PARTS = ("validation", "test")
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
 CHECKPOINT_SECONDS = 60.0
@@ -45,8 +48,9 @@ class Trained:
 
 @dataclass
 class Record:
-    """What is kept of a seed: its observations, and its weights at the last finite evaluation.
+    """What is kept of a seed: its observations, and its epoch and weights at the last finite evaluation.
 
+    lacks: the parts that were not evaluated there.
     Snapshots are kept in ordinary memory, a run may want many; losses are (epoch, what it trains on), errors
     those of the parts that have a goal, (updates, percent).
     """
@@ -56,6 +60,8 @@ class Record:
     snapshots: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
     losses: list[tuple[int, float]] = field(default_factory=list)
     errors: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    epoch: int = 0
+    lacks: list[str] = field(default_factory=list)
     went_infinite: bool = False
     closed: bool = False
 
@@ -66,16 +72,25 @@ def train(
     dataset: Dataset,
     checkpoint: Path | None = None,
     report: Report = lambda text: None,
+    followed: Collection[str] = PARTS,
 ) -> Trained:
-    """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job."""
-    state = read_checkpoint(checkpoint, identity(arm, seeds, dataset))
+    """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job.
+
+    followed: the parts that are evaluated along the run, beside those by which the arm itself ends; all parts
+    are evaluated where it starts and where it ends.
+    """
+    followed = [part for part in PARTS if part in {*followed, *needed(arm)}]
+    state = read_checkpoint(checkpoint, identity(arm, seeds, dataset, followed))
     records = state["records"] if state else {seed: Record() for seed in seeds}
     built = {seeds[0]: models.initial(arm, seeds[0], dataset)}
     for of_group in seed_groups(arm, seeds, dataset, built[seeds[0]]):
         if not all(records[seed].closed for seed in of_group):
             saved = state if state and state["group"] == of_group else None
             group = group_of(arm, of_group, dataset, built)
-            run_group(group, records, saved, checkpoint, report)
+            run_group(group, records, followed, saved, checkpoint, report)
+            complete(arm, of_group, dataset, records)
+            for seed in of_group:
+                close(group, seed, records[seed])
     if checkpoint is not None:
         checkpoints.remove(checkpoint)
     return Trained(
@@ -125,8 +140,18 @@ def group_of(arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.M
     return SeedGroup(arm, seeds, splits, nets)
 
 
+def needed(arm: Arm) -> Collection[str]:
+    """The parts by whose means an arm ends a seed's run or keeps its weights."""
+    return ("train",) * bool(arm.stop or arm.snapshots_at_loss) + GOAL_PARTS * bool(arm.goal)
+
+
 def run_group(
-    group: SeedGroup, records: dict[int, Record], saved: dict | None, checkpoint: Path | None, report: Report
+    group: SeedGroup,
+    records: dict[int, Record],
+    followed: list[str],
+    saved: dict | None,
+    checkpoint: Path | None,
+    report: Report,
 ) -> None:
     """Train one group of seeds to the end, into their records."""
     arm, seeds = group.arm, group.seeds
@@ -134,114 +159,100 @@ def run_group(
         restore(group, saved)
         report(f"continues at epoch {group.epoch}")
     else:
-        observe(group, records)
+        observe(group, records, followed)
     last_save = time.monotonic()
     while group.seeds and group.epoch < arm.epochs:
         group.train_epoch()
         if group.epoch % arm.evaluate_every_epochs == 0 or group.epoch == arm.epochs:
-            observe(group, records)
+            observe(group, records, followed)
         report(f"epoch {group.epoch}/{arm.epochs} of seeds {seeds[0]} to {seeds[-1]}")
         if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
-            save(checkpoint, group, records, seeds)
+            save(checkpoint, group, records, seeds, followed)
             last_save = time.monotonic()
-    for seed in seeds:
-        close(group, seed, records[seed])
     group.replay.forget()
 
 
-def observe(group: SeedGroup, records: dict[int, Record]) -> None:
-    """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve."""
-    group.estimate_population_statistics()
-    measured = {part: group.evaluate(part) for part in PARTS if group.splits.rows[part].shape[1]}
-    finite = group.finite()
-    for values in measured["train"].values():
-        finite &= values.isfinite()
-    finite = finite.tolist()
+def observe(group: SeedGroup, records: dict[int, Record], followed: Collection[str]) -> None:
+    """Evaluate all seeds, write it down, and let go of the seeds that diverged or have ceased to improve.
+
+    followed: the parts that are evaluated along the run; all are at its start and at its end.
+    """
+    arm, epoch = group.arm, group.epoch
+    ends = epoch in (0, arm.epochs)
+    group.estimate_population_statistics()  # which are kept among the weights
+    table = evaluated(group, PARTS if ends else followed)
+    finite = group.finite().tolist()
     distance = group.distance_from_start().tolist()
-    table = {part: {m: values.tolist() for m, values in means.items()} for part, means in measured.items()}
-    objective = group.gradients.loss.metric
     plain = group.model.plain()
+    stays = []
     for index, seed in enumerate(group.seeds):
         record = records[seed]
-        if not finite[index]:
+        means = {part: {m: values[index] for m, values in of_part.items()} for part, of_part in table.items()}
+        if not finite[index] or not all_finite(means):
             record.went_infinite = True
             continue
-        for part, means in table.items():
-            error = means["error_percent"][index]
-            record.rows += [
-                Observation(seed, f"{part}_loss_nats", group.epoch, means["loss_nats"][index]),
-                Observation(seed, f"{part}_error_percent", group.epoch, error),
-                Observation(seed, f"{part}_accuracy_percent", group.epoch, 100.0 - error),
-            ]
-        if group.arm.goal:
-            for part in GOAL_PARTS:
-                error = table[part]["error_percent"][index]
-                record.errors.setdefault(part, []).append((group.updates, error))
-        trained_on = table["train"][objective][index]
-        if objective != "loss_nats":
-            record.rows.append(Observation(seed, f"train_{objective}", group.epoch, trained_on))
-        record.rows.append(Observation(seed, "distance_from_start", group.epoch, distance[index]))
-        record.rows.append(Observation(seed, "updates", group.epoch, group.updates))
-        before = record.weights
+        record.lacks = [] if ends else [part for part in PARTS if part not in followed]
+        record.epoch, before = epoch, record.weights
         record.weights = {name: tensor[index].clone() for name, tensor in plain.items()}
-        if falls_to(group.arm.snapshots_at_loss, record.losses, trained_on):
+        add_means(arm, seed, record, means, group.updates)
+        record.rows.append(Observation(seed, "distance_from_start", epoch, distance[index]))
+        record.rows.append(Observation(seed, "updates", epoch, group.updates))
+        if "train" in means and falls_to(arm.snapshots_at_loss, record.losses[:-1], record.losses[-1][1]):
             if before:
-                record.snapshots[record.losses[-1][0]] = {name: w.cpu() for name, w in before.items()}
-            record.snapshots[group.epoch] = {name: w.cpu() for name, w in record.weights.items()}
-        if group.epoch in group.arm.snapshots_at_epochs:
-            record.snapshots[group.epoch] = {name: w.cpu() for name, w in record.weights.items()}
-        record.losses.append((group.epoch, trained_on))
-    stays = [
-        index
-        for index, seed in enumerate(group.seeds)
-        if finite[index] and not ceased(group.arm, records[seed])
-    ]
+                record.snapshots[record.losses[-2][0]] = {name: w.cpu() for name, w in before.items()}
+            record.snapshots[epoch] = {name: w.cpu() for name, w in record.weights.items()}
+        if epoch in arm.snapshots_at_epochs:
+            record.snapshots[epoch] = {name: w.cpu() for name, w in record.weights.items()}
+        if not ceased(arm, record.losses, record.errors):
+            stays.append(index)
     if len(stays) < len(group.seeds):
         group.keep(stays)
 
 
-def falls_to(level: float | None, losses: list[tuple[int, float]], loss: float) -> bool:
-    """Whether the loss is the first at or below the level."""
-    return level is not None and loss <= level and all(before > level for _, before in losses)
+def evaluated(group: SeedGroup, parts: Collection[str]) -> dict[str, dict[str, list[float]]]:
+    """Part -> mean -> its value of each seed, of those parts that have images."""
+    some = [part for part in parts if group.splits.rows[part].shape[1]]
+    return {part: {m: v.tolist() for m, v in group.evaluate(part).items()} for part in some}
 
 
-def ceased(arm: Arm, record: Record) -> bool:
-    """Whether a seed has got to its goal, or its loss ceased to improve by the arm's stopping rule."""
-    if arm.goal and all(updates_to(arm.goal.error_percent, record.errors[part]) for part in GOAL_PARTS):
-        return True
-    if arm.stop is None:
-        return False
-    epoch, _ = record.losses[-1]
-    if len(record.losses) > 1 and all(loss <= arm.stop.floor_nats for _, loss in record.losses[-2:]):
-        return True
-    before = [value for at, value in record.losses if at <= epoch - arm.stop.patience_epochs]
-    return bool(before) and min(v for _, v in record.losses) > (1 - arm.stop.tolerance) * min(before)
+def all_finite(means: dict[str, dict[str, float]]) -> bool:
+    """Whether all means on the training part are, if it was evaluated; else on the others."""
+    some = [means["train"]] if "train" in means else means.values()
+    return all(math.isfinite(value) for of_part in some for value in of_part.values())
 
 
-def updates_to(goal: float, errors: list[tuple[int, float]]) -> float | None:
-    """Updates until the error first is at or below the goal, linear between evaluations; None if it never is.
+def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]], updates: int) -> None:
+    """Write down what was evaluated at the epoch that the record is at; means: part -> mean -> value."""
+    for part, of_part in means.items():
+        error = of_part["error_percent"]
+        named = {"loss_nats": of_part["loss_nats"], "error_percent": error, "accuracy_percent": 100.0 - error}
+        record.rows += [Observation(seed, f"{part}_{m}", record.epoch, v) for m, v in named.items()]
+        if arm.goal and part in GOAL_PARTS:
+            record.errors.setdefault(part, []).append((updates, error))
+    if "train" in means:
+        objective = LOSSES[arm.loss].metric
+        record.losses.append((record.epoch, means["train"][objective]))
+        if objective != "loss_nats":
+            record.rows.append(Observation(seed, f"train_{objective}", *record.losses[-1]))
 
-    errors: (updates, percent). At least 1: what is counted in updates is looked at on a logarithmic scale.
-    """
-    first = next((i for i, (_, error) in enumerate(errors) if error <= goal), None)
-    if first is None:
-        return None
-    if first == 0:
-        return 1.0
-    (before, above), (after, below) = errors[first - 1 : first + 1]
-    return max(1.0, before + (after - before) * (above - goal) / (above - below))
 
-
-def goal_rows(arm: Arm, seed: int, record: Record) -> list[Observation]:
-    """Updates, and of the test part examples, until each goal that the seed has reached."""
-    rows = []
-    for part in GOAL_PARTS if arm.goal else ():
-        updates = updates_to(arm.goal.error_percent, record.errors.get(part, []))
-        if updates is not None:
-            rows.append(Observation(seed, f"updates_to_{part}_goal", None, updates))
-            if part == "test":
-                rows.append(Observation(seed, "examples_to_test_goal", None, updates * arm.batch_size))
-    return rows
+def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Record]) -> None:
+    """Evaluate the parts that were not followed of those seeds that left before the arm's last epoch."""
+    early = [seed for seed in seeds if records[seed].lacks]
+    if not early:
+        return
+    group = group_of(arm, early, dataset, {})
+    group.model.eval()
+    for name, tensor in group.model.plain().items():
+        tensor.copy_(torch.stack([records[seed].weights[name] for seed in early]))
+    table = evaluated(group, records[early[0]].lacks)
+    for index, seed in enumerate(early):
+        means = {part: {m: v[index] for m, v in of_part.items()} for part, of_part in table.items()}
+        if all_finite(means):
+            add_means(arm, seed, records[seed], means, 0)
+        else:
+            records[seed].went_infinite = True
+        records[seed].lacks = []
 
 
 def close(group: SeedGroup, seed: int, record: Record) -> None:
@@ -250,20 +261,21 @@ def close(group: SeedGroup, seed: int, record: Record) -> None:
     # Some nets get to where they learn nothing more and stay finite.
     diverged = record.went_infinite or record.losses[-1][1] > record.losses[0][1]
     record.rows.append(Observation(seed, "diverged", None, float(diverged)))
-    record.rows += goal_rows(arm, seed, record)
-    end = record.losses[-1][0]
+    record.rows += goal_rows(arm, seed, record.errors)
     for epoch in np.linspace(0, arm.epochs, RATE_POINTS, endpoint=False):
-        if epoch <= end:
+        if epoch <= record.epoch:
             record.rows.append(
                 Observation(seed, "learning_rate", float(epoch), group.rates.rate(float(epoch)))
             )
     record.closed = True
 
 
-def save(checkpoint: Path, group: SeedGroup, records: dict[int, Record], seeds: list[int]) -> None:
+def save(
+    checkpoint: Path, group: SeedGroup, records: dict[int, Record], seeds: list[int], followed: list[str]
+) -> None:
     """Everything needed to go on as if nothing had happened."""
     state = {
-        "identity": identity(group.arm, list(records), group.splits.dataset),
+        "identity": identity(group.arm, list(records), group.splits.dataset, followed),
         "group": seeds,
         "seeds": group.seeds,
         "epoch": group.epoch,
@@ -281,13 +293,14 @@ def changing(optimiser: Optimiser) -> dict[str, list[torch.Tensor | None]]:
     return {name: value for name, value in vars(optimiser).items() if isinstance(value, list)}
 
 
-def identity(arm: Arm, seeds: list[int], dataset: Dataset) -> dict:
+def identity(arm: Arm, seeds: list[int], dataset: Dataset, followed: list[str]) -> dict:
     """What a checkpoint must share with a run to be continued by it."""
     some = dataset.images[:: max(1, len(dataset.images) // COMPARED_IMAGES)]
     pixels = some.sum(dtype=torch.int64 if some.dtype == torch.uint8 else torch.float64)
     return {
         "settings": arm.chosen(),
         "seeds": seeds,
+        "followed": followed,
         "data": [*dataset.images.shape, pixels.item(), dataset.labels.sum().item()],
         "device": str(dataset.device),
         "replays": device.replays(),
