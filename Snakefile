@@ -1,11 +1,12 @@
 # Entry: reads the configuration, includes the stages, lists the targets.
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 from largebatch import progress
 from largebatch.files import write_text
-from largebatch.config import registration
+from largebatch.config import registration, trials
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
@@ -60,20 +61,18 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     progress.hush_scheduler()
-    # First of all, before any job. It is no input of a job: see registration.py.
+    to_train = {job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"}
+    # First of all, before any job: nets of the user's are tried, then claims are registered, see registration.py.
+    if tries := trials.trials(STUDY, to_train):
+        write_text(Path(f"{ASKS}/trial.json"), json.dumps(tries))
+        if subprocess.run(["largebatch", "trial", f"{ASKS}/trial.json"]).returncode:
+            sys.exit(1)
     for said in registration.register(STANDINGS):
         print(said)
     for name, asked in (commands.asks(STUDY, STANDINGS) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
     write_text(Path(RESULTS, CALLED), json.dumps(called_as(workflow.config_settings)))
-    progress.begin(
-        Path(RESULTS),
-        {
-            job.wildcards.arm: ARMS[job.wildcards.arm]
-            for job in workflow.dag.needrun_jobs()
-            if job.rule.name == "train"
-        },
-    )
+    progress.begin(Path(RESULTS), progress.costs(STUDY, to_train))
 
 
 onerror:

@@ -24,6 +24,8 @@ KINDS = {
     "judge": "judging",
     "draw": "drawing",
     "tabulate": "drawing",
+    "animate": "drawing",
+    "exhibit": "exhibits",
     "report": "drawing",
 }
 

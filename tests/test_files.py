@@ -16,14 +16,12 @@ from largebatch.files import (
     read_exhibit,
     read_observations,
     read_provenance,
-    read_sealed,
     read_snapshots,
     record_of,
     write_arrays,
     write_exhibit,
     write_json,
     write_observations,
-    write_sealed,
     write_small,
     write_snapshots,
     write_stream,
@@ -112,24 +110,6 @@ def test_snapshots_come_back_by_epoch(tmp_path):
 def test_no_snapshots_are_a_file_too(tmp_path):
     write_snapshots(tmp_path / "none.safetensors", {})
     assert read_snapshots(tmp_path / "none.safetensors") == {}
-
-
-@pytest.mark.parametrize("content", [b"", b"numbers"])
-def test_sealed_bytes_come_back_unless_any_bit_changed(content, tmp_path):
-    path = tmp_path / "file"
-    write_sealed(path, content)
-    assert read_sealed(path) == content
-    whole = path.read_bytes()
-    for bit in range(8 * len(whole)):
-        changed = bytearray(whole)
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
-        with pytest.raises(ValueError, match="wanted a whole file"):
-            read_sealed(path)
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match="wanted a whole file"):
-            read_sealed(path)
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -16,6 +16,7 @@ from largebatch.progress import (
     priorities,
     say,
     seconds_left,
+    trained,
 )
 from tests.conftest import REPOSITORY, small_arm
 
@@ -40,9 +41,8 @@ def arm(**changes):
 
 def test_a_line_counts_the_arms_of_this_workflow_and_guesses_from_their_costs(tmp_path, monkeypatch):
     """The first took 60 s; the second costs ten times as much, the third as much."""
-    monkeypatch.setattr(progress, "cost", lambda arm: float(arm))
     set_clock(monkeypatch, 1000.0)
-    begin(tmp_path, {"a": 1, "b": 10, "c": 1})
+    begin(tmp_path, {trained("a"): 1.0, trained("b"): 10.0, trained("c"): 1.0})
     set_clock(monkeypatch, 1060.0)
     assert arm_line(finish(tmp_path, "a", 1060.0), 3.21) == "[1/3 arms, about 11 min left] trained a in 3.2 s"
     set_clock(monkeypatch, 1660.0)
@@ -54,10 +54,27 @@ def test_runs_that_are_trained_again_count_once_they_are(tmp_path, monkeypatch):
     set_clock(monkeypatch, 1000.0)
     for run in "ab":
         finish(tmp_path, run, 500.0)
-    begin(tmp_path, {"a": arm(), "b": arm()})
-    assert finished(tmp_path, ["a", "b"], 1000.0) == []
+    begin(tmp_path, {trained("a"): 1.0, trained("b"): 1.0})
+    assert finished(tmp_path, [trained("a"), trained("b")], 1000.0) == []
     set_clock(monkeypatch, 1010.0)
     assert arm_line(finish(tmp_path, "b", 1010.0), 1.0) == "[1/2 arms, about 10 s left] trained b in 1.0 s"
+
+
+def test_measures_count_by_their_cost_but_are_no_arms(tmp_path, monkeypatch):
+    set_clock(monkeypatch, 1000.0)
+    measure = "runs/a/curvature.parquet"
+    begin(tmp_path, {trained("a"): 1.0, measure: 3.0, trained("b"): 2.0})
+    (finish(tmp_path, "a", 1010.0) / "curvature.parquet").touch()
+    set_clock(monkeypatch, 1040.0)
+    assert arm_line(finish(tmp_path, "a", 1010.0), 1.0) == "[1/2 arms, about 20 s left] trained a in 1.0 s"
+
+
+def test_measures_of_the_runs_that_train_are_among_the_costs(digits):
+    runs = [one.arm.id for one in digits.experiment("keskar").groups["along_small"].members]
+    found = progress.costs(digits, runs)
+    measured = {f"runs/{run}/{measure}.parquet" for measure, run in digits.measures if run in runs}
+    assert measured and found.keys() == {trained(run) for run in runs} | measured
+    assert all(value > 0 for value in found.values())
 
 
 # Seconds of arms of the mitigations experiment at digits, recorded on one core of an AMD EPYC, 14 seeds each.

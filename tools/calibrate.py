@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,7 @@ from largebatch.judging.statements import decisive_levels
 from largebatch.observations.statistics import LEVEL, smallest_detectable_shift
 
 ROOT = Path(__file__).parents[1]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))
 
 from tools.simulated import (  # noqa: E402
     ARMS,
@@ -40,7 +40,10 @@ SEEDS = (5, 14, 30)
 
 def calibration(repeats: int) -> pd.DataFrame:
     """One row for each kind, noise and number of seeds: shares called above and below."""
-    rows = [(kind, noise, n, *errors(kind, noise, n, repeats)) for kind, noise in cases() for n in SEEDS]
+    wanted = [(kind, noise, n) for kind, noise in cases() for n in SEEDS]
+    with ProcessPoolExecutor() as pool:
+        found = list(pool.map(errors, *zip(*wanted, strict=True), [repeats] * len(wanted)))
+    rows = [(*case, *rates) for case, rates in zip(wanted, found, strict=True)]
     return pd.DataFrame(rows, columns=["kind", "noise", "seeds", "above", "below"])
 
 

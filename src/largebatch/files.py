@@ -7,11 +7,11 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -269,6 +269,44 @@ def tensors_in(content: bytes) -> dict:
         raise ValueError(f"wanted tensors as safetensors; got: {error}") from error
 
 
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an .npy file; no code in it is run."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path}: wanted an array of numbers in NumPy's format .npy; got: {error}"
+        ) from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+        raise ValueError(
+            f"{path}: wanted arrays of numbers or texts in NumPy's format .npz; got: {error}"
+        ) from error
+
+
+def read_parquet(path: Path) -> dict[str, np.ndarray]:
+    """Columns of any table by name: numbers (n,), lists of one shape (n, ...), all else objects."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: wanted a parquet file; got: {error}") from error
+    return {name: as_numbers(table[name]) for name in table.column_names}
+
+
+def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A column as an array: of numbers where it has numbers only, or lists of them that are equally long."""
+    if pa.types.is_nested(column.type):
+        with suppress(ValueError):
+            return np.array(column.to_pylist())
+    return column.to_numpy()
+
+
 def write_snapshots(path: Path, snapshots: dict[int, tuple[list[int], dict[str, np.ndarray]]]) -> None:
     """epoch -> (seeds, plain name -> (s, ...) in their order); keys "<epoch>/seeds" and "<epoch>/<name>"."""
     arrays = {}
@@ -285,24 +323,6 @@ def read_snapshots(path: Path) -> dict[int, tuple[list[int], dict[str, np.ndarra
         epoch, name = key.split("/", 1)
         by_epoch.setdefault(int(epoch), {})[name] = array
     return {epoch: (arrays.pop("seeds").tolist(), arrays) for epoch, arrays in sorted(by_epoch.items())}
-
-
-DIGEST_BYTES = 32
-
-
-def write_sealed(path: Path, content: bytes) -> None:
-    """Bytes after their sha256, so that a damaged file is noticed when it is read."""
-    with atomic(path, sealed=False) as temporary:
-        temporary.write_bytes(sha256(content).digest() + content)
-
-
-def read_sealed(path: Path) -> bytes:
-    """What write_sealed wrote; a ValueError if it is not whole."""
-    data = path.read_bytes()
-    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
-    if sha256(content).digest() != digest:
-        raise ValueError(f"{path}: wanted a whole file; got {len(data)} bytes, not those that were written")
-    return content
 
 
 def record_of(path: Path) -> Path:

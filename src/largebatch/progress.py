@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from largebatch.config.spec import Arm
 
 if TYPE_CHECKING:
+    from largebatch.config.settings import Settings
     from largebatch.config.study import Study
 
 NOTE = ".progress.json"
@@ -26,15 +27,56 @@ BATCH_NORM = 1.7  # times the cost of a net without
 EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
 STOPPED_AT = 0.2  # the share of its epochs after which an arm with a stopping rule is expected to stop
 # Multiplications per image, in millions; for dense nets they are counted.
-MODEL_MILLIONS = {"cnn": 1.0, "keskar_cnn": 40.0, "vgg": 300.0, "resnet": 40.0, "resnet50": 4000.0}
+MODEL_MILLIONS = {
+    "cnn": 1.0,
+    "keskar_cnn": 40.0,
+    "vgg": 300.0,
+    "resnet": 40.0,
+    "resnet50": 4000.0,
+    "imported": 1.0,
+}
 PIXELS = {"digits": 64, "mnist": 784}
+# What a measure takes, as passes forward and backward over its examples: of its jobs at digits. Along
+# training, for each snapshot.
+PASSES = {
+    **{"curvature": 55, "scaled_curvature": 50, "density": 320, "agreement": 300, "noise": 140},
+    **{"keskar": 105, "keskar_subspace": 165, "keskar_relative": 70, "ball": 410, "surface": 360},
+    **{"rescaling": 1200, "equivalence": 670, "curvature_by_epoch": 25, "keskar_by_epoch": 55},
+    **{"scaled_curvature_by_epoch": 9, "noise_by_epoch": 22, "excess_by_epoch": 4},
+}
+OTHER_PASSES = 100
 
 
-def begin(scale_folder: Path, arms: dict[str, Arm]) -> None:
-    """Record at the start of a workflow which runs it will train, and the expected cost of each."""
+def begin(scale_folder: Path, costs: dict[str, float]) -> None:
+    """Record at the start of a workflow which files it will make, and the expected cost of each.
+
+    costs: file below the scale's folder -> cost, of trained() or measured().
+    """
     scale_folder.mkdir(parents=True, exist_ok=True)
-    costs = {run: cost(arm) for run, arm in arms.items()}
     (scale_folder / NOTE).write_text(json.dumps({"costs": costs, "since": time.time()}), encoding="utf-8")
+
+
+def costs(study: "Study", runs: Iterable[str]) -> dict[str, float]:
+    """What these runs and their measures cost, by the file that each ends with."""
+    arms = {run: study.arms[run] for run in runs}
+    found = {trained(run): cost(arm) for run, arm in arms.items()}
+    return found | {
+        f"runs/{run}/{measure}.parquet": cost_of_measure(measure, settings, arms[run])
+        for (measure, run), settings in study.measures.items()
+        if run in arms
+    }
+
+
+def trained(run: str) -> str:
+    """The last file of a run, below its scale's folder."""
+    return f"runs/{run}/provenance.json"
+
+
+def cost_of_measure(measure: str, settings: "Settings", arm: Arm) -> float:
+    """The expected cost of a measure of a run, in the unit of cost()."""
+    along = len(arm.snapshots_at_epochs) if measure.endswith("_by_epoch") else 1
+    examples = getattr(settings, "examples", arm.data.train) * max(along, 1)
+    return PASSES.get(measure, OTHER_PASSES) * examples * multiplications(arm) * MULTIPLICATION_SECONDS
 
 
 def cost(arm: Arm) -> float:
@@ -100,10 +142,10 @@ def hush_scheduler() -> None:
     logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
 
 
-def finished(scale_folder: Path, runs: Iterable[str], since: float) -> list[str]:
-    """The runs that have been trained since this time."""
-    records = {run: scale_folder / "runs" / run / "provenance.json" for run in runs}
-    return [run for run, path in records.items() if path.exists() and path.stat().st_mtime >= since]
+def finished(scale_folder: Path, files: Iterable[str], since: float) -> list[str]:
+    """Those of the files that have been made since this time."""
+    paths = {file: scale_folder / file for file in files}
+    return [file for file, path in paths.items() if path.exists() and path.stat().st_mtime >= since]
 
 
 def arm_line(run_folder: Path, seconds: float) -> str:
@@ -118,15 +160,16 @@ def arm_line(run_folder: Path, seconds: float) -> str:
     except (ValueError, LookupError, TypeError):  # damaged: only the count of arms is lost
         return text
     done = finished(note_path.parent, costs, since)
+    arms, all_arms = (sum(file.endswith(".json") for file in files) for files in (done, costs))
     if not 0 < len(done) < len(costs):
-        return f"[{len(done)}/{len(costs)} arms] {text}"
+        return f"[{arms}/{all_arms} arms] {text}"
     left = seconds_left(costs, done, time.time() - since)
-    return f"[{len(done)}/{len(costs)} arms, about {duration(left)} left] {text}"
+    return f"[{arms}/{all_arms} arms, about {duration(left)} left] {text}"
 
 
 def seconds_left(costs: dict[str, float], done: Collection[str], elapsed: float) -> float:
-    """Expected seconds for the other runs, at the rate so far."""
-    worked_off = sum(costs[run] for run in done)
+    """Expected seconds for the other files, at the rate so far."""
+    worked_off = sum(costs[file] for file in done)
     return elapsed / worked_off * (sum(costs.values()) - worked_off)
 
 

@@ -20,7 +20,7 @@ MISTAKES = {
     "unknown key": (
         SMOKE,
         {"colour": "red"},
-        "colour: wanted a key among ['base', 'experiments'…; got 'colour'",
+        "colour: wanted a key among ['arrays', 'base'…; got 'colour'",
     ),
     "unknown key of an item": (
         *(KESKAR, {f"{CLAIM}/a/metrc": "updates"}),

@@ -73,7 +73,7 @@ def test_an_arm_may_learn_any_folder(folder):
     spoil(folder / SMOKE, {"base/data": {"name": "mine", "train": 256, "validation": 64, "test": 10**6}})
     study = load_study(folder / SMOKE)
     assert "mine" in {arm.data.name for arm in study.arms.values()}
-    assert study.folders["mine"].chosen() == settings
+    assert study.own_data["mine"].chosen() == settings
 
 
 def test_later_layers_win(folder):

@@ -14,6 +14,15 @@ def test_an_error_of_nought_has_a_place_on_a_logarithmic_axis():
     assert np.isfinite(ends).all() and (np.diff(ends) > 0).all()
 
 
+@pytest.mark.parametrize("values", [[0.86, 1.0], [1.0, 2.4], [0.95, 1.05], [1.0, 6.0], [0.003, 40.0]])
+def test_a_logarithmic_axis_shows_at_least_two_numbers(values):
+    axes = style.canvas(2, 2).subplots()
+    axes.plot(values, [0, 1])
+    style.log_axis(axes, "x", np.array(values))
+    low, high = axes.get_xlim()
+    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

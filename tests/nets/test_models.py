@@ -23,7 +23,7 @@ def choices(union):
 
 
 def test_settings_and_registries_name_the_same():
-    assert choices(parts.Model).keys() == models.MODELS.keys()
+    assert choices(parts.Model).keys() == models.MODELS.keys() == {*KINDS, "imported"}
     assert choices(parts.Optimiser).keys() == optimise.OPTIMISERS.keys()
     assert choices(Schedule).keys() == schedules.SCHEDULES.keys()
     assert choices(parts.Augment).keys() == augment.AUGMENTATIONS.keys()
@@ -119,7 +119,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", KINDS)
 def test_weights_depend_on_the_seed_alone_and_the_global_generator_is_given_back(name):
     shape, options = KINDS[name]
     torch.manual_seed(7)
@@ -132,7 +132,7 @@ def test_weights_depend_on_the_seed_alone_and_the_global_generator_is_given_back
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", KINDS)
 def test_width_is_that_of_the_widest_dense_layer_but_the_last(name):
     shape, options = KINDS[name]
     layers = [m for m in models.build(0, name, shape, 3, **options).modules() if isinstance(m, nn.Linear)]

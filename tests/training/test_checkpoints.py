@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from largebatch.training import checkpoints
-from largebatch.training.checkpoints import before, read, write
+from largebatch.training.checkpoints import before, read, read_sealed, write, write_sealed
 from tests.conftest import REPOSITORY
 
 IDENTITY = {"seeds": [0, 1], "data": [80, 1, 4, 4, 0.1 + 0.2, -3]}
@@ -46,6 +46,24 @@ def assert_same(one, other):
 def test_a_state_comes_back_bit_for_bit_and_in_its_layout(tmp_path):
     write(tmp_path / "c", state_of(3))
     assert_same(read(tmp_path / "c", IDENTITY), state_of(3))
+
+
+@pytest.mark.parametrize("content", [b"", b"numbers"])
+def test_sealed_bytes_come_back_unless_any_bit_changed(content, tmp_path):
+    path = tmp_path / "file"
+    write_sealed(path, content)
+    assert read_sealed(path) == content
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="wanted a whole file"):
+            read_sealed(path)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="wanted a whole file"):
+            read_sealed(path)
 
 
 def test_the_one_before_is_kept_until_the_run_is_done(tmp_path):

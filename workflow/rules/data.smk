@@ -2,6 +2,8 @@
 
 
 rule data:
+    input:
+        lambda wildcards: commands.data_inputs(STUDY, wildcards.name),
     output:
         tensors=f"{RESULTS}/data/{{name}}.safetensors",
         record=f"{RESULTS}/data/{{name}}.json",

@@ -2,7 +2,7 @@
 
 # Jobs that rules call, by the libraries that their fork server has imported; see forkserver.LIBRARIES.
 JOBS = {
-    "torch": ["data", "train", "measure", "path", "exhibit"],
+    "torch": ["data", "trial", "train", "measure", "path", "exhibit"],
     "pandas": [
         *("aggregate", "take", "judge", "ledger", "draw", "animate", "tabulate", "robustness"),
         *("numbers", "report", "page"),

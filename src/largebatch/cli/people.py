@@ -23,10 +23,17 @@ papers = click.option(
 @click.command()
 @click.argument("scale", type=GIVEN)
 def check(scale: Path) -> None:
-    """Check the scale file SCALE and its experiments; say what these leave out there."""
+    """Check the scale file SCALE, its experiments and the nets it imports; say what is left out there."""
+    from largebatch.config.checking import ConfigError
     from largebatch.config.study import load_study
+    from largebatch.config.trials import trials
 
     study = load_study(scale)
+    if tries := trials(study):
+        from largebatch.training.trial import mistakes  # imports torch: seconds
+
+        if found := mistakes(tries):
+            raise ConfigError("\n".join(found))
     print(f"{scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
     for e in study.experiments:
         for why in dict.fromkeys(e.absent.values()):

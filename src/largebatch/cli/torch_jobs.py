@@ -24,14 +24,27 @@ tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 @click.command()
 @needed("--name", help="The name of the data set.")
 @needed("--sources", type=MADE, help="The folder in which sources lie or are downloaded to.")
-@click.option("--folder", default="null", help="The settings of a folder of images as JSON.")
+@click.option("--folder", default="null", help="The settings of a folder of images or of arrays as JSON.")
 @out
 def data(name: str, sources: Path, folder: str, out: Path) -> None:
     """Prepare a data set as one tensor file."""
-    from largebatch.config.images import Folder
+    from largebatch.config.arrays import SOURCE
     from largebatch.data.datasets import prepare
 
-    prepare(name, sources, out, None if folder == "null" else Folder.model_validate_json(folder))
+    prepare(name, sources, out, SOURCE.validate_json(folder))
+
+
+@click.command()
+@click.argument("ask", type=GIVEN)
+def trial(ask: Path) -> int:
+    """Build each net of the user's that the file ASK names, and run one batch through it."""
+    from largebatch.files import read_json
+    from largebatch.training.trial import mistakes
+
+    found = mistakes(read_json(ask))
+    for line in found:
+        print(line, file=sys.stderr)
+    return 1 if found else 0
 
 
 @click.command()

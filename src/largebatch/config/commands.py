@@ -9,8 +9,10 @@ import json
 import shlex
 from collections.abc import Iterator
 
+from largebatch.config.arrays import SOURCE, ArrayFile
 from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
+from largebatch.config.settings import located
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study, path_stem
 
@@ -27,9 +29,19 @@ def run_folder(study: Study, arm: Arm) -> str:
 
 def data(study: Study, name: str) -> str:
     """Prepare a data set."""
-    folder = study.folders[name].model_dump_json() if name in study.folders else "null"
+    folder = SOURCE.dump_json(study.own_data.get(name)).decode()
     out = data_file(study, name)
     return line("data", "--name", name, "--sources", study.sources, "--folder", folder, "--out", out)
+
+
+def data_inputs(study: Study, name: str) -> list[str]:
+    """The files of arrays behind a data set; those that are not there are missed when it is tried."""
+    own = study.own_data.get(name)
+    if not isinstance(own, ArrayFile):
+        return []
+    paths = [own.path, own.test, own.y if own.path.endswith(".npy") else None]
+    files = [located(study.sources) / located(path) for path in paths if path]
+    return [str(file) for file in files if file.is_file()]
 
 
 def train(study: Study, arm: Arm) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from largebatch.config.checking import ConfigError, checked, shortened
+from largebatch.config.imports import as_written, with_digest
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
 
@@ -96,7 +97,9 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data
             varied = dict(zip(words.grid, values, strict=True))
             source = origin | dict.fromkeys(overrides, f"{origin.get('each')}.each")
             source |= dict.fromkeys(varied, f"{origin.get('grid')}.grid")
-            arm = checked(Arm, {**settings, **overrides, **varied}, path, key, source)
+            arm = checked(
+                Arm, with_sources({**settings, **overrides, **varied}, path, source), path, key, source
+            )
             check_data(path, source, arm, data, tuned_on)
             tried = labelled(name, overrides | varied)
             members.append(Member(tried, arm, entry if tuned_on else None))
@@ -105,9 +108,20 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data
     return Group(name, tuple(members), tuned_on)
 
 
+def with_sources(settings: dict[str, Any], path: Path, origin: dict[str, str]) -> dict[str, Any]:
+    """An arm's settings with the digest of what it imports."""
+    found = {}
+    for part in settings.keys() & {"model"}:
+        try:
+            found[part] = with_digest(settings[part])
+        except ValueError as error:
+            raise ConfigError(f"{path}: {origin[part]}.{part}.import: wanted {error}") from error
+    return settings | found
+
+
 def labelled(name: str, varied: dict[str, Any]) -> str:
     """'sweep[batch_size=8,lr=0.1]'"""
-    label = ",".join(f"{k}={v}" for k, v in varied.items())
+    label = ",".join(f"{k}={as_written(v)}" for k, v in varied.items())
     return f"{name}[{label}]" if label else name
 
 
@@ -118,8 +132,8 @@ def check_data(
     if arm.data.name not in known:
         near = get_close_matches(arm.data.name, sorted(known), n=3, cutoff=0.0)
         raise ConfigError(
-            f"{path}: {origin['data']}.data.name: wanted a data set that there is, or one of folders, "
-            f"such as {near}; got {arm.data.name!r}"
+            f"{path}: {origin['data']}.data.name: wanted a data set that there is, or one of folders "
+            f"or arrays, such as {near}; got {arm.data.name!r}"
         )
     if tuned_on is not None and not arm.data.validation:
         raise ConfigError(

@@ -2,8 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from largebatch.config.imports import ImportedModel, named
 from largebatch.config.settings import Count, NonNegative, Positive, Settings, Share
 
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -91,7 +92,11 @@ class ResNet50(Settings):
     batch_norm: ClassVar[bool] = True
 
 
-Model = Annotated[Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50, Field(discriminator="name")]
+Model = Annotated[
+    Mlp | Cnn | ResMlp | KeskarCnn | Vgg | ResNet | ResNet50 | ImportedModel,
+    Field(discriminator="name"),
+    BeforeValidator(named),
+]
 
 
 class Sgd(Settings):

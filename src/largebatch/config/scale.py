@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from largebatch.config.arrays import Arrays, Source
 from largebatch.config.asking import Asking
 from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
+from largebatch.config.imports import is_import, placed, with_digest
 from largebatch.config.measures import Measures
 from largebatch.config.settings import LONGEST_NAME, PathText, Settings
 from largebatch.config.uses import Name
@@ -59,11 +61,17 @@ class ScaleFile(Settings):
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
+    arrays: dict[DataName, Arrays] = {}
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
     numbers: dict[Name, Numbers]
+
+    @property
+    def own_data(self) -> dict[str, Source]:
+        """Folders of images and arrays by the name of their data set."""
+        return {**self.folders, **self.arrays}
 
 
 def scales(folder: Path) -> list[str]:
@@ -77,7 +85,11 @@ def home(scale_path: Path) -> Path:
 
 
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A scale file's content on top of that of the scale it extends, key by key at every depth."""
+    """A scale file's content on top of that of the scale it extends, key by key at every depth.
+
+    Each import counts from the folder of the file that says it.
+    """
+    own = placed(own, path.parent)
     if "extends" not in own:
         return own
     parent = home(path) / f"{own['extends']}.yaml"
@@ -87,12 +99,16 @@ def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
     below = read_yaml(parent)
     if "extends" in below:
         raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
-    return merged(below, {key: value for key, value in own.items() if key != "extends"})
+    return merged(
+        placed(below, parent.parent), {key: value for key, value in own.items() if key != "extends"}
+    )
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Mappings key by key, all else as it stands above."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
+    """Mappings key by key, all else as it stands above; so does what is imported above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)) or is_import(above):
+        return above
+    if is_import(below) and "name" in above:
         return above
     return below | {key: merged(below.get(key), value) for key, value in above.items()}
 
@@ -129,7 +145,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
         if name in left_out:  # defined by the scale that this one extends
             continue
         key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.folders})
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.own_data})
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -139,5 +155,13 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             if name in left_out:
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.folders})
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.own_data})
     return groups
+
+
+def digested(raw: Any, scale_path: Path, name: str) -> Any:
+    """The settings of arrays with the digest of the function that makes them, if one does."""
+    try:
+        return with_digest(raw)
+    except ValueError as error:
+        raise ConfigError(f"{scale_path}: arrays.{name}.import: wanted {error}") from error

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from largebatch.config.images import Data
+from largebatch.config.imports import PLACE
 from largebatch.config.milestones import nearest_update
 from largebatch.config.parts import (
     Adversarial,
@@ -214,9 +215,15 @@ class Arm(Settings):
     @property
     def id(self) -> str:
         """Readable name of the run, ending in a digest of the chosen settings."""
-        text = json.dumps(self.chosen(), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.model.name, self.data.name, f"b{self.batch_size}", f"lr{self.peak_lr:.4g}"]
+        # Of code of the user's, what it is and not where it lies.
+        chosen = self.model_dump(mode="json", exclude_defaults=True, exclude={"model": PLACE})
+        digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
+        parts = [
+            getattr(self.model, "label", self.model.name),
+            self.data.name,
+            f"b{self.batch_size}",
+            f"lr{self.peak_lr:.4g}",
+        ]
         if self.optimiser.name != "sgd":
             parts.append(self.optimiser.name)
         # an underscore stands between the two ends in the name of a path

@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from largebatch.config.arrays import Source
 from largebatch.config.asking import absent_from, asked, mistakes_in_asking
 from largebatch.config.cards import PAPERS, Paper, mistakes_in_papers, read_papers
 from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.exhibits import exhibit_stem
 from largebatch.config.groups import Group
-from largebatch.config.images import IMAGES, Folder
+from largebatch.config.images import IMAGES
+from largebatch.config.imports import placed
 from largebatch.config.measures import Measures
 from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
@@ -26,6 +28,7 @@ from largebatch.config.scale import (
     CONFIG,
     ScaleFile,
     defined_somewhere,
+    digested,
     extended,
     home,
     merged,
@@ -155,7 +158,7 @@ class Study:
     first_seed: int
     threads: int
     sources: str
-    folders: dict[str, Folder]
+    own_data: dict[str, Source]
     observations: str
     experiments: tuple[Experiment, ...]
     measures: dict[tuple[str, str], Settings]  # (measure, run or path by its stem) -> the measure's settings
@@ -253,14 +256,17 @@ def shown(path: Path) -> Path:
 def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study a scale file describes, with `overrides` on top of it."""
     own = read_yaml(scale_path)
-    raw = merged(extended(own, scale_path), dict(overrides or {}))
+    raw = merged(extended(own, scale_path), placed(dict(overrides or {}), scale_path.parent))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
+    if isinstance(raw.get("arrays"), dict):
+        raw["arrays"] = {name: digested(some, scale_path, name) for name, some in raw["arrays"].items()}
     scale = checked(ScaleFile, raw, scale_path)
     if repeated := repeats(scale.experiments):
         raise ConfigError(f"{scale_path}: experiments: wanted each name once; got {repeated} repeatedly")
-    if known := sorted(scale.folders.keys() & IMAGES.keys()):
-        raise ConfigError(f"{scale_path}: folders: wanted other names than {sorted(IMAGES)}; got {known}")
+    for key, taken in (("folders", IMAGES), ("arrays", {**IMAGES, **scale.folders})):
+        if known := sorted(getattr(scale, key).keys() & taken.keys()):
+            raise ConfigError(f"{scale_path}: {key}: wanted other names than {sorted(taken)}; got {known}")
     experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
     if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
         raise ConfigError(
@@ -272,7 +278,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale.first_seed,
         scale.threads,
         scale.sources,
-        scale.folders,
+        scale.own_data,
         scale.observations,
         experiments,
         measures_of(scale_path, experiments),

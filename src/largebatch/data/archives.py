@@ -23,6 +23,8 @@ UNREADABLE = (
 
 WANTED = "wanted a folder, or a whole archive (.tar, .tar.gz, .tar.xz, .zip)"
 
+# Files of arrays: an .npz is a zip archive.
+ARRAYS = (".npz", ".npy", ".parquet")
 
 # Folders that systems and programs add beside a user's files, with names that do not begin with a dot.
 ADDED = (
@@ -42,12 +44,19 @@ def unpacked(path: Path, scratch: Path) -> Iterator[Path]:
     if path.is_dir():
         yield path
         return
-    if not path.exists():
-        raise ValueError(f"{path}: {WANTED}; got nothing there")
+    require_archive(path)
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".unpacked-", dir=scratch) as folder:
         unpack(path, Path(folder))
         yield Path(folder)
+
+
+def require_archive(path: Path) -> None:
+    """Refuse what is not there, and arrays, which have their own place in a scale file."""
+    if not path.exists():
+        raise ValueError(f"{path}: {WANTED}; got nothing there")
+    if path.suffix in ARRAYS:
+        raise ValueError(f"{path}: {WANTED}; got a file of arrays: name it under arrays, not under folders")
 
 
 def lone_folder(folder: Path) -> Path:

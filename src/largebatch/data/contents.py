@@ -20,12 +20,14 @@ class Contents:
         self.first = np.empty(0)
 
     def watch(self, name: str, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The same images (c, h, w), one after another; an error at their end if nothing in them varies."""
+        """The same images (c, ...), one after another; an error at their end if nothing in them varies."""
         for image in images:
             if not self.digests:
-                self.first, self.constant = image[:, :1, :1].copy(), list(range(len(image)))
+                self.first, self.constant = rows_of(image)[:, :1].copy(), list(range(len(image)))
             self.digests.append(int.from_bytes(blake2b(image.tobytes(), digest_size=8).digest(), "little"))
-            self.constant = [c for c in self.constant if (image[c] == self.first[c]).all()]
+            if self.constant:
+                alike = (rows_of(image) == self.first).all(1)
+                self.constant = [c for c in self.constant if alike[c]]
             yield image
         if len(self.constant) == len(self.first):
             raise ValueError(
@@ -48,3 +50,8 @@ class Contents:
             "held_out": int(np.isin(tested, seen).sum()),
             "other_label": int(how_many[contradicted].sum()),
         }
+
+
+def rows_of(image: np.ndarray) -> np.ndarray:
+    """(c, ...) -> (c, values of a channel)"""
+    return image.reshape(len(image), -1)

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from largebatch import progress
+from largebatch.config.arrays import ArrayFile, ImportedData, Source
 from largebatch.config.images import IMAGES, Folder, Images
 from largebatch.config.settings import located
-from largebatch.data import archives, contents, folders
+from largebatch.data import archives, arrays, contents, folders
 from largebatch.files import record_of, write_json, write_stream
 from largebatch.seals import checksum
 
@@ -22,7 +23,8 @@ class Published(NamedTuple):
     """A data set: its images in order, each (c, h, w) of bytes, or of numbers in [0, 1].
 
     labels: (n,), indices of `classes`; the last `held_out` are the test part; source: where it comes from;
-    seen: counts that grow while the images are read.
+    seen: counts that grow while the images are read. Of arrays, an image is one example of any shape;
+    standardise: whether its channels are, see splits.py.
     """
 
     images: Iterable[np.ndarray]
@@ -31,6 +33,7 @@ class Published(NamedTuple):
     source: dict
     held_out: int = 0
     seen: Counter[str] = Counter()
+    standardise: bool = True
 
 
 def digits(sources: Path) -> Published:
@@ -70,7 +73,7 @@ DATA: dict[str, Callable[[Path], Published]] = {
 }
 
 
-def prepare(name: str, sources: Path, path: Path, folder: Folder | None = None) -> None:
+def prepare(name: str, sources: Path, path: Path, folder: Source | None = None) -> None:
     """Write the tensor file of a data set: images, labels, and how many of the last are held out.
 
     A record beside it holds checksum, shape, classes, source and what was noticed.
@@ -101,14 +104,23 @@ def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]
 
 
 def opened(
-    name: str, sources: Path, folder: Folder | None, scratch: Path
+    name: str, sources: Path, folder: Source | None, scratch: Path
 ) -> AbstractContextManager[Published]:
     """A data set, open while its images are read."""
+    if isinstance(folder, ArrayFile | ImportedData):
+        return nullcontext(of_arrays(folder, sources))
     if folder is not None:
         return pictures(name, sources / located(folder.path), folder, scratch)
     if name not in DATA:
         raise ValueError(f"data set must be one of {sorted(DATA)}; got {name!r}")
     return nullcontext(DATA[name](sources))
+
+
+def of_arrays(settings: ArrayFile | ImportedData, sources: Path) -> Published:
+    """Anyone's own arrays."""
+    found = arrays.read(settings, sources)
+    kept = {"held_out": found.held_out, "standardise": settings.standardise}
+    return Published(found.x, found.labels, found.classes, found.source, **kept)
 
 
 @contextmanager
@@ -139,6 +151,8 @@ def write(found: Published, path: Path) -> tuple[int, ...]:
     small = {"labels": found.labels}
     if found.held_out:
         small["held_out"] = np.array(found.held_out, dtype=np.int64)
+    if not found.standardise:
+        small["as_they_are"] = np.array(1, dtype=np.int64)
     return write_stream(path, small, "images", found.images, len(found.labels))
 
 

@@ -29,6 +29,8 @@ RESIDENT_SHARE = 0.5
 class Dataset:
     """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
 
+    Of arrays, images are examples (n, c, ...) of any shape. standardise: whether each channel is.
+
     dtype: the type for computing. Bytes, which take a quarter or an eighth of its memory, are converted when
     they are used. Labels are on the computing device, images there too if they fit. name: its name in
     messages.
@@ -39,9 +41,10 @@ class Dataset:
     dtype: torch.dtype
     held_out: int = 0
     name: str = "the data"
+    standardise: bool = True
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         return tuple(self.images.shape[1:])
 
     @property
@@ -72,7 +75,9 @@ def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
         images = images.to(dtype)
     if fits(images, device):
         images = images.to(device)
-    return Dataset(images, arrays["labels"].to(device), dtype, held_out, path.stem)
+    return Dataset(
+        images, arrays["labels"].to(device), dtype, held_out, path.stem, "as_they_are" not in arrays
+    )
 
 
 def fits(images: torch.Tensor, device: torch.device) -> bool:
@@ -96,11 +101,16 @@ class Splits:
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _standardisation(self, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, 1).
+        """1 / deviation and -mean / deviation of each seed's training pixels by channel; (s, 1, c, 1, ...).
 
         For a channel that is constant there, both are 0, and so is the standardised channel.
         """
         images = self.dataset.images
+        if not self.dataset.standardise:
+            unit = torch.ones((len(seeds), 1) + (1,) * (images.ndim - 1)).to(
+                self.dataset.labels.device, self.dataset.dtype
+            )
+            return unit, torch.zeros_like(unit)
         rows = self.rows["train"][:, :FITTED_IMAGES].to(images.device)
         if len(images) > FITTED_IMAGES:
             used, rows = rows.unique(return_inverse=True)
@@ -117,7 +127,8 @@ class Splits:
             )
         std = variance.where(varies, 1.0).sqrt()
         both = (varies / std, -mean * varies / std)
-        return tuple(m[:, None, :, None, None].to(self.dataset.device, self.dataset.dtype) for m in both)
+        by_channel = (len(seeds), 1, -1) + (1,) * (images.ndim - 2)
+        return tuple(m.view(by_channel).to(self.dataset.device, self.dataset.dtype) for m in both)
 
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
@@ -188,7 +199,11 @@ def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tens
     """Mean and mean square of the pixels of these images (of all if None), by channel; (m, c) each."""
     at_once = max(1, SUMMED_BYTES // (8 * images[0].numel()))
     blocks = images.split(at_once) if rows is None else (images[some] for some in rows.split(at_once))
-    sums = ((i.mean((2, 3)), i.square().mean((2, 3))) for i in (block.double() for block in blocks))
+    if images.ndim == 2:  # a value is a channel
+        sums = ((i, i.square()) for i in (block.double() for block in blocks))
+    else:
+        within = tuple(range(2, images.ndim))
+        sums = ((i.mean(within), i.square().mean(within)) for i in (block.double() for block in blocks))
     first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))
     return first, second
 

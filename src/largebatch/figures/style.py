@@ -25,6 +25,7 @@ GREY = "#8c8c8c"
 FAINT = "#d4d4d4"
 # A range wider than this share of its largest value is drawn on a logarithmic axis.
 LOG_FROM = 10.0
+LOG_TICKS_FROM = 2.5  # a logarithmic axis whose values are less apart has even ticks, as a linear one
 # Space in a legend for a line's sample, and for each letter at 7 points.
 HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
 # Inches between the first and last setting of a panel, for either width; and between tick labels.
@@ -178,7 +179,9 @@ def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
     subs = (1.0, 2.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 3 else (1.0,)
     if len(positive) == len(values):
         set_scale("log", nonpositive="clip")
-        axis.set_major_locator(ticker.LogLocator(base=10, subs=subs, numticks=8))
+        few = 10**decades < LOG_TICKS_FROM  # between them there may be no 1, 2 or 5
+        even = ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
+        axis.set_major_locator(even if few else ticker.LogLocator(base=10, subs=subs, numticks=8))
     else:
         from_power = float(10.0 ** np.floor(np.log10(positive.min())))
         set_scale("symlog", linthresh=from_power, linscale=0.4)

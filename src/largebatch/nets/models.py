@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import stream_seed
 from largebatch.data.splits import Dataset
+from largebatch.nets.imported import imported
 from largebatch.nets.one_by_one import called_with, places_of
 from largebatch.nets.stack import Residual, Subsample
 
@@ -28,7 +29,7 @@ def mlp(
 ) -> nn.Module:
     """Fully connected net; Keskar's F1 with hidden = [512] * 5 and batch_norm."""
     layers: list[nn.Module] = [nn.Flatten()]
-    width = shape[0] * shape[1] * shape[2]
+    width = math.prod(shape)
     for size in hidden:
         layers.append(nn.Linear(width, size))
         if batch_norm:
@@ -202,7 +203,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "vgg": vgg,
     "resnet": resnet,
     "resnet50": resnet50,
+    "imported": imported,
 }
+
+# Those with convolutions.
+OF_IMAGES = ("cnn", "keskar_cnn", "vgg", "resnet", "resnet50")
 
 
 def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **options) -> nn.Module:
@@ -212,6 +217,8 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the CPU only
+        if name in OF_IMAGES and len(shape) != 3:
+            raise ValueError(f"model {name}: wanted images (c, h, w); got examples {shape}")
         net = MODELS[name](shape, classes, **options)
         if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
             with evaluating(net), torch.no_grad():

@@ -19,6 +19,8 @@ class Batches:
     def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
         self.arm, self.splits = arm, splits
         self.sides = sides = splits.dataset.shape[1:]
+        if arm.augment and len(sides) != 2:
+            raise ValueError(f"augment: wanted images (c, h, w); got examples {splits.dataset.shape}")
         if arm.augment and arm.augment.name == "shifts" and arm.augment.pixels >= min(sides):
             raise ValueError(f"augment.pixels below both sides of images {sides}; got {arm.augment.pixels}")
         self.augmentation = AUGMENTATIONS[arm.augment.name] if arm.augment else None

@@ -4,15 +4,17 @@ Nothing in them is code. One that is damaged is named and set aside, and the run
 """
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from largebatch import progress
-from largebatch.files import bytes_of, read_sealed, tensors_in, write_sealed
+from largebatch.files import atomic, bytes_of, tensors_in
 
 TENSOR, STATE = "tensor of this number", "state"
+DIGEST_BYTES = 32
 
 
 def before(checkpoint: Path) -> Path:
@@ -54,6 +56,21 @@ def read(checkpoint: Path, wanted: dict) -> dict | None:
             return state
         progress.say(f"{path}: wanted one of this run; got other {' and '.join(changed)}: {goes_on}")
     return None
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Bytes after their sha256, so that a damaged file is noticed when it is read."""
+    with atomic(path, sealed=False) as temporary:
+        temporary.write_bytes(sha256(content).digest() + content)
+
+
+def read_sealed(path: Path) -> bytes:
+    """What write_sealed wrote; a ValueError if it is not whole."""
+    data = path.read_bytes()
+    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    if sha256(content).digest() != digest:
+        raise ValueError(f"{path}: wanted a whole file; got {len(data)} bytes, not those that were written")
+    return content
 
 
 def encoded(state: dict) -> bytes:
