@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import REPOSITORY
 
 FOLDERS = ("src", "tests", "benchmarks", "tools")
-# Objects whose open() opens no text.
-BINARY = {"Image", "os", "tarfile", "webbrowser"}
+# Objects whose open() opens no text, or finds its encoding in the file.
+BINARY = {"Image", "os", "tarfile", "tokenize", "webbrowser"}
 
 
 def unsaid(source: str) -> Iterator[int]:

@@ -188,7 +188,7 @@ def test_sources_are_the_files_that_python_loads(layout, tmp_path):
     first = next(iter(files))
     module = first.removesuffix(".py").replace("/", ".")
     call = [sys.executable, "-c", CALL, str(tmp_path), module]
-    said = subprocess.run(call, capture_output=True, text=True, check=True).stdout.splitlines()
+    said = subprocess.run(call, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()
     loaded = {line for line in said if line.startswith(str(tmp_path))}
     assert {str(path) for path in sources(tmp_path / first, tmp_path)} == loaded
     assert len(loaded) == len(files)

@@ -18,6 +18,8 @@ SETTINGS = {
     "density": FEW | {"low": -1.0, "high": 5.0, "points": 7, "width": 0.5, "steps": 5},
     "agreement": FEW | {"trace_probes": 10},
     "keskar": FEW | {"iterations": 2},
+    "keskar_relative": FEW | {"iterations": 2},
+    "scaled_curvature": FEW,
     "keskar_subspace": FEW | {"dimensions": 3, "iterations": 2},
     "ball": FEW | {"steps": 2, "directions": 3},
     "surface": FEW | {"points": 3, "plane_points": 3, "directions": 2, "renormalise": True},
@@ -37,7 +39,16 @@ CASES = {
     **{name: (name, settings, LINEAR if name == "excess" else {}) for name, settings in SETTINGS.items()},
     **{
         f"{name} of {kind}": (name, SETTINGS[name], arm)
-        for name in ("curvature", "density", "keskar", "keskar_subspace", "ball", "surface", "noise")
+        for name in (
+            "curvature",
+            "scaled_curvature",
+            "density",
+            "keskar",
+            "keskar_subspace",
+            "ball",
+            "surface",
+            "noise",
+        )
         for kind, arm in (("a cnn", CNN), ("tanh", TANH))
     },
     "agreement of a cnn": ("agreement", SETTINGS["agreement"], CNN),

@@ -14,9 +14,8 @@ from largebatch.measures.measure import measure
 from largebatch.measures.trace import is_exact_for
 from largebatch.nets import models
 from largebatch.nets.one_by_one import OneByOne
-from largebatch.nets.stack import estimate_population_statistics, stack
+from largebatch.nets.stack import decay_groups, estimate_population_statistics, stack
 from largebatch.training import train as train_module
-from largebatch.training.engine import decay_groups
 from tests.conftest import small_arm
 from tests.shared.modules import MODULES, STACKED, Block
 from tests.shared.plain_loop import plain_loop

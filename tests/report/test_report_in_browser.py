@@ -9,10 +9,12 @@ import pytest
 from largebatch.config.cards import PAPERS, read_papers
 from largebatch.config.study import load_study
 from largebatch.figures.draw import draw
+from largebatch.figures.robustness import draw_robustness
 from largebatch.figures.tabulate import tabulate
-from largebatch.judging.claims import read_claims
+from largebatch.judging.claims import STATEMENTS, read_claims
 from largebatch.judging.judge import judge
 from largebatch.judging.ledger import ledger
+from largebatch.judging.robustness import ROBUSTNESS
 from largebatch.report.evidence import to_report
 from largebatch.report.publish import index
 from largebatch.report.report import report
@@ -37,9 +39,11 @@ def file(tmp_path_factory):
         draw(experiment.to_draw(figure.name), observations, folder / f"figures/{name}_{figure.name}")
     for table in experiment.question.tables:
         tabulate(experiment.to_tabulate(table.name), observations, folder / f"tables/{name}_{table.name}")
+    draw_robustness(folder / ROBUSTNESS, folder / "figures/robustness", scale)
     beside = folder.parent / "other" / "claims.csv"
     beside.parent.mkdir()
-    beside.write_bytes((folder / "claims.csv").read_bytes())
+    for written in ("claims.csv", STATEMENTS):
+        beside.with_name(written).write_bytes((folder / written).read_bytes())
     report(to_report(study), folder, [beside], folder / "report.html")
     (beside.parent / "report.html").write_text("", encoding="utf-8")
     index(folder.parent, read_papers(REPOSITORY / "config" / PAPERS))
@@ -145,7 +149,7 @@ def test_a_link_opens_what_it_leads_to(shown):
     assert shown.run("document.querySelector('.fold[open] .figure use').getBBox().width") > 100
 
 
-def test_files_beside_the_page_that_claims_lead_to_are_there(shown, file):
+def test_files_beside_the_page_that_it_leads_to_are_there(shown, file):
     links = shown.run("[...document.querySelectorAll('a')].map((a) => a.getAttribute('href'))")
     beside = {link for link in links if not link.startswith("#")}
     assert beside and all((file.parent / link).is_file() for link in beside)

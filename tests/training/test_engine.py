@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from largebatch.nets import models
-from largebatch.nets.stack import stack
+from largebatch.nets.stack import decay_groups, stack
 from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import seeds_at_once
@@ -66,8 +66,8 @@ def test_the_same_arm_twice_is_bit_identical(dataset):
 def test_weight_decay_spares_biases_and_normalisation_everywhere():
     net = [nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 3)) for _ in range(2)]
     model = stack(net)
-    decayed, spared = engine.decay_groups(model, everything=False)
+    decayed, spared = decay_groups(model, everything=False)
     shapes = [tuple(p.shape) for p in model.parameters()]
     assert [shapes[i] for i in decayed] == [(2, 4, 3), (2, 3, 3)]
     assert sorted(shapes[i] for i in spared) == [(2, 1, 3), (2, 1, 3), (2, 3), (2, 3)]
-    assert engine.decay_groups(model, everything=True)[1] == []
+    assert decay_groups(model, everything=True)[1] == []

@@ -21,7 +21,7 @@ from largebatch.measures.curvature import Streams, most_vectors
 from largebatch.measures.lanczos import Eigenvalues, gaussian, top_eigenvalues
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
-from largebatch.training.engine import decay_groups
+from largebatch.nets.stack import decay_groups
 
 
 def products_of(landscape: Landscape) -> list[int]:

@@ -258,3 +258,15 @@ def estimate_population_statistics(model: Stacked, batches: Iterable[torch.Tenso
     for layer in layers:
         layer.settle()
         layer.eval()
+
+
+def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:
+    """Numbers of the weights that decay and of those that do not.
+
+    Spared are BatchNorm's parameters (Goyal 2017, 5.1) and, as is common, biases; of a net that is not
+    stacked, what OneByOne.spared says.
+    """
+    spared = {id(p) for m in model.modules() if isinstance(m, Stacked) for p in m.spared()}
+    weights = list(model.parameters())
+    decayed = [i for i, w in enumerate(weights) if everything or id(w) not in spared]
+    return decayed, [i for i in range(len(weights)) if i not in decayed]

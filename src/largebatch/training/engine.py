@@ -13,6 +13,7 @@ from largebatch.nets.layers import Stacked, StackedBatchNorm, StackedConv2d, Sta
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.stack import (
     POPULATION_BATCH,
+    decay_groups,
     drawing,
     estimate_population_statistics,
     keep_seeds,
@@ -226,15 +227,3 @@ def optimiser_of(arm: Arm, model: Stacked) -> Optimiser:
     options = arm.optimiser.model_dump(exclude={"name"})
     _, spared = decay_groups(model, everything=False)
     return OPTIMISERS[arm.optimiser.name](list(model.parameters()), spared=spared, **options)
-
-
-def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:
-    """Numbers of the weights that decay and of those that do not.
-
-    Spared are BatchNorm's parameters (Goyal 2017, 5.1) and, as is common, biases; of a net that is not
-    stacked, what OneByOne.spared says.
-    """
-    spared = {id(p) for m in model.modules() if isinstance(m, Stacked) for p in m.spared()}
-    weights = list(model.parameters())
-    decayed = [i for i, w in enumerate(weights) if everything or id(w) not in spared]
-    return decayed, [i for i in range(len(weights)) if i not in decayed]
