@@ -89,7 +89,7 @@ def trained(case: str, images: torch.Tensor, labels: torch.Tensor) -> Nets:
         **{key: of[key] for key in ("model", "batch_size", "epochs")},
     }
     arm, dataset = Arm.model_validate(settings), Dataset(images, labels, images.dtype)
-    run = train(arm, list(range(of["seeds"])), dataset)
+    run = train(arm, list(range(of["seeds"])), dataset, followed=())
     return Nets(arm, run.seeds, run.weights, dataset)
 
 
@@ -356,7 +356,7 @@ def memory_of(what: str) -> float:
     arm, dataset = large_arm(optimiser), Dataset(images, labels, images.dtype)
     if what == "train":
         before = peak_mib()
-        train(arm, [0], dataset)
+        train(arm, [0], dataset, followed=())
         return peak_mib() - before
     base = Nets(arm, [0], {}, dataset)
     weights = {n: p.detach().numpy()[None] for n, p in base.untrained(0).named_parameters()}

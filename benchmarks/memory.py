@@ -32,7 +32,7 @@ def peak(net: str, batch: int, where: torch.device) -> float:
     problem = replace(PROBLEMS[net], epoch=None)
     arm, dataset = arm_of(problem, batch).model_copy(update={"epochs": 1}), pixels(problem, batch, where)
     before = peak_mib()
-    train(arm, list(range(SEEDS)), dataset)
+    train(arm, list(range(SEEDS)), dataset, followed=())
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated() / (1 << 20)
     return peak_mib() - before

@@ -41,11 +41,19 @@ def test_what_is_measured_along_a_run_is_measured_at_its_end_too():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_label_says_the_unit_that_the_name_says(metric):
-    unit = {"nats": "(nats)", "percent": "(%)", "seconds": ("(seconds)", "(seconds a seed)")}
+    unit = {"nats": "(nats)", "percent": "(%)", "seconds": ("(seconds)", "(seconds per seed)")}
     plain = metric.removesuffix("_by_epoch")
     wanted = [text for ending, text in unit.items() if plain.endswith(f"_{ending}")]
     assert all(METRICS[metric].endswith(text) for text in wanted)
     assert 0 < len(METRICS[metric]) <= 50
+
+
+def test_shares_end_at_a_hundred_and_other_percentages_do_not():
+    ending = {metric for metric in METRICS if metrics.most_of(metric) == 100}
+    assert {"test_error_percent", "train_accuracy_percent", "path_accuracy_percent"} < ending
+    assert all("(%)" in METRICS[metric] for metric in ending)
+    beyond = {"sharpness_percent", "loss_gap_percent", "train_loss_nats", "train_squared_error"}
+    assert {metrics.most_of(metric) for metric in beyond} == {float("inf")}
 
 
 def test_an_unknown_metric_is_answered_with_the_nearest():

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.shared.own import MODULES, write
-from tests.test_workflow import Workspace
+from tests.shared.workspace import Workspace
 
 STUDY = """
 extends: smoke

@@ -7,12 +7,8 @@ import csv
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,101 +17,8 @@ import yaml
 from PIL import Image
 
 from tests.conftest import REPOSITORY
-from tests.shared.processes import end, ending
-
-# Where Python opens files as ASCII. There, PyTorch cannot be imported from a folder of other letters.
-POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if sys.prefix.isascii() else {}
-# Any attempt to reach a network fails, in every Python process of the workflow.
-NO_NETWORK = """
-import socket
-_connect = socket.socket.connect
-def connect(self, address):
-    if self.family != socket.AF_UNIX:
-        raise OSError(f"the tests allow no network; wanted {address}")
-    return _connect(self, address)
-socket.socket.connect = connect
-"""
-
-
-class Workspace:
-    """A copy of the repository in which Snakemake runs on config/smoke.yaml."""
-
-    def __init__(self, root: Path):
-        # What people's folders are called.
-        self.root, temporary = root / "sp ace ünï", root / "t m"
-        self.root.mkdir()
-        temporary.mkdir()
-        for name in ("Snakefile", "CITATION.cff", "workflow", "profiles", "config", "src"):
-            source = REPOSITORY / name
-            if source.is_dir():
-                shutil.copytree(source, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, self.root / name)
-        guard = self.root / "no_network"
-        guard.mkdir()
-        (guard / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{guard}{os.pathsep}{self.root / 'src'}",
-            "TMPDIR": str(temporary),  # a warm server of our own
-            "HOME": "/dev/null/nowhere",
-            "XDG_CACHE_HOME": str(root / "cache"),
-            "MPLCONFIGDIR": str(root / "cache"),
-            "LC_ALL": "C",
-        }
-
-    def start(
-        self, *words: str, configfile: str | None = "config/smoke.yaml", **environment: str
-    ) -> subprocess.Popen:
-        return subprocess.Popen(
-            ["snakemake", "--cores", "2", *words, *(["--configfile", configfile] if configfile else [])],
-            cwd=self.root,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            start_new_session=True,
-        )
-
-    def snakemake(self, *words: str, **more: str | None) -> tuple[int, str]:
-        """(exit code, all output)."""
-        with ending(self.start(*words, **more)) as process:
-            output, _ = process.communicate()
-        return process.returncode, output
-
-    def end(self) -> None:
-        """End its warm servers and their jobs."""
-        end(f"TMPDIR={self.environment['TMPDIR']}")
-
-    def would_run(self, *words: str, **more: str) -> dict[str, int]:
-        """Rule -> number of jobs of a dry run."""
-        code, output = self.snakemake("-n", "--quiet=host", *words, **more)
-        assert code == 0, output
-        if "Nothing to be done" in output:
-            return {}
-        stats = output[output.index("Job stats:") :]
-        return {
-            rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.MULTILINE) if rule != "total"
-        }
-
-    @contextmanager
-    def edited(self, name: str, old: str, new: str):
-        """A file with one text replaced, and put back with its time of change."""
-        path = self.root / name
-        text, times = path.read_text(encoding="utf-8"), path.stat()
-        assert old in text, f"{old!r} is not in {name}"
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        try:
-            yield
-        finally:
-            path.write_text(text, encoding="utf-8")
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-    def one_arm(self) -> str:
-        return sorted(p.name for p in (self.root / "results/smoke/runs").iterdir())[0]
-
+from tests.shared.processes import ending
+from tests.shared.workspace import POOREST, Workspace
 
 SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
 
@@ -197,17 +100,25 @@ def test_every_claim_has_a_verdict(workspace):
         for claim in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"]
     }
     assert {row["id"] for row in rows} == wanted
-    judged = {"supported", "contradicted", "inconclusive", "holds"}
+    judged = {"supported", "contradicted", "inconclusive", "uninformative", "confounded", "holds"}
     # Such nets reach neither the 5 % validation error of S4 nor the training losses of K3, K6, K11, J and M;
-    # a two-batch estimate from a handful of draws may be negative; one batch from 256 on has no slope.
-    unreached = {"S4", "K3.at_loss", "K6.at_loss", "K11", "K11.small", "K11.start", "M.two_batch"}
+    # one batch from 256 on has no slope.
+    unreached = {
+        "S4",
+        "K3.at_loss",
+        "K6.at_loss",
+        "K6.scaled_at_loss",
+        "K11",
+        "K11.small",
+        "K11.start",
+    }
     unreached |= {"J.equal", "J.falls", "J.falls_32", "J.error", "M", "D.flat", "P3.online"}
     unreached |= {"J.along", "J.across", "J.along_error", "J.across_error"}
     # A test over arms wants more of them than two.
     unreached |= {"K9", "K9.threshold", "K9.sharpness", "K9.sgd", "K9.sgd_sharpness", "K9.metric", "K10"}
     unreached |= {"K10.accuracy", "G14", "W.data", "W.width"}
-    unreached |= {"P11.step", "P11.u_shape"}  # times, which a busy machine keeps from being judged
-    assert {row["id"] for row in rows if row["verdict"] not in judged} <= unreached
+    times = {"P11.step", "P11.u_shape"}  # which a busy machine keeps from being judged
+    assert {row["id"] for row in rows if row["verdict"] not in judged} - times == unreached
 
 
 def test_claims_are_registered_before_anything_trains(workspace):
@@ -357,12 +268,12 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
     """Weights, histories, verdicts, figures and tables."""
     once, twice = tiny.root / "results/smoke", tiny.root / "results/tiny"
     patterns = ("runs/*/history.parquet", "runs/*/weights.safetensors", "*/judged.csv", "*/summary.csv")
-    patterns += ("figures/*.csv", "figures/*.txt", "tables/*.csv", "tables/*.md", "tables/*.tex")
+    patterns += ("figures/*_*.csv", "figures/*_*.txt", "tables/*.csv", "tables/*.md", "tables/*.tex")
     files = [path.relative_to(twice) for pattern in patterns for path in twice.glob(pattern)]
     assert len(files) > 20
     for path in files:
         assert (once / path).read_bytes() == (twice / path).read_bytes(), path
-    drawings = [path.relative_to(twice) for path in twice.glob("figures/*.png")]
+    drawings = [path.relative_to(twice) for path in twice.glob("figures/*_*.png")]
     assert len(drawings) >= 3
     for path in drawings:  # pixels: the files themselves name their scale
         pixels = [np.asarray(Image.open(root / path)) for root in (once, twice)]

@@ -14,7 +14,6 @@ from scipy import stats
 from largebatch.config.study import load_study
 from largebatch.judging.claims import COLUMNS
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import decisive_levels
 from largebatch.observations.statistics import LEVEL, smallest_detectable_shift
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +26,7 @@ from tools.simulated import (  # noqa: E402
     Sides,
     cases,
     critical_sides,
+    decisive_levels,
     errors,
     gap_sides,
     growth_sides,

@@ -20,7 +20,6 @@ from functools import cache
 from itertools import starmap
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -33,14 +32,16 @@ from largebatch.config.scale import merged
 from largebatch.config.study import Study, load_study
 from largebatch.files import write_json
 from largebatch.judging.claims import CONTRADICTED, SUPPORTED, read_claims
+from largebatch.judging.robustness import holm_in_each
 from largebatch.seals import collected
 
 PUBLISHED = Path("results/published")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# The function whose call corrects p-values -> the rule, as registrations say it.
+# The function whose call corrects p-values -> the rule, as registrations say it; the first called counts.
 CORRECTIONS = {
-    "holm": "Holm in the experiment",
+    "of_conditions": RULE["correction"],
     "false_discovery_control": "Benjamini-Hochberg over the ledger",
+    "holm": "Holm in the experiment",
 }
 # Begin of a change -> what the table says of it: which statement and which control, claims.csv has.
 IN_SHORT = {"statement ": "put into a statement with others", "control none ": "given a control"}
@@ -116,7 +117,7 @@ def called(name: str) -> frozenset[str]:
 def correction(commit: str) -> str:
     """How p-values are corrected."""
     calls = {call for path, name in blobs(commit, "src") if path.endswith(".py") for call in called(name)}
-    return "; ".join(words for call, words in CORRECTIONS.items() if call in calls) or "none"
+    return next((words for call, words in CORRECTIONS.items() if call in calls), "none")
 
 
 def normal(claim: dict) -> dict:
@@ -255,17 +256,12 @@ def claims_in(experiment: str, claims: list[str]) -> str:
 def by_the_first_rule(scale: str) -> tuple[list[str], list[str]]:
     """Claims that today's rule decides and Holm within the experiment would not, and the other way round."""
     claims = read_claims(PUBLISHED / scale / "claims.csv").dropna(subset="p_value")
-    holm = pd.concat(holm_of(some["p_value"]) for _, some in claims.groupby("experiment"))
+    p_values = claims["p_value"].to_numpy()[:, None]
+    holm = pd.Series(holm_in_each(p_values, claims["experiment"])[:, 0], claims.index)
     decided = claims["verdict"].isin([SUPPORTED, CONTRADICTED])
     first = claims["note"].str.contains("Only the correction over") | decided
     lost, won = decided & (holm >= LEVEL), ~decided & first & (holm < LEVEL)
     return claims.loc[lost, "id"].tolist(), claims.loc[won, "id"].tolist()
-
-
-def holm_of(p_values: pd.Series) -> pd.Series:
-    """Adjusted p-values of Holm 1979."""
-    ordered = p_values.sort_values()
-    return (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1.0).reindex(p_values.index)
 
 
 def main() -> None:

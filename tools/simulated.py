@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy import optimize
 
 from largebatch.judging import arms, curves, fits
+from largebatch.judging.statements import levels_within, rejections, screened
 from largebatch.observations.statistics import LEVEL, nearer_p_value
 
 ARMS = np.arange(6.0)  # logarithms to base 2 of a setting
@@ -204,3 +206,15 @@ def cases() -> Iterator[tuple[str, str]]:
         sizes = ("", " + arm effects 1", " + arm effects 3")
         name = kind if truth == LEVEL_ARMS else f"{kind} on {truth}"
         yield from ((name, noise + size) for noise in NOISE for size in sizes)
+
+
+def decisive_levels(claims: pd.DataFrame) -> pd.Series:
+    """Of each judged condition of a ledger the level below which its p is decided, given all other p."""
+    found = screened(claims)
+    found["level"] = levels_within(found)
+
+    def of_condition(row: pd.Series) -> float:
+        p = found.loc[found["statement"] == row["statement"], "p"].mask(lambda p: p.index == row.name, 0.0)
+        return row["level"] * rejections(p, row["level"]) / len(p)
+
+    return found.apply(of_condition, axis="columns") if len(found) else pd.Series(dtype=float)

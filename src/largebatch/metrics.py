@@ -4,7 +4,7 @@ An observation is one number of one seed, with a position `at`. What `at` is tel
 metrics apart, and thereby how a number is read out of them:
 
 - history: an epoch; recorded at every evaluation while a run is trained;
-- end: none; one value a run;
+- end: none; one value per run;
 - profile: a position of the metric's own, such as an epsilon, a radius, an alpha or an eigenvalue;
 - by epoch: an epoch too, but one at which a snapshot of the weights was kept and then measured.
 """
@@ -50,7 +50,7 @@ TRAINING = Written(
         "updates_to_validation_goal": "updates to the validation error goal",
         "updates_to_test_goal": "updates to the test error goal",
         "examples_to_test_goal": "examples to the test error goal",
-        TRAIN_SECONDS: "training time (seconds a seed)",
+        TRAIN_SECONDS: "training time (seconds per seed)",
     },
 )
 
@@ -142,7 +142,7 @@ PRIMER = Written(
         "shuffling_loss": "training loss",  # at: update
         "epoch_seconds": "time of an epoch (seconds)",  # at: batch size
         "update_seconds": "time of an update (seconds)",
-        "examples_per_second": "examples a second",
+        "examples_per_second": "examples per second",
         TIME_SPREAD: "time of the median round / of the quickest",
         "peak_memory_mib": "peak memory (MiB)",
         "ring_sent_share": "values a worker sends / values of the gradient",  # at: workers
@@ -213,6 +213,15 @@ def unit_of(metric: str) -> str:
     """What a metric is counted in."""
     name = metric.removesuffix("_by_epoch")
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), NUMBER)
+
+
+# Percentages that are shares of a whole; others, such as Metric 2.1, have no end.
+SHARES = ("error_percent", "accuracy_percent", "shuffling_accuracy", "escaped_percent")
+
+
+def most_of(metric: str) -> float:
+    """The largest value that a metric can have."""
+    return 100.0 if metric.endswith(SHARES) else float("inf")
 
 
 # Positive, and skewed where they vary much between seeds: judged on the logarithm, whatever the data are.

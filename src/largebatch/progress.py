@@ -50,7 +50,7 @@ OTHER_PASSES = 100
 def begin(scale_folder: Path, costs: dict[str, float]) -> None:
     """Record at the start of a workflow which files it will make, and the expected cost of each.
 
-    costs: file below the scale's folder -> cost, of trained() or measured().
+    costs: file below the scale's folder -> cost, as costs() gives them.
     """
     scale_folder.mkdir(parents=True, exist_ok=True)
     (scale_folder / NOTE).write_text(json.dumps({"costs": costs, "since": time.time()}), encoding="utf-8")
@@ -59,7 +59,7 @@ def begin(scale_folder: Path, costs: dict[str, float]) -> None:
 def costs(study: "Study", runs: Iterable[str]) -> dict[str, float]:
     """What these runs and their measures cost, by the file that each ends with."""
     arms = {run: study.arms[run] for run in runs}
-    found = {trained(run): cost(arm) for run, arm in arms.items()}
+    found = {trained(run): cost(arm, study.followed[run]) for run, arm in arms.items()}
     return found | {
         f"runs/{run}/{measure}.parquet": cost_of_measure(measure, settings, arms[run])
         for (measure, run), settings in study.measures.items()
@@ -79,12 +79,16 @@ def cost_of_measure(measure: str, settings: "Settings", arm: Arm) -> float:
     return PASSES.get(measure, OTHER_PASSES) * examples * multiplications(arm) * MULTIPLICATION_SECONDS
 
 
-def cost(arm: Arm) -> float:
-    """The expected cost of training an arm, in seconds of one seed on one core."""
+def cost(arm: Arm, followed: Collection[str]) -> float:
+    """The expected cost of training an arm, in seconds of one seed on one core.
+
+    followed: the parts that are evaluated along it, beside those by which the arm itself ends.
+    """
     epochs = arm.epochs * (STOPPED_AT if arm.stop or arm.goal else 1.0)
     updates = epochs * arm.data.train / mean_batch(arm) * passes(arm)
     images = epochs * arm.data.train * passes(arm)
-    evaluated = epochs / arm.evaluate_every_epochs * (arm.data.train + arm.data.test) * EVALUATION
+    at_once = sum(getattr(arm.data, part) for part in {*followed, *arm.ends_by})
+    evaluated = epochs / arm.evaluate_every_epochs * at_once * EVALUATION
     work = (images + evaluated) * multiplications(arm) * MULTIPLICATION_SECONDS
     norm = BATCH_NORM if getattr(arm.model, "batch_norm", False) else 1.0
     return ARM_SECONDS + norm * (updates * UPDATE_SECONDS + work)
@@ -100,7 +104,7 @@ def priorities(study: "Study") -> dict[object, float]:
     Within an experiment long arms start before short ones, so that no core waits for the other at the end.
     Keys: a run's name, (measure, run's name), a path's or an exhibit's stem.
     """
-    costs = {run: cost(arm) for run, arm in study.arms.items()}
+    costs = {run: cost(arm, study.followed[run]) for run, arm in study.arms.items()}
     most = max(costs.values(), default=1.0)
     found: dict[object, float] = {}
     for place, e in enumerate(reversed(study.experiments)):  # the first mention counts, written last

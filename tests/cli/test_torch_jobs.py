@@ -143,7 +143,8 @@ def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
 
 
 def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):
-    progress.begin(tmp_path, dict.fromkeys(map(progress.trained, (small_arm(epochs=1).id, "another")), 1.0))
+    runs = (small_arm(epochs=1).id, "another")
+    progress.begin(tmp_path, {progress.trained(run): 1.0 for run in runs})
     assert main(train(tmp_path, trained / "data" / "digits.safetensors", epochs=1, seeds=1)) == 0
     said = r"\[1/2 arms, about \d+ s left\] trained mlp-digits-b8-lr0\.1-constant-\w{8} in \d\.\d s"
     assert re.fullmatch(said, capfd.readouterr().out.splitlines()[-1])

@@ -35,6 +35,11 @@ def test_a_file_reaches_its_job_and_is_its_input(folder):
     assert asked_of_the_job(study) == study.own_data["mine"]
     assert commands.data_inputs(study, "mine") == [f"{folder}/x.npy", f"{folder}/y.npy"]
     assert commands.data_inputs(with_arrays(folder, path="none.npz"), "mine") == []
+    (folder / "saved").mkdir()
+    for name in ("saved/state.json", "saved/data-0.arrow"):
+        (folder / name).touch()
+    inputs = [f"{folder}/saved/data-0.arrow", f"{folder}/saved/state.json"]
+    assert commands.data_inputs(with_arrays(folder, path="saved"), "mine") == inputs
     assert commands.data_inputs(study, "digits") == []
 
 
@@ -63,6 +68,17 @@ def test_commands_of_folders_stay_as_they_were():
         (
             {"path": "x.npy", "y": "y.npy", "test": "z.npy"},
             "arrays.mine: wanted test with an .npz or .parquet file",
+        ),
+        (
+            {"path": "x.npy", "y": "y.npy", "x": "pixels"},
+            "arrays.mine: wanted no x beside an .npy file, which has one array; got 'pixels'",
+        ),
+        *(
+            (
+                {"path": path, "x": ["a", "b"]},
+                f"arrays.mine: wanted a list of columns as x with a .parquet file only; got path: {path}",
+            )
+            for path in ("x.npz", "saved")
         ),
         ({"path": "x.npz", "label": "y"}, "arrays.mine.label: wanted a key among ["),
         ({"x": "pixels"}, "arrays.mine.path: wanted a value; got none"),

@@ -45,7 +45,7 @@ def test_a_claim_reads_its_control_and_its_fit_but_does_not_need_them():
 def test_a_fit_is_read_at_the_end_where_the_claim_reads_a_profile():
     side = {"at": {"value": 0.5}}
     sides = {name: arm | side for name, arm in ARMS.items()}
-    found = claim("ratio", "sharpness_percent", {"above": 1.0}, **sides, fit={"metric": LOSS}).fitted()
+    found = claim("ratio", metric="sharpness_percent", **sides, fit={"metric": LOSS}).fitted()
     assert (found.metric, found.a.at, found.b.at) == (LOSS, None, None)
     along = {name: arm | {"at": {"share": 0.5}} for name, arm in ARMS.items()}
     assert claim("difference", **along, fit=FIT).fitted().a.at.share == 0.5

@@ -1,17 +1,10 @@
 """What claims say of themselves: what they read, what their effect is counted in."""
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from largebatch.config.claims import Claim
 from largebatch.metrics import METRICS, unit_of
-
-ARMS = {"a": {"arm": "x"}, "b": {"arm": "y"}}
-
-
-def claim(kind, metric="test_error_percent", **fields):
-    base = {"id": "K1.sgd", "says": "s", "source": "p", "expect": {"above": 1.0}}
-    return TypeAdapter(Claim).validate_python({**base, "kind": kind, "metric": metric, **fields})
+from tests.shared.claims import ARMS, ERROR, LOSS, claim
 
 
 @pytest.mark.parametrize(
@@ -42,7 +35,7 @@ def claim(kind, metric="test_error_percent", **fields):
     ],
 )
 def test_the_unit_of_an_effect(kind, metric, fields, unit):
-    assert claim(kind, metric, **fields).unit == unit
+    assert claim(kind, metric=metric, **fields).unit == unit
 
 
 @pytest.mark.parametrize("words", ["%", "nats", "seconds", "MiB", "examples", "R²"])
@@ -63,12 +56,12 @@ def test_the_uncertainty_of_a_paper_has_means_deviations_and_runs(fields):
 
 
 def test_a_claim_is_a_statement_of_its_own_unless_it_says_so():
-    assert claim("level", a={"arm": "x"}).stated == "K1.sgd"
+    assert claim("level", id="K1.sgd", a={"arm": "x"}).stated == "K1.sgd"
     assert claim("level", a={"arm": "x"}, statement="sharp").stated == "sharp"
 
 
 AT_UPDATES, AT_LOSS = {"at": {"same_updates_as": "z"}}, {"at": {"train_loss_nats": 0.1}}
-END, UPDATES, LOSS = "test_error_percent", "updates", "train_loss_nats"
+UPDATES = "updates"
 BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
 TREND = {"arm": "x", "setting": "lr"}
 
@@ -76,26 +69,26 @@ TREND = {"arm": "x", "setting": "lr"}
 @pytest.mark.parametrize(
     ("kind", "metric", "fields", "uses"),
     [
-        ("level", END, {"a": ARMS["a"]}, {("a.arm", "x", END, "one", "end")}),
+        ("level", ERROR, {"a": ARMS["a"]}, {("a.arm", "x", ERROR, "one", "end")}),
         (
-            *("ratio", END, ARMS),
-            {("a.arm", "x", END, "one", "end"), ("b.arm", "y", END, "one", "end")},
+            *("ratio", ERROR, ARMS),
+            {("a.arm", "x", ERROR, "one", "end"), ("b.arm", "y", ERROR, "one", "end")},
         ),
         (
             *("ratio", BOX, {"a": ARMS["a"] | BOX_AT, "b": ARMS["b"] | {"metric": UPDATES}}),
             {("a.arm", "x", BOX, "one", "value"), ("b.arm", "y", UPDATES, "one", "end")},
         ),
         (
-            *("level", END, {"a": ARMS["a"] | AT_UPDATES}),
+            *("level", ERROR, {"a": ARMS["a"] | AT_UPDATES}),
             {
-                ("a.arm", "x", END, "one", "along"),
+                ("a.arm", "x", ERROR, "one", "along"),
                 ("a.arm", "x", UPDATES, "one", "along"),
                 ("a.at.same_updates_as", "z", UPDATES, "one", "end"),
             },
         ),
         (
-            *("contrast", END, {side: {"arm": side} for side in "abcd"}),
-            {(f"{side}.arm", side, END, "one", "end") for side in "abcd"},
+            *("contrast", ERROR, {side: {"arm": side} for side in "abcd"}),
+            {(f"{side}.arm", side, ERROR, "one", "end") for side in "abcd"},
         ),
         # rounds of a clock say how far a time can be trusted
         (
@@ -107,18 +100,18 @@ TREND = {"arm": "x", "setting": "lr"}
             },
         ),
         ("slope", BOX, {"arm": "x"}, {("arm", "x", BOX, "one", "positions")}),
-        ("slope", END, TREND, {("arm", "x", END, "lr", "end")}),
+        ("slope", ERROR, TREND, {("arm", "x", ERROR, "lr", "end")}),
         (
-            *("monotone", END, TREND | {"minus": "y"}),
-            {("arm", "x", END, "lr", "end"), ("minus", "y", END, "lr", "end")},
+            *("monotone", ERROR, TREND | {"minus": "y"}),
+            {("arm", "x", ERROR, "lr", "end"), ("minus", "y", ERROR, "lr", "end")},
         ),
         (
-            *("trend", END, TREND | {"within": "batch_size"} | AT_LOSS),
-            {("arm", "x", END, "many", "along"), ("arm", "x", LOSS, "many", "along")},
+            *("trend", ERROR, TREND | {"within": "batch_size"} | AT_LOSS),
+            {("arm", "x", ERROR, "many", "along"), ("arm", "x", LOSS, "many", "along")},
         ),
         (
-            *("change_point", END, TREND | {"direction": "falls"} | AT_LOSS),
-            {("arm", "x", END, "lr", "along"), ("arm", "x", LOSS, "lr", "along")},
+            *("change_point", ERROR, TREND | {"direction": "falls"} | AT_LOSS),
+            {("arm", "x", ERROR, "lr", "along"), ("arm", "x", LOSS, "lr", "along")},
         ),
         (
             *("growth_law", "distance_from_start", {"arm": "x"}),
@@ -133,21 +126,21 @@ TREND = {"arm": "x", "setting": "lr"}
             },
         ),
         (
-            *("curve_gap", END, {"a": "x", "b": "y", "after": 0.5}),
-            {("a", "x", END, "one", "along"), ("b", "y", END, "one", "along")},
+            *("curve_gap", ERROR, {"a": "x", "b": "y", "after": 0.5}),
+            {("a", "x", ERROR, "one", "along"), ("b", "y", ERROR, "one", "along")},
         ),
         (
-            *("best_setting", END, {"a": "x", "b": "y", "setting": "lr"}),
-            {("a", "x", END, "lr", "end"), ("b", "y", END, "lr", "end")},
+            *("best_setting", ERROR, {"a": "x", "b": "y", "setting": "lr"}),
+            {("a", "x", ERROR, "lr", "end"), ("b", "y", ERROR, "lr", "end")},
         ),
         (
-            *("updates_to_target", END, {"a": "x", "b": "y", "target": 5.0}),
-            {(*side, m, "one", "along") for side in [("a", "x"), ("b", "y")] for m in (END, UPDATES)},
+            *("updates_to_target", ERROR, {"a": "x", "b": "y", "target": 5.0}),
+            {(*side, m, "one", "along") for side in [("a", "x"), ("b", "y")] for m in (ERROR, UPDATES)},
         ),
     ],
 )
 def test_what_a_claim_reads(kind, metric, fields, uses):
-    found = claim(kind, metric, **fields)
+    found = claim(kind, metric=metric, **fields)
     assert {(u.key, u.arm, u.metric, u.needs, u.read) for u in found.uses()} == uses
     assert all(found.needs({arm}) for _, arm, *_ in uses) and not found.needs({"w"})
 
@@ -169,9 +162,9 @@ def test_a_ratio_is_expected_above_0(kind, fields):
 def test_a_skewed_metric_is_compared_by_ratios():
     for kind, fields in (("difference", ARMS), ("curve_gap", {"a": "x", "b": "y", "after": 0.5})):
         with pytest.raises(ValidationError, match=f"kind ratio for train_loss_nats, .* got {kind}"):
-            claim(kind, "train_loss_nats", **fields)
+            claim(kind, metric=LOSS, **fields)
     with pytest.raises(ValidationError, match=r"on logarithms above 0; got 0\.0"):
-        claim("level", "train_loss_nats", a=ARMS["a"], expect={"above": 0.0})
+        claim("level", metric=LOSS, a=ARMS["a"], expect={"above": 0.0})
 
 
 def test_a_break_is_expected_to_beat_the_line():

@@ -11,31 +11,19 @@ from largebatch.config.exhibits import Exhibits
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
 from largebatch.config.references import mistakes
-from largebatch.config.study import load_study
-from tests.conftest import REPOSITORY
+from tests.shared.questions import (
+    CONFIG,
+    GIVEN,
+    MEASURES,
+    PARSED,
+    SHARP,
+    STUDY,
+    TEST_ERROR,
+    claim,
+    figure,
+    table,
+)
 
-CONFIG = REPOSITORY / "config"
-STUDY = load_study(CONFIG / "smoke.yaml")
-MEASURED = {key: {"examples": 64} for key in ("curvature", "keskar", "curvature_by_epoch")}
-MEASURES = STUDY.experiment("keskar").measures
-GIVEN = Measures.model_validate(MEASURED | {"path": {}})
-TEXT = {
-    name: (CONFIG / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
-    for name in ("keskar", "goyal")
-}
-PARSED = {name: yaml.safe_load(text) for name, text in TEXT.items()}
-# Of keskar what needs neither paths nor more than curvature: the tests put in what they are about.
-WHOLE = dict(PARSED["keskar"])
-KEPT = {"batch_sweep", "convergence", "sharpness"}
-PARSED["keskar"] = {key: value for key, value in WHOLE.items() if key != "paths"} | {
-    "measures": {"curvature": WHOLE["measures"]["curvature"]},
-    "claims": [c for c in WHOLE["claims"] if c["id"] in ("K1", "K6", "K9", "K9.sharpness", "K12")],
-    "figures": [f for f in WHOLE["figures"] if f["name"] in KEPT],
-    "tables": [t for t in WHOLE["tables"] if t["name"] == "convergence"],
-}
-CLAIM = {"id": "X1", "says": "s", "source": "p"}
-TEST_ERROR = {"metric": "test_error_percent", "expect": {"below": 0.0}}
-SHARP = {"metric": "hessian_top_eigenvalue", "expect": {"above": 1.0}}
 END, ERROR = "hessian_top_eigenvalue", "test_error_percent"
 BOX, BOX_AT = "sharpness_percent", {"at": {"value": 0.001}}
 LINE = {"paths": {"line": {"start": "adam.small", "end": "adam.large"}}}
@@ -49,23 +37,10 @@ def said(name="keskar", settings=GIVEN, **parts) -> list[str]:
     return [*mistakes(question, STUDY.experiment(name).groups, settings)]
 
 
-def claim(kind, **parts):
-    return {"claims": [CLAIM | {"kind": kind} | parts]}
-
-
-def figure(kind, arm, **parts):
-    return {"figures": [{"name": "f", "caption": "c", "kind": kind, "lines": {"line": arm}} | parts]}
-
-
 def boxed(**parts):
     """A question of keskar in which Metric 2.1 is measured on two arms and a sweep, and a path is there."""
     arms = ["adam.small", "adam.large", "sweep_sgd"]
     return {"measures": PARSED["keskar"]["measures"] | {"keskar": arms}} | LINE | parts
-
-
-def table(**parts):
-    row = {"name": "t", "caption": "c", "rows": {"row": "adam.small"}, "metrics": ["updates"]}
-    return {"tables": [row | parts]}
 
 
 @pytest.mark.parametrize("name", [experiment.name for experiment in STUDY.experiments])
@@ -77,7 +52,6 @@ def test_the_questions_of_this_repository_have_no_mistake(name):
     assert [*mistakes(parsed, groups, MEASURES, exhibits=exhibits)] == []
 
 
-UNKNOWN = r"wanted an arm that a scale defines, such as ['"
 GRID = "wanted one arm; got 'sweep_sgd', a grid of 2"
 UNMEASURED = f"wanted an arm listed in measures.curvature for {END}; got 'sb_adam_epochs'"
 AT_END = f"wanted a metric that is known along the run; got '{END}', known at its end"
@@ -341,96 +315,6 @@ def arms_in(content, groups, place=()):
         yield place
 
 
-SHOWN = {"worked": {}}
-WORKED = {"metric": "worked_value", "expect": {"above": 0.0}}
-FIRST = {"at": {"value": 1}}
-
-
-def shown(settings=SHOWN, names=("worked",), groups=None, **parts) -> list[str]:
-    """The mistakes in keskar's question with these exhibits and parts."""
-    question = Question.model_validate(PARSED["keskar"] | {"exhibits": list(names)} | parts)
-    groups = STUDY.experiment("keskar").groups | (groups or {})
-    return [*mistakes(question, groups, GIVEN, exhibits=Exhibits.model_validate(settings))]
-
-
-def test_an_arm_of_an_exhibit_stands_where_an_arm_can():
-    full, online = {"arm": "worked.full"}, {"arm": "worked.online"}
-    right = (
-        claim("level", metric="worked_error", expect={"below": 1e-12}, a=full),
-        claim("difference", **WORKED, a=full | FIRST, b=online | FIRST),
-        claim("ratio", **WORKED | {"expect": {"above": 1.0}}, a=full | FIRST, b=online | FIRST),
-        claim("contrast", **WORKED, a=full | FIRST, b=online | FIRST, c=online | FIRST, d=online | FIRST),
-        claim("slope", **WORKED, arm="worked.online", low_at=1),
-        figure("profile", "worked.full", y=["worked_value"], x_label="updates"),
-        figure("finals", "worked.full", y="worked_error"),
-        table(rows={"a": "worked.full", "b": "adam.small"}, metrics=["worked_error", "updates"]),
-        table(rows={"a": "worked.full"}, metrics=["worked_value"], **FIRST),
-        table(rows={"a": "worked.full"}, metrics=["worked_value", "worked_error"], positions={"a": 1}),
-    )
-    for parts in right:
-        assert shown(**parts) == []
-
-
-OF_EXHIBITS = {
-    "unknown arm": (
-        claim("level", **WORKED, a={"arm": "worked.onlin"} | FIRST),
-        f"claims[X1].a.arm: {UNKNOWN}worked.online', ",
-    ),
-    "metric of a trained arm": (
-        claim("level", **TEST_ERROR, a={"arm": "worked.online"}),
-        "claims[X1].a.arm: wanted a metric of the exhibit worked, such as ['worked_error', ",
-    ),
-    "metric of an exhibit on a trained arm": (
-        claim("level", metric="worked_error", expect={"below": 1.0}, a={"arm": "adam.small"}),
-        "claims[X1].a.arm: wanted an arm of an exhibit for worked_error; got 'adam.small', which is trained",
-    ),
-    "grid over a setting": (
-        figure("against_setting", "worked.full", x="lr", y=["worked_error"]),
-        "figures[f].lines.line: wanted a grid of arms over lr; got 'worked.full', of an exhibit",
-    ),
-    "cell of a heat map": (
-        figure("heat_map", "worked.full", y=["worked_error"]),
-        "figures[f].lines.line: wanted arms that are trained; got 'worked.full', of an exhibit",
-    ),
-    "arm of a measure": (
-        {"measures": {"curvature": [*PARSED["keskar"]["measures"]["curvature"], "worked.full"]}},
-        "measures.curvature: wanted arms that are trained; got 'worked.full', of an exhibit",
-    ),
-    "row beside other metrics": (
-        table(rows={"row": "worked.full"}),
-        "tables[t].rows.row: wanted a row of worked beside its metrics; got ['updates']",
-    ),
-    "position of no row": (
-        table(rows={"a": "worked.full"}, metrics=["worked_value"], positions={"a": 1, "b": 2}),
-        "tables[t].positions: wanted labels of rows, ['a']; got ['b']",
-    ),
-    "row without a position": (
-        table(rows=dict.fromkeys("ab", "worked.full"), metrics=["worked_value"], positions={"a": 1}),
-        "tables[t].at: wanted {value: ...} for ['worked_value'], which are profiles; got none",
-    ),
-    "position beside no profile": (
-        table(rows={"a": "worked.full"}, metrics=["worked_error"], positions={"a": 1}),
-        "tables[t].positions: wanted a metric that is a profile; got ['worked_error']",
-    ),
-    "position over a setting": (
-        table(rows={"a": "sweep_sgd"}, over="batch_size", positions={"a": 1}),
-        "tables[t].positions: wanted none beside over; got ['a']",
-    ),
-}
-
-
-@pytest.mark.parametrize(("parts", "line"), OF_EXHIBITS.values(), ids=OF_EXHIBITS)
-def test_a_mistake_about_an_exhibit_is_one_line(parts, line):
-    found = shown(**parts)
-    assert any(one.startswith(line) for one in found), found
-    assert all("; got " in one and "\n" not in one for one in found)
-
-
-def walks(**lines):
-    panels = {"bowl": {"full batch": "surfaces.bowl_full"}, "trap": lines}
-    return {"figures": [{"name": "f", "caption": "c", "kind": "walks", "panels": panels}]}
-
-
 def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
     descent = {"name": "f", "caption": "c", "kind": "descent", "path": "ways", "start": "a", "end": "b"}
 
@@ -447,52 +331,4 @@ def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
     ]
     assert complaints({}, "adam.small") == [
         "figures[f].path: wanted runs with snapshots_at_epochs from 0 on; got ['adam.small']"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arm", "wanted"),
-    [
-        ("surfaces.trap_online", ""),
-        ("surfaces.trap_slow", UNKNOWN),
-        ("trap_", "wanted an arm of an exhibit for path_x; got 'trap_', which is"),
-    ],
-)
-def test_a_walk_is_an_arm_of_the_exhibit(arm, wanted):
-    trained = {"trap_": STUDY.experiment("keskar").groups["adam.small"]}
-    found = shown({"surfaces": {}}, ["surfaces"], trained, **walks(a=arm))
-    assert bool(found) == bool(wanted)
-    assert not wanted or any(one.startswith(f"figures[f].panels.trap.a: {wanted}") for one in found), found
-
-
-@pytest.mark.parametrize(
-    "claimed",
-    [
-        claim("growth_law", metric="distance_from_start", expect={"above": 0.0}, arm="worked.full"),
-        claim("updates_to_target", **SHARP, a="worked.full", b="adam.small", target=1.0),
-        claim("level", **TEST_ERROR, a={"arm": "worked.full", "at": {"same_updates_as": "adam.small"}}),
-        figure("curves", "worked.full", x="update", y=["test_loss_nats"]),
-    ],
-)
-def test_what_goes_by_updates_needs_an_exhibit_that_counts_them(claimed):
-    assert any(
-        line.startswith(("claims[X1]", "figures[f]")) and line.endswith("got 'updates'")
-        for line in shown(**claimed)
-    )
-
-
-def test_a_scale_has_settings_for_just_the_exhibits_that_are_shown():
-    assert shown() == []
-    assert shown(settings={}) == [
-        "exhibits: wanted settings for worked under exhibits of the scale's numbers; got none"
-    ]
-    assert shown(names=[]) == [
-        "exhibits: wanted each that the scale has settings for, ['worked'] too; got []"
-    ]
-
-
-def test_no_arm_has_the_name_of_an_exhibits():
-    group = STUDY.experiment("keskar").groups["adam.small"]
-    assert shown(groups={"worked.full": group}) == [
-        "exhibits: wanted names of their arms that no arm of the scale has; got ['worked.full']"
     ]

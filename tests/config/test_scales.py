@@ -10,8 +10,8 @@ from largebatch.config.spec import Arm
 from largebatch.config.study import load_study
 from largebatch.data.datasets import prepare
 from largebatch.data.splits import load
-from largebatch.training.train import train
 from tests.conftest import REPOSITORY
+from tests.shared.trained import train
 
 CONFIG = REPOSITORY / "config"
 SCALES = sorted(CONFIG.glob("*.yaml"))

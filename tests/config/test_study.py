@@ -15,7 +15,7 @@ from largebatch.config.spec import Arm
 from largebatch.config.study import Study, called_study, load_study, named
 from largebatch.config.tables import Table
 from tests.conftest import REPOSITORY
-from tests.shared.config_files import ABSENT, CLAIM, KESKAR, SMOKE, K, complaint, spoil
+from tests.shared.config_files import ABSENT, CLAIM, GOYAL, KESKAR, SMOKE, K, complaint, spoil
 
 
 @pytest.fixture(scope="module")
@@ -375,3 +375,24 @@ def test_a_run_is_followed_where_something_reads_it_along(digits):
     assert parts("schedules", "cosine.large_tuned") <= {("test",), ("test", "train")}
     assert parts("edge", "fast") == {("train",)}
     assert parts("shallue", "sweep") == {()}
+
+
+def test_a_call_of_one_experiment_follows_runs_as_the_whole_study_does(digits):
+    """Else its shared runs would train again, and again with the next call."""
+    for name in ("sharpness", "goyal"):
+        one = load_study(REPOSITORY / "config" / "digits.yaml", {"experiments": name})
+        assert {run: one.followed[run] for run in one.arms} == {run: digits.followed[run] for run in one.arms}
+
+
+def test_a_broken_experiment_does_not_stop_a_call_of_another(folder):
+    (folder / GOYAL).write_text("experiment: goyal\n", encoding="utf-8")
+    assert complaint(folder).startswith(GOYAL)
+    one = load_study(folder / "smoke.yaml", {"experiments": ["keskar"]})
+    assert one.followed.keys() >= one.arms.keys()
+
+
+@pytest.mark.parametrize("names", [3, [3], [["goyal"]], ["unheard-of"]])
+def test_a_call_of_one_experiment_needs_no_list_of_others(folder, names):
+    spoil(folder / "smoke.yaml", {"experiments": names})
+    one = load_study(folder / "smoke.yaml", {"experiments": "keskar"})
+    assert [e.name for e in one.experiments] == ["keskar"]

@@ -1,6 +1,7 @@
 """Anyone's own arrays: what of each kind of file becomes an example, and what is refused."""
 
 import json
+from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,20 @@ def test_npy_files_are_a_pair(tmp_path):
     np.save(tmp_path / "y.npy", NUMBERS)
     found = read(settings(path="x.npy", y="y.npy"), tmp_path)
     assert np.array_equal(found.x, SERIES) and found.classes == ["5", "6", "7"]
+
+
+def test_the_source_names_every_file_with_its_checksum(tmp_path):
+    """Labels and a test file decide on what is learnt, too."""
+    for name, numbers in {"x": SERIES, "y": NUMBERS}.items():
+        np.save(tmp_path / f"{name}.npy", numbers)
+    np.savez(tmp_path / "a.npz", x=SERIES, y=NUMBERS)
+    np.savez(tmp_path / "b.npz", x=SERIES[:4], y=NUMBERS[:4])
+    for given, names in (
+        ({"path": "x.npy", "y": "y.npy"}, ["x.npy", "y.npy"]),
+        ({"path": "a.npz", "test": str(tmp_path / "b.npz")}, ["a.npz", "b.npz"]),
+    ):
+        sums = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in names}
+        assert read(settings(**given), tmp_path).source["sha256"] == sums
 
 
 def test_parquet_is_columns_of_numbers_or_one_of_lists(tmp_path):

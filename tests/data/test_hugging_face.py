@@ -39,6 +39,26 @@ def test_hugging_face_pictures(tmp_path):
     assert np.array_equal(found.x, PICTURES) and found.x.dtype == np.uint8
 
 
+@pytest.mark.parametrize("missing", [-1, None])
+def test_an_example_without_a_label_is_refused(missing, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    kinds = {"x": datasets.Value("float32"), "label": datasets.ClassLabel(names=["ant", "bee"])}
+    rows = {"x": [0.0, 1.0, 2.0], "label": [0, 1, missing]}
+    datasets.Dataset.from_dict(rows, datasets.Features(kinds)).save_to_disk(tmp_path / "hf")
+    with pytest.raises(ValueError, match=rf"hf: label: wanted labels from 0 to 1; got {missing} in row 2"):
+        read(settings(path="hf", x="x"), tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "I;16", "1"])
+def test_pictures_that_are_not_8_bits_of_grey_or_rgb_are_refused(mode, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    pictures = [Image.new(kind, (4, 4)) for kind in ("RGB" if mode in ("P", "RGBA") else "L", mode)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    datasets.Dataset.from_dict({"image": pictures, "label": [0, 1]}, features).save_to_disk(tmp_path / "hf")
+    with pytest.raises(ValueError, match=rf"hf: image: wanted pictures in grey .*; got '{mode}' in row 1"):
+        read(settings(path="hf"), tmp_path)
+
+
 def test_another_folder_is_refused(tmp_path):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(

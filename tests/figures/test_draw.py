@@ -4,7 +4,9 @@ import re
 import matplotlib as mpl
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
+from largebatch.config.question import Figure
 from largebatch.figures.draw import draw, module_of
 from tests.conftest import REPOSITORY
 from tests.shared.figures import ERROR, KINDS, LOSS, asked
@@ -27,7 +29,8 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
     caption = contents[0]["e_f.txt"].decode()
     assert caption.startswith("What is drawn. ") and " over 3 seeds." in caption
     assert caption.count(". ") == 1 and caption.count("\n") == 1, "two sentences"
-    assert module_of(kind).MARKS in caption
+    figure = TypeAdapter(Figure).validate_python(asked(kind)["figure"])
+    assert module_of(kind).marks(figure) in caption
     on_logarithms = b",log" in contents[0]["e_f.csv"]
     assert (", of the logarithm on logarithmic axes" in caption) == on_logarithms
     record = json.loads(contents[0]["e_f.json"])
@@ -59,4 +62,5 @@ def test_bad_inputs(rows, csv_of, tmp_path):
 def test_a_caption_is_one_sentence_to_which_the_marks_add_a_second(path):
     for figure in yaml.safe_load(path.read_text(encoding="utf-8"))["figures"]:
         text = figure["caption"].strip()
+        assert not text.startswith("The same"), f"{figure['name']}: a caption stands alone"
         assert text.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", text), figure["name"]

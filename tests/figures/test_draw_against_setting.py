@@ -26,6 +26,19 @@ def test_against_setting_shows_the_recomputed_means(rows, csv_of):
 
 
 @pytest.mark.parametrize(
+    ("changes", "marks"),
+    [
+        ({}, "Markers are means and bars 95 % intervals"),
+        ({"baseline": "a"}, "Markers are means, bars and grey bands 95 % intervals"),
+        ({"marks": {"there": {"arm": "a"}}}, "Markers are means, bars and grey bands 95 % intervals"),
+    ],
+)
+def test_the_caption_says_what_grey_bands_are(rows, csv_of, tmp_path, changes, marks):
+    csv_of("against_setting", rows, y=[ERROR], **changes)
+    assert f"What is drawn. {marks}" in (tmp_path / "f.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("floor", "n", "without"),
     [
         (0.1, [2, 2, 2], []),

@@ -110,6 +110,48 @@ def test_lines_behind_stand_in_every_panel(helpers, csv_of):
         canvas_of("curves", rows, **changes | {"behind": {"one": "a"}})
 
 
+@pytest.mark.parametrize("log_y", [True, False])
+@pytest.mark.parametrize("lines", [2, 9])
+def test_an_axis_of_an_error_ends_at_100_percent_and_shows_all_lines(helpers, lines, log_y):
+    arms = {f"line {i}": f"arm{i}" for i in range(lines)}
+    last = [97.0, *[60.0 - i for i in range(1, lines)]]
+    rows = pd.concat(
+        helpers.arm(arm, {ERROR: {0.0: [95, 99], 1.0: [end, end + 1]}})
+        for arm, end in zip(arms.values(), last, strict=True)
+    )
+    canvas = canvas_of("curves", rows, x="epoch", y=[ERROR], log_y=log_y, lines=arms)
+    for axes in canvas.axes:
+        low, high = axes.get_ylim()
+        assert low < min(last) and 97 < high < 105
+        assert max(tick for tick in axes.get_yticks() if tick <= high) <= 100
+
+
+def test_small_multiples_say_what_grey_lines_are(helpers):
+    arms = {f"line {i}": f"arm{i}" for i in range(9)}
+    rows = pd.concat(helpers.arm(arm, {LOSS: {0.0: [4, 8], 1.0: [2, 4]}}) for arm in arms.values())
+    canvas = canvas_of("curves", rows, x="epoch", y=[LOSS], lines=arms)
+    assert names_in_legend(canvas) == ["the others", "as named above the panel"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "own"),
+    [
+        (["one", "two"], ["as named above the panel"]),  # both black
+        (["gradual warm-up", "no warm-up"], []),  # each in its own colour
+    ],
+)
+def test_a_line_behind_is_named_even_if_it_is_the_only_one(helpers, labels, own):
+    rows = pd.concat(helpers.arm(arm, {LOSS: {0.0: [4, 8], 1.0: [2, 4]}}) for arm in "abc")
+    lines = dict(zip(labels, "bc", strict=True))
+    canvas = canvas_of("curves", rows, x="epoch", y=[LOSS], behind={"baseline": "a"}, lines=lines)
+    assert names_in_legend(canvas) == ["baseline", *own]
+
+
+def names_in_legend(canvas):
+    (legend,) = canvas.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
 def test_a_height_is_drawn_across_the_first_panel_and_named(helpers):
     rows = helpers.arm("a", {LOSS: {0.0: [4, 8], 1.0: [2, 4]}})
     canvas = canvas_of("curves", rows, x="epoch", y=[LOSS], lines={"one": "a"}, heights={"edge": 1.0})

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from largebatch.figures import draw_finals
-from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval
+from tests.shared.figures import ERROR, LOSS, canvas_of, letters_of, same_interval, texts_of
 
 EXAMPLE = {"y": LOSS, "at": {"share": 0.5}, "lines": {"one": "a", "two": "b"}}
 
@@ -95,6 +95,39 @@ def test_what_is_compared_is_paired_by_seed(helpers, csv_of, against, ratios):
     assert places == [[[0.25, 1]]]
 
 
+@pytest.mark.parametrize(
+    ("metric", "changes", "label"),
+    [
+        (ERROR, {"against": {"two": "+ one"}}, "difference (points), paired by seed"),
+        (LOSS, {"against": {"two": "+ one"}}, "difference (nats), paired by seed"),
+        ("hessian_trace", {"against": {"two": "+ one"}}, "difference, paired by seed"),
+        (ERROR, {"against": {"two": "+ one"}, "ratios": True}, "ratio, paired by seed"),
+        (ERROR, {"against_all": "+ one"}, "difference (points) from one, paired by seed"),
+    ],
+)
+def test_differences_have_a_unit_and_are_from_a_step_without_its_plus(helpers, metric, changes, label):
+    rows = pd.concat(helpers.arm(arm, {metric: values}) for arm, values in PAIRS.items())
+    lines = {"+ one": "small", "two": "large"}
+    right = canvas_of("finals", rows, y=metric, at=None, lines=lines, **changes).axes[1]
+    assert right.get_xlabel().replace("\n", " ") == label
+    beside = "over one" if "ratios" in changes else "from one"
+    assert [text.get_text() for text in texts_of(right)] == [beside] * ("against" in changes)
+
+
+def test_markers_differ_only_where_colours_do(helpers):
+    for labels, markers in ((["small batch", "something"], "oo"), (["small batch", "large batch"], "os")):
+        lines = dict(zip(labels, PAIRS, strict=True))
+        (axes,) = canvas_of("finals", pairs(helpers), y=ERROR, at=None, lines=lines).axes
+        assert "".join(bars.lines[0].get_marker() for bars in axes.containers) == markers
+
+
+def test_an_accuracy_ends_at_100_percent(helpers):
+    accuracy = "test_accuracy_percent"
+    rows = pd.concat([helpers.arm("a", {accuracy: [90, 100]}), helpers.arm("b", {accuracy: [95, 96]})])
+    (axes,) = canvas_of("finals", rows, y=accuracy, at=None).axes
+    assert 96 < axes.get_xlim()[1] < 103
+
+
 def test_seeds_that_only_one_of_a_pair_has_are_left_out(helpers, csv_of):
     rows = pd.concat([helpers.arm("small", {ERROR: [1, 2, 3, 9]}), helpers.arm("large", {ERROR: [2, 4, 4]})])
     found = csv_of("finals", rows, **COMPARED).iloc[2]
@@ -122,8 +155,9 @@ def test_a_comparison_with_what_is_not_drawn(rows, csv_of, changes, text):
 
 
 def test_intervals_on_a_logarithmic_axis_stay_above_its_floor(helpers):
-    rows = pd.concat([helpers.arm("a", {ERROR: [1, 1, 90]}), helpers.arm("b", {ERROR: [4000, 4100, 4200]})])
-    (axes,) = canvas_of("finals", rows, y=ERROR, at=None).axes
+    trace, values = "hessian_trace", {"a": [1, 1, 90], "b": [4000, 4100, 4200]}
+    rows = pd.concat(helpers.arm(arm, {trace: of_arm}) for arm, of_arm in values.items())
+    (axes,) = canvas_of("finals", rows, y=trace, at=None).axes
     assert axes.get_xscale() == "log"
     for bars in axes.collections:
         assert all(

@@ -4,6 +4,7 @@ import pytest
 
 from tests.shared.figures import canvas_of, letters_of, same_interval, texts_of
 
+BARS = "Markers are means and bars"
 EXAMPLE = {
     "y": ["path_loss_nats", "path_accuracy_percent"],
     "x_label": "α",
@@ -123,6 +124,15 @@ def test_positions_that_are_not_joined_stand_alone(rows):
     curves = [line for line in canvas.axes[0].lines if len(line.get_xdata()) == 4]
     assert curves and all(line.get_linestyle() == "None" for line in curves)
     assert canvas.axes[0].get_ylabel() == "height" and letters_of(canvas) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "marks"),
+    [({}, "Lines are means and bands"), ({"joined": False}, BARS), ({"theory": ["two"]}, BARS)],
+)
+def test_the_caption_says_bars_where_there_are_no_bands(rows, csv_of, tmp_path, changes, marks):
+    csv_of("profile", rows, lines={"one": "path", "two": "path"}, **changes)
+    assert f"What is drawn. {marks} 95 % intervals" in (tmp_path / "f.txt").read_text(encoding="utf-8")
 
 
 def test_logarithmic_positions_have_their_own_ticks(helpers):

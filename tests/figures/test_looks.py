@@ -3,7 +3,7 @@
 import pytest
 
 from largebatch.config.study import load_study
-from largebatch.figures.looks import LOOKS, colours_of, looks
+from largebatch.figures.looks import DOT, LOOKS, dots, looks
 from tests.conftest import REPOSITORY
 
 
@@ -18,12 +18,11 @@ def test_a_known_condition_has_its_look_and_others_get_what_is_left():
     assert len({look.color for look in found.values()}) == 4
 
 
-def test_colours_beside_labels_are_the_conditions_or_black():
-    assert colours_of(["small batch", "large batch"]) == {
-        "small batch": LOOKS["small batch"].color,
-        "large batch": LOOKS["large batch"].color,
-    }
-    assert set(colours_of(["small batch", "something"]).values()) == {"#000000"}
+def test_dots_beside_labels_look_like_the_conditions_or_are_black_circles():
+    both = ["small batch", "large batch"]
+    assert dots(both) == {label: LOOKS[label] for label in both}
+    assert set(dots(["small batch", "something"]).values()) == {DOT}
+    assert (DOT.color, DOT.marker) == ("#000000", "o")
 
 
 def figures_with_lines():

@@ -72,6 +72,23 @@ def test_panels_are_lettered_and_those_above_an_empty_place_have_their_ticks_lab
     assert letters_of(single) == []
 
 
+@pytest.mark.parametrize("which", ["x", "y"])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_an_axis_ends_at_the_largest_value_with_room_for_half_a_marker(which, scale):
+    axes = style.canvas(3, 3).subplots()
+    limits = getattr(axes, f"get_{which}lim")
+    axes.set(**{f"{which}scale": scale, f"{which}lim": (10, 200)})
+    style.end_at(axes, which, 300)
+    style.end_at(axes, which, np.inf)
+    assert limits() == (10, 200)
+    style.end_at(axes, which, 100)
+    room = limits()[1] - 100 if scale == "linear" else np.log10(limits()[1]) - 2
+    assert limits()[0] == 10 and room == pytest.approx(0.02 * (90 if scale == "linear" else 1))
+    axes.set(**{f"{which}lim": (10, 100.1)})
+    style.end_at(axes, which, 100)
+    assert limits() == (10, 100.1)
+
+
 def test_one_line_needs_no_legend():
     for lines, legends in ((1, 0), (2, 1)):
         figure = style.canvas(3, 3)

@@ -172,6 +172,20 @@ def test_without_the_training_metric_a_gap_is_not_judged(verdict):
     assert found["note"] == f"The observations lack metric {TRAIN} of arm a."
 
 
+def test_a_fit_that_cannot_be_judged_leaves_the_claim_out(verdict):
+    """A ratio of losses of 0, as of separable data fitted to underflow."""
+    sharper = {
+        "kind": "ratio",
+        "metric": CURVATURE,
+        "expect": {"above": 1.0},
+        "fit": {"metric": LOSS},
+        "a": {"arm": "a"},
+        "b": {"arm": "b"},
+    }
+    found = verdict(sharper, {"a": {CURVATURE: 4.0, LOSS: 0.0}, "b": {CURVATURE: 2.0, LOSS: 1.0}}, 0.0)
+    assert found["verdict"] == "not_run" and "The ratio is not defined in 5 of 5 seeds" in found["note"]
+
+
 def test_fit_comes_before_control(verdict):
     arms = {"a": {ERROR: 5.1, TRAIN: 9.0}, "b": {ERROR: 5.0, TRAIN: 1.0}, "c": {ERROR: 5.1}}
     found = verdict(CLOSE | {"fit": {"metric": TRAIN}, "control": CONTROL}, arms)

@@ -3,20 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 from scipy import optimize, stats
 
-from largebatch.config.claims import Claim
 from largebatch.judging import fits
 from largebatch.judging.effect import NotJudgeable
 from largebatch.judging.effects import EFFECTS
+from tests.shared.claims import claim
 
 BATCHES = np.array([4.0, 8, 16, 32, 64, 128, 256])
-
-
-def claim(kind, expect=None, **settings):
-    asked = {"id": "X1", "says": "", "source": "", "metric": "updates", "expect": expect or {"above": 0.5}}
-    return TypeAdapter(Claim).validate_python(asked | {"kind": kind} | settings)
 
 
 def effects(rows, asked) -> pd.Series:
@@ -103,20 +97,6 @@ def test_a_seed_that_lacks_a_batch_is_left_out_and_said(helpers):
         assert "1 seeds without a finite value in every arm are left out." in judged.remarks
 
 
-def test_slope_over_a_setting(helpers):
-    found = {b: {"test_loss_nats": [100 / b, 100 / b**0.5]} for b in BATCHES}
-    rows = helpers.group("s", "batch_size", found)
-    asked = claim("slope", metric="test_loss_nats", arm="s", setting="batch_size", high_at=64.0)
-    np.testing.assert_allclose(effects(rows, asked), [-1.0, -0.5])
-
-
-def test_slope_over_epochs(helpers):
-    along = {float(t): [t**-0.5, t**-1.0] for t in (1, 2, 4, 8)}
-    rows = helpers.arm("a", {"train_loss_nats": along})
-    found = effects(rows, claim("slope", metric="train_loss_nats", arm="a", low_at=2.0))
-    np.testing.assert_allclose(found, [-0.5, -1.0])
-
-
 def saturating(updates):
     return 1 - np.exp(-10 * updates / updates.mean())
 
@@ -188,4 +168,4 @@ def test_contrast_is_a_difference_of_differences(helpers):
     values = {"a": [9.0, 5.0], "b": [4.0, 4.0], "c": [3.0, 2.0], "d": [1.0, 2.0]}
     rows = pd.concat(helpers.arm(name, {"updates": found}) for name, found in values.items())
     sides = {name: {"arm": name} for name in values}
-    assert effects(rows, claim("contrast", **sides)).tolist() == [3.0, 1.0]
+    assert effects(rows, claim("contrast", metric="updates", **sides)).tolist() == [3.0, 1.0]

@@ -64,3 +64,13 @@ def test_a_true_replication_is_inside_as_often_as_it_should(runs):
     ]
     low, high = stats.binom.interval(0.999, 2000, 0.95)
     assert low <= sum(inside) <= high
+
+
+def test_an_effect_that_is_no_mean_has_the_error_of_its_interval():
+    """Of a mean over seeds both are the same."""
+    n, std, error, runs = 5, 0.8, 0.3, 5
+    half = stats.t.ppf(0.975, n - 1) * std / np.sqrt(n)
+    for mean in (-0.4, 0.2, 0.9, 1.1):
+        known, unknown = (Interval(n, mean, each, mean - half, mean + half) for each in (std, np.nan))
+        assert replication(unknown, 0.5, error, runs) == replication(known, 0.5, error, runs)
+    assert replication(Interval(n, 0.5, np.nan, 0.4, 0.6), 0.5, error, runs) == "inside"

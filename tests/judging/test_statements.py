@@ -5,7 +5,8 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, decisive_levels, levels, partial_conjunction, statements
+from largebatch.judging.statements import at_least, levels, partial_conjunction, statements
+from tools.simulated import decisive_levels
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
 

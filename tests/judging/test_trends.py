@@ -3,22 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 from scipy import stats
 
-from largebatch.config.claims import Claim
 from largebatch.judging.effect import NotJudgeable
 from largebatch.judging.effects import EFFECTS
 from largebatch.judging.judge import judged
 from largebatch.observations.reading import Missing
+from tests.shared.claims import ERROR, claim
 
 BATCHES = 2.0 ** np.arange(2, 42)
-ERROR, SHARPNESS = "test_error_percent", "sharpness_percent"
+SHARPNESS = "sharpness_percent"
 
 
-def claim(kind, expect, metric=ERROR, **settings):
-    asked = {"id": "X1", "says": "", "source": "", "metric": metric, "expect": expect, "arm": "g"}
-    return TypeAdapter(Claim).validate_python(asked | {"kind": kind, "setting": "batch_size"} | settings)
+def over_arms(kind, expect, metric=ERROR, **settings):
+    return claim(kind, expect, metric, **{"arm": "g", "setting": "batch_size"} | settings)
 
 
 def sweep(helpers, values, metric=ERROR, seeds=4):
@@ -46,7 +44,7 @@ def effect(rows, asked):
 )
 def test_a_change_per_doubling(helpers, kind, change, expect, wanted):
     rows = sweep(helpers, 9 + change * np.arange(7))
-    found = judged(claim(kind, expect), rows)
+    found = judged(over_arms(kind, expect), rows)
     assert found["verdict"] == wanted
     assert found["estimate"] == pytest.approx(change, abs=2e-3)
     assert found["low"] <= found["estimate"] <= found["high"]
@@ -57,9 +55,9 @@ def test_a_change_per_doubling(helpers, kind, change, expect, wanted):
 def test_a_skewed_metric_has_an_exponent(helpers, kind):
     rows = sweep(helpers, np.zeros(7), SHARPNESS)
     rows = rows.assign(value=np.exp(rows["value"]) * rows["batch_size"] ** 1.5)
-    assert effect(rows, claim(kind, {"above": 0.0}, SHARPNESS)).tested[0] == pytest.approx(1.5, abs=2e-3)
+    assert effect(rows, over_arms(kind, {"above": 0.0}, SHARPNESS)).tested[0] == pytest.approx(1.5, abs=2e-3)
     with pytest.raises(NotJudgeable, match=r"logarithm of sharpness_percent is not defined in 28 of 28"):
-        effect(rows.assign(value=-rows["value"]), claim(kind, {"above": 0.0}, SHARPNESS))
+        effect(rows.assign(value=-rows["value"]), over_arms(kind, {"above": 0.0}, SHARPNESS))
 
 
 def test_arm_effects_that_all_seeds_share_do_not_decide(helpers):
@@ -68,26 +66,40 @@ def test_arm_effects_that_all_seeds_share_do_not_decide(helpers):
     assert rho > 0.3  # in every seed, so that a t test over seeds would be certain
     rows = sweep(helpers, values)
     for kind in ("monotone", "trend"):
-        assert judged(claim(kind, {"above": 0.0}), rows)["verdict"] == "inconclusive"
+        assert judged(over_arms(kind, {"above": 0.0}), rows)["verdict"] == "inconclusive"
 
 
 def test_too_few_arms(helpers):
     rows = sweep(helpers, np.arange(4.0))
-    found = judged(claim("monotone", {"above": 0.0}), rows)
+    found = judged(over_arms("monotone", {"above": 0.0}), rows)
     assert found["verdict"] == "not_run"
     assert found["note"].startswith("4 arms cannot decide: no order of theirs has a p below 0.083")
     for kind in ("change_point", "elbow"):
-        asked = claim(kind, {"above": 1.0}, direction="rises")
-        with pytest.raises(NotJudgeable, match="A break wants at least 5 arms; got 4"):
+        asked = over_arms(kind, {"above": 1.0}, direction="rises")
+        with pytest.raises(NotJudgeable, match="A break needs at least 5 arms; got 4"):
             effect(rows, asked)
-    with pytest.raises(NotJudgeable, match="A trend wants at least 2 arms more than levels; got 2 arms"):
-        effect(sweep(helpers, np.arange(2.0)), claim("trend", {"above": 0.0}))
+    with pytest.raises(NotJudgeable, match="A trend needs at least 2 arms more than levels; got 2 arms"):
+        effect(sweep(helpers, np.arange(2.0)), over_arms("trend", {"above": 0.0}))
     with pytest.raises(NotJudgeable, match="Wanted at least 2 seeds in every arm; got 1"):
-        effect(sweep(helpers, np.arange(7.0), seeds=1), claim("trend", {"above": 0.0}))
+        effect(sweep(helpers, np.arange(7.0), seeds=1), over_arms("trend", {"above": 0.0}))
+
+
+def test_arms_with_one_mean_have_no_order(helpers):
+    """Accuracies of 100 % in every arm, say."""
+    rows = helpers.group("g", "batch_size", {b: {ERROR: [0.0, 0.0, 0.0]} for b in BATCHES[:6]})
+    found = judged(over_arms("monotone", {"above": 0.0}), rows)
+    assert found["verdict"] == "not_run" and "All arms have the same mean." in found["note"]
+
+
+def test_an_order_that_one_seed_alone_makes(helpers):
+    """Without it all arms have one mean, which is no evidence."""
+    rows = helpers.group("g", "batch_size", {b: {ERROR: [b, 0.0, 0.0]} for b in BATCHES[:6]})
+    found = effect(rows, over_arms("monotone", {"above": 0.0}))
+    assert found.tested[0] > 0 and found.test(found.values.to_numpy()[1:]) == (0.0, 1.0)
 
 
 def test_the_smallest_p_of_few_arms_is_said(helpers):
-    note = judged(claim("monotone", {"above": 0.0}), sweep(helpers, np.arange(5.0)))["note"]
+    note = judged(over_arms("monotone", {"above": 0.0}), sweep(helpers, np.arange(5.0)))["note"]
     assert note.startswith("Rising values explain 100% of what varies between the arms, falling ones 0%.")
     assert "The smallest p that an order of 5 arms can have is 0.017." in note
 
@@ -97,7 +109,7 @@ def test_the_trend_of_a_gap(helpers):
     widths = (1.0, 2.0, 4.0, 8.0)
     small = helpers.group("s", "width", {w: {"updates": [w, w]} for w in widths})
     large = helpers.group("g", "width", {w: {"updates": [w - np.log2(w)] * 2} for w in widths[::-1]})
-    asked = claim("trend", {"below": 0.0}, "updates", minus="s", setting="width")
+    asked = over_arms("trend", {"below": 0.0}, "updates", minus="s", setting="width")
     rows = pd.concat([small, large])
     assert effect(rows, asked).tested[0] == pytest.approx(-1.0)
     with pytest.raises(Missing, match="arms of s at each width of g"):
@@ -111,7 +123,7 @@ def test_the_trend_within_a_setting(helpers):
         helpers.arm(f"g{i}", {"updates": [v, v]}, group="g", batch_size=b, lr=lr, lr_over_batch=lr / b)
         for i, (b, lr, v) in enumerate(cells)
     )
-    asked = claim("trend", {"below": 0.0}, "updates", within="lr_over_batch")
+    asked = over_arms("trend", {"below": 0.0}, "updates", within="lr_over_batch")
     assert effect(rows, asked).tested[0] == pytest.approx(-1.0)  # 99 is alone on its diagonal
 
 
@@ -122,7 +134,7 @@ def test_the_trend_within_a_setting(helpers):
 )
 def test_a_break_and_a_line(helpers, kind, broken, at, sign, direction):
     noise = 0.03 * np.random.default_rng(3).normal(size=7)
-    asked = claim(kind, {"above": 1.0}, direction=direction)
+    asked = over_arms(kind, {"above": 1.0}, direction=direction)
     found = judged(asked, sweep(helpers, 9 + sign * np.array(broken) + noise))
     assert found["verdict"] == "supported" and found["estimate"] > 10
     assert f"It fits best at batch_size = {at}." in found["note"]

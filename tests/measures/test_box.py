@@ -50,9 +50,9 @@ def tried_by_scipy(function, start, iterations):
         tried.append(x.copy())
         return function(x)
 
-    walls = [(-1.0, 1.0)] * len(start)
+    bounds = [(-1.0, 1.0)] * len(start)
     scipy.optimize.fmin_l_bfgs_b(
-        watched, start, bounds=walls, maxiter=iterations, maxfun=10_000, factr=0.0, pgtol=0.0
+        watched, start, bounds=bounds, maxiter=iterations, maxfun=10_000, factr=0.0, pgtol=0.0
     )
     return tried
 
@@ -70,7 +70,7 @@ def tried_by_us(function, start, iterations):
 
 
 def until_settled(function, tried):
-    """The points before the first that rounding leaves beside a wall, or no lower than one before."""
+    """The points before the first that rounding leaves beside a bound, or no lower than one before."""
     lowest, kept = np.inf, []
     for x in tried:
         value = function(x)[0]
@@ -96,13 +96,38 @@ def test_it_tries_the_points_that_scipy_tries(name, size, seed):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
-def test_walls_passed_a_few_at_a_time_change_nothing(monkeypatch):
+def test_breakpoints_passed_a_few_at_a_time_change_nothing(monkeypatch):
     function = FUNCTIONS["indefinite"](np.random.default_rng(3), 300)
     start = np.random.default_rng(4).uniform(-1, 1, 300)
     together = tried_by_us(function, start, 12)
-    monkeypatch.setattr(box, "AT_A_TIME", 7)
+    monkeypatch.setattr(box, "BREAKPOINTS_AT_ONCE", 7)
     apart = tried_by_us(function, start, 12)
     np.testing.assert_allclose(apart, together, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_singular_system_makes_it_forget_the_pairs_and_go_on(monkeypatch, every):
+    """As SciPy's does; the minimum is found all the same."""
+    stream = np.random.default_rng(7)
+    function = quadratic(square(stream, 6) + np.eye(6), 2 * stream.standard_normal(6))
+    solve, asked = torch.linalg.solve, itertools.count(1)
+
+    def sometimes_singular(matrix, vectors):
+        if len(matrix) and next(asked) % every == 0:
+            raise torch.linalg.LinAlgError("singular")
+        return solve(matrix, vectors)
+
+    monkeypatch.setattr(torch.linalg, "solve", sometimes_singular)
+    found = tried_by_us(function, np.zeros(6), 200)
+    least = scipy.optimize.minimize(function, np.zeros(6), jac=True, bounds=[(-1, 1)] * 6, tol=1e-14).fun
+    assert next(asked) > 5
+    assert min(function(x)[0] for x in found) == pytest.approx(least, abs=1e-9)
+
+
+def test_pairs_that_rounding_spoils_are_told():
+    pairs = box.Pairs(torch.zeros(3, dtype=torch.float64))
+    assert pairs.add(torch.tensor([1.0, 0.0, 0.0]).double(), torch.tensor([2.0, 1.0, 0.0]).double())
+    assert not pairs.add(torch.tensor([torch.nan, 0.0, 0.0]).double(), torch.ones(3).double())
 
 
 def test_every_point_lies_in_the_box():

@@ -7,9 +7,9 @@ import torch
 from largebatch.measures.descents import PLANE_REACH
 from largebatch.measures.measure import measure_path
 from largebatch.metrics import PLANE, PLANE_LOSSES
-from largebatch.training.train import train
 from tests.conftest import small_arm
 from tests.measures.test_measure import by_metric, options
+from tests.shared.trained import train
 
 POINTS = 5
 

@@ -15,9 +15,9 @@ from largebatch.measures.measure import (
     stability_threshold,
 )
 from largebatch.metrics import BETWEEN, METRICS_OF, PLANE, PLANE_LOSSES
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.nets import dense_hessian
+from tests.shared.trained import train
 
 MEASURES = [name for name in METRICS_OF if not name.endswith("_by_epoch")]
 EXAMPLES = 40

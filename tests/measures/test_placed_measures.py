@@ -7,10 +7,11 @@ from largebatch.config.measures import Measures
 from largebatch.data.splits import Dataset
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.metrics import METRICS_OF
-from largebatch.training.train import train
+from largebatch.nets import layers
 from tests.conftest import SMALL, small_arm
 from tests.shared.placed import placed
 from tests.shared.settings import as_trained_by
+from tests.shared.trained import train
 
 FEW = {"examples": 40}
 SETTINGS = {
@@ -61,6 +62,12 @@ CASES = {
     "curvature of a residual net": ("curvature", FEW | {"most_products": 5, "probes": 2}, RESNET),
     "keskar of a residual net": ("keskar", FEW | {"iterations": 1, "epsilon": [1e-3]}, RESNET),
 }
+
+
+@pytest.fixture(autouse=True)
+def products_as_off_a_cpu(monkeypatch):
+    """A CPU alone computes products of few columns transposed, with other rounding."""
+    monkeypatch.setattr(layers, "NARROW", 0)
 
 
 def options(name, settings):

@@ -5,9 +5,9 @@ import torch
 
 from largebatch.measures.reference import top_eigenvalue, trace
 from largebatch.nets import models
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.nets import dense_hessian
+from tests.shared.trained import train
 
 
 @pytest.fixture(scope="module", params=[{}, {"activation": "tanh"}, {"batch_norm": True}], ids=str)

@@ -16,7 +16,6 @@ from largebatch.measures.scaled_curvature import (
     tensor_traces,
 )
 from largebatch.nets.stack import stack
-from largebatch.training.train import train
 from tests.conftest import small_arm
 from tests.shared.nets import (
     NETS,
@@ -28,6 +27,7 @@ from tests.shared.nets import (
     streams,
 )
 from tests.shared.rescaled import before_batch_norm
+from tests.shared.trained import train
 
 # Of every net here a layer's bias and BatchNorm's weights have one dimension, all others more.
 BATCH_NORM = ["batch_norm", "cnn_batch_norm"]

@@ -8,10 +8,11 @@ from largebatch.measures.measure import measure
 from largebatch.metrics import METRICS_OF
 from largebatch.nets import models
 from largebatch.nets.one_by_one import OneByOne
-from largebatch.training import train
+from largebatch.training import train as train_module
 from tests.measures.test_measure import MEASURES, options
 from tests.shared.own import FUNCTIONAL, MODULES, SEQUENTIAL, imported, own_arm, write
 from tests.shared.plain_loop import plain_loop
+from tests.shared.trained import train
 
 SEEDS = [0, 3]
 SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
@@ -36,7 +37,7 @@ def arm_of(name, folder, **settings):
 @pytest.mark.parametrize("name", OWN)
 def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset, tmp_path):
     arm = arm_of(name, tmp_path, **settings)
-    group = train.group_of(arm, SEEDS, dataset, {})
+    group = train_module.group_of(arm, SEEDS, dataset, {})
     assert isinstance(group.model, OneByOne) == (name != "stacked")
     for _ in range(2):
         group.train_epoch()
@@ -51,7 +52,7 @@ def test_weights_and_buffers_equal_those_of_a_plain_loop(name, settings, dataset
 def test_an_evaluation_is_the_nets_own_without_dropout(dataset, tmp_path):
     """With the running averages that its forward keeps."""
     arm = arm_of("functional", tmp_path, **SGD)
-    group = train.group_of(arm, SEEDS, dataset, {})
+    group = train_module.group_of(arm, SEEDS, dataset, {})
     for _ in range(2):
         group.train_epoch()
     group.estimate_population_statistics()
@@ -66,7 +67,7 @@ def test_an_evaluation_is_the_nets_own_without_dropout(dataset, tmp_path):
 @pytest.mark.parametrize("name", [m for m in MEASURES if m not in OF_CERTAIN_NETS])
 def test_every_measure_works(name, dataset, tmp_path):
     arm = arm_of("functional", tmp_path, epochs=1)
-    trained = train.train(arm, SEEDS, dataset)
+    trained = train(arm, SEEDS, dataset)
     rows = measure(name, options(name), arm, SEEDS, trained.weights, dataset)
     assert {row.metric for row in rows} <= set(METRICS_OF[name]) and {row.seed for row in rows} == {*SEEDS}
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from largebatch.nets.layers import is_narrow
 from largebatch.nets.stack import stack
 from largebatch.training.optimise import Collected
 
@@ -62,3 +63,9 @@ def test_narrow_layers_are_the_plain_ones(rows, bias):
         torch.testing.assert_close(together.weight.grad[index].T, layer.weight.grad)
     # Fused optimisers go through weights and gradients without a look at their strides.
     assert together.weight.grad.is_contiguous()
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", True), ("meta", False)])
+def test_narrow_products_are_transposed_on_a_cpu_alone(device, expected):
+    """Nowhere else was it timed."""
+    assert is_narrow(torch.empty(2, 40, 24, device=device), torch.empty(2, 24, 5, device=device)) is expected

@@ -5,40 +5,21 @@ import copy
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from largebatch.data.splits import Dataset
-from largebatch.measures.landscape import Landscape
-from largebatch.measures.measure import measure
-from largebatch.measures.trace import is_exact_for
 from largebatch.nets import models
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.stack import decay_groups, estimate_population_statistics, stack
 from largebatch.training import train as train_module
 from tests.conftest import small_arm
+from tests.shared.groups import DATA, OLDER_WAYS, SEEDS, SGD, group_of
 from tests.shared.modules import MODULES, STACKED, Block
 from tests.shared.plain_loop import plain_loop
+from tests.shared.trained import train
 
-SEEDS = [0, 3]
-SGD = {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr": 0.05, "weight_decay": 0.01}
 # Some of these weights have a gradient of rounding alone, which a small epsilon would turn into steps.
 ADAM = {"optimiser": {"name": "adam", "epsilon": 1e-4}, "lr": 0.01, "weight_decay": 0.01}
-DATA = {"data": {"name": "digits", "train": 24, "validation": 16, "test": 16}}
-
-# The warnings that PyTorch has for its older ways, and for a layer's first call with a hook.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*spectral_norm.*is deprecated:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning"),
-]
-
-
-def group_of(build, dataset, monkeypatch, seeds=SEEDS, **settings):
-    """Seeds that train the modules that `build` makes."""
-    monkeypatch.setitem(models.MODELS, "mlp", lambda shape, classes, **_: build())
-    arm = small_arm(**DATA | settings)
-    return train_module.group_of(arm, list(seeds), dataset, {})
+pytestmark = OLDER_WAYS
 
 
 def require_equal(group, index, net):
@@ -163,7 +144,7 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
     arm, checkpoint = small_arm(**DATA | SGD | {"epochs": 4}), tmp_path / "checkpoint.pt"
     net = models.initial(arm, SEEDS[0], dataset)
     assert [len(group) for group in train_module.seed_groups(arm, SEEDS, dataset, net)] == [1, 1]
-    expected = train_module.train(arm, SEEDS, dataset)
+    expected = train(arm, SEEDS, dataset)
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
 
     def kill(text):
@@ -171,8 +152,8 @@ def test_continuing_equals_never_having_stopped(name, dataset, tmp_path, monkeyp
             raise Killed
 
     with pytest.raises(Killed):
-        train_module.train(arm, SEEDS, dataset, checkpoint, kill)
-    trained = train_module.train(arm, SEEDS, dataset, checkpoint)
+        train(arm, SEEDS, dataset, checkpoint, kill)
+    trained = train(arm, SEEDS, dataset, checkpoint)
     if name != "unused weights":  # which counts its calls where no checkpoint looks
         assert trained.history == expected.history
         assert all(np.array_equal(trained.weights[n], expected.weights[n]) for n in expected.weights)
@@ -236,115 +217,6 @@ def test_frozen_statistics_are_not_estimated(name, dataset, monkeypatch):
     group.estimate_population_statistics()
     means = [t for key, t in group.model.plain().items() if key.endswith("running_mean")]
     assert len(means) == 1 and not means[0].any()
-
-
-def landscape_of(name, dataset):
-    """Plain nets in evaluation mode, and their landscape on 20 images, others for each seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        nets = [MODULES[name]().double() for _ in SEEDS]
-    images = torch.stack([dataset.images[10 * s : 10 * s + 20] for s in range(2)])
-    labels = torch.stack([dataset.labels[10 * s : 10 * s + 20] for s in range(2)])
-    plain = [copy.deepcopy(net) if name not in NOT_COPIED else net for net in nets]
-    return [net.eval() for net in plain], Landscape(stack(nets).eval(), images, labels)
-
-
-# Tensors that they compute cannot be copied.
-NOT_COPIED = ("old weight norm", "pruned")
-
-
-def trained(net):
-    return [p for p in net.parameters() if p.requires_grad]
-
-
-def gradient_of(net, images, labels, create_graph=False):
-    loss = F.cross_entropy(net(images), labels)
-    found = torch.autograd.grad(loss, trained(net), create_graph=create_graph, materialize_grads=True)
-    return torch.cat([g.flatten() for g in found])
-
-
-CURVED = [
-    "gru",
-    "shared layer",
-    "tied weights",
-    "weight norm",
-    "spectral norm",
-    "orthogonal",
-    "pruned",
-    "forward hook",
-]
-FROZEN = [
-    "frozen layer",
-    "frozen bias and scale",
-    "frozen backbone",
-    "own forward",
-    "acts by its mode",
-    "buffers",
-]
-
-
-@pytest.mark.parametrize("name", [*CURVED, *FROZEN])
-def test_gradients_and_products_are_those_of_the_dense_hessian(name, dataset):
-    nets, landscape = landscape_of(name, dataset)
-    assert landscape.parameters == sum(p.numel() for p in trained(nets[0]))
-    state = copy.deepcopy(landscape.model.state_dict())
-    loss, gradient = landscape.gradient(landscape.weights)
-    some = torch.arange(0, landscape.parameters, 7)
-    units = torch.eye(landscape.parameters, dtype=torch.float64)[some]
-    products = [landscape.hessian_vector_product(unit.expand(2, -1)) for unit in units]
-    assert not is_exact_for(landscape.model)
-    for s, net in enumerate(nets):
-        images, labels = landscape.images[s], landscape.labels[s]
-        expected = gradient_of(net, images, labels, create_graph=True)
-        torch.testing.assert_close(gradient[s], expected.detach(), rtol=1e-10, atol=1e-13)
-        assert loss[s].item() == pytest.approx(F.cross_entropy(net(images), labels).item(), rel=1e-12)
-        for i, product in zip(some, products, strict=True):
-            row = torch.autograd.grad(expected[i], trained(net), retain_graph=True, materialize_grads=True)
-            row = torch.cat([g.flatten() for g in row])
-            torch.testing.assert_close(product[s], row, rtol=1e-9, atol=1e-12)
-    assert all(torch.equal(tensor, state[key]) for key, tensor in landscape.model.state_dict().items())
-
-
-@pytest.mark.parametrize("name", ["transformer with dropout", "lstm"])
-def test_products_through_fused_layers_equal_differences_of_gradients(name, dataset):
-    _, landscape = landscape_of(name, dataset)
-    way = torch.randn(
-        landscape.weights.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    ahead, behind = (landscape.gradient(landscape.weights + step * way)[1] for step in (1e-5, -1e-5))
-    torch.testing.assert_close(
-        landscape.hessian_vector_product(way), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6
-    )
-
-
-CURVATURE = {
-    **{"backend": "lanczos", "examples": 24, "top": 1, "tolerance": 1e-4, "most_products": 100, "probes": 2},
-    **{"bottom": False, "per_layer": True},
-}
-OTHERS = {
-    "keskar": {"examples": 24, "epsilon": [1e-3], "iterations": 2},
-    "surface": {
-        **{"examples": 24, "reach": 0.5, "points": 3, "plane_points": 2, "directions": 1},
-        **{"radius": [0.1], "renormalise": True},
-    },
-    "noise": {"examples": 24, "batch_sizes": [4], "draws": 2, "small": 2, "large": 8},
-}
-AGREEMENT = {"examples": 24, "trace_probes": 2, "eigenvalue_iterations": 200, "eigenvalue_tolerance": 1e-5}
-
-
-@pytest.mark.parametrize("name", ["tied weights", "frozen layer", "own forward"])
-def test_trained_modules_are_measured(name, dataset, monkeypatch):
-    monkeypatch.setitem(models.MODELS, "mlp", lambda *_, **__: MODULES[name]())
-    arm = small_arm(**DATA | SGD)
-    trained = train_module.train(arm, SEEDS, dataset)
-    rows = measure("curvature", CURVATURE, arm, SEEDS, trained.weights, dataset)
-    top = {row.seed: row.value for row in rows if row.metric == "hessian_top_eigenvalue"}
-    rows = measure("agreement", AGREEMENT, arm, SEEDS, trained.weights, dataset)
-    theirs = {row.seed: row.value for row in rows if row.metric == "pyhessian_top_eigenvalue"}
-    assert theirs == pytest.approx(top, rel=1e-2)
-    for kind, options in OTHERS.items():
-        rows = measure(kind, options, arm, SEEDS, trained.weights, dataset)
-        assert np.isfinite([row.value for row in rows]).all()
 
 
 def test_frozen_weights_count_nowhere(dataset, monkeypatch):
@@ -423,23 +295,3 @@ def test_a_buffer_that_grows_is_told(dataset, monkeypatch):
 
     with pytest.raises(ValueError, match=r"queue: wanted a buffer of constant shape \(1, 3\); got \(9, 3\)"):
         group_of(Queue, dataset, monkeypatch).train_epoch()
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; found none")
-@pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk:UserWarning")
-@pytest.mark.parametrize("name", ["own forward", "transformer with dropout", "gru", "buffers"])
-def test_a_gpu_trains_and_measures_them_too(name, dataset, monkeypatch):
-    there = Dataset(dataset.images.cuda(), dataset.labels.cuda(), dataset.dtype)
-    found = []
-    for _ in range(2):
-        group = group_of(MODULES[name], there, monkeypatch, **SGD)
-        group.train_epoch()
-        found.append(group.model.plain())
-    assert all(torch.equal(found[1][key], tensor) for key, tensor in found[0].items())
-    ours, theirs = (landscape_of(name, data)[1] for data in (there, dataset))
-    ours = Landscape(ours.model.cuda(), ours.images, ours.labels)
-    assert not any(p.is_cuda for p in theirs.model.parameters())
-    v = torch.ones_like(theirs.weights)
-    product = ours.hessian_vector_product(v.cuda()).cpu()
-    torch.testing.assert_close(product, theirs.hessian_vector_product(v), rtol=1e-6, atol=1e-8)

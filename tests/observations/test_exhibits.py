@@ -10,6 +10,7 @@ from largebatch.files import Observation, write_exhibit
 from largebatch.judging.claims import read_claims
 from largebatch.judging.judge import judge
 from largebatch.observations.aggregate import aggregate
+from tests.shared.claims import written
 
 SEEDS = range(5)
 PLACES = (1.0, 4.0, 16.0)
@@ -41,10 +42,6 @@ def observations(tmp_path):
     return tmp_path / "observations.parquet"
 
 
-def claim(kind, expect, metric="worked_value", **more):
-    return {"id": "P1", "says": "s", "source": "t", "kind": kind, "metric": metric, "expect": expect, **more}
-
-
 def side(arm, value=1.0):
     return {"arm": f"e.{arm}", "at": {"value": value}}
 
@@ -52,20 +49,22 @@ def side(arm, value=1.0):
 ONE, TWO = side("one"), side("two")
 EXACT = {"a": {"arm": "e.exact"}}
 CLAIMS = {
-    "level": (claim("level", {"within": [0.9, 1.1]}, a=ONE), "supported", 1.0),
+    "level": (written("level", {"within": [0.9, 1.1]}, "worked_value", a=ONE), "supported", 1.0),
     "contrast": (
-        claim("contrast", {"above": 0.5}, a=TWO, b=ONE, c=side("two", 16), d=side("one", 16)),
+        written(
+            "contrast", {"above": 0.5}, "worked_value", a=TWO, b=ONE, c=side("two", 16), d=side("one", 16)
+        ),
         "supported",
         1 - 1 / 16,
     ),
-    "slope": (claim("slope", {"within": [-1.1, -0.9]}, arm="e.one"), "supported", -1.0),
+    "slope": (written("slope", {"within": [-1.1, -0.9]}, "worked_value", arm="e.one"), "supported", -1.0),
     "slope of a history": (
-        claim("slope", {"above": -0.9}, "train_loss_nats", arm="e.one", low_at=4),
+        written("slope", {"above": -0.9}, "train_loss_nats", arm="e.one", low_at=4),
         "contradicted",
         -1.0,
     ),
     "at equal updates": (
-        claim(
+        written(
             "ratio",
             {"within": [1.9, 2.1]},
             "train_loss_nats",
@@ -75,9 +74,13 @@ CLAIMS = {
         "supported",
         2.0,
     ),
-    "nought within": (claim("level", {"within": [-1e-12, 1e-12]}, "worked_error", **EXACT), "supported", 0.0),
+    "nought within": (
+        written("level", {"within": [-1e-12, 1e-12]}, "worked_error", **EXACT),
+        "supported",
+        0.0,
+    ),
     "a count for all seeds": (
-        claim("level", {"within": [390.5, 391.5]}, a=side("exact")),
+        written("level", {"within": [390.5, 391.5]}, "worked_value", a=side("exact")),
         "supported",
         391.0,
     ),

@@ -37,8 +37,8 @@ NUMBERS = "(1.25 updates [1, 1.5]; paper 0.3)"
         ("inconclusive", "supported", f"In part: it was {NUMBERS}; it stays open whether it is {NUMBERS}."),
         (
             *("uninformative", "uninformative"),
-            f"Uninformative: it tells nothing that it is {NUMBERS}, and it was {NUMBERS}, "
-            "since that holds of the control as well.",
+            f"Uninformative: it is {NUMBERS}, and it was {NUMBERS}, which says nothing, "
+            "since the control shows the same.",
         ),
         (
             *("confounded", "confounded"),

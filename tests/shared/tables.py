@@ -16,6 +16,8 @@ from largebatch.metrics import SETTINGS
 from tests.conftest import small_arm
 from tests.shared.figures import made_up
 
+# What five seeds add to a value: nothing on average.
+NOISE = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
 COLUMNS = ["seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS]
 
 

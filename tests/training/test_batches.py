@@ -3,9 +3,9 @@
 import pytest
 
 from largebatch.training import batches
-from largebatch.training.train import train
 from tests.conftest import small_arm
 from tests.shared.settings import CROPS
+from tests.shared.trained import train
 
 
 def test_shifts_of_a_whole_image_are_told(dataset):

@@ -10,9 +10,9 @@ from largebatch.nets.stack import decay_groups, stack
 from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import seeds_at_once
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, SGD, as_trained_by
+from tests.shared.trained import train
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from largebatch.config import images, parts, schedules
 from largebatch.config.imports import Imported
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
-from largebatch.training.train import train
 from tests.conftest import small_arm
 from tests.shared.settings import as_trained_by
+from tests.shared.trained import train
 
 # What a part needs beside its defaults, or to show all of its settings.
 EXAMPLES = {

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.plain_loop import plain_loop
 from tests.shared.settings import ADAM, EVERYTHING, LARS, SGD
+from tests.shared.trained import train
 
 # Some weights before BatchNorm have a gradient of rounding alone, which a small epsilon turns into steps.
 STEADY = ADAM | {"epsilon": 1e-4}

@@ -8,14 +8,15 @@ import torch
 
 from largebatch.data import splits
 from largebatch.data.splits import PARTS, Dataset, Splits
+from largebatch.nets import layers
 from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import SeedGroup
 from largebatch.training.replay import Recorded
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.placed import placed
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD, as_trained_by
+from tests.shared.trained import train
 
 BRIEF = {"batch_size": 8, "data": {"name": "digits", "train": 16, "validation": 4, "test": 4}}
 BATCH_NORM = {"model": SMALL["model"] | {"batch_norm": True, "dropout": 0.3}}
@@ -67,6 +68,12 @@ ARMS = {
 
 
 WHOLE_RUNS = [{"snapshots_at_epochs": [0, 2]}, {"optimiser": ADAM} | BATCH_NORM]
+
+
+@pytest.fixture(autouse=True)
+def products_as_off_a_cpu(monkeypatch):
+    """A CPU alone computes products of few columns transposed, with other rounding."""
+    monkeypatch.setattr(layers, "NARROW", 0)
 
 
 def run(arm, dataset, labels=None, replay=False, seeds=(0, 1, 2)):

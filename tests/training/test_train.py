@@ -17,10 +17,10 @@ from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.checkpoints import before, encoded
 from largebatch.training.engine import SeedGroup
-from largebatch.training.train import train
 from tests.conftest import SMALL, small_arm
 from tests.shared.plain_loop import plain_loop
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD
+from tests.shared.trained import train
 
 
 def final(trained, metric):

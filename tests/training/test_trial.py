@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from largebatch.data.splits import Dataset
+from largebatch.training import trial as trial_module
 from largebatch.training.trial import mistakes
 from tests.conftest import small_arm
 from tests.shared.own import FUNCTIONAL, MODULES, SEQUENTIAL, imported, own_arm, write
@@ -111,6 +113,14 @@ def test_mistakes_are_said_in_one_line(name, tmp_path):
     write(tmp_path, LINEAR.replace(old, new) if old else LINEAR)
     (line,) = mistakes([trial(tmp_path, **settings)])
     assert line.startswith(said) and "\n" not in line and len(line) < 400
+
+
+def test_many_classes_are_tried_with_few_examples(monkeypatch):
+    """1,000 classes of 3 x 224 x 224 would take gigabytes."""
+    made = []
+    monkeypatch.setattr(trial_module, "Dataset", lambda *of: made.append(Dataset(*of)) or made[-1])
+    trial_module.run_one_batch(small_arm(), 4, (1, 2, 2), 1000)
+    assert len(made[0].images) == 16 and made[0].classes == 1000
 
 
 def test_all_nets_are_tried(tmp_path):

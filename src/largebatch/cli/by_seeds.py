@@ -60,8 +60,8 @@ def train_some(
     arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
 ) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
-    checkpoint = out / f"checkpoint-{seeds[0]}.bin"
-    return train.train(arm, seeds, dataset, checkpoint, progress.EpochLines(out.name), followed)
+    checkpoint, report = out / f"checkpoint-{seeds[0]}.bin", progress.EpochLines(out.name)
+    return train.train(arm, seeds, dataset, checkpoint, report, followed=followed)
 
 
 def together(parts: list[Trained]) -> Trained:

@@ -1,21 +1,23 @@
 """Data sets of anyone's own arrays: a file of them, or a Python function that returns them."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from largebatch.config.images import Folder
 from largebatch.config.imports import Imported, is_import, named
-from largebatch.config.settings import PathText, Settings
+from largebatch.config.settings import PathText, Settings, located
 
 
 class ArrayFile(Settings):
     """x: one row per example, of any shape; y: its label.
 
     path: an .npz, .npy or .parquet file, or a folder that `save_to_disk` of Hugging Face wrote; from
-    `sources`, absolute, or from a home folder (~). x, y: names of arrays or columns; of an .npy file, y is
-    the file of the labels. test: a file of the same kind whose examples are held out. standardise: whether
-    each channel (of vectors each value) is standardised by every seed's training part.
+    `sources`, absolute, or from a home folder (~). x, y: names of arrays or columns; of a .parquet file, x
+    may be a list of them; of an .npy file, there is no x, and y is the file of the labels. test: a file of
+    the same kind whose examples are held out. standardise: whether each channel (of vectors each value) is
+    standardised by every seed's training part.
     """
 
     name: Literal["file"]
@@ -26,12 +28,24 @@ class ArrayFile(Settings):
     standardise: bool = True
 
     @model_validator(mode="after")
-    def npy_has_labels(self):
+    def names_fit_the_file(self):
         if self.path.endswith(".npy") and not (self.y or "").endswith(".npy"):
             raise ValueError(f"y, the .npy file of its labels, beside an .npy file; got {self.y!r}")
+        if self.path.endswith(".npy") and self.x is not None:
+            raise ValueError(f"no x beside an .npy file, which has one array; got {self.x!r}")
+        if isinstance(self.x, list) and not self.path.endswith(".parquet"):
+            raise ValueError(f"a list of columns as x with a .parquet file only; got path: {self.path}")
         if self.test is not None and not self.path.endswith((".npz", ".parquet")):
             raise ValueError(f"test with an .npz or .parquet file only; got path: {self.path}")
         return self
+
+    def files(self, sources: Path) -> list[Path]:
+        """The files behind it that are there, of a folder all that it holds."""
+        paths = [self.path, self.test, self.y if self.path.endswith(".npy") else None]
+        found = []
+        for place in (sources / located(path) for path in paths if path):
+            found += [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
+        return found
 
 
 class ImportedData(Imported):

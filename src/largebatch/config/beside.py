@@ -1,6 +1,6 @@
 """What stands beside a claim: a control of which it must not hold, and the fit of what it compares.
 
-A claim of closeness ("coincides", "no worse", "foretells") is supported by a wide margin, and by runs that do
+A claim of closeness ("coincides", "no worse", "predicts") is supported by a wide margin, and by runs that do
 not differ whatever is done. So it names a comparison where it must fail: what trials of equivalence call
 assay sensitivity (ICH E10, 2000). A gap in generalisation or sharpness is one at an equal fit in training.
 """

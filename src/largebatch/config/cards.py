@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from largebatch.config.checking import checked, read_yaml
+from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.question import Question
 from largebatch.config.settings import Settings
 from largebatch.config.uses import Name
@@ -38,6 +38,17 @@ class Papers(Settings):
 def read_papers(path: Path) -> list[Paper]:
     """Every paper, in the order of the page."""
     return checked(Papers, read_yaml(path), path).papers
+
+
+def papers_beside(folder: Path, questions: Iterable[Question]) -> list[Paper]:
+    """The papers in a folder of scale files, held to these questions; none without the file."""
+    path = folder / PAPERS
+    if not path.is_file():
+        return []
+    papers = read_papers(path)
+    for mistake in mistakes_in_papers(papers, {question.experiment: question for question in questions}):
+        raise ConfigError(f"{path}: {mistake}")
+    return papers
 
 
 def mistakes_in_papers(papers: Iterable[Paper], questions: dict[str, Question]) -> Iterable[str]:

@@ -5,6 +5,8 @@ The line says file, key, what was wanted, what was got.
 
 import math
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,3 +222,8 @@ def shortened(value: Any) -> str:
     """A value as code, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def repeats(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)

@@ -47,7 +47,7 @@ class Ratio(RatioBase):
 
 
 class Level(ClaimBase):
-    """metric(a), one value a seed; of a skewed metric the geometric mean, judged on the logarithm."""
+    """metric(a), one value per seed; of a skewed metric the geometric mean, judged on the logarithm."""
 
     kind: Literal["level"]
     a: Operand
@@ -78,7 +78,7 @@ class Contrast(Unskewed):
 
 
 class Slope(ClaimBase):
-    """An exponent: the slope of log(metric) over log(position), least squares, one value a seed.
+    """An exponent: the slope of log(metric) over log(position), least squares, one value per seed.
 
     The positions are the metric's own along one arm (an epoch, a batch size, ...), or with `setting` the
     values of that setting in a group of arms. From `low_at` to `high_at`, both included; all of them where

@@ -37,11 +37,8 @@ def data(study: Study, name: str) -> str:
 def data_inputs(study: Study, name: str) -> list[str]:
     """The files of arrays behind a data set; those that are not there are missed when it is tried."""
     own = study.own_data.get(name)
-    if not isinstance(own, ArrayFile):
-        return []
-    paths = [own.path, own.test, own.y if own.path.endswith(".npy") else None]
-    files = [located(study.sources) / located(path) for path in paths if path]
-    return [str(file) for file in files if file.is_file()]
+    files = own.files(located(study.sources)) if isinstance(own, ArrayFile) else []
+    return [str(file) for file in files]
 
 
 def train(study: Study, arm: Arm) -> str:

@@ -9,4 +9,4 @@ RULE = {
 # Robust: no single change of the rule in force gives another verdict, and of all combinations of changes at
 # least this share give the same one. It is no part of the rule: no verdict depends on it.
 LEAST_AGREEING = 0.9
-ROBUST = {"single changes": "all agree", "all variants": f"at least {LEAST_AGREEING:.0%} agree"}
+WHEN_ROBUST = {"single changes": "all agree", "all variants": f"at least {LEAST_AGREEING:.0%} agree"}

@@ -37,6 +37,10 @@ class Expect(Settings):
         (bounds,) = self.chosen().values()
         return bounds if isinstance(bounds, list) else [bounds]
 
+    def nearest(self, value: float) -> float:
+        """The bound that lies nearest to a value."""
+        return min(self.bounds, key=lambda bound: abs(bound - value))
+
     @property
     def ends(self) -> tuple[float, float]:
         """The two ends of where the effect is expected; for a threshold one is infinite."""

@@ -87,7 +87,7 @@ class AgainstSetting(FinalsBase):
 
     baseline: an arm drawn as a horizontal band, called baseline_label. exponent: a dotted guide of this slope
     in log-log through the first line's first point, in the first panel. hyperbola: draw the first metric's
-    fit of S = S_min (1 + B_crit / B), one a seed, geometric mean (McCandlish et al. 2018, equation 2.11).
+    fit of S = S_min (1 + B_crit / B), one per seed, geometric mean (McCandlish et al. 2018, equation 2.11).
     marks: label -> a metric of one arm in units of x, drawn upright with its interval.
     """
 

@@ -8,6 +8,7 @@ from largebatch.config.settings import Count, PathText, Settings
 
 # Of the images that an arm takes.
 PARTS = ("train", "validation", "test")
+GOAL_PARTS = ("validation", "test")
 
 
 class Images(NamedTuple):

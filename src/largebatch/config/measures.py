@@ -132,7 +132,7 @@ class Measures(Settings):
     excess: Excess | None = None
     equivalence: Equivalence | None = None
     # On the snapshots that an arm keeps of its weights along training; with curvature also the top
-    # eigenvalue against the stability threshold (Cohen et al. 2021). One number an epoch and metric.
+    # eigenvalue against the stability threshold (Cohen et al. 2021). One number per epoch and metric.
     curvature_by_epoch: Curvature | None = None
     keskar_by_epoch: Keskar | None = None
     keskar_subspace_by_epoch: KeskarSubspace | None = None

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from largebatch.config.checking import ConfigError
 from largebatch.config.claims import Claim
-from largebatch.config.decision import ROBUST, RULE
+from largebatch.config.decision import RULE, WHEN_ROBUST
 from largebatch.config.differences import (
     AS_REGISTERED,
     EXPLORATORY,
@@ -114,7 +114,7 @@ def content_of(study: Study, e: Experiment) -> dict:
         "experiment": e.name,
         "seeds": study.seeds_in_words if study.first_seed else study.seeds,
         "rule": RULE,
-        "robust": ROBUST,
+        "robust": WHEN_ROBUST,
         "claims": claims,
         "reads": {claim.id: sorted(set(arms_read(claim, e))) for claim in e.question.claims},
         "arms": runs | {name: [stem] for name, stem in stems.items()},

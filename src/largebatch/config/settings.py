@@ -27,7 +27,7 @@ def located(path: str) -> Path:
 
 
 def each_once(values: list) -> list:
-    """The values; each is a position in the observations, which holds one number a seed."""
+    """The values; each is a position in the observations, which holds one number per seed."""
     if len(set(values)) < len(values):
         raise ValueError(f"each value once; got {values}")
     return values

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from largebatch.config.images import Data
+from largebatch.config.images import GOAL_PARTS, Data
 from largebatch.config.imports import PLACE
 from largebatch.config.milestones import nearest_update
 from largebatch.config.parts import (
@@ -201,6 +201,12 @@ class Arm(Settings):
         if "at" in options:
             options["at"] = [epoch / self.epochs for epoch in self.steps_at_epochs()]
         return options | {name: getattr(self, name) for name in self.schedule.needs}
+
+    @property
+    def ends_by(self) -> tuple[str, ...]:
+        """The parts by whose means it ends a seed's run or keeps its weights."""
+        train = ("train",) if self.stop or self.snapshots_at_loss else ()
+        return train + (GOAL_PARTS if self.goal else ())
 
     @property
     def width(self) -> float:

@@ -4,17 +4,16 @@ A scale file (config/<scale>.yaml) gives the numbers, an experiment file
 (config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from largebatch.config.arrays import Source
 from largebatch.config.asking import absent_from, asked, mistakes_in_asking
-from largebatch.config.cards import PAPERS, Paper, mistakes_in_papers, read_papers
-from largebatch.config.checking import ConfigError, checked, read_yaml
+from largebatch.config.cards import Paper, papers_beside
+from largebatch.config.checking import ConfigError, checked, read_yaml, repeats
 from largebatch.config.exhibits import exhibit_stem
 from largebatch.config.groups import Group
 from largebatch.config.images import IMAGES
@@ -162,6 +161,7 @@ class Study:
     observations: str
     experiments: tuple[Experiment, ...]
     measures: dict[tuple[str, str], Settings]  # (measure, run or path by its stem) -> the measure's settings
+    followed: dict[str, list[str]]  # run name -> the parts that are evaluated along it, see followed_in()
     papers: list[Paper]
     path: Path
     below: Path | None  # the scale that this one extends
@@ -175,17 +175,6 @@ class Study:
     def arms(self) -> dict[str, Arm]:
         """Run name -> arm, each arm once however many experiments share it."""
         return {arm.id: arm for e in self.experiments for arm in e.arms}
-
-    @cached_property
-    def followed(self) -> dict[str, list[str]]:
-        """Run name -> the parts whose means something reads along the run, not at its end alone."""
-        found: dict[str, set[str]] = {run: set() for run in self.arms}
-        for e in self.experiments:
-            for use in e.question.uses():
-                if use.part and use.arm in e.groups:
-                    for member in e.groups[use.arm].members:
-                        found[member.arm.id].add(use.part)
-        return {run: sorted(parts) for run, parts in found.items()}
 
     def paths(self) -> list[tuple[Arm, Arm]]:
         """(start arm, end arm) of every path, each once however many experiments share it."""
@@ -256,7 +245,8 @@ def shown(path: Path) -> Path:
 def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study a scale file describes, with `overrides` on top of it."""
     own = read_yaml(scale_path)
-    raw = merged(extended(own, scale_path), placed(dict(overrides or {}), scale_path.parent))
+    of_file = extended(own, scale_path)
+    raw = merged(of_file, placed(dict(overrides or {}), scale_path.parent))
     if isinstance(raw.get("experiments"), str):  # --config experiments=keskar,goyal
         raw["experiments"] = [name.strip() for name in raw["experiments"].split(",")]
     if isinstance(raw.get("arrays"), dict):
@@ -282,10 +272,35 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         scale.observations,
         experiments,
         measures_of(scale_path, experiments),
-        papers_of(scale_path, experiments),
+        followed_in((*experiments, *others(scale, scale_path, of_file.get("experiments")))),
+        papers_beside(home(scale_path), [e.written for e in experiments]),
         scale_path,
         home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
     )
+
+
+def others(scale: ScaleFile, scale_path: Path, names: Any) -> Iterator[Experiment]:
+    """The experiments that the scale file names and this call leaves out; broken ones must not stop it."""
+    for name in names if isinstance(names, list) else ():
+        if isinstance(name, str) and name not in scale.experiments:
+            with suppress(ConfigError):
+                yield load_experiment(scale, scale_path, name)
+
+
+def followed_in(experiments: Iterable[Experiment]) -> dict[str, list[str]]:
+    """Run name -> the parts whose means something reads along the run, not at its end alone.
+
+    Of all experiments that share a run, in this call or not: else each call would train it again.
+    """
+    found: dict[str, set[str]] = {}
+    for e in experiments:
+        for arm in e.arms:
+            found.setdefault(arm.id, set())
+        for use in e.question.uses():
+            if use.part and use.arm in e.groups:
+                for member in e.groups[use.arm].members:
+                    found[member.arm.id].add(use.part)
+    return {run: sorted(parts) for run, parts in found.items()}
 
 
 def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tuple[str, str], Settings]:
@@ -299,22 +314,6 @@ def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tup
                     f"{where}: wanted those of the other experiment that measures {name}; got others"
                 )
     return found
-
-
-def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
-    """The papers beside the scale files; none without the file."""
-    path = home(scale_path) / PAPERS
-    if not path.is_file():
-        return []
-    papers = read_papers(path)
-    for mistake in mistakes_in_papers(papers, {e.written.experiment: e.written for e in experiments}):
-        raise ConfigError(f"{path}: {mistake}")
-    return papers
-
-
-def repeats(names: Iterable[str]) -> list[str]:
-    """The names that occur more than once."""
-    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:

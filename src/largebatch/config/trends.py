@@ -61,7 +61,7 @@ class Break(Reader):
 
     @property
     def has_fit(self) -> bool:
-        return True
+        return not is_skewed(self.metric)  # of a loss only one side counts, and the effect has no side
 
     @model_validator(mode="after")
     def against_the_line(self):

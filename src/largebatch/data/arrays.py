@@ -1,5 +1,6 @@
 """Anyone's own arrays, read from a file or made by a function, and checked."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +45,8 @@ def read(settings: ArrayFile | ImportedData, sources: Path) -> Read:
         path = sources / located(settings.path)
         where = str(path)
         parts = of_file(settings, path, sources)
-        source = settings.model_dump() | ({"sha256": checksum(path)} if path.is_file() else {})
+        sums = {os.path.relpath(file, sources): checksum(file) for file in settings.files(sources)}
+        source = settings.model_dump() | {"sha256": sums}
     checked = [Part(numbers(part.x, f"{where}: x"), labels(part, where)) for part in parts]
     if len({part.x.shape[1:] for part in checked}) > 1:
         got = " and ".join(str(part.x.shape[1:]) for part in checked)

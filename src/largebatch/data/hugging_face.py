@@ -7,9 +7,11 @@ import numpy as np
 
 SAVED = ("dataset_info.json", "dataset_dict.json")
 SPLITS = ("train", "test")
+# Pillow's names of 8 bits in grey or in red, green and blue; a palette's bytes are no colours.
+MODES = ("L", "RGB")
 
 
-def parts_of(path: Path, x: str | list[str] | None, y: str | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def parts_of(path: Path, x: str | None, y: str | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(x, y) of the data set, or of its splits train and test; by default of columns `image` and `label`."""
     if not any((path / name).is_file() for name in SAVED):
         raise ValueError(
@@ -30,25 +32,45 @@ def parts_of(path: Path, x: str | list[str] | None, y: str | None) -> Iterator[t
     else:
         parts = [found]
     for part in parts:
-        if isinstance(names[0], list) or not {*names} <= {*part.column_names}:
+        if not {*names} <= {*part.column_names}:
             raise ValueError(
                 f"{path}: wanted columns x and y; got {names[0]!r} and {names[1]!r} of {part.column_names}"
             )
-        yield stacked(part[names[0]], f"{path}: {names[0]}"), labels_of(part, names[1])
+        yield stacked(part[names[0]], f"{path}: {names[0]}"), labels_of(part, names[1], f"{path}: {names[1]}")
 
 
 def stacked(column, where: str) -> np.ndarray:
     """The values of a column, of one shape; pictures (h, w, c) become (c, h, w)."""
+    is_picture = hasattr(column[0], "getbands")  # Pillow's
+    if is_picture:
+        require_8_bits(column, where)
     values = [np.asarray(value) for value in column]
     if len(shapes := {value.shape for value in values}) > 1:
         raise ValueError(f"{where}: wanted examples of one shape; got {sorted(shapes)[:4]}")
     array = np.stack(values)
-    if hasattr(column[0], "getbands"):  # Pillow's
+    if is_picture:
         return array[:, None] if array.ndim == 3 else array.transpose(0, 3, 1, 2)
     return array
 
 
-def labels_of(part, y: str) -> np.ndarray:
+def require_8_bits(column, where: str) -> None:
+    """Refuse pictures whose values would be taken for what they are not."""
+    for row, picture in enumerate(column):
+        if picture.mode not in MODES:
+            raise ValueError(
+                f"{where}: wanted pictures in grey or RGB of 8 bits per channel, Pillow's modes {MODES}; "
+                f"got {picture.mode!r} in row {row}"
+            )
+
+
+def labels_of(part, y: str, where: str) -> np.ndarray:
     """Labels by their names where the data set knows them."""
     feature, values = part.features[y], np.asarray(part[y])
-    return np.array(feature.names)[values] if hasattr(feature, "names") else values
+    if not hasattr(feature, "names"):
+        return values
+    for row, value in enumerate(values.tolist()):  # -1 and None stand for no label
+        if value is None or not 0 <= value < len(feature.names):
+            raise ValueError(
+                f"{where}: wanted labels from 0 to {len(feature.names) - 1}; got {value} in row {row}"
+            )
+    return np.array(feature.names)[values.astype(np.int64)]

@@ -1,7 +1,7 @@
 """Draws the figures of an experiment, each with its data, caption and provenance.
 
 Each kind of figure has a module draw_<kind>, found by this name. `table` makes the data, `picture` draws
-them, and MARKS says what the marks are.
+them, and `marks` says what the marks are.
 """
 
 from importlib import import_module
@@ -96,7 +96,7 @@ def named(stem: Path, ending: str) -> Path:
 
 def caption(figure: Figure, drawn: pd.DataFrame, said: str = "") -> str:
     """The figure's caption, and what its marks mean; then what is said. Numbers are in the data."""
-    marks = module_of(figure.kind).MARKS
+    marks = module_of(figure.kind).marks(figure)
     if INTERVALS in marks and (drawn["axis"] == LOG).any():
         marks += ON_LOGARITHMS
     return f"{figure.caption.strip()} {marks} over {seeds(drawn)}.{said}\n"

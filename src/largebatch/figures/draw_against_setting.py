@@ -8,16 +8,31 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.figures import AgainstSetting
 from largebatch.config.uses import Operand
 from largebatch.figures import style
-from largebatch.figures.drawn import BARS, LOG, MEASURED, is_log, on_axes, spans, summary, summary_at
+from largebatch.figures.drawn import (
+    BARS,
+    INTERVALS,
+    LOG,
+    MEASURED,
+    is_log,
+    on_axes,
+    spans,
+    summary,
+    summary_at,
+)
 from largebatch.figures.looks import DASHES, looks
 from largebatch.judging.fits import by_position, fit_hyperbola, logarithms
-from largebatch.metrics import METRICS, SETTINGS
+from largebatch.metrics import METRICS, SETTINGS, most_of
 from largebatch.observations.reading import Missing, members
 
-MARKS = BARS
 # Bars of lines at the same setting are side by side: this far apart, all within ±5 % of the setting.
 DODGE_OCTAVES, DODGE_SPAN_OCTAVES = 0.07, 0.14
 FIT, FIT_POINTS = "fitted hyperbola", 41
+
+
+def marks(figure: AgainstSetting) -> str:
+    """What the marks are, for the caption."""
+    bands = figure.baseline or figure.marks
+    return f"Markers are means, bars and grey bands {INTERVALS}" if bands else BARS
 
 
 def table(observations: pd.DataFrame, figure: AgainstSetting) -> pd.DataFrame:
@@ -117,6 +132,7 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: AgainstSetting) -> None:
     for _, band in bands.iterrows():
         axes.axhspan(band["low"], band["high"], color=style.GREY, alpha=0.3, linewidth=0, zorder=1)
         axes.axhline(band["mean"], color=style.GREY, linewidth=0.8, zorder=1, label=band["line"])
+    style.end_at(axes, "y", most_of(rows["metric"].iloc[0]))
 
 
 def paint_marks(axes: Axes, rows: pd.DataFrame) -> None:

@@ -9,18 +9,19 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import Curves
 from largebatch.figures import style
-from largebatch.figures.drawn import BANDS, MEASURED, on_axes, summary, summary_along, summary_at
-from largebatch.figures.looks import BLUE, Look, colours_of, looks
+from largebatch.figures.drawn import BANDS, MEASURED, always, on_axes, summary, summary_along, summary_at
+from largebatch.figures.looks import BLUE, Look, dots, looks
 from largebatch.judging.claims import number
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, most_of
 from largebatch.observations.reading import Lost, carried, within_runs
 
-MARKS = BANDS
+marks = always(BANDS)
 MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
 WIDEST_INTERVAL, LEAST_RANGE = 3.0, 10.0  # see log_limits()
 LINE_PT = 1.2  # the width of a line
 PANEL_IN, WIDE_PANEL_IN = 1.35, 1.9  # heights of small multiples, by the number in a row
 LOSS = "train_loss_nats"
+OWN, OTHERS = "as named above the panel", "the others"  # lines of small multiples
 AXIS_LABELS = {"epoch": "epoch", "update": "update", LOSS: METRICS[LOSS]}
 # Longest run / shortest run from which the update axis is logarithmic.
 LOG_UPDATES_FROM = 4.0
@@ -101,12 +102,12 @@ def picture(drawn: pd.DataFrame, figure: Curves) -> Canvas:
         for width, (label, look) in zip(widths_of(figure), looks(list(figure.lines)).items(), strict=True):
             drawn_as = look._replace(linestyle="-") if figure.nested else look
             line(axes, of_metric[of_metric["line"] == label], figure.x, drawn_as, label, width=width)
-        finish(axes, of_metric, figure, heights_of(level, figure) if first else {})
         if first:
             for label, look in looks(list(figure.lines)).items():
                 draw_level(axes, level, label, look.color)
             for label, height in figure.heights.items():
                 style.across(axes, height, label=label)
+        finish(axes, of_metric, figure, heights_of(level, figure) if first else {})
         axes.set_xlabel(AXIS_LABELS[figure.x])
         axes.set_ylabel(style.wrapped(METRICS[metric]))
     style.legend_below(canvas, all_axes[0])
@@ -167,6 +168,7 @@ def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, heights: dict[str, fl
         axes.set_ylim(*log_limits(rows, heights.values()))
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
+    style.end_at(axes, "y", most_of(rows["metric"].iloc[0]))
     if log_x(rows, figure):
         style.log_axis(axes, "x", places)
     else:
@@ -207,11 +209,12 @@ def multiples(drawn: pd.DataFrame, figure: Curves, level: pd.Series) -> Canvas:
         for axes, label in zip(panels, labels, strict=True):
             panel(axes, of_metric, figure, label)
             draw_level(axes, of_block, label, BLUE)
+        for axes in panels:  # once all are drawn, as they share their limits
             finish(axes, of_metric, figure, of_block.to_dict())
         for axes in panels[(rows_each - 1) * columns :]:
             axes.set_xlabel(AXIS_LABELS[figure.x])
     canvas.supylabel(" / ".join(METRICS[m] for m in figure.y), fontsize=8)
-    style.legend_below(canvas, blocks[0][0])
+    style.legend_below(canvas, blocks[0][0], least=1)
     return canvas
 
 
@@ -222,7 +225,9 @@ def panel(axes: Axes, rows: pd.DataFrame, figure: Curves, label: str) -> None:
     if not figure.behind:
         for _, other in rows[rows["line"] != label].groupby("line", sort=False):
             axes.plot(other[figure.x], other["mean"], color=style.FAINT, linewidth=0.6)
-    color = colours_of(list(figure.lines))[label] if figure.behind else BLUE
-    look = Look(color, "-", "o")
-    line(axes, rows[rows["line"] == label], figure.x, look, None)
+        axes.lines[0].set_label(OTHERS)
+    colours = [look.color if figure.behind else BLUE for look in dots(list(figure.lines)).values()]
+    look = Look(colours[list(figure.lines).index(label)], "-", "o")
+    name = OWN if len(set(colours)) == 1 else None
+    line(axes, rows[rows["line"] == label], figure.x, look, name)
     axes.set_title(label, loc="left", pad=2)

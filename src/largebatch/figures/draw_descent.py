@@ -10,11 +10,11 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.profiles import Descent
 from largebatch.figures import style
 from largebatch.figures.draw_walks import SHADES
-from largebatch.figures.drawn import LINEAR, MEASURED, summary_along
+from largebatch.figures.drawn import LINEAR, MEASURED, always, summary_along
 from largebatch.figures.looks import looks
 from largebatch.observations.reading import Missing, profile_of
 
-MARKS = "Shades are means and lines the ways of single seeds,"
+marks = always("Shades are means and lines the ways of single seeds,")
 LOSS, X, Y, *_ = Descent.reads
 MOST_SEEDS = 5  # more paths would hide each other
 LEVELS = 15

@@ -10,6 +10,7 @@ from largebatch.figures import style
 from largebatch.figures.drawn import (
     BARS,
     MEASURED,
+    always,
     is_log,
     lower_is_better,
     on_axes,
@@ -17,12 +18,12 @@ from largebatch.figures.drawn import (
     summary,
     summary_at,
 )
-from largebatch.figures.looks import LOOKS, colours_of
+from largebatch.figures.looks import Look, dots
 from largebatch.judging.effect import NotJudgeable, log_ratio
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, NUMBER, most_of, unit_of
 from largebatch.observations.reading import NeverReached, reading
 
-MARKS = BARS
+marks = always(BARS)
 NEVER = "never gets there"
 PAPER = {"marker": "d", "color": "white", "markeredgecolor": "black", "linestyle": "", "markersize": 4.5}
 
@@ -66,7 +67,8 @@ def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
     height_in = (0.85 if figure.pairs else 0.7) + 0.2 * len(levels)
     canvas = style.canvas(style.PAGE_WIDTH_IN if figure.pairs else style.COLUMN_WIDTH_IN, height_in)
     (all_axes,) = style.panels(canvas, 2 if figure.pairs else 1, 2 if figure.pairs else 1, sharey=True)
-    dots(all_axes[0], levels, colours_of(list(figure.lines)), is_log(levels))
+    paint(all_axes[0], levels, dots(list(figure.lines)), is_log(levels))
+    style.end_at(all_axes[0], "x", most_of(figure.y))
     all_axes[0].set_yticks(range(len(levels)), levels["line"])
     all_axes[0].set_ylim(len(levels) - 0.4, -0.6)
     all_axes[0].set_xlabel(style.wrapped(METRICS[figure.y]))
@@ -78,12 +80,12 @@ def picture(drawn: pd.DataFrame, figure: Finals) -> Canvas:
     return canvas
 
 
-def dots(axes: Axes, rows: pd.DataFrame, colours: dict[str, str], log: bool) -> None:
+def paint(axes: Axes, rows: pd.DataFrame, looks: dict[str, Look], log: bool) -> None:
     """A dot for each row, at the height of its index; rows without any seed say so."""
     for place, row in rows.iterrows():
-        marker = LOOKS[row["line"]].marker if row["line"] in LOOKS else "o"
+        look = looks[row["line"]]
         span = spans(row.to_frame().T.astype({"mean": float, "low": float, "high": float}))
-        axes.errorbar(row["mean"], place, xerr=span, fmt=marker, color=colours[row["line"]], elinewidth=1.0)
+        axes.errorbar(row["mean"], place, xerr=span, fmt=look.marker, color=look.color, elinewidth=1.0)
         if row["n"] == 0:
             axes.annotate(NEVER, (0.02, place), xycoords=axes.get_yaxis_transform(), va="center", fontsize=6)
     if log:
@@ -95,7 +97,7 @@ def dots(axes: Axes, rows: pd.DataFrame, colours: dict[str, str], log: bool) -> 
 def compared(axes: Axes, pairs: pd.DataFrame, figure: Finals) -> None:
     """Paired differences or ratios, a line at none, the paper's numbers, and what each is compared with."""
     axes.axvline(1.0 if figure.ratios else 0.0, color=style.GREY, linewidth=0.8, zorder=1)
-    dots(axes, pairs, colours_of(list(figure.lines)), figure.ratios)
+    paint(axes, pairs, dots(list(figure.lines)), figure.ratios)
     papers = pairs["paper"].dropna()
     if len(papers):
         axes.plot([], [], "o", color="black", label="ours")
@@ -103,16 +105,28 @@ def compared(axes: Axes, pairs: pd.DataFrame, figure: Finals) -> None:
     if figure.ratios:
         numbers = np.append(pairs[["mean", "paper"]].to_numpy().ravel(), 1.0)
         style.log_axis(axes, "x", numbers[np.isfinite(numbers)])
+    what = "ratio" if figure.ratios else f"difference{in_unit(figure.y)}"
     if figure.against_all:
-        what = "ratio to" if figure.ratios else "difference from"
-        axes.set_xlabel(style.wrapped(f"{what} {figure.against_all}, paired"))
+        other = f"{'to' if figure.ratios else 'from'} {without_plus(figure.against_all)}"
+        axes.set_xlabel(style.wrapped(f"{what} {other}, paired by seed"))
         return
-    axes.set_xlabel(f"{'ratio' if figure.ratios else 'difference'}, paired by seed")
+    axes.set_xlabel(f"{what}, paired by seed")
     for place, row in pairs.iterrows():
         axes.annotate(
-            f"{'over' if figure.ratios else 'from'} {row['against']}",
+            f"{'over' if figure.ratios else 'from'} {without_plus(row['against'])}",
             (1.02, place),
             xycoords=axes.get_yaxis_transform(),
             va="center",
             fontsize=6,
         )
+
+
+def without_plus(label: str) -> str:
+    """The label of a step that is added to others, within a sentence."""
+    return label.removeprefix("+ ")
+
+
+def in_unit(metric: str) -> str:
+    """The unit of a metric's differences in brackets, if there is one; those of percentages are points."""
+    unit = {"%": "points", NUMBER: ""}.get(unit_of(metric), unit_of(metric))
+    return f" ({unit})" if unit else ""

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import GapClosed
 from largebatch.figures import style
-from largebatch.figures.drawn import BARS, COST, LINEAR, lower_is_better, spans, summary
+from largebatch.figures.drawn import COST, INTERVALS, LINEAR, always, lower_is_better, spans, summary
 from largebatch.figures.looks import LARGE, SMALL
 from largebatch.metrics import METRICS, TRAIN_SECONDS
 from largebatch.observations.reading import Missing, final
 
-MARKS = BARS
+marks = always(f"In panel a dots are means, bars and the band {INTERVALS}")
 CLOSED, GAP = "closed", "gap"
 
 

@@ -11,11 +11,11 @@ from matplotlib.patheffects import withStroke
 
 from largebatch.config.figures import HeatMap
 from largebatch.figures import style
-from largebatch.figures.drawn import LINEAR, summary_at
+from largebatch.figures.drawn import LINEAR, always, summary_at
 from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members
 
-MARKS = "Numbers and colours are means"
+marks = always("Numbers and colours are means")
 X, Y = "batch_size", "learning_rate"
 COLOUR_MAP = "viridis"
 # Scaled rates and ratios have rounding errors beyond so many digits.

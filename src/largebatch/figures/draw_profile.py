@@ -8,15 +8,24 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.profiles import Profile
 from largebatch.figures import style
 from largebatch.figures.draw_curves import line, log_limits, widths_of
-from largebatch.figures.drawn import BANDS, MEASURED, on_axes, spans, summary_along
+from largebatch.figures.drawn import BANDS, BARS, MEASURED, on_axes, spans, summary_along
 from largebatch.figures.looks import Look, looks
-from largebatch.metrics import METRICS
+from largebatch.metrics import METRICS, most_of
 from largebatch.observations.reading import Missing, profile_of
 
-MARKS = BANDS
 MOST_WITH_MARKERS = 12  # positions up to which each gets a marker
 MOST_IN_A_ROW = 3
 PANEL_HEIGHT_IN, BESIDE_IN = 2.3, 0.8
+
+
+def marks(figure: Profile) -> str:
+    """What the marks are, for the caption."""
+    return BARS if in_dots(figure) else BANDS
+
+
+def in_dots(figure: Profile) -> bool:
+    """Whether what is measured is drawn as dots, not as lines."""
+    return bool(figure.theory) or not figure.joined
 
 
 def table(observations: pd.DataFrame, figure: Profile) -> pd.DataFrame:
@@ -71,7 +80,7 @@ def paint(axes: Axes, rows: pd.DataFrame, figure: Profile) -> None:
         if label in figure.theory:
             drawn_as = {"color": look.color, "linestyle": look.linestyle, "linewidth": 0.8, "zorder": 1.5}
             axes.plot(of_line["at"], of_line["mean"], label=label, **drawn_as)
-        elif figure.theory or not figure.joined:
+        elif in_dots(figure):
             dots(axes, of_line, look, label, hollow=bool(figure.theory))
         else:
             marker = look.marker if len(of_line) <= MOST_WITH_MARKERS else ""
@@ -104,6 +113,7 @@ def scale(axes: Axes, rows: pd.DataFrame, figure: Profile, axis_in: float) -> No
         axes.set_ylim(max(low, figure.least or low), high)
     else:
         axes.yaxis.set_major_formatter(style.PLAIN)
+    style.end_at(axes, "y", most_of(rows["metric"].iloc[0]))
     positions = np.unique(np.append(rows["at"], list(figure.marks.values())))
     if figure.log_x and positions.min() > 0 and len(positions) <= MOST_WITH_MARKERS:
         style.doubling_axis(axes, positions, axis_in)

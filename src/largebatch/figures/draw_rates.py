@@ -7,12 +7,12 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.figures import Rates
 from largebatch.figures import style
 from largebatch.figures.draw_curves import line
-from largebatch.figures.drawn import BANDS, MEASURED, is_log, on_axes, summary_along
+from largebatch.figures.drawn import BANDS, MEASURED, always, is_log, on_axes, summary_along
 from largebatch.figures.looks import BLUE, Look, looks
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import members, within_runs
 
-MARKS = BANDS
+marks = always(BANDS)
 MOST_IN_ONE_PANEL, MOST_IN_A_ROW = 4, 4
 RATE, IMAGES = "learning_rate", "images_per_update"
 LABELS = {RATE: METRICS[RATE], IMAGES: "images per update"}

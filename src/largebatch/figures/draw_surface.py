@@ -9,11 +9,11 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.profiles import SurfacePanels
 from largebatch.figures import style
-from largebatch.figures.drawn import LINEAR, MEASURED, summary_along
+from largebatch.figures.drawn import LINEAR, MEASURED, always, summary_along
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, profile_of
 
-MARKS = "Colours and contours are means"
+marks = always("Colours and contours are means")
 LOSS, X, Y = SurfacePanels.reads
 # Contours in nats; the highest ones that a plane reaches are drawn.
 LEVELS = np.array([1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000])

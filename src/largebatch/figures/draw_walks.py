@@ -9,11 +9,12 @@ from matplotlib.figure import Figure as Canvas
 from largebatch.config.profiles import Walks
 from largebatch.config.surfaces import SURFACES, Surface
 from largebatch.figures import style
+from largebatch.figures.drawn import always
 from largebatch.figures.looks import Look, looks
 from largebatch.metrics import METRICS
 from largebatch.observations.reading import Missing, history_of
 
-MARKS = "Lines are paths from the dot to a marker, one per seed,"
+marks = always("Lines are paths from the dot to a marker, one per seed,")
 X, Y = Walks.reads
 MOST_SEEDS = 3  # more paths would hide each other
 LEVELS, GRID = 13, 81

@@ -20,6 +20,11 @@ BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and b
 COST = "cost"  # the metric of rows of a figure's data with ratios of training times
 
 
+def always(marks: str) -> Callable[[object], str]:
+    """What the marks are, for captions, of a kind whose figures all have the same."""
+    return lambda _figure: marks
+
+
 def summary(values: pd.Series) -> dict[str, float]:
     """n, mean, low, high of one value per seed; NaN if there are too few seeds."""
     if values.empty:

@@ -35,7 +35,7 @@ SMALL, LARGE = Look(BLUE, SOLID, "o"), Look(VERMILLION, DASHED, "s")
 FULL, SINGLE = Look(GREEN, DOTTED, "^"), Look(PURPLE, CHAIN, "D")
 CONSTANT, STEP, GROWTH = Look(BLACK, SOLID, "v"), Look(ORANGE, DASHED, "P"), Look(SKY, LONG, "X")
 INVERSE_SQRT, INVERSE_TIME = Look(PURPLE, CHAIN, "D"), Look(GREEN, DOTTED, "^")
-REFERENCE = Look(BLACK, SOLID, "v")
+REFERENCE, DOT = Look(BLACK, SOLID, "v"), Look(BLACK, SOLID, "o")
 GRADUAL, FIXED_WARMUP, NO_WARMUP = Look(GREEN, DASHED, "^"), Look(ORANGE, DOTTED, "P"), Look(SKY, CHAIN, "X")
 SQRT = Look(PURPLE, LONG, "D")
 ADAM, SGD, SAM = Look(PURPLE, SOLID, "D"), Look(ORANGE, DASHED, "P"), Look(SKY, CHAIN, "X")
@@ -126,7 +126,7 @@ def remaining(colours: list[str]):
         yield Look(colour, DASHES[turned % len(DASHES)], MARKERS[turned % len(MARKERS)])
 
 
-def colours_of(labels: list[str]) -> dict[str, str]:
-    """Colours if each label is beside its line: the conditions' if all are known, else black."""
+def dots(labels: list[str]) -> dict[str, Look]:
+    """Looks if each label is beside its line: the conditions' if all are known, else a black circle."""
     known = all(label in LOOKS for label in labels)
-    return {label: LOOKS[label].color if known else BLACK for label in labels}
+    return {label: LOOKS[label] if known else DOT for label in labels}

@@ -32,6 +32,7 @@ HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.5, 0.058, 0.15
 AXIS_IN, TICK_GAP_IN, TICK_OCTAVES = 2.5, 0.03, 0.6
 # Share of a panel's height for labels of marks; letters that fit along a panel's shorter side.
 MARK_ROOM, LABEL_LETTERS = 0.07, 34
+END_ROOM = 0.02  # share of an axis beyond its metric's largest value: half a marker, and no tick
 
 RC = {
     "axes.grid": True,
@@ -190,6 +191,17 @@ def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
     axis.set_minor_formatter(ticker.NullFormatter())
 
 
+def end_at(axes: Axes, which: str, most: float) -> None:
+    """End an axis ("x" or "y") at the largest value that its metric can have, if it goes further."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    if high <= most:
+        return
+    start, end = axis.get_transform().transform(np.array([low, most]))
+    beyond = axis.get_transform().inverted().transform(np.array([end + END_ROOM * (end - start)]))[0]
+    axes.set(**{f"{which}lim": (low, min(high, beyond))})
+
+
 def marks(axes: Axes, positions: dict[str, float]) -> None:
     """A thin vertical line at each position of x, its label at the top inside the axes, above the data."""
     if not positions:
@@ -273,13 +285,13 @@ def letters_of(tick: str) -> int:
     return len(tick.replace("\\cdot", "·").translate(str.maketrans("", "", "${}^")))
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes, least: int = 2) -> None:
     """One legend under the panels, where it covers no data, in as many columns as its labels allow.
 
-    A single line needs none.
+    Fewer lines than `least` need none.
     """
     handles, names = axes.get_legend_handles_labels()
-    if len(names) < 2:
+    if len(names) < least:
         return
     entry_in = HANDLE_IN + LETTER_IN * max(len(name) for name in names)
     columns = max(1, min(len(names), 4, int(figure.get_figwidth() / entry_in)))

@@ -13,6 +13,7 @@ from largebatch.judging.claims import (
     UNINFORMATIVE,
     estimate,
 )
+from largebatch.judging.effect import NotJudgeable
 from largebatch.judging.effects import EFFECTS
 from largebatch.judging.trends import over_arms
 from largebatch.metrics import METRICS, is_skewed
@@ -22,9 +23,15 @@ Row = dict[str, object]
 
 
 def with_fit(row: Row, claim: Claim, observations: pd.DataFrame) -> Row:
-    """The row with `fit`; its verdict is confounded if the operands are not shown to fit equally well."""
+    """The row with `fit`; its verdict is confounded if the operands are not shown to fit equally well.
+
+    NotJudgeable if fewer than 2 seeds tell how well they fit.
+    """
     fit, margin, side = claim.fitted(), margin_of(row, claim), side_of_loss(row, claim)
-    found = max(map(mean_interval, training_gaps(fit, observations)), key=lambda gap: reach(gap, side))
+    gaps = training_gaps(fit, observations)
+    if (got := min(map(len, gaps))) < 2:
+        raise NotJudgeable(f"Wanted at least 2 seeds with {fit.metric}; got {got}")
+    found = max(map(mean_interval, gaps), key=lambda gap: reach(gap, side))
     shown = in_words(found, margin, side)
     row = row | {"fit": shown}
     if row["verdict"] not in (SUPPORTED, CONTRADICTED) or reach(found, side) < margin:
@@ -53,12 +60,7 @@ def side_of_loss(row: Row, claim: Claim) -> int:
     """
     if not is_skewed(claim.fit.metric):
         return 0
-    return 1 if row["estimate"] > nearest(row, claim) else -1
-
-
-def nearest(row: Row, claim: Claim) -> float:
-    """The bound of the expectation that lies nearest to the estimate."""
-    return min(claim.expect.bounds, key=lambda bound: abs(row["estimate"] - bound))
+    return 1 if row["estimate"] > claim.expect.nearest(row["estimate"]) else -1
 
 
 def margin_of(row: Row, claim: Claim) -> float:
@@ -70,7 +72,7 @@ def margin_of(row: Row, claim: Claim) -> float:
     fixed = float(np.log(claim.fit.margin)) if logs else claim.fit.margin
     if claim.kind not in ("difference", "ratio"):
         return fixed
-    effect, bound = row["estimate"], nearest(row, claim)
+    effect, bound = row["estimate"], claim.expect.nearest(row["estimate"])
     distance = abs(np.log(effect / bound)) if logs else abs(effect - bound)
     return min(fixed, claim.fit.share * float(distance))
 

@@ -32,7 +32,7 @@ def slope(observations: pd.DataFrame, claim: Slope) -> Effects:
     table = by_position(observations, claim.arm, claim.metric, claim.setting)
     profile = between(table, claim.low_at, claim.high_at).dropna(axis="columns")
     if len(profile) < 2:
-        raise NotJudgeable(f"A slope wants at least 2 positions of {claim.metric}; got {len(profile)}")
+        raise NotJudgeable(f"A slope needs at least 2 positions of {claim.metric}; got {len(profile)}")
     x, y = logarithms(profile, "slope")
     x -= x.mean()
     values = pd.Series(x @ y / (x @ x), index=profile.columns)
@@ -61,7 +61,7 @@ def between(profile: pd.DataFrame, low: float | None, high: float | None) -> pd.
 def logarithms(profile: pd.DataFrame, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of positions (m,) and values (m, seeds), which must all be above 0."""
     if profile.index.min() <= 0:
-        raise NotJudgeable(f"A {what} wants positions above 0; got {profile.index.min():g}")
+        raise NotJudgeable(f"A {what} needs positions above 0; got {profile.index.min():g}")
     if wrong := int((profile <= 0).any().sum()):
         raise NotJudgeable(
             f"The {what} is not defined in {wrong} of {profile.shape[1]} seeds, "
@@ -83,7 +83,7 @@ def growth_law(observations: pd.DataFrame, claim: GrowthLaw) -> ArmEffects:
     curves = rows.pivot(index="seed", columns="updates", values="value").dropna()
     if len(curves) < 2 or curves.shape[1] < 4:
         got = f"{len(curves)} and {curves.shape[1]}"
-        raise NotJudgeable(f"A law of growth wants at least 2 seeds and 4 evaluations; got {got}")
+        raise NotJudgeable(f"A law of growth needs at least 2 seeds and 4 evaluations; got {got}")
     if np.ptp(curves.mean()) == 0:
         raise NotJudgeable(f"{claim.metric} does not grow")
     updates, (low, high) = curves.columns.to_numpy(float), expected(claim)
@@ -153,7 +153,7 @@ def hyperbola(observations: pd.DataFrame, claim: Hyperbola) -> Effects | ArmEffe
     table = by_position(observations, claim.arm, claim.metric, "batch_size")
     complete = table.dropna(axis="columns")
     if len(complete) < 3:
-        raise NotJudgeable(f"A hyperbola wants at least 3 batch sizes; got {len(complete)}")
+        raise NotJudgeable(f"A hyperbola needs at least 3 batch sizes; got {len(complete)}")
     x, y = logarithms(complete, "hyperbola")
     fits = pd.DataFrame([fit_hyperbola(x, of_seed) for of_seed in y.T], index=complete.columns)
     at_bound = beyond_the_data(fits["critical_batch"], complete.index)

@@ -75,8 +75,8 @@ def judged(claim: Claim, observations: pd.DataFrame) -> Row:
     if claim.fit:
         try:
             row = with_fit(row, claim, observations)
-        except Missing as missing:
-            return describe(claim) | not_run(f"The observations lack {missing}.", claim)
+        except (Missing, NotJudgeable) as reason:
+            return describe(claim) | not_run(why(reason), claim)
     if control := claim.controlled():
         control = control.model_copy(update={"not_run": claim.control.not_run, "deviation": ""})
         row = with_control(row, claim, judged_alone(control, observations))
@@ -92,10 +92,8 @@ def judged_alone(claim: Claim, observations: pd.DataFrame) -> Row:
         effects = EFFECTS[claim.kind](observations, claim)
         if claim.metric in TIMED_IN_ROUNDS:
             require_steady_times(observations, claim, effects)
-    except Missing as missing:
-        return row | not_run(f"The observations lack {missing}.", claim)
-    except NotJudgeable as reason:
-        return row | not_run(f"{reason}.", claim)
+    except (Missing, NotJudgeable) as reason:
+        return row | not_run(why(reason), claim)
     if isinstance(effects, ArmEffects):
         return row | on_arms(effects, claim)
     if (got := len(effects.values)) < 2:
@@ -160,6 +158,11 @@ def require_steady_times(observations: pd.DataFrame, claim: Claim, effects: Effe
             f"Not judged: rounds of the same work took times that lie a factor of {spread:.3g} apart, "
             f"the estimate and its bound one of {exp(distance):.3g}"
         )
+
+
+def why(reason: Missing | NotJudgeable) -> str:
+    """Why a claim is not judged, as a sentence."""
+    return f"The observations lack {reason}." if isinstance(reason, Missing) else f"{reason}."
 
 
 def not_run(reason: str, claim: Claim) -> Row:

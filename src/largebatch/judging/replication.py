@@ -31,7 +31,8 @@ def is_inside(ours: Interval, paper: float, standard_error: float, runs: int | N
     """Whether the two differ by no more than the 95 % interval of their difference after Welch."""
     if not standard_error:
         return ours.low <= paper <= ours.high
-    own = ours.std / np.sqrt(ours.n)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, ours.n - 1)
+    own = ours.std / np.sqrt(ours.n) if np.isfinite(ours.std) else (ours.high - ours.low) / (2 * half)
     total = np.hypot(own, standard_error)
     freedom = total**4 / (own**4 / (ours.n - 1) + standard_error**4 / (runs - 1))
     return abs(ours.mean - paper) <= stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * total

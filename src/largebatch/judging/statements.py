@@ -31,8 +31,7 @@ def partial_conjunction(p_values: np.ndarray, least: int) -> float:
     Benjamini and Heller 2008. With least = 1 it is Simes 1986, with all of them the largest p, the test of
     Berger 1982 (intersection-union).
     """
-    kept = np.sort(p_values)[least - 1 :]
-    return float((len(kept) / np.arange(1, len(kept) + 1) * kept).min())
+    return float(adjusted(np.sort(p_values)[least - 1 :]).min())
 
 
 def at_least(p_values: np.ndarray, level: float) -> int:
@@ -67,13 +66,12 @@ class Levels(NamedTuple):
 
     within: p adjusted over the conditions of its statement. screen: adjusted p of "no condition of that lies
     off its threshold". factor: m/R in a selected statement, else 1; by it a p grows within the statement, as
-    its level falls. level: at which its conditions are tested, once it is selected.
+    its level falls.
     """
 
     within: np.ndarray
     screen: np.ndarray
     factor: np.ndarray
-    level: np.ndarray
 
 
 def levels(p: np.ndarray, statement: pd.Series) -> Levels:
@@ -87,39 +85,23 @@ def levels(p: np.ndarray, statement: pd.Series) -> Levels:
     screen = adjusted(first)
     selected = screen < LEVEL
     factor = np.where(selected, len(names) / np.maximum(1, selected.sum(0)), 1.0)
-    return Levels(within, screen[places], factor[places], levels_within(first)[places])
+    return Levels(within, screen[places], factor[places])
 
 
-def levels_within(first: np.ndarray) -> np.ndarray:
-    """The level within each statement if it is selected, given the others: with R counted as if it were.
+def levels_within(conditions: pd.DataFrame) -> pd.Series:
+    """The level at which each condition is tested if its statement is selected, given the other statements.
 
-    first: p of each statement (statements, variants). R does not depend on the statement's own p, so the
-    level states its power.
+    conditions: `statement` and `p` of each. R does not depend on the statement's own p, so the level states
+    its power.
     """
-    found = np.empty_like(first)
-    for place in range(len(first)):
-        others = first.copy()
-        others[place] = 0.0
-        found[place] = rejections(others, LEVEL)
-    return found * LEVEL / max(1, len(first))
+    first = conditions.groupby("statement")["p"].agg(lambda p: partial_conjunction(p.to_numpy(), 1))
+    selected = {name: rejections(first.mask(first.index == name, 0.0), LEVEL) for name in first.index}
+    return conditions["statement"].map(selected) * LEVEL / max(1, len(first))
 
 
-def rejections(p: np.ndarray, level: ArrayLike) -> np.ndarray:
-    """How many Benjamini and Hochberg 1995 reject, over the first axis."""
-    ranks = np.arange(1, len(p) + 1).reshape(-1, *[1] * (p.ndim - 1))
-    rejected = np.sort(p, axis=0) * len(p) / ranks < level
-    return (rejected * ranks).max(axis=0, initial=0)
-
-
-def decisive_levels(claims: pd.DataFrame) -> pd.Series:
-    """For each judged condition the level below which its p is decided, given the p of all others."""
-    found = screened(claims)
-
-    def of_condition(row: pd.Series) -> float:
-        p = found.loc[found["statement"] == row["statement"], "p"].mask(lambda p: p.index == row.name, 0.0)
-        return row["level"] * rejections(p.to_numpy(), row["level"]) / len(p)
-
-    return found.apply(of_condition, axis="columns") if len(found) else pd.Series(dtype=float)
+def rejections(p: ArrayLike, level: float) -> int:
+    """How many Benjamini and Hochberg 1995 reject."""
+    return int((adjusted(np.asarray(p)) < level).sum())
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
@@ -153,7 +135,7 @@ def statements(claims: pd.DataFrame, verdicts: pd.Series) -> pd.DataFrame:
     """
     found = screened(claims)
     groups = empirical(claims).groupby("statement", sort=False)
-    beside = found[["p", "screen", "factor", "level"]]
+    beside = found[["p", "screen", "factor"]].assign(level=levels_within(found))
     rows = [row_of(of.join(beside), verdicts[of.index]) for _, of in groups]
     return pd.DataFrame(rows, columns=list(STATEMENT_COLUMNS))
 

@@ -20,7 +20,7 @@ from largebatch.judging.effect import (
 )
 from largebatch.metrics import is_skewed
 from largebatch.observations.reading import Missing, members, reading
-from largebatch.observations.statistics import LEVEL, smallest_detectable_shift
+from largebatch.observations.statistics import LEVEL, all_equal, smallest_detectable_shift
 
 SHAPES = {"change_point": arms.steps, "elbow": arms.hinges}
 
@@ -32,12 +32,19 @@ def monotone(observations: pd.DataFrame, claim: Monotone) -> ArmEffects:
     if least >= LEVEL:
         raise NotJudgeable(f"{len(x)} arms cannot decide: no order of theirs has a p below {least:.2g}")
 
+    def level(y: np.ndarray) -> bool:
+        return all(all_equal(y[strata == stratum]) for stratum in np.unique(strata))
+
     def test(values: np.ndarray) -> tuple[float, float]:
         y = values.mean(axis=0)
+        if level(y):
+            return 0.0, 1.0
         estimate = arms.monotone_middle(x, y, strata)
-        return estimate, min(1.0, 2 * min(arms.monotone_p(y - nearer(estimate, claim) * x, strata)))
+        return estimate, min(1.0, 2 * min(arms.monotone_p(y - claim.expect.nearest(estimate) * x, strata)))
 
     y = values.to_numpy().mean(axis=0)
+    if level(y):
+        raise NotJudgeable("All arms have the same mean")
     few = f"The smallest p that an order of {len(x)} arms can have is {least:.2g}."
     rising, falling = arms.monotone_shares(y, strata)
     shape = f"Rising values explain {rising:.0%} of what varies between the arms, falling ones {falling:.0%}."
@@ -50,11 +57,11 @@ def trend(observations: pd.DataFrame, claim: Trend) -> ArmEffects:
     """The mean slope over log2(setting), with the error over arms and over seeds."""
     x, values, strata, remarks = over_arms(observations, claim)
     if len(x) - len(np.unique(strata)) < 2:
-        raise NotJudgeable(f"A trend wants at least 2 arms more than levels; got {len(x)} arms")
+        raise NotJudgeable(f"A trend needs at least 2 arms more than levels; got {len(x)} arms")
 
     def test(values: np.ndarray) -> tuple[float, float]:
         slope = arms.arm_slope(x, values, strata)
-        return slope.estimate, arms.slope_p(slope, nearer(slope.estimate, claim))
+        return slope.estimate, arms.slope_p(slope, claim.expect.nearest(slope.estimate))
 
     slope = arms.arm_slope(x, values.to_numpy(), strata)
     shift = smallest_detectable_shift(slope.freedom + 1) if slope.error else np.nan
@@ -70,7 +77,7 @@ def break_of(observations: pd.DataFrame, claim: ChangePoint | Elbow) -> ArmEffec
     """How much better a break than a straight line fits the arms' means, on the logarithm."""
     x, values, _, remarks = over_arms(observations, claim)
     if len(x) < 2 * arms.LEAST_BESIDE + 1:
-        raise NotJudgeable(f"A break wants at least {2 * arms.LEAST_BESIDE + 1} arms; got {len(x)}")
+        raise NotJudgeable(f"A break needs at least {2 * arms.LEAST_BESIDE + 1} arms; got {len(x)}")
 
     def fitted(values: np.ndarray) -> arms.BreakFit:
         y = values.mean(axis=0) * (1 if claim.direction == "rises" else -1)
@@ -89,11 +96,6 @@ def break_of(observations: pd.DataFrame, claim: ChangePoint | Elbow) -> ArmEffec
         logs=True,
         remarks=(where, *remarks),
     )
-
-
-def nearer(estimate: float, claim: Monotone | Trend) -> float:
-    """The bound of the expectation that lies nearer to the estimate."""
-    return min(claim.expect.bounds, key=lambda bound: abs(bound - estimate))
 
 
 def over_arms(

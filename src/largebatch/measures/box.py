@@ -1,8 +1,8 @@
 """L-BFGS-B in the box |x_i| <= 1, on the device of its vectors (Byrd, Lu, Nocedal and Zhu 1995).
 
-It tries the same points as SciPy's, but for rounding, which leaves SciPy beside a wall now and then; a test
-compares them. SciPy goes through the bounds one by one in Python whenever it is called, which takes longer
-than ten gradients of a net of 26,000 weights, and it works on a CPU alone.
+It tries the same points as SciPy's, up to rounding. SciPy's points may lie just beside a bound; ours lie on
+it. A test compares them. SciPy goes through the bounds one by one in Python whenever it is called, which
+takes longer than ten gradients of a net of 26,000 weights, and it works on a CPU alone.
 """
 
 import math
@@ -13,8 +13,9 @@ import torch
 
 from largebatch.measures.line_search import steps
 
-# Pairs of steps and gradients kept; trials along one line; walls that are passed at a time.
-MOST_PAIRS, MOST_TRIALS, AT_A_TIME = 10, 20, 1 << 14
+# Pairs of steps and changes of the gradient kept; trials along one line.
+MOST_PAIRS, MOST_TRIALS = 10, 20
+BREAKPOINTS_AT_ONCE = 1 << 14
 EPSILON = torch.finfo(torch.float64).eps
 ROUNDINGS = 10
 
@@ -32,13 +33,14 @@ class Pairs:
         self.steps = self.changes = like.new_zeros(0, len(like))
         self._build(1.0)
 
-    def add(self, step: torch.Tensor, change: torch.Tensor) -> None:
-        """Take in a pair whose inner product is positive; where rounding spoils B, forget all."""
+    def add(self, step: torch.Tensor, change: torch.Tensor) -> bool:
+        """Take in a pair whose inner product is positive; whether B is sound, which rounding may spoil."""
         self.steps = torch.cat([self.steps, step[None]])[-MOST_PAIRS:]
         self.changes = torch.cat([self.changes, change[None]])[-MOST_PAIRS:]
-        self._build((change @ change / (step @ change)).item())
+        return self._build((change @ change / (step @ change)).item())
 
-    def _build(self, theta: float) -> None:
+    def _build(self, theta: float) -> bool:
+        """All that follows from the pairs; whether B is positive definite."""
         self.theta, self.w = theta, torch.cat([self.changes, theta * self.steps])
         by_step = self.steps @ self.changes.T
         lower, scaled = by_step.tril(-1), theta * (self.steps @ self.steps.T)
@@ -48,9 +50,7 @@ class Pairs:
                 torch.cat([lower, scaled], 1),
             ]
         )
-        sound = torch.linalg.cholesky_ex(scaled + lower / by_step.diagonal() @ lower.T).info == 0
-        if len(self.steps) and not sound:
-            self.__init__(self.steps[0])
+        return bool(torch.linalg.cholesky_ex(scaled + lower / by_step.diagonal() @ lower.T).info == 0)
 
     def times_m(self, vectors: torch.Tensor) -> torch.Tensor:
         """M times a vector (2m,), or columns (2m, k)."""
@@ -61,37 +61,31 @@ class Pairs:
 
 
 class CauchyPoint(NamedTuple):
-    """The first minimum of the model on the way downhill, along the walls that it meets.
+    """The first minimum of the model along the projected gradient.
 
-    moved: W (x - start), (2m,); free: what has not come to a wall.
+    c: W (x - start), (2m,); free: the variables that are not at a bound.
     """
 
     x: torch.Tensor
-    moved: torch.Tensor
+    c: torch.Tensor
     free: torch.Tensor
 
 
 class Reached(NamedTuple):
-    """Where the way downhill is, at a time.
+    """Where the path along the projected gradient is at t, with the names of algorithm CP.
 
-    slope, bend: the model's first and second derivative by time; pull, moved: W way and W (x - start), (2m,).
+    f1, f2: f' and f'', the model's derivatives by t; p, c: W d and W (x - start), (2m,).
     """
 
-    time: torch.Tensor
-    slope: torch.Tensor
-    bend: torch.Tensor
-    pull: torch.Tensor
-    moved: torch.Tensor
+    t: torch.Tensor
+    f1: torch.Tensor
+    f2: torch.Tensor
+    p: torch.Tensor
+    c: torch.Tensor
 
-    def on(self, seconds: torch.Tensor) -> "Reached":
-        """The same a while later, with no wall in between."""
-        return Reached(
-            self.time + seconds,
-            self.slope + seconds * self.bend,
-            self.bend,
-            self.pull,
-            self.moved + seconds * self.pull,
-        )
+    def advanced(self, by: torch.Tensor) -> "Reached":
+        """The same at t + by, with no breakpoint in between."""
+        return Reached(self.t + by, self.f1 + by * self.f2, self.f2, self.p, self.c + by * self.p)
 
 
 def minimise(function: Function, start: torch.Tensor, iterations: int) -> None:
@@ -105,7 +99,11 @@ def minimise(function: Function, start: torch.Tensor, iterations: int) -> None:
     value, gradient = function(x)
     done = 0
     while done < iterations and ((x - gradient).clamp(-1.0, 1.0) != x).any():
-        target = goal(x, gradient, pairs)
+        try:
+            target = goal(x, gradient, pairs)
+        except torch.linalg.LinAlgError:  # a singular system; without pairs there is none to solve
+            pairs = Pairs(start)
+            continue
         found = along(function, x, target - x, value, gradient, bounded=done > 0)
         if found is None:
             if not len(pairs):
@@ -116,8 +114,8 @@ def minimise(function: Function, start: torch.Tensor, iterations: int) -> None:
         step, change = found[0] - x, found[2] - gradient
         if not found[1] < value:
             return
-        if step @ change > -EPSILON * (gradient @ step):
-            pairs.add(step, change)
+        if step @ change > -EPSILON * (gradient @ step) and not pairs.add(step, change):
+            pairs = Pairs(start)
         x, value, gradient = found
 
 
@@ -130,62 +128,65 @@ def goal(x: torch.Tensor, gradient: torch.Tensor, pairs: Pairs) -> torch.Tensor:
 
 
 def cauchy_point(x: torch.Tensor, gradient: torch.Tensor, pairs: Pairs) -> CauchyPoint:
-    """Algorithm CP; what it adds up wall by wall are running sums here."""
+    """Algorithm CP; what it adds up breakpoint by breakpoint are running sums here."""
     stuck = ((x <= -1) & (gradient >= 0)) | ((x >= 1) & (gradient <= 0))
-    way = torch.where(stuck, 0.0, -gradient)
-    moving = way.nonzero()[:, 0]
-    times, order = ((way[moving].sign() - x[moving]) / way[moving]).sort()
+    d = torch.where(stuck, 0.0, -gradient)
+    moving = d.nonzero()[:, 0]
+    breakpoints, order = ((d[moving].sign() - x[moving]) / d[moving]).sort()
     moving = moving[order]
-    pull, square = pairs.w @ way, way @ way
-    bend = pairs.theta * square - pull @ pairs.times_m(pull)
-    reached = Reached(torch.zeros_like(square), -square, bend, pull, torch.zeros_like(pull))
-    least_bend, passed = EPSILON * pairs.theta * square, 0
-    for some in moving.split(AT_A_TIME):
-        count, reached = pass_walls(
+    p, square = pairs.w @ d, d @ d
+    f2 = pairs.theta * square - p @ pairs.times_m(p)
+    reached = Reached(torch.zeros_like(square), -square, f2, p, torch.zeros_like(p))
+    least_f2, passed = EPSILON * pairs.theta * square, 0
+    for some in moving.split(BREAKPOINTS_AT_ONCE):
+        count, reached = pass_breakpoints(
             reached,
-            times[passed : passed + len(some)],
-            way[some],
+            breakpoints[passed : passed + len(some)],
+            d[some],
             x[some],
             pairs.w[:, some],
             pairs,
-            least_bend,
+            least_f2,
         )
         passed += count
-        if count < len(some):  # the model is least before the next wall
-            reached = reached.on((-reached.slope / reached.bend).clamp_min(0.0))
+        if count < len(some):  # the model is least before the next breakpoint
+            reached = reached.advanced((-reached.f1 / reached.f2).clamp_min(0.0))
             break
     free = ~stuck
     free[moving[:passed]] = False
-    there = (x + reached.time * way).clamp(-1.0, 1.0)
-    there[moving[:passed]] = way[moving[:passed]].sign()
-    return CauchyPoint(there, reached.moved, free)
+    there = (x + reached.t * d).clamp(-1.0, 1.0)
+    there[moving[:passed]] = d[moving[:passed]].sign()
+    return CauchyPoint(there, reached.c, free)
 
 
-def pass_walls(
+def pass_breakpoints(
     reached: Reached,
-    times: torch.Tensor,
-    way: torch.Tensor,
+    breakpoints: torch.Tensor,
+    d: torch.Tensor,
     x: torch.Tensor,
     w: torch.Tensor,
     pairs: Pairs,
-    least_bend: torch.Tensor,
+    least_f2: torch.Tensor,
 ) -> tuple[int, Reached]:
-    """How many of these walls, (k,) in the order of their times, are passed, and what is reached behind them.
+    """How many of these breakpoints, (k,) ascending, are passed, and what is reached behind them.
 
-    way, x: (k,) and w: (2m, k) of the variables that come to a wall.
+    d, x: (k,) and w: (2m, k) of the variables that come to a bound there.
     """
-    waits = times.diff(prepend=reached.time[None])
-    left, by_m = way * w, pairs.times_m(w)
-    pulls = reached.pull[:, None] - running(left)  # (2m, k + 1): before the first wall, behind each
-    moved = reached.moved[:, None] + running(waits * pulls[:, :-1])
-    turns = 2 * (pulls[:, :-1] * by_m).sum(0) - way * (pairs.theta + (w * by_m).sum(0))
-    bends = (reached.bend + running(way * turns)).clamp_min(least_bend)
-    losses = way - pairs.theta * (way.sign() - x) + (moved[:, 1:] * by_m).sum(0)
-    slopes = reached.slope + running(waits * bends[:-1] + way * losses)
-    over = (-slopes[:-1] < waits * bends[:-1]).nonzero()
-    count = int(over[0, 0]) if len(over) else len(times)
-    time = times[count - 1] if count else reached.time
-    return count, Reached(time, slopes[count], bends[count], pulls[:, count], moved[:, count])
+    waits = breakpoints.diff(prepend=reached.t[None])
+    left, by_m = d * w, pairs.times_m(w)
+    ps = reached.p[:, None] - running(left)  # (2m, k + 1): before the first breakpoint, behind each
+    cs = reached.c[:, None] + running(waits * ps[:, :-1])
+    # With d_b = -g_b and z_b = x_b(t) - x_b, a breakpoint adds to f'' and to f' (algorithm CP):
+    #   -θ g_b² - 2 g_b w_bᵀ M p - g_b² w_bᵀ M w_b = d_b (2 w_bᵀ M p - d_b (θ + w_bᵀ M w_b)),
+    #   g_b² + θ g_b z_b - g_b w_bᵀ M c = d_b (d_b - θ z_b + w_bᵀ M c), beside waits times f''.
+    turns = 2 * (ps[:, :-1] * by_m).sum(0) - d * (pairs.theta + (w * by_m).sum(0))
+    f2s = (reached.f2 + running(d * turns)).clamp_min(least_f2)
+    losses = d - pairs.theta * (d.sign() - x) + (cs[:, 1:] * by_m).sum(0)
+    f1s = reached.f1 + running(waits * f2s[:-1] + d * losses)
+    over = (-f1s[:-1] < waits * f2s[:-1]).nonzero()
+    count = int(over[0, 0]) if len(over) else len(breakpoints)
+    t = breakpoints[count - 1] if count else reached.t
+    return count, Reached(t, f1s[count], f2s[count], ps[:, count], cs[:, count])
 
 
 def running(terms: torch.Tensor) -> torch.Tensor:
@@ -198,27 +199,27 @@ def subspace_minimum(
 ) -> torch.Tensor:
     """The model's minimum over what is free, brought back into the box.
 
-    By projection (Morales and Nocedal 2011); where that leads uphill, by stopping at the first wall.
+    By projection (Morales and Nocedal 2011); where that leads uphill, by stopping at the first bound.
     """
     free = point.free.nonzero()[:, 0]
     w, at = pairs.w[:, free], point.x[free]
-    residual = w.T @ pairs.times_m(point.moved) - gradient[free] - pairs.theta * (at - x[free])
+    residual = w.T @ pairs.times_m(point.c) - gradient[free] - pairs.theta * (at - x[free])
     inner = torch.linalg.solve(pairs.inner - w @ w.T / pairs.theta, w @ residual)
     way = (residual + w.T @ inner / pairs.theta) / pairs.theta
     found = point.x.clone()
     found[free] = (at + way).clamp(-1.0, 1.0)
     if (found - x) @ gradient > 0:
-        found[free] = (at + way * first_wall(at, way).clamp_max(1.0)).clamp(-1.0, 1.0)
+        found[free] = (at + way * to_first_bound(at, way).clamp_max(1.0)).clamp(-1.0, 1.0)
     return found
 
 
-def first_wall(x: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
+def to_first_bound(x: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
     """The longest step along `way` that stays in the box; ()."""
     return torch.where(way == 0, math.inf, (way.sign() - x) / way).amin()
 
 
-def on_walls(x: torch.Tensor) -> torch.Tensor:
-    """x with what is at a wall, but for rounding, on it: else the next step would only go the rest."""
+def on_bounds(x: torch.Tensor) -> torch.Tensor:
+    """x with what is at a bound, up to rounding, on it: else the next step would only go the rest."""
     return torch.where(x.abs() > 1 - ROUNDINGS * EPSILON, x.sign(), x)
 
 
@@ -232,16 +233,16 @@ def along(
 ) -> tuple[torch.Tensor, float, torch.Tensor] | None:
     """Point, value and gradient that a line search from x finds; None where it finds nothing.
 
-    bounded: whether a step may be longer than 1, up to the first wall.
+    bounded: whether a step may be longer than 1, up to the first bound.
     """
     slope = (gradient @ way).item()
     if not slope < 0:
         return None
-    longest = max(1.0, first_wall(x, way).item()) if bounded else 1.0
+    longest = max(1.0, to_first_bound(x, way).item()) if bounded else 1.0
     search = steps(value, slope, longest)
     step = next(search)
     for _ in range(MOST_TRIALS):
-        there = on_walls(x + step * way)
+        there = on_bounds(x + step * way)
         height, uphill = function(there)
         if not math.isfinite(height):
             return None

@@ -36,7 +36,7 @@ def exact_noise(landscape: Landscape) -> Noise:
     for being above that of unlimited data, by tr Σ / n on average.
     """
     if landscape.examples < 2:
-        raise ValueError(f"noise: a variance wants at least 2 examples; got {landscape.examples}")
+        raise ValueError(f"noise: a variance needs at least 2 examples; got {landscape.examples}")
     count = landscape.examples
     squared_norm = squared(landscape.gradient(landscape.weights)[1])
     if has_norms(landscape.model):

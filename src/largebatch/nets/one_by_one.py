@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from largebatch.nets.layers import Stacked, pooled
+from largebatch.nets.layers import Stacked, moments_of, pooled
 
 # Normalisation layers whose weights may have more than one dimension.
 NORMALISATION = (nn.LayerNorm, nn.RMSNorm)
@@ -301,10 +301,10 @@ def has_running_statistics(layer: nn.Module) -> bool:
 
 @contextmanager
 def watched(layer: nn.Module, found: list[tuple]) -> Iterator[None]:
-    """A normalisation layer in training mode that adds each input's `moments` to `found`."""
+    """A normalisation layer in training mode that adds each input's `weighted_moments` to `found`."""
 
     def add(layer, inputs, named):
-        found.append(moments_of(layer, next(iter((*inputs, *named.values())))))
+        found.append(weighted_moments(layer, next(iter((*inputs, *named.values())))))
 
     handle = layer.register_forward_pre_hook(add, with_kwargs=True)
     layer.training = True
@@ -315,13 +315,13 @@ def watched(layer: nn.Module, found: list[tuple]) -> Iterator[None]:
         handle.remove()
 
 
-def moments_of(layer: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor, torch.Tensor]:
+def weighted_moments(layer: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor, torch.Tensor]:
     """(weight, mean, variance) of an input (b, c, ...), by channel; InstanceNorm's of its mean instance."""
     if isinstance(layer, _InstanceNorm):
         var, mean = torch.var_mean(x.flatten(2), 2)  # divided by n - 1, as PyTorch's own
         return len(x), mean.mean(0), var.mean(0)
-    var, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
-    return x.numel() // x.shape[1], mean, var
+    mean, var, _ = moments_of(x, [0, *range(2, x.ndim)])
+    return x.numel() // x.shape[1], mean.flatten(), var.flatten()
 
 
 @contextmanager

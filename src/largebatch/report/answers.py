@@ -59,14 +59,19 @@ CLAUSES = {
     CONTRADICTED: "it does not hold that {}",
     MIXED: "it holds only in part that {}",
     INCONCLUSIVE: "it stays open whether {}",
-    UNINFORMATIVE: "it tells nothing that {}, since that holds of the control as well",
+    UNINFORMATIVE: "{}, which says nothing, since the control shows the same",
     CONFOUNDED: "a difference in fit may explain the result on whether {}",
     HOLDS: "{}",
-    BROKEN: "it is broken that {}",
+    BROKEN: "it does not hold that {}",
     NOT_RUN: "it was not run whether {}",
 }
 DECIDED = (SUPPORTED, CONTRADICTED, HOLDS, BROKEN)
 WIDTH = 100  # columns of a terminal
+
+
+def marked(verdict: str, robust: str) -> str:
+    """A verdict with its sign."""
+    return f"{ICONS[verdict]} {in_full(verdict, robust)}"
 
 
 def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str) -> list[dict]:

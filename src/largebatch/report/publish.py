@@ -20,7 +20,6 @@ from largebatch.judging.claims import (
     checks,
     counts,
     fragile,
-    in_full,
     paper_of,
     read_ledger,
     tally_words,
@@ -29,7 +28,7 @@ from largebatch.judging.claims import (
 from largebatch.judging.robustness import ROBUSTNESS
 from largebatch.page.templates import template
 from largebatch.provenance import provenance
-from largebatch.report.answers import ICONS, WORDS, answers, effect
+from largebatch.report.answers import ICONS, WORDS, answers, effect, marked
 from largebatch.report.compare import PUBLISHED, published_names
 from largebatch.report.keep import keep
 from largebatch.seals import collected, verified
@@ -150,11 +149,6 @@ def paper_table(claims: pd.DataFrame, paper: str, shared: pd.Series) -> Iterator
             else row["tier"],
         ]
         yield f"| {' | '.join(cells)} |"
-
-
-def marked(verdict: str, robust: str) -> str:
-    """A verdict with its sign."""
-    return f"{ICONS[verdict]} {in_full(verdict, robust)}"
 
 
 def notes(claims: pd.DataFrame) -> list[str]:

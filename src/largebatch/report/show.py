@@ -9,11 +9,11 @@ from tabulate import tabulate
 
 from largebatch.config.study import Study, load_study
 from largebatch.figures.drawn import summary
-from largebatch.judging.claims import detectable, in_full, interval, number, read_claims
+from largebatch.judging.claims import detectable, interval, number, read_claims
 from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
 from largebatch.metrics import METRICS
 from largebatch.observations.runs import Asked, asked, called, finals, like, the_one
-from largebatch.report.answers import ICONS, effect
+from largebatch.report.answers import effect, marked
 from largebatch.report.evidence import to_report
 
 WIDTH, LABEL = 110, 14
@@ -58,13 +58,8 @@ def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None,
         ("rerun", behind["command"]),
         ("cite", f"largebatch cite {name} --results {results.as_posix()}"),
     ]
-    verdict = "not judged yet" if row is None else said_of(row)
+    verdict = "not judged yet" if row is None else marked(row["verdict"], row["robust"])
     return "\n".join([f"{name}  {verdict}  ({e})", *lines(facts)])
-
-
-def said_of(row: pd.Series) -> str:
-    """The verdict with its sign."""
-    return f"{ICONS[row['verdict']]} {in_full(row['verdict'], row['robust'])}"
 
 
 def judged(row: pd.Series | None) -> list[tuple[str, str]]:

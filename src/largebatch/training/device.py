@@ -17,8 +17,8 @@ def prepare(threads: int, tf32: bool = False) -> torch.device:
     torch.set_flush_denormal(True)
     keep_freed_memory()
     # The same arm on the same machine gives the same bytes, in the precision it asks for.
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = not tries_kernels()
+    torch.backends.cudnn.benchmark = tries_kernels()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -26,6 +26,11 @@ def prepare(threads: int, tf32: bool = False) -> torch.device:
 def replays() -> bool:
     """Whether updates are recorded and replayed: on a GPU, unless the environment forbids it."""
     return torch.cuda.is_available() and os.environ.get("LARGEBATCH_REPLAY") != "0"
+
+
+def tries_kernels() -> bool:
+    """Whether cuDNN times its kernels and takes the fastest, whose bytes may differ from run to run."""
+    return os.environ.get("LARGEBATCH_FASTEST_KERNELS") == "1"
 
 
 def keep_freed_memory() -> None:
@@ -41,5 +46,7 @@ def keep_freed_memory() -> None:
 
 
 def current() -> str:
-    """The name of the device that computes."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    """The name of the device that computes, and what about it is not as usual."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    return torch.cuda.get_device_name() + ", fastest kernels" * tries_kernels()

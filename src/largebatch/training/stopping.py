@@ -5,10 +5,10 @@ losses: (epoch, what it trains on) at each evaluation; errors: part -> (updates,
 
 from collections.abc import Iterator
 
+from largebatch.config.images import GOAL_PARTS
 from largebatch.config.spec import Arm
 from largebatch.files import Observation
 
-GOAL_PARTS = ("validation", "test")
 Losses = list[tuple[int, float]]
 Errors = dict[str, list[tuple[int, float]]]
 

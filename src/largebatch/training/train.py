@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from largebatch.config.images import PARTS
+from largebatch.config.images import GOAL_PARTS, PARTS
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset, Splits
 from largebatch.files import Observation
@@ -21,7 +21,7 @@ from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import Optimiser
-from largebatch.training.stopping import GOAL_PARTS, ceased, falls_to, goal_rows
+from largebatch.training.stopping import ceased, falls_to, goal_rows
 
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
@@ -72,14 +72,15 @@ def train(
     dataset: Dataset,
     checkpoint: Path | None = None,
     report: Report = lambda text: None,
-    followed: Collection[str] = PARTS,
+    *,
+    followed: Collection[str],
 ) -> Trained:
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job.
 
     followed: the parts that are evaluated along the run, beside those by which the arm itself ends; all parts
     are evaluated where it starts and where it ends.
     """
-    followed = [part for part in PARTS if part in {*followed, *needed(arm)}]
+    followed = [part for part in PARTS if part in {*followed, *arm.ends_by}]
     state = read_checkpoint(checkpoint, identity(arm, seeds, dataset, followed))
     records = state["records"] if state else {seed: Record() for seed in seeds}
     built = {seeds[0]: models.initial(arm, seeds[0], dataset)}
@@ -140,11 +141,6 @@ def group_of(arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.M
     return SeedGroup(arm, seeds, splits, nets)
 
 
-def needed(arm: Arm) -> Collection[str]:
-    """The parts by whose means an arm ends a seed's run or keeps its weights."""
-    return ("train",) * bool(arm.stop or arm.snapshots_at_loss) + GOAL_PARTS * bool(arm.goal)
-
-
 def run_group(
     group: SeedGroup,
     records: dict[int, Record],
@@ -194,7 +190,9 @@ def observe(group: SeedGroup, records: dict[int, Record], followed: Collection[s
         record.lacks = [] if ends else [part for part in PARTS if part not in followed]
         record.epoch, before = epoch, record.weights
         record.weights = {name: tensor[index].clone() for name, tensor in plain.items()}
-        add_means(arm, seed, record, means, group.updates)
+        add_means(arm, seed, record, means)
+        for part in GOAL_PARTS if arm.goal else ():
+            record.errors.setdefault(part, []).append((group.updates, means[part]["error_percent"]))
         record.rows.append(Observation(seed, "distance_from_start", epoch, distance[index]))
         record.rows.append(Observation(seed, "updates", epoch, group.updates))
         if "train" in means and falls_to(arm.snapshots_at_loss, record.losses[:-1], record.losses[-1][1]):
@@ -221,14 +219,12 @@ def all_finite(means: dict[str, dict[str, float]]) -> bool:
     return all(math.isfinite(value) for of_part in some for value in of_part.values())
 
 
-def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]], updates: int) -> None:
+def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]]) -> None:
     """Write down what was evaluated at the epoch that the record is at; means: part -> mean -> value."""
     for part, of_part in means.items():
         error = of_part["error_percent"]
         named = {"loss_nats": of_part["loss_nats"], "error_percent": error, "accuracy_percent": 100.0 - error}
         record.rows += [Observation(seed, f"{part}_{m}", record.epoch, v) for m, v in named.items()]
-        if arm.goal and part in GOAL_PARTS:
-            record.errors.setdefault(part, []).append((updates, error))
     if "train" in means:
         objective = LOSSES[arm.loss].metric
         record.losses.append((record.epoch, means["train"][objective]))
@@ -249,7 +245,7 @@ def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Re
     for index, seed in enumerate(early):
         means = {part: {m: v[index] for m, v in of_part.items()} for part, of_part in table.items()}
         if all_finite(means):
-            add_means(arm, seed, records[seed], means, 0)
+            add_means(arm, seed, records[seed], means)
         else:
             records[seed].went_infinite = True
         records[seed].lacks = []
