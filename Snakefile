@@ -9,6 +9,7 @@ from largebatch.files import write_text
 from largebatch.config import registration, trials
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
+from largebatch.seals import CALLED
 from largebatch.metrics import METRICS_OF
 from largebatch.forkserver import speak_utf_8
 
@@ -70,6 +71,7 @@ onstart:
         print(said)
     for name, asked in (commands.asks(STUDY, STANDINGS) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
+    write_text(Path(RESULTS, CALLED), json.dumps(called_as(workflow.config_settings)))
     progress.begin(Path(RESULTS), progress.costs(STUDY, to_train))
 
 

@@ -9,26 +9,24 @@ import pytest
 from largebatch.files import (
     Observation,
     atomic,
-    checksum,
+    data_checksum,
     header,
     map_tensors,
     read_arrays,
     read_exhibit,
     read_observations,
     read_provenance,
-    read_sealed,
     read_snapshots,
     record_of,
-    recorded_checksum,
     write_arrays,
     write_exhibit,
     write_json,
     write_observations,
-    write_sealed,
     write_small,
     write_snapshots,
     write_stream,
 )
+from largebatch.seals import SEALS, Damaged
 
 
 def test_observations_come_back_as_written(tmp_path):
@@ -36,7 +34,7 @@ def test_observations_come_back_as_written(tmp_path):
     write_observations(tmp_path / "a" / "history.parquet", rows)
     table = read_observations(tmp_path / "a" / "history.parquet").to_pylist()
     assert [tuple(row.values()) for row in table] == [tuple(row) for row in rows]
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["history.parquet"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [SEALS, "history.parquet"]
 
 
 def test_an_exhibit_comes_back_as_written(tmp_path):
@@ -114,24 +112,6 @@ def test_no_snapshots_are_a_file_too(tmp_path):
     assert read_snapshots(tmp_path / "none.safetensors") == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"numbers"])
-def test_sealed_bytes_come_back_unless_any_bit_changed(content, tmp_path):
-    path = tmp_path / "file"
-    write_sealed(path, content)
-    assert read_sealed(path) == content
-    whole = path.read_bytes()
-    for bit in range(8 * len(whole)):
-        changed = bytearray(whole)
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
-        with pytest.raises(ValueError, match="wanted a whole file"):
-            read_sealed(path)
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match="wanted a whole file"):
-            read_sealed(path)
-
-
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
@@ -139,7 +119,21 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert path.read_text(encoding="utf-8") == '{\n  "old": 1\n}\n'
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [SEALS, "x.json"]
+
+
+def test_a_file_is_on_the_disk_and_sealed_before_it_has_its_name(tmp_path, monkeypatch):
+    path, seen = tmp_path / "x.json", []
+    sync = os.fsync
+
+    def watched(descriptor):
+        seen.append((path.exists(), os.fstat(descriptor).st_size))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_json(path, {"a": 1})
+    assert seen == [(False, path.stat().st_size)]
+    assert path.stat().st_mtime_ns <= (tmp_path / SEALS / "x.json.sha256").stat().st_mtime_ns
 
 
 def images(n):
@@ -171,12 +165,17 @@ def test_a_stream_that_is_not_as_promised_leaves_nothing(items, message, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_checksum_is_recorded_once_for_all_jobs(tmp_path):
-    path = tmp_path / "x.safetensors"
+def test_data_are_compared_with_what_their_record_says(tmp_path):
+    path, digest = tmp_path / "x.safetensors", sha256(b"abc").hexdigest()
     path.write_bytes(b"abc")
-    assert recorded_checksum(path) == checksum(path) == sha256(b"abc").hexdigest()
-    write_json(record_of(path), {"sha256": "as recorded"})
-    assert recorded_checksum(path) == "as recorded"
+    assert data_checksum(path) == digest
+    write_json(record_of(path), {"sha256": digest})
+    assert data_checksum(path) == digest
+    write_json(record_of(path), {"sha256": "0" * 64})
+    with pytest.raises(
+        Damaged, match=r"x\.safetensors: wanted the file that x\.json describes, .* 0{12}; got "
+    ):
+        data_checksum(path)
 
 
 def resident_mib() -> float:

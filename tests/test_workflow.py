@@ -242,7 +242,8 @@ def test_one_figure_and_one_experiment_can_be_asked_for(tiny):
     results = tiny.root / "results/tiny"
     before = {path for path in results.rglob("*") if path.is_file()}
     # Its registration stays: without it, claims would count as registered after their runs.
-    made = [file for file in results.glob("edge/*") if file.name not in ("registered.json", "amended.json")]
+    made = [file for file in results.glob("edge/*.*") if file.is_file()]
+    made = [file for file in made if file.name not in ("registered.json", "amended.json")]
     for file in [*made, *results.glob("figures/edge_*"), *results.glob("tables/edge_*")]:
         file.unlink()
     code, output = tiny.snakemake("results/tiny/figures/edge_trace.pdf", configfile=TINY)
@@ -377,6 +378,48 @@ def test_a_call_that_cannot_be_meant_is_one_line(workspace, words, said):
     assert code == 1
     (line,) = [line for line in output.splitlines() if "profile" not in line]
     assert re.fullmatch(said, line)
+
+
+def test_braces_in_texts_and_paths_are_only_braces(workspace):
+    """Neither Snakemake's wildcards nor format strings."""
+    text = 'extends: smoke\nscale: braces\nexperiments: [convex]\nsources: "da{ta}"\n'
+    (workspace.root / "config/braces.yaml").write_text(text, encoding="utf-8")
+    told = "{experiment} {} {0!r} $E_{x}$"
+    experiment = "config/experiments/convex.yaml"
+    with (
+        workspace.edited(experiment, "Excess of the", f"Excess {told} of the"),
+        workspace.edited(experiment, "Excess over", f"Excess {told} over"),
+        workspace.edited(experiment, "question: On a", f"question: In {told} on a"),
+        workspace.edited(experiment, "says: A rate", f"says: A {told} rate"),
+        workspace.edited(experiment, "{constant: full", '{"{c}": full'),
+    ):
+        code, output = workspace.snakemake(configfile="config/braces.yaml")
+    assert code == 0, output
+    results = workspace.root / "results/braces"
+    assert told in (results / "figures/convex_excess.txt").read_text(encoding="utf-8")
+    assert told in (results / "claims.csv").read_text(encoding="utf-8")
+    assert told in (results / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_file_is_named_and_the_command_that_is_told_mends_it(workspace):
+    text = "extends: smoke\nscale: damaged\nexperiments: [convex]\n"
+    (workspace.root / "config/damaged.yaml").write_text(text, encoding="utf-8")
+    assert workspace.snakemake(configfile="config/damaged.yaml")[0] == 0
+    path = workspace.root / "results/damaged/convex/observations.parquet"
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    judged = "results/damaged/convex/judged.csv"
+    code, output = workspace.snakemake("--force", judged, configfile="config/damaged.yaml")
+    name = path.relative_to(workspace.root)
+    (line,) = [line for line in output.splitlines() if line.startswith("largebatch judge: ")]
+    assert code == 1 and line.startswith(f"largebatch judge: {name}: wanted the file as it was written")
+    words = "snakemake --cores all --configfile config/damaged.yaml --force"
+    assert line.endswith(f". Make it anew: {words} {name}")
+    assert "Traceback" not in (workspace.root / "logs/damaged/judge/convex.log").read_text(encoding="utf-8")
+    assert workspace.snakemake("--force", str(name), configfile="config/damaged.yaml")[0] == 0
+    assert path.read_bytes() == whole
+    assert workspace.snakemake(configfile="config/damaged.yaml")[0] == 0
 
 
 def test_a_scale_can_be_named_and_a_file_lie_anywhere(workspace):

@@ -33,6 +33,7 @@ from largebatch.config.study import Study, load_study
 from largebatch.files import write_json
 from largebatch.judging.claims import CONTRADICTED, SUPPORTED, read_claims
 from largebatch.judging.robustness import holm_in_each
+from largebatch.seals import collected
 
 PUBLISHED = Path("results/published")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -217,6 +218,7 @@ def write() -> None:
         written = state("HEAD", scale, experiment)["claims"]
         write_json(folder / REGISTERED, sealed(as_asked(record, written, study)))
         write_json(folder / AMENDED, log)
+    collected(PUBLISHED)  # no seals are committed
 
 
 def table() -> Iterator[str]:

@@ -26,7 +26,15 @@ from largebatch.config.study import load_study
 CALL = "import sys; from largebatch.cli import main; sys.exit(main(sys.argv[1:]))"
 INPUTS = ("--data", "--run", "--start", "--end")
 # What is judged and drawn from, and where it comes from; weights and images stay.
-KEPT = ("*.parquet", "spec.json", "provenance.json", "registered.json", "amended.json", "data/*.json")
+KEPT = (
+    "*.parquet",
+    "spec.json",
+    "provenance.json",
+    "registered.json",
+    "amended.json",
+    "data/*.json",
+    "*.sha256",
+)
 
 
 @dataclass

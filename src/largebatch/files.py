@@ -1,10 +1,13 @@
-"""The only place that knows file formats. Every write is atomic: a killed job leaves no half file."""
+"""The only place that knows file formats. Every write is atomic: a killed job leaves no half file.
+
+Whatever is read is compared with its seal first; see seals.py.
+"""
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+
+from largebatch.seals import Damaged, anew, seal, verified
 
 if TYPE_CHECKING:
     from largebatch.config.spec import Arm
@@ -45,17 +50,29 @@ PROVENANCE = b"largebatch"
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder with the same ending, renamed to `path` on success."""
+def atomic(path: Path, sealed: bool = True) -> Iterator[Path]:
+    """A temporary path in the same folder with the same ending; on success synced, sealed and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=".partial-", dir=path.parent))
     temporary = folder / path.name
     try:
         yield temporary
+        sync(temporary)
+        if sealed:
+            seal(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk: a loss of power leaves no empty file under a final name."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,8 +84,16 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def read_text(path: Path) -> str:
+    verified(path)
+    return path.read_text(encoding="utf-8")
+
+
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: wanted JSON; got {error}") from error
 
 
 def write_spec(run: Path, arm: "Arm", seeds: list[int]) -> None:
@@ -135,6 +160,7 @@ def write_small(path: Path, table: pa.Table) -> None:
 
 def read_provenance(path: Path) -> dict:
     """The provenance of the observations at `path`; empty if the file has none."""
+    verified(path)
     return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))
 
 
@@ -150,6 +176,7 @@ def read_exhibit(path: Path) -> pa.Table:
 
 def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
     """The table at `path`; an error if its columns are others."""
+    verified(path)
     table = pq.read_table(path)
     if table.schema.names != schema.names:
         raise ValueError(f"{path}: wanted columns {schema.names}; got {table.schema.names}")
@@ -163,6 +190,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    verified(path)
     return load_file(path)
 
 
@@ -223,6 +251,24 @@ def map_tensors(path: Path) -> dict:
         raise ValueError(f"{path}: wanted a whole tensor file; got: {error}") from error
 
 
+def bytes_of(tensors: dict) -> bytes:
+    """safetensors of named tensors, in the order of their dimensions."""
+    from safetensors.torch import save  # imports torch
+
+    # a copy of each: the format takes none that share memory
+    return save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()})
+
+
+def tensors_in(content: bytes) -> dict:
+    """What bytes_of() was given, on the CPU; ValueError if it is something else."""
+    from safetensors.torch import load  # imports torch
+
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"wanted tensors as safetensors; got: {error}") from error
+
+
 def read_npy(path: Path) -> np.ndarray:
     """The array of an .npy file; no code in it is run."""
     try:
@@ -279,36 +325,17 @@ def read_snapshots(path: Path) -> dict[int, tuple[list[int], dict[str, np.ndarra
     return {epoch: (arrays.pop("seeds").tolist(), arrays) for epoch, arrays in sorted(by_epoch.items())}
 
 
-def checksum(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-DIGEST_BYTES = 32
-
-
-def write_sealed(path: Path, content: bytes) -> None:
-    """Bytes after their sha256, so that a damaged file is noticed when it is read."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(sha256(content).digest() + content)
-
-
-def read_sealed(path: Path) -> bytes:
-    """What write_sealed wrote; a ValueError if it is not whole."""
-    data = path.read_bytes()
-    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
-    if sha256(content).digest() != digest:
-        raise ValueError(f"{path}: wanted a whole file; got {len(data)} bytes, not those that were written")
-    return content
-
-
 def record_of(path: Path) -> Path:
     """The file that describes a data set's tensor file."""
     return path.with_suffix(".json")
 
 
-def recorded_checksum(path: Path) -> str:
-    """The recorded sha256 of a data set's tensor file, which may be too large to read in every job."""
-    record = record_of(path)
-    return read_json(record)["sha256"] if record.exists() else checksum(path)
+def data_checksum(path: Path) -> str:
+    """The sha256 of a data set's tensor file that is as it was written, by its seal and by its record."""
+    found, record = verified(path), record_of(path)
+    if record.exists() and (wanted := read_json(record)["sha256"]) != found:
+        raise Damaged(
+            f"{path}: wanted the file that {record.name} describes, sha256 {wanted[:12]}; got {found[:12]}. "
+            f"{anew(path)}"
+        )
+    return found

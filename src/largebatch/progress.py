@@ -158,13 +158,16 @@ def arm_line(run_folder: Path, seconds: float) -> str:
     note_path = run_folder.parent.parent / NOTE
     if not note_path.exists():
         return text
-    note = json.loads(note_path.read_text(encoding="utf-8"))
-    costs = note["costs"]
-    done = finished(note_path.parent, costs, note["since"])
+    try:
+        note = json.loads(note_path.read_text(encoding="utf-8"))
+        costs, since = note["costs"], note["since"]
+    except (ValueError, LookupError, TypeError):  # damaged: only the count of arms is lost
+        return text
+    done = finished(note_path.parent, costs, since)
     arms, all_arms = (sum(file.endswith(".json") for file in files) for files in (done, costs))
     if not 0 < len(done) < len(costs):
         return f"[{arms}/{all_arms} arms] {text}"
-    left = seconds_left(costs, done, time.time() - note["since"])
+    left = seconds_left(costs, done, time.time() - since)
     return f"[{arms}/{all_arms} arms, about {duration(left)} left] {text}"
 
 

@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from largebatch.seals import Damaged, anew
+
 PACKAGE = Path(__file__).parent
 VERSIONED = (
     "largebatch",
@@ -39,6 +41,19 @@ def provenance(stage: str, settings: dict, inputs: dict[str, str], **measured) -
         "machine": {"system": platform.system(), "processor": processor()},
         **measured,
     }
+
+
+def require_code(path: Path, record: dict, stage: str) -> None:
+    """Damaged if a file, by the record of how it was made, comes from another version of a stage's code.
+
+    LARGEBATCH_OTHER_CODE=1 takes it as it is.
+    """
+    made, ours = record.get("code"), code_digest(stage)
+    if made not in (None, ours) and os.environ.get("LARGEBATCH_OTHER_CODE") != "1":
+        raise Damaged(
+            f"{path}: wanted a file made by this code, {stage} {ours}; got one made by {made}. {anew(path)}; "
+            "or take it as it is with LARGEBATCH_OTHER_CODE=1"
+        )
 
 
 @cache
@@ -121,7 +136,8 @@ def get_ready(stage: str) -> None:
     """Do what each job of a stage would do first and what stays as it is until files change."""
     for start in STAGES[stage]:
         import_module(".".join([__package__, *Path(start).with_suffix("").parts]))
-    code_digest(stage)
+    for each_of_them in STAGES:  # what it reads must come from the same code
+        code_digest(each_of_them)
     packages()
 
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from largebatch import progress
 from largebatch.cli import main
+from largebatch.cli.torch_jobs import OF_A_RUN
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.flatness import Curvature
 from largebatch.config.measures import Path as PathSettings
 from largebatch.config.spec import Arm
 from largebatch.data.splits import PARTS, Splits, load
 from largebatch.files import (
-    checksum,
     read_arrays,
     read_exhibit,
     read_json,
@@ -29,6 +29,7 @@ from largebatch.files import (
     write_json,
 )
 from largebatch.metrics import BETWEEN, END, GOAL_METRICS, LOSS_OF, METRICS_OF, PLANE, PLANE_LOSSES, TRAINING
+from largebatch.seals import SEALS, checksum
 from tests.conftest import SMALL, small_arm
 
 CURVATURE = Curvature(examples=16, probes=2).model_dump()
@@ -100,7 +101,8 @@ def test_a_folder_of_images_is_a_data_set_and_a_tilde_the_home_folder(tmp_path, 
 def test_train_writes_what_a_run_is(run, trained):
     names = {f"{name}.safetensors" for name in ("weights", "snapshots")}
     names |= {"spec.json", "history.parquet", "provenance.json"}
-    assert {path.name for path in run.iterdir()} == names
+    assert {path.name for path in run.iterdir()} == {SEALS, *names}
+    assert {path.name for path in (run / SEALS).iterdir()} == {f"{name}.sha256" for name in names}
     spec = read_json(run / "spec.json")
     assert Arm.model_validate(spec["arm"]) == small_arm() and spec["chosen"] == SMALL
     assert spec["seeds"] == [0, 1]
@@ -121,13 +123,13 @@ def test_a_history_holds_known_metrics_and_those_of_the_end_only_there(run):
     assert {row["seed"] for row in rows} == {0, 1}
 
 
-def test_jobs_take_the_checksum_of_the_data_from_their_record(trained, tmp_path):
-    """The file may be too large to read for every job."""
+def test_data_that_are_not_those_of_their_record_train_nothing(trained, tmp_path, capfd):
     copy = shutil.copy(trained / "data" / "digits.safetensors", tmp_path)
-    write_json(record_of(Path(copy)), {"sha256": "as recorded"})
-    assert main(train(tmp_path, copy, epochs=1, seeds=1)) == 0
-    (told,) = (tmp_path / "runs").glob("*/provenance.json")
-    assert read_json(told)["inputs"] == {"digits.safetensors": "as recorded"}
+    write_json(record_of(Path(copy)), {"sha256": "0" * 64})
+    assert main(train(tmp_path, copy, epochs=1, seeds=1)) == 1
+    said = capfd.readouterr().err
+    assert said.startswith(f"largebatch train: {copy}: wanted the file that digits.json describes")
+    assert said.count("\n") == 1 and not (tmp_path / "runs").exists()
 
 
 def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
@@ -203,6 +205,8 @@ def test_measure_writes_observations_and_where_they_come_from(run, trained, tmp_
     told = read_provenance(out)
     assert told["settings"] == {"measure": "curvature", **CURVATURE}
     assert told["seconds"] > 0 and told["packages"]["torch"]
+    read = [trained / "data" / "digits.safetensors", *(run / name for name in OF_A_RUN)]
+    assert told["inputs"] == {path.name: checksum(path) for path in read}
 
 
 def test_without_snapshots_nothing_is_measured_by_epoch(run, trained, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from largebatch.config.checking import ConfigError
 from largebatch.config.registration import register, standings_of
 from largebatch.config.study import load_study
+from largebatch.files import write_json
 from tests.shared.config_files import spoil
 
 RESULTS, PUBLISHED = Path("results/smoke"), Path("results/published/smoke")
@@ -131,7 +132,7 @@ def test_a_change_is_dated_by_the_first_run_that_had_it(at_home):
     log = RESULTS / "goyal/amended.json"
     entries = json.loads(log.read_text(encoding="utf-8"))
     entries[0] |= {"time": "2025-01-02T00:00:00+00:00", "commit": "0123456789abcdef+changes"}
-    log.write_text(json.dumps(entries), encoding="utf-8")
+    write_json(log, entries)
     assert first != stand(edits={f"{G1}/metric": "train_error_percent"}).texts["G1"]
     text = stand().texts["G1"]
     assert "expectation below 0.3 -> below 0.4 (since 2025-01-02, 0123456+changes); metric" in text

@@ -23,7 +23,7 @@ def test_files_and_bytes_and_borrowed_settings(rows, write_table, tmp_path, kind
             before = dict(mpl.rcParams)
             draw(asked(kind), table, tmp_path / folder / "e_f")
             assert dict(mpl.rcParams) == before
-            contents.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
+            contents.append({path.name: path.read_bytes() for path in (tmp_path / folder).glob("e_f.*")})
     assert sorted(contents[0]) == [f"e_f.{ending}" for ending in ENDINGS]
     assert contents[0] == contents[1]
     caption = contents[0]["e_f.txt"].decode()

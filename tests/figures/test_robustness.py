@@ -81,7 +81,7 @@ def test_the_command_writes_all_files_and_the_same_bytes_twice(both, tmp_path):
             tmp_path / name / "robustness",
         ]
         assert main(["robustness", *map(str, words)]) == 0
-    found = {path.suffix: path for path in (tmp_path / "a").iterdir()}
+    found = {path.suffix: path for path in (tmp_path / "a").glob("*.*") if path.is_file()}
     assert found.keys() == {".csv", ".json", ".pdf", ".png", ".svg", ".txt"}
     assert all(path.read_bytes() == (tmp_path / "b" / path.name).read_bytes() for path in found.values())
     record = json.loads(found[".json"].read_text(encoding="utf-8"))

@@ -295,3 +295,15 @@ def test_replication_on_the_scale_of_the_claim(helpers, verdict, sides, wanted):
     more = {"paper_sides": sides, "paper_runs": 5} if sides else {}
     found = verdict(rows, written("ratio", {"above": 1.0}, **operands(), paper_value=2.25, **more))
     assert found["replication"] == wanted
+
+
+def test_a_claim_on_an_arm_that_wholly_diverged_says_so(helpers, verdict):
+    """It is data, not a gap: what is lacking has a reason."""
+    arms = {
+        "a": {"updates": {0.0: [0, 0, 0]}, "diverged": [1.0] * 3},
+        "b": {"updates": {0.0: [0, 0, 0]}, "diverged": [0.0] * 3, ERROR: [1.0, 2.0, 3.0]},
+    }
+    rows = pd.concat([helpers.arm(name, metrics) for name, metrics in arms.items()])
+    found = verdict(rows, written("difference", {"above": 0.0}, **operands()))
+    assert found["verdict"] == "not_run"
+    assert found["note"] == f"The observations lack metric {ERROR} of arm a, of which all 3 seeds diverged."

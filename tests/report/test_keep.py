@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from largebatch import files
 from largebatch.config.question import Figure
 from largebatch.config.study import load_study
 from largebatch.config.uses import At
@@ -13,6 +12,7 @@ from largebatch.figures.drawn import BESIDE
 from largebatch.metrics import LINE_LOSSES, PLANE, PLANE_LOSSES
 from largebatch.observations import reading
 from largebatch.report.keep import keep, reads, thinned
+from largebatch.seals import checksum
 from tests.conftest import REPOSITORY
 from tests.shared.figures import KINDS, asked
 
@@ -63,10 +63,10 @@ def test_a_history_that_is_not_published_is_missing_and_not_read_as_its_end(runs
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_is_drawn_the_same_from_what_is_published(rows, write_table, kind):
     figure = TypeAdapter(Figure).validate_python(asked(kind)["figure"])
-    whole = table_of(figure, write_table(rows))
+    whole, _ = table_of(figure, write_table(rows))
     kept = thinned(rows, [reading.read_of(figure.uses(), BESIDE)])
     assert len(kept) < len(rows)
-    pd.testing.assert_frame_equal(table_of(figure, write_table(kept)), whole)
+    pd.testing.assert_frame_equal(table_of(figure, write_table(kept))[0], whole)
 
 
 def test_line_and_plane_of_the_primers_page_are_published():
@@ -89,4 +89,4 @@ def test_keeping_writes_observations_that_every_stage_reads(helpers, write_table
         tmp_path / "kept.parquet", {"adam.small"}, {"test_accuracy_percent", "validation_loss_nats"}
     )
     assert found["metric"].value_counts().to_dict() == {"test_accuracy_percent": 4, "validation_loss_nats": 2}
-    assert files.checksum(whole) != files.checksum(tmp_path / "kept.parquet")
+    assert checksum(whole) != checksum(tmp_path / "kept.parquet")

@@ -7,9 +7,10 @@ import pytest
 
 from largebatch.config.cards import Paper
 from largebatch.config.checking import ConfigError
-from largebatch.files import checksum
+from largebatch.files import write_text
 from largebatch.report.compare import compare
 from largebatch.report.publish import index, publish, verdicts_page
+from largebatch.seals import SEALS, Damaged, checksum
 from tests.conftest import REPOSITORY
 from tests.shared.tables import write_rows
 
@@ -53,6 +54,7 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
         "verdicts.md",
     }
     assert compare(ours, theirs).same_verdicts
+    assert not list(theirs.parent.rglob(SEALS)), "what is committed has its digests in one file"
     record = json.loads((theirs / "provenance.json").read_text(encoding="utf-8"))
     verdicts = {"supported": 1, "contradicted": 0, "mixed": 0, "inconclusive": 1, "not_run": 1}
     verdicts |= {"uninformative": 0, "confounded": 0}
@@ -60,7 +62,25 @@ def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, pap
     assert record["counts"] == {"files": 7, "claims": 3, "statements": verdicts} | checks
     trained = {"devices": ["cpu"], "commits": ["c"], "codes": ["d"]}
     assert record["runs"] == {"count": 1, "train_seconds": 1.5} | trained
+    copied = found - {"README.md", "provenance.json"}
+    assert record["files"] == {name: checksum(theirs / name) for name in copied}
     assert record["commit"] and record["packages"]["pandas"] == pd.__version__
+
+
+def test_nothing_damaged_is_published_and_a_damaged_snapshot_is_noticed(both, papers):
+    ours, theirs = both
+    publish(ours, theirs, papers, SCALE)
+    for folder in (ours, theirs):
+        path = folder / "claims.csv"
+        whole = path.read_bytes()
+        write_text(path, whole.decode())  # with a seal
+        path.write_bytes(whole[:-20])
+        with pytest.raises(Damaged, match=r"claims\.csv: wanted the file as it was written"):
+            compare(ours, theirs)
+        if folder == ours:
+            with pytest.raises(Damaged):
+                publish(ours, theirs, papers, SCALE)
+        path.write_bytes(whole)
 
 
 def test_what_was_drawn_from_published_observations_was_trained_as_they_say(both, papers):

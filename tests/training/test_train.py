@@ -15,6 +15,7 @@ from largebatch.data.splits import Splits
 from largebatch.nets import models
 from largebatch.training import engine
 from largebatch.training import train as train_module
+from largebatch.training.checkpoints import before, encoded
 from largebatch.training.engine import SeedGroup
 from tests.conftest import SMALL, small_arm
 from tests.shared.plain_loop import plain_loop
@@ -172,19 +173,43 @@ def pickled(thing):
         lambda content, trap: sealed(pickled({"identity": Planted(trap)})),
         lambda content, trap: sealed(pickled([1.0])),
         lambda content, trap: sealed(pickled({"epoch": 3})),
+        lambda content, trap: sealed(encoded({"epoch": 3})),
     ],
-    ids=["empty", "cut", "a byte short", "a bit flipped", "no digest", "older", "planted", "a list", "less"],
+    ids=[
+        *("empty", "cut", "a byte short", "a bit flipped", "no digest", "older", "planted", "a list"),
+        *("a pickle", "less"),
+    ],
 )
 def test_a_damaged_checkpoint_is_named_and_not_used(spoil, dataset, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     arm, checkpoint, trap = small_arm(epochs=4), tmp_path / "checkpoint.pt", tmp_path / "trap"
     killed_after_a_checkpoint(arm, [0, 1], dataset, checkpoint)
+    before(checkpoint).unlink(missing_ok=True)
     checkpoint.write_bytes(spoil(checkpoint.read_bytes(), trap))
     again = train(arm, [0, 1], dataset, checkpoint)
     assert again.history == train(arm, [0, 1], dataset).history
     (said,) = capfd.readouterr().out.splitlines()
     assert said.startswith(f"{checkpoint}: ") and "anew" in said
     assert not trap.exists() and not checkpoint.exists()
+    assert [path.name for path in tmp_path.glob("checkpoint*")] == ["checkpoint.pt.damaged"]
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(dataset, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    arm, checkpoint, said = small_arm(epochs=6, snapshots_at_epochs=[1, 5]), tmp_path / "c", []
+
+    def kill(text):
+        if before(checkpoint).exists():
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(arm, [0, 1], dataset, checkpoint, kill)
+    checkpoint.write_bytes(flipped(checkpoint.read_bytes()))
+    again, expected = train(arm, [0, 1], dataset, checkpoint, said.append), train(arm, [0, 1], dataset)
+    assert "continues at epoch 1" in said
+    assert again.history == expected.history
+    assert all(np.array_equal(again.weights[n], expected.weights[n]) for n in expected.weights)
+    assert_same_snapshots(again.snapshots, expected.snapshots)
 
 
 def sealed(content):
@@ -284,9 +309,14 @@ def test_a_seed_stops_by_the_loss_it_trains_on(dataset):
     assert ceased[0] == len(errors) - 1 < 60
 
 
+def overflowing(**settings):
+    """An arm at a rate that no configuration may have."""
+    return small_arm(epochs=4, **settings).model_copy(update={"lr": 1e160})
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_a_loss_that_overflows_is_divergence(loss, dataset):
-    trained = train(small_arm(loss=loss, lr=1e160, epochs=4), [0, 1], dataset)
+    trained = train(overflowing(loss=loss), [0, 1], dataset)
     assert final(trained, "diverged") == [1.0, 1.0]
     assert np.isfinite([row.value for row in trained.history]).all()
 
@@ -415,6 +445,6 @@ def test_what_is_not_followed_is_evaluated_at_the_start_and_the_end(
 
 
 def test_an_end_that_overflows_is_divergence_though_nothing_was_followed(dataset):
-    trained = train(small_arm(lr=1e160, epochs=4), [0, 1], dataset, followed=[])
+    trained = train(overflowing(), [0, 1], dataset, followed=[])
     assert final(trained, "diverged") == [1.0, 1.0]
     assert np.isfinite([row.value for row in trained.history]).all()

@@ -8,6 +8,7 @@ if STUDY.observations == "published":
         output:
             observations=f"{RESULTS}/{{experiment}}/observations.parquet",
             summary=f"{RESULTS}/{{experiment}}/summary.csv",
+            provenance=f"{RESULTS}/{{experiment}}/observations.json",
         log:
             f"{LOGS}/aggregate/{{experiment}}.log",
         priority: STUDY_FIRST
@@ -25,6 +26,7 @@ else:
         output:
             observations=f"{RESULTS}/{{experiment}}/observations.parquet",
             summary=f"{RESULTS}/{{experiment}}/summary.csv",
+            provenance=f"{RESULTS}/{{experiment}}/observations.json",
         log:
             f"{LOGS}/aggregate/{{experiment}}.log",
         benchmark:

@@ -3,7 +3,7 @@ import re
 from hashlib import sha256
 
 from largebatch.config import commands
-from largebatch.config.study import path_stem
+from largebatch.config.study import path_stem, shown
 
 # Jobs that are ready run before anything else of their experiment is trained. So results come early, and few jobs are
 # ready at a time; the scheduler looks at every input of every ready job at each step.
@@ -12,6 +12,13 @@ STUDY_FIRST = max(PRIORITIES.values(), default=0) + 1
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
+
+
+def called_as(settings):
+    """The words on Snakemake's command line that this study is called by."""
+    words = [word for path in settings.configfiles for word in ("--configfile", str(shown(path)))]
+    given = [f"{key}={value}" for key, value in settings.config.items()]
+    return [*words, *(["--config", *given] if given else [])]
 
 
 def data_file(wildcards):

@@ -7,6 +7,7 @@ rule judge:
         f"{RESULTS}/{{experiment}}/observations.parquet",
     output:
         judged=f"{RESULTS}/{{experiment}}/judged.csv",
+        provenance=f"{RESULTS}/{{experiment}}/judged.json",
         variants=f"{RESULTS}/{{experiment}}/variants.parquet",
     log:
         f"{LOGS}/judge/{{experiment}}.log",

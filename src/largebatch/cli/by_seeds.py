@@ -16,10 +16,11 @@ from largebatch import progress
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
-from largebatch.files import Observation, read_arrays, read_snapshots, read_spec
+from largebatch.files import Observation, read_arrays, read_json, read_snapshots, read_spec
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.measures.nets import Weights
 from largebatch.nets import models
+from largebatch.provenance import require_code
 from largebatch.training import device, train
 from largebatch.training.train import Trained
 
@@ -59,8 +60,7 @@ def train_some(
     arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
 ) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
-    checkpoint = out / f"checkpoint-{seeds[0]}.pt"
-    report = progress.EpochLines(out.name)
+    checkpoint, report = out / f"checkpoint-{seeds[0]}.bin", progress.EpochLines(out.name)
     return train.train(arm, seeds, dataset, checkpoint, report, followed=followed)
 
 
@@ -93,7 +93,7 @@ def measure_all(
 def measure_some(
     name: str, settings: dict, run: Path, data: Path, threads: int, seeds: list[int]
 ) -> list[Observation]:
-    arm, there = read_spec(run)
+    arm, there = made_by_this_code(run)
     dataset, base = dataset_for(arm, data, threads), name.removesuffix("_by_epoch")
     if base == name:
         weights = of_seeds(seeds, there, read_arrays(run / "weights.safetensors"))
@@ -119,13 +119,20 @@ def path_all(
 def path_some(
     settings: dict, runs: tuple[Path, Path], data: Path, threads: int, seeds: list[int]
 ) -> list[Observation]:
-    arms, theirs = zip(*(read_spec(run) for run in runs), strict=True)
+    arms, theirs = zip(*(made_by_this_code(run) for run in runs), strict=True)
     weights = tuple(
         of_seeds(seeds, there, read_arrays(run / "weights.safetensors"))
         for run, there in zip(runs, theirs, strict=True)
     )
     snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in runs)
     return measure_path(arms, seeds, weights, dataset_for(arms[0], data, threads), snapshots, **settings)
+
+
+def made_by_this_code(run: Path) -> tuple[Arm, list[int]]:
+    """The arm and the seeds of a run; Damaged if another version of the code trained it."""
+    record = run / "provenance.json"
+    require_code(run / "weights.safetensors", read_json(record) if record.is_file() else {}, "train")
+    return read_spec(run)
 
 
 def of_seeds(seeds: list[int], there: list[int], weights: Weights) -> Weights:

@@ -15,6 +15,7 @@ import click
 from largebatch.cli.names import JOBS, MODULES, PEOPLE
 from largebatch.config.checking import ConfigError
 from largebatch.config.settings import located
+from largebatch.seals import Damaged
 
 
 class Commands(click.Group):
@@ -44,15 +45,18 @@ class Commands(click.Group):
 
 
 def complain(command: str, error: Exception) -> None:
-    """Say in one line what went wrong; with a traceback, unless a person at the terminal can mend it."""
-    can_be_mended = isinstance(error, ConfigError | ValueError | OSError)
+    """Say in one line what went wrong; with a traceback, unless a person at the terminal can mend it.
+
+    A job's log has one beside the line too, unless a file is damaged, which the line says in full.
+    """
+    can_be_mended = isinstance(error, ConfigError | Damaged | ValueError | OSError)
     line = f"largebatch {command}: {'' if can_be_mended else type(error).__name__ + ': '}{error}"
     print(line, file=sys.stderr)
     is_job = command not in PEOPLE
     if is_job:
         # Standard error is the job's log; the person looks at the terminal.
         print(line, flush=True)
-    if is_job or not can_be_mended:
+    if not can_be_mended or (is_job and not isinstance(error, Damaged)):
         traceback.print_exc()
 
 

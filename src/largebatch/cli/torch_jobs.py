@@ -7,12 +7,16 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
+
+# What is read of a run to measure it.
+OF_A_RUN = ("spec.json", "weights.safetensors", "snapshots.safetensors")
 
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 
@@ -105,7 +109,7 @@ def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: 
     start, settings = time.monotonic(), json.loads(options)
     rows = measure_all(name, settings, run, data, threads, processes)
     asked, seconds = {"measure": name, **settings}, time.monotonic() - start
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds))
+    write_observations(out, rows, provenance_of("measure", asked, data, seconds, {"": run}))
 
 
 @click.command()
@@ -127,7 +131,8 @@ def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: i
         {"path": [read_spec(r)[0].id for r in (start, end)], **settings},
         time.monotonic() - began,
     )
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds))
+    runs = {f"{end}/": run for end, run in (("start", start), ("end", end))}
+    write_observations(out, rows, provenance_of("measure", asked, data, seconds, runs))
 
 
 @click.command()
@@ -154,14 +159,18 @@ def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) 
     )
 
 
-def provenance_of(stage: str, settings: dict, data: Path | None, seconds: float, **more) -> dict:
-    """Where the numbers of a job come from that had these data and took so long."""
-    from largebatch.files import recorded_checksum
+def provenance_of(
+    stage: str, settings: dict, data: Path | None, seconds: float, runs: Mapping[str, Path] = {}, **more
+) -> dict:
+    """Where the numbers of a job come from that had these data, and runs by a prefix, and took so long."""
+    from largebatch.files import data_checksum
     from largebatch.provenance import provenance
+    from largebatch.seals import verified
     from largebatch.training import device
 
     measured = {"seconds": seconds, "peak_memory_mib": peak_mib(), **more}
-    inputs = {data.name: recorded_checksum(data)} if data else {}
+    inputs = {data.name: data_checksum(data)} if data else {}
+    inputs |= {f"{prefix}{name}": verified(run / name) for prefix, run in runs.items() for name in OF_A_RUN}
     return provenance(stage, settings, inputs, device=device.current(), **measured)
 
 

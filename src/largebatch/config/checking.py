@@ -20,6 +20,12 @@ class ConfigError(Exception):
     """A configuration that cannot run; its text is one line for the person who wrote it."""
 
 
+MOST_BYTES = 1 << 20  # ten times the longest of ours
+MOST_DEEP = 40  # levels of lists and mappings
+SHALLOW = f"wanted at most {MOST_DEEP} levels of lists and mappings"
+MOST_VALUES = 100_000  # with those that an alias stands for
+
+
 class CoreSchema(yaml.SafeLoader):
     """The core schema of YAML 1.2: numbers are decimal as people write them, booleans true and false alone.
 
@@ -39,6 +45,11 @@ class CoreSchema(yaml.SafeLoader):
                 raise mistake(f"the key {text!r} twice", key)
             seen.add(text)
         return node
+
+    def flatten_mapping(self, node):
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise mistake(f"more than {MOST_VALUES} merged keys", node)
 
     def construct_int(self, node):
         text = self.construct_scalar(node)
@@ -75,7 +86,11 @@ CoreSchema.add_constructor(f"{TAG}float", CoreSchema.construct_float)
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file."""
     try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise ConfigError(f"{path}: wanted at most {MOST_BYTES} bytes; got {size}")
         content = yaml.load(path.read_text(encoding="utf-8"), CoreSchema)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {SHALLOW}; got more") from error
     except OSError as error:
         raise ConfigError(f"{path}: wanted a readable file; got {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -88,7 +103,23 @@ def read_yaml(path: Path) -> dict:
         raise ConfigError(f"{path}: wanted valid YAML; got: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: wanted keys and values; got {type(content).__name__}")
+    if problem := too_much(content):
+        raise ConfigError(f"{path}: {problem}")
     return content
+
+
+def too_much(content: Any) -> str:
+    """What is wrong with the number of values, each alias replaced by what it stands for; else empty."""
+    count, level = 0, [content]
+    for _ in range(MOST_DEEP):
+        count += len(level)
+        if count > MOST_VALUES:
+            return f"wanted at most {MOST_VALUES} values; got more (aliases stand for all that is in them)"
+        inside = (each.values() if isinstance(each, dict) else each for each in level if each)
+        level = [value for values in inside if not isinstance(values, str | int | float) for value in values]
+        if not level:
+            return ""
+    return f"{SHALLOW}; got more"
 
 
 def checked(kind: type[T], raw: Any, path: Path, key: str = "", origin: dict[str, str] | None = None) -> T:
@@ -133,6 +164,7 @@ WANTED = {
     "literal_error": "one of {expected}",
     "union_tag_invalid": "one of {expected_tags}",
     "string_pattern_mismatch": "text like {pattern}",
+    "string_too_long": "at most {max_length} letters",
     "too_short": "at least {min_length} entries",
     "too_long": "at most {max_length} entries",
 }

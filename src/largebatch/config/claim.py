@@ -7,11 +7,12 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from largebatch.config.beside import Control, Fit
 from largebatch.config.expect import Expect
+from largebatch.config.settings import LONGEST_NAME, MOST
 from largebatch.config.uses import Operand, Reader, Use
 from largebatch.metrics import RATIO, Metric, is_skewed, unit_of
 
 Spread = Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)? ± \d+(\.\d+)?$")]
-Runs = Annotated[int, Field(ge=2)]
+Runs = Annotated[int, Field(ge=2, le=MOST)]
 
 
 class ClaimBase(Reader):
@@ -24,7 +25,12 @@ class ClaimBase(Reader):
     control, or no_control with the reason: for a claim of closeness. fit: for one about generalisation.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$")]
+    id: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$", max_length=LONGEST_NAME
+        ),
+    ]
     says: str
     source: str
     metric: Metric

@@ -23,7 +23,7 @@ class Curvature(Settings):
     top: Count = 1
     tolerance: Positive = 1e-4
     most_products: Count = 200
-    probes: Annotated[int, Field(ge=0)] = 10
+    probes: Annotated[int, Field(ge=0, le=10_000)] = 10
     bottom: bool = False
     per_layer: bool = False
     module: ClassVar = "curvature"
@@ -74,7 +74,7 @@ class ScaledCurvature(Settings):
     eigenvalue: bool = True
     tolerance: Positive = 1e-4
     most_products: Count = 200
-    probes: Annotated[int, Field(ge=2)] = 20
+    probes: Annotated[int, Field(ge=2, le=10_000)] = 20
     module: ClassVar = "scaled_curvature"
     writes: ClassVar = Written(
         end={

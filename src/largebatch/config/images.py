@@ -29,7 +29,8 @@ IMAGES = {
     "cifar100": Images(50_000, 10_000),
 }
 
-DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+MOST_IMAGES = 1_000_000_000
+DataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 
 
 class Folder(Settings):
@@ -55,9 +56,9 @@ class Data(Settings):
     """A data set and the sizes of the three parts; every seed draws its own from what is open to it."""
 
     name: DataName
-    train: Count
-    validation: Annotated[int, Field(ge=0)] = 0
-    test: Count
+    train: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+    validation: Annotated[int, Field(ge=0, le=MOST_IMAGES)] = 0
+    test: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 
     @model_validator(mode="after")
     def parts_fit(self):

@@ -72,7 +72,7 @@ class Equivalence(Settings):
     loss_factor: how many times the loss or, instead, the rate; weight_decay: one at which these two differ.
     """
 
-    workers: Annotated[int, Field(ge=2)] = 4
+    workers: Annotated[int, Field(ge=2, le=64)] = 4
     updates: Count = 50
     loss_factor: Annotated[float, Field(gt=1)] = 2.0
     weight_decay: Positive = 0.01
@@ -102,11 +102,11 @@ class Path(Settings):
     """
 
     examples: Count | None = None
-    points: Annotated[int, Field(ge=25)] = 31
+    points: Annotated[int, Field(ge=25, le=10_000)] = 31
     low: float = -1.0
     high: float = 2.0
     renormalise: bool = True
-    plane_points: Annotated[int, Field(ge=5)] | None = None
+    plane_points: Annotated[int, Field(ge=5, le=1000)] | None = None
 
     @model_validator(mode="after")
     def low_is_lower(self):

@@ -30,8 +30,10 @@ from largebatch.config.exhibits import EXHIBIT_OF
 from largebatch.config.study import Experiment, Study
 from largebatch.files import read_json, write_json
 from largebatch.provenance import commit
+from largebatch.seals import Damaged
 
 REGISTERED, AMENDED = "registered.json", "amended.json"
+PUT_BACK = "Put it back, or remove it with all runs and observations of its experiment."
 
 
 class Standing(NamedTuple):
@@ -173,14 +175,13 @@ def digest_of(record: dict) -> str:
 def read_registration(path: Path, scale: str, experiment: str) -> dict:
     """A registration as it was written, and of this experiment; else a ConfigError that says what to do."""
     try:
-        record = read_json(path)
+        record = json.loads(path.read_text(encoding="utf-8"))  # it holds its own digest
         digest, of = record["digest"], (record["registered"]["scale"], record["registered"]["experiment"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: wanted a registration; got {error!r}") from error
     if digest != (found := digest_of(record)):
         raise ConfigError(
-            f"{path}: wanted the registration as it was written, digest {digest}; got {found}. Put it back,"
-            " or remove it with all runs and observations of its experiment."
+            f"{path}: wanted the registration as it was written, digest {digest}; got {found}. {PUT_BACK}"
         )
     if of != (scale, experiment):
         raise ConfigError(f"{path}: wanted the registration of {scale}/{experiment}; got {'/'.join(of)}")
@@ -189,4 +190,10 @@ def read_registration(path: Path, scale: str, experiment: str) -> dict:
 
 def read_log(folder: Path) -> list[dict]:
     """What differed from the registration at later starts, the first first."""
-    return read_json(folder / AMENDED) if (folder / AMENDED).is_file() else []
+    path = folder / AMENDED
+    try:
+        return read_json(path) if path.is_file() else []
+    except (Damaged, ValueError) as error:
+        raise ConfigError(
+            f"{path}: wanted what was amended as it was written; got another. {PUT_BACK}"
+        ) from error

@@ -15,10 +15,11 @@ from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.imports import is_import, placed, with_digest
 from largebatch.config.measures import Measures
-from largebatch.config.settings import Count, PathText, Settings
+from largebatch.config.settings import LONGEST_NAME, PathText, Settings
 from largebatch.config.uses import Name
 
 CONFIG = Path("config")
+MOST_SEEDS, MOST_THREADS = 10_000, 1024
 
 
 class Crossed(Settings):
@@ -54,10 +55,10 @@ class ScaleFile(Settings):
     run again with seeds that nobody has seen.
     """
 
-    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
-    seeds: Annotated[int, Field(ge=2)]
-    first_seed: Annotated[int, Field(ge=0, le=10_000)] = 0
-    threads: Count = 1
+    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
+    seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)]
+    first_seed: Annotated[int, Field(ge=0, le=MOST_SEEDS)] = 0
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     sources: PathText = "data"
     folders: dict[DataName, Folder] = {}
     arrays: dict[DataName, Arrays] = {}

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
@@ -33,21 +33,43 @@ def each_once(values: list) -> list:
     return values
 
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# More than anyone can wait for or keep: of batches, images, epochs, updates and the like.
+MOST = 10_000_000
+# Far from where squares in single precision end, so that no product of two settings is infinite.
+LARGEST = 1e15
+LONGEST_NAME = 60  # letters: two of them and an ending make the name of a file
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Epoch = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Epoch = Annotated[int, Field(ge=0, le=MOST)]
 MaybePositions = Annotated[list[Positive], AfterValidator(each_once)]
 Positions = Annotated[MaybePositions, Field(min_length=1)]
 Counts = Annotated[list[Count], Field(min_length=1), AfterValidator(each_once)]
 PathText = Annotated[str, AfterValidator(without_variables)]
 
 
-class Settings(BaseModel):
-    """Settings that cannot lie: an unknown key or a value of another type is an error."""
+def bounded(value: Any, where: str = "") -> Any:
+    """The value; a ValueError if a number in it is too large for any computation."""
+    if isinstance(value, int | float) and abs(value) > LARGEST:
+        place = f" for {where}" * bool(where)
+        raise ValueError(f"numbers from {-LARGEST:g} to {LARGEST:g}; got {float(value):.3g}{place}")
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        bounded(each, f"{where}.{key}".strip("."))
+    return value
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+class Settings(BaseModel):
+    """Settings that cannot lie: an unknown key, a value of another type or out of all bounds is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def within_bounds(cls, value: Any) -> Any:
+        return bounded(value)
 
     def chosen(self) -> dict:
         """The settings that differ from their default, ready for JSON."""

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from largebatch.config.images import PARTS
-from largebatch.config.settings import Count, Positive, Settings, Share
+from largebatch.config.settings import LONGEST_NAME, Count, Positive, Settings, Share
 from largebatch.metrics import HISTORY, PROFILE, SETTINGS, Metric
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$", max_length=2 * LONGEST_NAME + 1)]
 Setting = Literal[tuple(SETTINGS)]
 
 

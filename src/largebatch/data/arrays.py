@@ -10,7 +10,8 @@ import numpy as np
 from largebatch.config.arrays import ArrayFile, ImportedData
 from largebatch.config.settings import located
 from largebatch.data.code import call
-from largebatch.files import checksum, read_npy, read_npz, read_parquet
+from largebatch.files import read_npy, read_npz, read_parquet
+from largebatch.seals import checksum
 
 KINDS = ".npz, .npy, .parquet, or a folder that datasets.save_to_disk wrote"
 # Whole numbers up to this one are themselves in single precision.

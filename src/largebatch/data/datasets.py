@@ -15,7 +15,8 @@ from largebatch.config.arrays import ArrayFile, ImportedData, Source
 from largebatch.config.images import IMAGES, Folder, Images
 from largebatch.config.settings import located
 from largebatch.data import archives, arrays, contents, folders
-from largebatch.files import checksum, record_of, write_json, write_stream
+from largebatch.files import record_of, write_json, write_stream
+from largebatch.seals import checksum
 
 
 class Published(NamedTuple):

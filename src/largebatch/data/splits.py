@@ -7,7 +7,7 @@ import torch
 
 from largebatch.config.images import PARTS, Images, require_parts
 from largebatch.data.randomness import generator
-from largebatch.files import map_tensors
+from largebatch.files import data_checksum, map_tensors
 
 USED_TO = dict(zip(PARTS, ("to train on", "to validate on", "to test on"), strict=True))
 MOST_LABELS = 10  # at most, in a message
@@ -62,7 +62,11 @@ class Dataset:
 
 
 def load(path: Path, dtype: torch.dtype, device: torch.device) -> Dataset:
-    """A prepared data set on a device; on the CPU its bytes stay in the file until they are used."""
+    """A prepared data set on a device; on the CPU its bytes stay in the file until they are used.
+
+    Damaged if it is not the file that was written.
+    """
+    data_checksum(path)
     arrays = map_tensors(path)
     if missing := {"images", "labels"} - arrays.keys():
         raise ValueError(f"{path}: wanted images and labels; got no {sorted(missing)}")

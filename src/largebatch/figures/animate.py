@@ -14,6 +14,7 @@ from largebatch.config.question import Figure
 from largebatch.figures import draw_descent, style
 from largebatch.figures.draw import table_of
 from largebatch.figures.looks import COLOURS
+from largebatch.figures.lost import empty, is_nothing, sentence
 
 SCENES = {
     "descent": draw_descent.scene
@@ -30,9 +31,13 @@ def animate(ask: dict, observations: Path, out: Path) -> None:
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
     if figure.kind not in SCENES:
         raise ValueError(f"figure {figure.name}: wanted a kind among {sorted(SCENES)}; got {figure.kind!r}")
-    drawn = table_of(figure, observations)
+    drawn, lost = table_of(figure, observations)
     with style.paper_style():
-        frames = frames_of(*SCENES[figure.kind](drawn, figure))
+        nothing = is_nothing(drawn)
+        scene = (
+            (empty(sentence(lost, {})), lambda share: None) if nothing else SCENES[figure.kind](drawn, figure)
+        )
+        frames = frames_of(*scene)
     palette = palette_of(frames[-1])
     # without dithering, what does not move is the same in every frame, and the file is small
     first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)

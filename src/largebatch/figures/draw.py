@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
+from matplotlib.figure import Figure as Canvas
 from pydantic import TypeAdapter
 
 from largebatch import files
@@ -16,8 +17,19 @@ from largebatch.config.question import Figure
 from largebatch.figures import style
 from largebatch.figures.citation import FIGURE, Citation, metadata
 from largebatch.figures.drawn import BESIDE, INTERVALS, LOG, seeds
-from largebatch.observations.reading import Missing, read_uses
+from largebatch.figures.lost import (
+    counted,
+    empty,
+    is_nothing,
+    labels_of,
+    lost_seeds,
+    note,
+    nothing_of,
+    sentence,
+)
+from largebatch.observations.reading import Lost, Missing, read_uses
 from largebatch.provenance import provenance
+from largebatch.seals import verified
 
 # The data of figures are read by people, and committed: seven digits.
 CSV_DIGITS = "%.7g"
@@ -36,15 +48,17 @@ def draw(ask: dict, observations: Path, stem: Path) -> None:
     give the same bytes.
     """
     figure = TypeAdapter(Figure).validate_python(ask["figure"])
-    drawn = table_of(figure, observations)
+    drawn, lost = table_of(figure, observations)
+    said = sentence(lost, labels_of(drawn))
     with files.atomic(named(stem, "csv")) as temporary:
-        drawn.to_csv(temporary, index=False, float_format=CSV_DIGITS)
-    text = caption(figure, drawn)
+        marked = counted(drawn, lost, drawn.get("arm"))
+        marked.to_csv(temporary, index=False, float_format=CSV_DIGITS)
+    text = caption(figure, drawn, said)
     files.write_text(named(stem, "txt"), text)
     citation = Citation(FIGURE, f"{ask['experiment']}_{figure.name}", ask.get("scale", ""), text.strip())
     with style.paper_style():
-        style.save(module_of(figure.kind).picture(*as_drawn(drawn, ask["figure"])), stem, metadata(citation))
-    inputs = {observations.name: files.checksum(observations)}
+        style.save(canvas_of(drawn, ask["figure"], said), stem, metadata(citation))
+    inputs = {observations.name: verified(observations)}
     files.write_json(named(stem, "json"), provenance("draw", ask, inputs))
 
 
@@ -54,11 +68,23 @@ def as_drawn(drawn: pd.DataFrame, figure: dict) -> tuple[pd.DataFrame, Figure]:
     return labelled, TypeAdapter(Figure).validate_python(style.literal(figure))
 
 
-def table_of(figure: Figure, observations: Path) -> pd.DataFrame:
-    """The data that a figure draws."""
-    rows = read_uses(observations, figure.uses(), BESIDE)
+def canvas_of(drawn: pd.DataFrame, figure: dict, said: str) -> Canvas:
+    """The picture, with what is said of diverged seeds."""
+    if is_nothing(drawn):
+        return empty(said)
+    canvas = module_of(figure["kind"]).picture(*as_drawn(drawn, figure))
+    note(canvas, said)
+    return canvas
+
+
+def table_of(figure: Figure, observations: Path) -> tuple[pd.DataFrame, dict[str, tuple[int, int]]]:
+    """The data that a figure draws, and of its arms the seeds that diverged, as lost_seeds() counts them."""
+    uses = list(figure.uses())
+    rows = read_uses(observations, uses, BESIDE)
     try:
-        return module_of(figure.kind).table(rows, figure)
+        return module_of(figure.kind).table(rows, figure), lost_seeds(rows)
+    except Lost as reason:
+        return nothing_of(dict.fromkeys(use.metric for use in uses if use.metric), reason), lost_seeds(rows)
     except Missing as missing:
         raise ValueError(f"{observations}: figure {figure.name}: wanted {missing}; got none") from None
 
@@ -68,9 +94,9 @@ def named(stem: Path, ending: str) -> Path:
     return stem.with_name(f"{stem.name}.{ending}")
 
 
-def caption(figure: Figure, drawn: pd.DataFrame) -> str:
-    """Two sentences: the figure's caption, and what its marks mean. Numbers are in the data."""
+def caption(figure: Figure, drawn: pd.DataFrame, said: str = "") -> str:
+    """The figure's caption, and what its marks mean; then what is said. Numbers are in the data."""
     marks = module_of(figure.kind).marks(figure)
     if INTERVALS in marks and (drawn["axis"] == LOG).any():
         marks += ON_LOGARITHMS
-    return f"{figure.caption.strip()} {marks} over {seeds(drawn)}.\n"
+    return f"{figure.caption.strip()} {marks} over {seeds(drawn)}.{said}\n"

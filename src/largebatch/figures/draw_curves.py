@@ -9,11 +9,11 @@ from matplotlib.figure import Figure as Canvas
 
 from largebatch.config.figures import Curves
 from largebatch.figures import style
-from largebatch.figures.drawn import BANDS, MEASURED, always, on_axes, summary, summary_along
+from largebatch.figures.drawn import BANDS, MEASURED, always, on_axes, summary, summary_along, summary_at
 from largebatch.figures.looks import BLUE, Look, dots, looks
 from largebatch.judging.claims import number
 from largebatch.metrics import METRICS, most_of
-from largebatch.observations.reading import carried, final, within_runs
+from largebatch.observations.reading import Lost, carried, within_runs
 
 marks = always(BANDS)
 MOST_IN_ONE_PANEL, MOST_IN_A_ROW, MOST_TICKS = 6, 5, 6
@@ -35,9 +35,9 @@ def table(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
     parts = []
     for metric in figure.y:
         for label, arm in {**figure.behind, **figure.lines}.items():
-            part = summary_along(carried(observations, arm, metric))
-            x = PLACES[figure.x](observations, arm, part.index)
-            parts.append(part.assign(metric=metric, line=label, arm=arm, **{figure.x: x}))
+            parts.append(
+                along(observations, arm, metric, figure.x).assign(metric=metric, line=label, arm=arm)
+            )
     if figure.level:
         parts.append(levels(observations, figure))
     drawn = pd.concat(parts, ignore_index=True)
@@ -45,10 +45,24 @@ def table(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
     return on_axes(drawn, lambda _rows: figure.log_y)[columns]
 
 
+def along(observations: pd.DataFrame, arm: str, metric: str, x: str) -> pd.DataFrame:
+    """The rows of one line, columns n, mean, low, high, x; one without numbers if it diverged."""
+    try:
+        part = summary_along(carried(observations, arm, metric))
+    except Lost:
+        return pd.DataFrame([summary(pd.Series(dtype=float)) | {x: np.nan}])
+    return part.assign(**{x: PLACES[x](observations, arm, part.index)})
+
+
 def levels(observations: pd.DataFrame, figure: Curves) -> pd.DataFrame:
     """The rows of the level: its mean over seeds, one row per line."""
     found = [
-        {"metric": figure.level, "line": label, "arm": arm, **summary(final(observations, arm, figure.level))}
+        {
+            "metric": figure.level,
+            "line": label,
+            "arm": arm,
+            **summary_at(observations, arm, figure.level, None),
+        }
         for label, arm in figure.lines.items()
     ]
     return pd.DataFrame(found).assign(**{figure.x: np.nan})
@@ -146,6 +160,8 @@ def log_x(drawn: pd.DataFrame, figure: Curves) -> bool:
 
 def finish(axes: Axes, rows: pd.DataFrame, figure: Curves, heights: dict[str, float]) -> None:
     """Scales and limits that fit the drawn means and the heights."""
+    if rows.empty:  # every line diverged
+        return
     places = rows[figure.x].to_numpy()
     if figure.log_y:
         style.log_axis(axes, "y", np.append(rows["mean"], list(heights.values())))

@@ -12,7 +12,8 @@ from largebatch.observations.statistics import half_width, mean_interval
 
 MEASURED = ("n", "mean", "low", "high")
 LINEAR, LOG = "linear", "log"  # the kinds of axes
-BESIDE = ("updates",)  # read of every arm, so that one which is trained is there, whatever it lacks
+# Read of every arm: one which is trained is there, whatever it lacks, and seeds that diverged are marked.
+BESIDE = ("updates", "diverged")
 # What marks are, for captions.
 INTERVALS = "95 % intervals (Student t)"
 BARS, BANDS = f"Markers are means and bars {INTERVALS}", f"Lines are means and bands {INTERVALS}"

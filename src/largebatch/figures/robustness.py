@@ -33,6 +33,7 @@ from largebatch.judging.robustness import (
     read_robustness,
 )
 from largebatch.provenance import provenance
+from largebatch.seals import verified
 
 COLUMNS = ("statement", "verdict", "robust", "agree", "dimension", "change", "changed_to")
 CAPTION = (
@@ -69,7 +70,7 @@ def draw_robustness(robustness: Path, stem: Path, scale: str) -> None:
     citation = Citation(FIGURE, stem.name, scale, CAPTION.strip())
     with style.paper_style():
         style.save(picture(drawn), stem, metadata(citation))
-    inputs = {path.name: files.checksum(path) for path in (robustness, changes)}
+    inputs = {path.name: verified(path) for path in (robustness, changes)}
     files.write_json(stem.with_name(f"{stem.name}.json"), provenance("robustness", {}, inputs))
 
 

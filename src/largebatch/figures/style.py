@@ -224,7 +224,12 @@ def marks(axes: Axes, positions: dict[str, float]) -> None:
 
 def wrapped(label: str) -> str:
     """An axis' label in lines that a panel has room for."""
-    return textwrap.fill(label, LABEL_LETTERS)
+    return folded(label, LABEL_LETTERS)
+
+
+def folded(text: str, letters: int) -> str:
+    """A text in lines of at most so many letters, where its words allow it."""
+    return textwrap.fill(text, letters)
 
 
 def doubling_axis(axes: Axes, settings: np.ndarray, axis_in: float = AXIS_IN) -> None:

@@ -10,10 +10,12 @@ from pydantic import TypeAdapter
 from largebatch import files
 from largebatch.config.tables import Table
 from largebatch.figures.drawn import BESIDE, seeds, summary_of
+from largebatch.figures.lost import DIVERGED, counted, lost_seeds, sentence
 from largebatch.judging.claims import read_columns
 from largebatch.metrics import METRICS, SETTINGS
 from largebatch.observations.reading import Missing, members, read_uses, reading
 from largebatch.provenance import provenance
+from largebatch.seals import verified
 
 COLUMNS = ("row", "metric", "n", "mean", "low", "high", "paper")
 TEXTS = ("row", "metric", "paper")
@@ -56,16 +58,20 @@ def tabulate(ask: dict, observations: Path, stem: Path) -> None:
     ask: {"experiment": name, "table": a Table as JSON}.
     """
     table = TypeAdapter(Table).validate_python(ask["table"])
-    cells = cells_of(table, read_uses(observations, table.uses(), BESIDE))
+    rows = read_uses(observations, table.uses(), BESIDE)
+    lost, cells = lost_seeds(rows), cells_of(table, rows)
+    arms = rows_of(table, rows)
+    cells = counted(cells, lost, cells["row"].map(arms))
     with files.atomic(stem.with_name(f"{stem.name}.csv")) as temporary:
         cells.to_csv(temporary, index=False)
     caption = f"{one_line(table.caption)} Mean ± half of the 95 % interval (Student t) over {seeds(cells)}."
+    caption += sentence(lost, {arm: label for label, arm in arms.items()})
     if table.paper_of:
         caption += f" The paper's numbers: {table.paper_of}."
     header, body = layout(cells)
     files.write_text(stem.with_name(f"{stem.name}.md"), markdown(caption, header, body))
     files.write_text(stem.with_name(f"{stem.name}.tex"), tex(caption, f"tab:{stem.name}", header, body))
-    inputs = {observations.name: files.checksum(observations)}
+    inputs = {observations.name: verified(observations)}
     files.write_json(stem.with_name(f"{stem.name}.json"), provenance("tabulate", ask, inputs))
 
 
@@ -104,8 +110,8 @@ def values_of(observations: pd.DataFrame, label: str, arm: str, metric: str, tab
 
 
 def read_cells(path: Path) -> pd.DataFrame:
-    """The cells in a table's csv, columns COLUMNS."""
-    return read_columns(path, "a table's cells", COLUMNS, TEXTS)
+    """The cells in a table's csv, columns COLUMNS, and how many seeds diverged if some did."""
+    return read_columns(path, "a table's cells", COLUMNS, TEXTS, (DIVERGED,))
 
 
 def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -121,12 +127,14 @@ def layout(cells: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def cell(row: pd.Series) -> str:
-    """'97.81 ± 0.07'; without an interval the mean alone."""
+    """'97.81 ± 0.07'; without an interval the mean alone; with the number of seeds that diverged."""
+    gone = int(row.get(DIVERGED, 0))
     if row["n"] == 0:
-        return NONE
+        return DIVERGED if gone else NONE
+    mark = f" ({gone} of {row['n']:.0f} diverged)" * bool(gone)
     if np.isnan(row["low"]):
-        return f"{row['mean']:.4g} (n = {row['n']:.0f})"
-    return with_half_width(row["mean"], (row["high"] - row["low"]) / 2)
+        return f"{row['mean']:.4g} (n = {row['n']:.0f}){mark}"
+    return with_half_width(row["mean"], (row["high"] - row["low"]) / 2) + mark
 
 
 def with_half_width(mean: float, half: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from largebatch import files
+from largebatch.seals import verified
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, UNINFORMATIVE, CONFOUNDED, HOLDS, BROKEN, NOT_RUN = VERDICTS = (
     "supported",
@@ -73,14 +74,20 @@ def read_ledger(path: Path) -> pd.DataFrame:
     return claims.assign(statement_robust=claims["statement"].map(said["robust"]).fillna(""))
 
 
-def read_columns(path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
-    """A csv file with these columns. In text columns NA and None are words, and an absent text is empty."""
-    numbers = {name: [""] for name in set(columns) - set(texts)}
+def read_columns(
+    path: Path, what: str, columns: tuple[str, ...], texts: tuple[str, ...], more: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """A csv file with these columns. In text columns NA and None are words, and an absent text is empty.
+
+    more: columns of numbers that may follow.
+    """
+    numbers = {name: [""] for name in {*columns, *more} - set(texts)}
     try:
+        verified(path)
         rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=numbers)
     except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path}: wanted a csv file of {what}; got {error}") from error
-    if tuple(rows.columns) != columns:
+    if tuple(rows.columns) not in (columns, columns + more):
         raise ValueError(f"{path}: wanted columns {list(columns)}; got {list(rows.columns)}")
     return rows.fillna(dict.fromkeys(texts, ""))
 

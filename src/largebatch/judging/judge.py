@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from largebatch.config.claims import Claim
 from largebatch.config.differences import NOT_REGISTERED
+from largebatch.files import write_json
 from largebatch.judging.beside import with_control, with_fit
 from largebatch.judging.claims import (
     BROKEN,
@@ -33,6 +34,8 @@ from largebatch.judging.variants import VARIANTS, variants_on, write_variants
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
 from largebatch.observations.reading import Missing, read_uses, reading
+from largebatch.provenance import provenance
+from largebatch.seals import noted
 
 Row = dict[str, object]
 # Of every arm, if it is trained: which seeds it has, and which of them diverged.
@@ -44,15 +47,18 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
 
     ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
     registered}, "overlap": {id: test over training images}}. p_adjusted and robust are left empty. Beside it
-    the p-values by other choices, VARIANTS.
+    the p-values by other choices, VARIANTS; provenance is in the .json of the same name.
     """
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
-    table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
+    with noted() as read:
+        table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
     verdicts = verdicts_on(asked, table, ask["experiment"])
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
     variants = variants_on(asked, table, verdicts, ask.get("overlap", {}))
     write_variants(judged.with_name(VARIANTS), variants)
+    inputs = {path.name: digest for path, digest in read.items()}
+    write_json(judged.with_suffix(".json"), provenance("judge", ask, inputs))
 
 
 def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:

@@ -20,7 +20,8 @@ from largebatch.judging.robustness import CLAIM, STATEMENT, robustness, write_ro
 from largebatch.judging.statements import of_conditions, statements
 from largebatch.judging.variants import VARIANTS, read_variants
 from largebatch.observations.statistics import LEVEL
-from largebatch.provenance import provenance
+from largebatch.provenance import provenance, require_code
+from largebatch.seals import verified
 
 
 def ledger(judged: list[Path], ledger: Path) -> None:
@@ -36,14 +37,15 @@ def ledger(judged: list[Path], ledger: Path) -> None:
         raise ValueError(f"{ledger}: wanted each claim's id once; got {repeated} repeatedly")
     settled = corrected(alone)
     said = statements(alone, settled["verdict"])
-    variants = pd.concat([read_variants(path.with_name(VARIANTS)) for path in judged], ignore_index=True)
+    beside = [path.with_name(VARIANTS) for path in judged]
+    variants = pd.concat([read_variants(path) for path in beside], ignore_index=True)
     found, changes = robustness(alone, variants)
     of = {name: some.set_index("id")["robust"] for name, some in found.groupby("of")}
     write_claims(ledger, settled.assign(robust=settled["id"].map(of.get(CLAIM, {})).fillna("")))
     said = said.assign(robust=said["statement"].map(of.get(STATEMENT, {})))
     write_statements(ledger.with_name(STATEMENTS), said)
     write_robustness(ledger, found, changes)
-    inputs = {f"{path.parent.name}/{path.name}": files.checksum(path) for path in judged}
+    inputs = {f"{path.parent.name}/{path.name}": verified(path) for path in (*judged, *beside)}
     files.write_json(ledger.with_suffix(".json"), provenance("ledger", {}, inputs))
 
 
@@ -52,6 +54,8 @@ def judged_alone(path: Path) -> pd.DataFrame:
     claims = read_claims(path)
     if adjusted := int(claims["p_adjusted"].notna().sum()):
         raise ValueError(f"{path}: wanted claims without p_adjusted; got {adjusted} with it")
+    if (record := path.with_suffix(".json")).is_file():
+        require_code(path, files.read_json(record), "judge")
     return claims
 
 

@@ -26,6 +26,7 @@ from largebatch.judging.resampling import (
     t_test,
     wilcoxon,
 )
+from largebatch.seals import verified
 
 VARIANTS = "variants.parquet"  # beside judged.csv
 # OWN: the t test over seeds, or of a claim over arms its own test.
@@ -52,6 +53,7 @@ def write_variants(path: Path, variants: pd.DataFrame) -> None:
 def read_variants(path: Path) -> pd.DataFrame:
     """Variants, columns COLUMNS; ValueError if the file is not one that the judge stage writes."""
     try:
+        verified(path)
         found = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: wanted a parquet file of variants; got {error}") from error

@@ -1,6 +1,7 @@
 """Two ways to one update, or not: workers, micro-batches, scaled losses, shuffles (Goyal et al. 2017)."""
 
 import contextlib
+import io
 import math
 import os
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -204,8 +206,9 @@ def weights_by_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
     get_context("forkserver").set_forkserver_preload(PRELOADED)
     with TemporaryDirectory(prefix="largebatch-") as name:
         folder = Path(name)
-        torch.save(tasks, folder / "tasks.pt")
-        settings = (workers, folder, WAIT_SECONDS)
+        memory = io.BytesIO()
+        torch.save(tasks, memory)  # handed over in memory: no file can put code in its place
+        settings = (workers, folder, WAIT_SECONDS, memory.getvalue())
         running = start_processes(work, settings, workers, join=False, start_method="forkserver")
         try:
             wait_for(running, folder / "error")
@@ -214,7 +217,7 @@ def weights_by_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
                 process.kill()
                 process.join()
                 process.close()
-        return torch.load(folder / "weights.pt")
+        return list(torch.from_numpy(np.load(folder / "weights.npy")))
 
 
 def wait_for(running: ProcessContext, error: Path) -> None:
@@ -231,21 +234,20 @@ def wait_for(running: ProcessContext, error: Path) -> None:
         raise RuntimeError(f"equivalence: wanted {len(running.processes)} workers; got {reason}") from failure
 
 
-def work(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
+def work(rank: int, workers: int, folder: Path, wait_seconds: float, tasks: bytes) -> None:
     """Be one worker, and say what went wrong if no other has: they fail as soon as one is gone."""
     try:
-        work_together(rank, workers, folder, wait_seconds)
+        work_together(rank, workers, folder, wait_seconds, tasks)
     except Exception as error:
         with contextlib.suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
             file.write(f"{type(error).__name__} of worker {rank}: {error}")
         raise
 
 
-def work_together(rank: int, workers: int, folder: Path, wait_seconds: float) -> None:
+def work_together(rank: int, workers: int, folder: Path, wait_seconds: float, tasks: bytes) -> None:
     """Each task on this worker's share of every batch, the gradient averaged with the others'."""
     device.prepare(threads=1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
-    tasks = torch.load(folder / "tasks.pt", weights_only=False)  # our own file: it holds Problems
     dist.init_process_group(
         "gloo",
         store=dist.FileStore(str(folder / "store"), workers),
@@ -255,10 +257,10 @@ def work_together(rank: int, workers: int, folder: Path, wait_seconds: float) ->
     )
     found = [
         weights_after(problem, rows.chunk(workers, 1)[rank], wrap=DistributedDataParallel)
-        for problem, rows in tasks
+        for problem, rows in torch.load(io.BytesIO(tasks), weights_only=False)  # our own: Problems
     ]
     if rank == 0:
-        torch.save(found, folder / "weights.pt")
+        np.save(folder / "weights.npy", torch.stack(found).numpy())
     dist.destroy_process_group()
 
 

@@ -11,6 +11,8 @@ from largebatch import files
 from largebatch.metrics import SETTINGS, TRAIN_SECONDS
 from largebatch.observations import reading
 from largebatch.observations.statistics import half_width
+from largebatch.provenance import provenance, require_code
+from largebatch.seals import noted, verified
 
 SUMMARY_KEYS = ["group", "arm", "metric", "at"]
 ORDER = ["metric", "run", "arm", "group", "seed", "at"]
@@ -28,15 +30,23 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
     """
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs; every run is read once
     parts = []
-    for group, asked in ask["groups"].items():
-        parts += group_rows(group, asked, ask["timed"], runs, cache)
-    for name, stem in ask["paths"].items():
-        parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
-    for name, stem in ask["exhibits"].items():
-        parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
+    with noted() as read:
+        for group, asked in ask["groups"].items():
+            parts += group_rows(group, asked, ask["timed"], runs, cache)
+        for name, stem in ask["paths"].items():
+            parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
+        for name, stem in ask["exhibits"].items():
+            parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
+    inputs = {path.relative_to(runs.parent).as_posix(): digest for path, digest in read.items()}
+    write_all(table, observations, summary, provenance("aggregate", ask, inputs))
+
+
+def write_all(table: pd.DataFrame, observations: Path, summary: Path, record: dict) -> None:
+    """Write the observations of an experiment, their summary and their provenance, which lies beside them."""
     write_observations(table, observations)
     write_summary(table, summary)
+    files.write_json(observations.with_suffix(".json"), record)
 
 
 def write_observations(table: pd.DataFrame, path: Path) -> None:
@@ -47,11 +57,11 @@ def write_observations(table: pd.DataFrame, path: Path) -> None:
 
 def take(published: Path, observations: Path, summary: Path) -> None:
     """Write the published observations of an experiment, and their summary, in place of its own."""
+    inputs = {published.as_posix(): verified(published)}
     table = pd.read_parquet(published)
     if list(table.columns) != list(reading.COLUMNS):
         raise ValueError(f"{published}: wanted columns {list(reading.COLUMNS)}; got {list(table.columns)}")
-    write_observations(table, observations)
-    write_summary(table, summary)
+    write_all(table, observations, summary, provenance("aggregate", {}, inputs))
 
 
 def write_summary(table: pd.DataFrame, summary: Path) -> None:
@@ -85,7 +95,11 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     if key not in cache:
         folder = runs / member["run"]
         # perhaps no seed reached the loss at which snapshots are kept and measured
-        measured = [run_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]]
+        record = folder / "provenance.json"
+        require_code(folder / "history.parquet", files.read_json(record) if record.is_file() else {}, "train")
+        measured = [
+            measured_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]
+        ]
         rows = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
         arm, _ = files.read_spec(folder)
         peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
@@ -113,14 +127,21 @@ def seconds_of(path: Path) -> float:
 
 def path_rows(name: str, path: Path) -> pd.DataFrame:
     """The observations of one path between minima, as an arm without settings."""
-    return run_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
+    return measured_rows(path).assign(group=name, arm=name, run=path.stem, **dict.fromkeys(SETTINGS, np.nan))
 
 
 def exhibit_rows(name: str, path: Path) -> pd.DataFrame:
     """The observations of an exhibit; each arm is `<name>.<arm>`, a group without settings."""
-    rows = run_rows(path, read=files.read_exhibit)
+    rows = measured_rows(path, "exhibit", read=files.read_exhibit)
     arm = f"{name}." + rows["arm"]
     return rows.assign(group=arm, arm=arm, run=name, **dict.fromkeys(SETTINGS, np.nan))
+
+
+def measured_rows(path: Path, stage: str = "measure", **how) -> pd.DataFrame:
+    """run_rows() of a file that holds its own provenance, and that this code made."""
+    rows = run_rows(path, **how)
+    require_code(path, files.read_provenance(path), stage)
+    return rows
 
 
 def run_rows(

@@ -10,7 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from largebatch.config.uses import At, Use
+from largebatch.files import read_json
 from largebatch.metrics import BY_EPOCH, HISTORY, SETTINGS
+from largebatch.provenance import require_code
+from largebatch.seals import verified
 
 COLUMNS = ("seed", "metric", "at", "value", "group", "arm", "run", *SETTINGS)
 
@@ -28,17 +31,28 @@ class NeverReached(Missing):
     """A training loss that no seed of an arm reaches."""
 
 
+class Lost(NeverReached):
+    """A metric that an arm lacks, all of whose seeds diverged."""
+
+    def __init__(self, arm: str, metric: str, seeds: int):
+        super().__init__(f"metric {metric} of arm {arm}, of which all {seeds} seeds diverged")
+        self.arm = arm
+
+
 def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
     """The observations of these groups and metrics, one row each; columns COLUMNS.
 
     Rows without a finite value are left out. ValueError if the file is not one that aggregate() writes.
     """
     try:
+        verified(path)
         names = pq.read_schema(path).names
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: wanted a parquet file of observations; got {error}") from error
     if sorted(names) != sorted(COLUMNS):
         raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {names}")
+    if (record := path.with_suffix(".json")).is_file():
+        require_code(path, read_json(record), "aggregate")
     wanted = pc.field("group").isin(list(groups)) & pc.field("metric").isin(list(metrics))
     table = pq.read_table(path, columns=list(COLUMNS), filters=wanted)
     # as categories, a table's texts are compared as integers
@@ -65,6 +79,9 @@ def rows_of(observations: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
     # texts and settings are the same in all of these rows, and slow to copy
     rows = observations.loc[of_arm & (observations["metric"] == metric), ["seed", "at", "value"]]
     if rows.empty:
+        ends = observations.loc[of_arm & (observations["metric"] == "diverged"), "value"]
+        if len(ends) and (ends > 0).all():
+            raise Lost(arm, metric, len(ends))
         raise Missing(f"metric {metric} of arm {arm}")
     return rows.iloc[np.lexsort((rows["at"], rows["seed"]))]
 

@@ -13,6 +13,7 @@ from largebatch.config.spec import Arm
 from largebatch.config.study import Study
 from largebatch.metrics import METRICS, PROFILE
 from largebatch.observations import reading
+from largebatch.seals import verified
 
 CLOSE = 0.4  # least similarity of the names that a message suggests
 
@@ -70,6 +71,7 @@ def finals(found: list[Asked], results: Path) -> dict[str, pd.Series]:
     for each in found:
         path = results / each.experiment / "observations.parquet"
         if path.is_file():
+            verified(path)
             rows = pq.read_table(path, filters=[("run", "==", each.arm.id)]).to_pandas()
             rows = rows[np.isfinite(rows["value"]) & ~rows["metric"].isin(PROFILE)]
             if len(rows):

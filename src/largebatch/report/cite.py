@@ -58,14 +58,10 @@ def named(name: str, results: Path) -> Iterator[Cited]:
             yield Cited(Citation(CLAIM, name, scale, claim_caption(row)), results / "claims")
     for path in (results / "figures").glob("*.txt"):
         if path.stem == name:
-            yield Cited(Citation(FIGURE, name, scale, read(path).strip()), path.with_suffix(""))
+            yield Cited(Citation(FIGURE, name, scale, files.read_text(path).strip()), path.with_suffix(""))
     for path in (results / "tables").glob("*.md"):
         if path.stem == name:
-            yield Cited(Citation(TABLE, name, scale, caption_of(read(path))), path.with_suffix(""))
-
-
-def read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+            yield Cited(Citation(TABLE, name, scale, caption_of(files.read_text(path))), path.with_suffix(""))
 
 
 def examples(results: Path) -> list[str]:

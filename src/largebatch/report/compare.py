@@ -7,7 +7,6 @@ from typing import NamedTuple
 import pandas as pd
 from tabulate import tabulate
 
-from largebatch import files
 from largebatch.figures.drawn import COST
 from largebatch.judging.claims import (
     NOT_RUN,
@@ -22,6 +21,7 @@ from largebatch.judging.claims import (
     together,
 )
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS, TRAIN_SECONDS
+from largebatch.seals import verified
 
 # What is published of a results folder: all else can be made again from the observations, without training.
 # Drawings in svg, the largest files, are left out: the report holds them, and the pdf is as sharp.
@@ -124,7 +124,7 @@ def identical_files(ours: Path, theirs: Path) -> tuple[int, int, int]:
     names = {name for name in names if not name.endswith(".json")}
     timed = with_times(ours, names) | with_times(theirs, names)
     names -= timed
-    same = sum(files.checksum(ours / name) == files.checksum(theirs / name) for name in names)
+    same = sum(verified(ours / name) == verified(theirs / name) for name in names)
     return same, len(names), len(timed)
 
 
@@ -137,6 +137,7 @@ def with_times(folder: Path, names: set[str]) -> set[str]:
 
 def metrics_in(table: Path) -> set[str]:
     """The metrics in a csv file of claims, of a figure's data or of a table's cells."""
+    verified(table)
     return set(pd.read_csv(table, dtype=str).get("metric", []))
 
 

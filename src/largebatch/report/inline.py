@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from largebatch.seals import verified
+
 SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 TRANSLATION = re.compile(r"translate\([^)]*\)")
@@ -89,6 +91,7 @@ class Drawings:
 def read_svg(path: Path) -> ET.Element:
     """The drawing, without namespaces, metadata and its white background; ValueError if it is no drawing."""
     try:
+        verified(path)
         root = ET.parse(path).getroot()
     except (ET.ParseError, OSError) as error:
         raise ValueError(f"{path}: wanted a drawing in SVG; got {error}") from error

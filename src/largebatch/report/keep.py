@@ -16,12 +16,14 @@ from largebatch.metrics import PROFILE
 from largebatch.observations.aggregate import write_observations
 from largebatch.observations.reading import read_of
 from largebatch.page import page_line, page_plane
+from largebatch.seals import verified
 
 Reads = tuple[set[str], set[str]]  # groups, and the metrics that are read of each of them
 
 
 def keep(observations: Path, study: Study, experiment: Experiment, kept: Path) -> None:
     """Write those observations of an experiment that are published."""
+    verified(observations)
     write_observations(thinned(pd.read_parquet(observations), reads(study, experiment)), kept)
 
 

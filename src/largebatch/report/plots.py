@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from largebatch.metrics import METRICS, SETTINGS
+from largebatch.seals import verified
 
 MEASURED, TEXTS = ("n", "mean", "low", "high"), ("metric", "line", "arm")
 NAMES = {
@@ -30,6 +31,7 @@ def plot_of(path: Path, pace: dict[str, list[int]], seconds: dict[str, float]) -
     figure without lines over an axis. pace: arm -> [updates per epoch, epochs]. seconds: line -> training
     time.
     """
+    verified(path)
     rows = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=EMPTY)
     axes = [name for name in rows.columns if name in NAMES]
     if not {"metric", "line", "arm", *MEASURED} <= set(rows.columns) or len(axes) != 1:

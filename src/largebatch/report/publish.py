@@ -31,6 +31,7 @@ from largebatch.provenance import provenance
 from largebatch.report.answers import ICONS, WORDS, answers, effect, marked
 from largebatch.report.compare import PUBLISHED, published_names
 from largebatch.report.keep import keep
+from largebatch.seals import collected, verified
 
 # An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
 NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "*/statements.csv", "figures/*.svg")
@@ -40,6 +41,8 @@ OBSERVATIONS = "observations.parquet"
 
 def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     """Copy the published part of a results folder, and write its provenance; outdated files are removed.
+
+    The provenance holds the digests of all files, in place of their seals.
 
     The page beside `published` that joins the scales is written again; papers: see cards.py. scale: the scale
     file, which says what is read of the observations; those of an experiment that it lacks are kept whole.
@@ -58,6 +61,7 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
         if Path(stale).name not in (REGISTERED, AMENDED):  # an experiment that was left out stays registered
             (published / stale).unlink()
     for name in sorted(names):
+        verified(results / name)
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
     measured = {f"{e.name}/{OBSERVATIONS}": e for e in study.experiments}
@@ -67,10 +71,12 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     runs = runs_of(results) or read_runs(published)
     tally = {"files": len(names), "claims": len(claims), "statements": counts(claims)}
     tally |= {"fragile": fragile(claims), **checks(claims)}
-    inputs = {name: files.checksum(results / name) for name in sorted(names & {"claims.csv", *measured})}
+    inputs = {name: verified(results / name) for name in sorted(names & {"claims.csv", *measured})}
     files.write_text(published / VERDICTS_PAGE, verdicts_page(claims, published.name))
-    files.write_json(published / PROVENANCE, provenance("report", {}, inputs, counts=tally, runs=runs))
+    record = provenance("report", {}, inputs, counts=tally, runs=runs, files=collected(published))
+    files.write_json(published / PROVENANCE, record)
     index(published.parent, read_papers(papers))
+    collected(published.parent)  # what is committed has its digests in one file
 
 
 def check_registrations(results: Path, published: Path) -> None:

@@ -29,6 +29,7 @@ from largebatch.judging.claims import (
 from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
 from largebatch.metrics import TRAIN_SECONDS
 from largebatch.page.templates import template
+from largebatch.provenance import require_code
 from largebatch.report.answers import ICONS, WORDS, answers
 from largebatch.report.forest import axis_of, marks
 from largebatch.report.inline import Drawings
@@ -44,6 +45,7 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
     asked: the result of evidence.to_report(). beside: the claims.csv of other scales, each in the folder of
     its scale.
     """
+    require_codes(asked, results)
     judged = {asked["scale"]: read_ledger(results / "claims.csv")}
     judged |= {path.parent.name: read_ledger(path) for path in beside}
     drawings = Drawings()
@@ -66,6 +68,17 @@ def report(asked: dict, results: Path, beside: Iterable[Path], out: Path) -> Non
         library_css=vendored("uPlot.min.css"),
     )
     files.write_text(out, page)
+
+
+def require_codes(asked: dict, results: Path) -> None:
+    """Damaged if the claims, a figure or a table of the page come from another version of the code."""
+    shown = {results / "claims.json": "ledger"}
+    for kind, stage in (("figures", "draw"), ("tables", "tabulate")):
+        for e in asked["experiments"]:
+            shown |= {results / kind / f"{e['experiment']}_{short}.json": stage for short in e[kind]}
+    for path, stage in shown.items():
+        if path.is_file():
+            require_code(path, files.read_json(path), stage)
 
 
 def vendored(name: str) -> str:
@@ -198,7 +211,7 @@ def table(stem: Path, cells: pd.DataFrame) -> dict:
 
 def text_of(path: Path) -> str:
     """The file's text without its last line break; ValueError if it is missing or empty."""
-    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    text = files.read_text(path).strip() if path.is_file() else ""
     if not text:
         raise ValueError(f"{path}: wanted a file with content; got none")
     return text

@@ -1,26 +1,23 @@
 """Train one arm: all its seeds, to the end of the run, with its history. Resumes where it was stopped."""
 
-import io
 import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from torch import nn
 
-from largebatch import progress
 from largebatch.config.images import GOAL_PARTS, PARTS
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset, Splits
-from largebatch.files import Observation, read_sealed, write_sealed
+from largebatch.files import Observation
 from largebatch.nets import models
 from largebatch.nets.stack import obstacle
 from largebatch.provenance import code_digest
-from largebatch.training import device
+from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import Optimiser
@@ -96,7 +93,7 @@ def train(
             for seed in of_group:
                 close(group, seed, records[seed])
     if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+        checkpoints.remove(checkpoint)
     return Trained(
         seeds,
         stacked([records[s].weights for s in seeds]),
@@ -282,11 +279,9 @@ def save(
         "model": group.model.state_dict(),
         "optimiser": changing(group.optimiser),
         "streams": [stream.get_state() for stream in group.streams()],
-        "records": {seed: vars(r) | {"rows": [tuple(row) for row in r.rows]} for seed, r in records.items()},
+        "records": [(seed, to_save(record)) for seed, record in records.items()],
     }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_sealed(checkpoint, buffer.getvalue())
+    checkpoints.write(checkpoint, state)
 
 
 def changing(optimiser: Optimiser) -> dict[str, list[torch.Tensor | None]]:
@@ -310,23 +305,22 @@ def identity(arm: Arm, seeds: list[int], dataset: Dataset, followed: list[str]) 
 
 
 def read_checkpoint(checkpoint: Path | None, wanted: dict) -> dict | None:
-    """The saved state, if there is a whole one with the wanted identity; another is named, and left."""
-    if checkpoint is None or not checkpoint.is_file():
-        return None
-    try:
-        # Numbers, texts and tensors in plain containers: no code of the file's is run.
-        state = torch.load(io.BytesIO(read_sealed(checkpoint)), weights_only=True)
-        changed = [name for name in wanted if state["identity"].get(name) != wanted[name]]
-    except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError, UnpicklingError):
-        progress.say(f"{checkpoint}: wanted a whole checkpoint of this version; got another: starts anew")
-        return None
-    if changed:
-        progress.say(f"{checkpoint}: wanted one of this run; got other {' and '.join(changed)}: starts anew")
-        return None
-    records = state["records"]
-    for seed, saved in records.items():
-        records[seed] = Record(**saved | {"rows": [Observation(*row) for row in saved["rows"]]})
+    """The last whole state with the wanted identity, if there is one; see checkpoints.py."""
+    state = checkpoints.read(checkpoint, wanted) if checkpoint is not None else None
+    if state is not None:
+        state["records"] = {seed: record_of(saved) for seed, saved in state["records"]}
     return state
+
+
+def to_save(record: Record) -> dict:
+    """A record in JSON's types and tensors."""
+    return vars(record) | {"snapshots": list(record.snapshots.items())}
+
+
+def record_of(saved: dict) -> Record:
+    """What to_save() was given."""
+    rows = [Observation(*row) for row in saved["rows"]]
+    return Record(**saved | {"rows": rows, "snapshots": dict(saved["snapshots"])})
 
 
 def restore(group: SeedGroup, state: dict) -> None:
