@@ -167,6 +167,15 @@ def test_archives_that_are_there_are_unpacked(writable, tiny, asked, tmp_path, m
     assert asked == [] and there(tmp_path) == {*tiny.archives, *(tiny.files if writable else ())}
 
 
+def test_files_that_someone_else_packed_are_unpacked_where_they_are_whole(asked, tmp_path, monkeypatch):
+    tiny = tiny_mnist(monkeypatch)
+    packed = {f"{name}.gz": gzip.compress(content, 1, mtime=1) for name, content in tiny.files.items()}
+    assert all(packed[name] != tiny.archives[name] for name in packed)
+    put(tmp_path, packed)
+    tiny.read(tmp_path)
+    assert asked == [] and there(tmp_path) == {*packed, *tiny.files}
+
+
 def test_what_was_downloaded_is_kept(tiny, tmp_path, monkeypatch):
     serve(monkeypatch, tiny.archives)
     tiny.read(tmp_path / "data")

@@ -133,6 +133,7 @@ def test_trained_modules_are_measured(name, dataset, monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; found none")
 @pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk:UserWarning")
+@pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current:UserWarning")
 @pytest.mark.parametrize("name", ["own forward", "transformer with dropout", "gru", "buffers"])
 def test_a_gpu_trains_and_measures_them_too(name, dataset, monkeypatch):
     there = Dataset(dataset.images.cuda(), dataset.labels.cuda(), dataset.dtype)

@@ -4,8 +4,10 @@ Files are downloaded into a folder beside their final one and moved when they ar
 download starts again.
 """
 
+import gzip
 import os
 import socket
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
@@ -116,12 +118,13 @@ def writable(folder: Path) -> bool:
 def download(name: str, kind: str, sources: Path, folder: Path) -> None:
     """All files into the folder: from archives among the sources where they are whole, else the network."""
     archives = original(kind).archives
+    unpacked = unpack(kind, sources, folder)
     found = [archive for archive in archives if (sources / archive).is_file()]
     whole = [archive for archive in found if check_integrity(sources / archive, archives[archive])]
     for archive in whole:  # torchvision takes these for downloaded; a broken one it would write over
         (folder / archive).parent.mkdir(parents=True, exist_ok=True)
         (folder / archive).symlink_to((sources / archive).resolve())
-    if len(whole) < len(archives):
+    if not unpacked and len(whole) < len(archives):
         progress.say(f"{name}: downloading into {sources}")
     try:
         with patience(SILENT_SECONDS):
@@ -129,6 +132,20 @@ def download(name: str, kind: str, sources: Path, folder: Path) -> None:
     except (RuntimeError, OSError, HTTPException, EOFError) as error:
         broken = sorted(set(found) - set(whole))
         raise ValueError(unavailable(name, original(kind), sources, broken, error)) from error
+
+
+def unpack(kind: str, sources: Path, folder: Path) -> bool:
+    """Whether the folder now has all files, unpacked from .gz that anyone may have packed."""
+    wanted = original(kind).files
+    for file, md5 in wanted.items():
+        place, packed = folder / file, sources / f"{file}.gz"
+        if packed.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError, EOFError, zlib.error), gzip.open(packed) as inside:
+                place.write_bytes(inside.read())
+            if not check_integrity(place, md5):
+                place.unlink(missing_ok=True)
+    return not missing(original(kind), folder)
 
 
 def unavailable(name: str, wanted: Original, sources: Path, broken: list[str], error: Exception) -> str:

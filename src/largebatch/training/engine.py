@@ -186,6 +186,7 @@ class SeedGroup:
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the seeds of these indices only."""
+        self.replay.forget()  # what was recorded is of tensors that will not be those of the model
         index = torch.tensor(kept, dtype=torch.int64, device=self.weights[0].device)
         keep_seeds(self.model, index)
         for tensor in self.optimiser.state():
@@ -194,7 +195,6 @@ class SeedGroup:
         self.splits.keep(index)
         self.batches.keep(kept)
         self.seeds, self.masks = ([each[i] for i in kept] for each in (self.seeds, self.masks))
-        # What was recorded is of tensors that are no longer those of the model.
         self.replay = Replay(self.masks, self.replay.on)
 
 
