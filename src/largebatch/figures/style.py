@@ -181,7 +181,8 @@ def log_axis(axes: Axes, which: str, values: np.ndarray) -> None:
     if len(positive) == len(values):
         set_scale("log", nonpositive="clip")
         few = 10**decades < LOG_TICKS_FROM  # between them there may be no 1, 2 or 5
-        even = ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
+        most = 3 if plain(positive.max()).startswith("$") else 5  # powers of ten are long
+        even = ticker.MaxNLocator(most, steps=[1, 2, 5, 10])
         axis.set_major_locator(even if few else ticker.LogLocator(base=10, subs=subs, numticks=8))
     else:
         from_power = float(10.0 ** np.floor(np.log10(positive.min())))
