@@ -163,6 +163,11 @@ def test_identities_and_sanity_checks_are_in_no_family(settle, helpers, judged):
     assert statements(rows, claims["verdict"])["statement"].tolist() == ["A"]
 
 
+def test_a_ledger_in_which_nothing_was_tested_decides_nothing(settle):
+    claims, found = settle({"A": [(None, np.nan)]})
+    assert claims["verdict"].tolist() == found["verdict"].tolist() == ["not_run"]
+
+
 @pytest.mark.parametrize("verdict", ["inconclusive", "uninformative", "confounded"])
 def test_a_small_p_that_did_not_suffice_alone_does_not_count(settle, verdict):
     claims, found = settle({"A": [(0.001, 1.0)]}, verdict=verdict)
