@@ -12,7 +12,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal
 from PIL import Image, PngImagePlugin
@@ -58,7 +60,7 @@ RC = {
     "ytick.labelsize": 7,
 }
 # As wide as a README shows pictures; for print and larger screens there is the pdf.
-PNG_DPI, PNG_COLOURS = 150, 128
+PNG_DPI, PNG_COLOURS, PNG_SHADES = 150, 64, 128
 UNPRINTED = "\u200b"  # a letter without width
 # The place of a panel's letter: left of its upper left corner.
 LETTER = {
@@ -122,9 +124,15 @@ def palette_file(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
     for key, text in metadata.items():
         words.add_itxt(key, text)
     full = Image.open(drawn).convert("RGB")
+    colours = PNG_SHADES if figure.findobj(shaded) else PNG_COLOURS
     # two rounds of k-means after the median cut keep the colours of lines and bars, or nearly so
-    few = full.quantize(PNG_COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    few = full.quantize(colours, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     few.save(path, pnginfo=words, dpi=(PNG_DPI, PNG_DPI), optimize=True)
+
+
+def shaded(artist: Artist) -> bool:
+    """Whether colours say how large its numbers are."""
+    return isinstance(artist, ScalarMappable) and artist.get_array() is not None
 
 
 SAVE = {"png": palette_file}
