@@ -39,7 +39,7 @@ def jax_epoch(arm: Arm, seeds: int, dataset: Dataset) -> Callable[[], int]:
     images = jnp.asarray(dataset.images[:count].flatten(1).numpy()) / 255.0
     labels = jnp.asarray(dataset.labels[:count].numpy())
     optimiser = OPTIMISERS[arm.optimiser.name](arm.lr)
-    widths = [images.shape[1], *arm.model.hidden, dataset.classes]
+    widths = [images.shape[1], *arm.model.hidden, dataset.outputs]
 
     def initial(key):
         keys = jax.random.split(key, len(widths) - 1)

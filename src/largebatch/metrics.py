@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from largebatch.config.images import PARTS
 from largebatch.config.measures import Measures, class_of
 from largebatch.config.written import Written
 
@@ -34,12 +35,26 @@ TRAINING = Written(
         "train_error_percent": "training error (%)",
         "train_accuracy_percent": "training accuracy (%)",
         "train_squared_error": "training squared error",
+        "train_own_loss": "training loss",
+        "train_rmse": "training root mean squared error",
+        "train_mae": "training mean absolute error",
+        "train_r_squared": "training R²",
         "validation_loss_nats": "validation loss (nats)",
         "validation_error_percent": "validation error (%)",
         "validation_accuracy_percent": "validation accuracy (%)",
+        "validation_squared_error": "validation squared error",
+        "validation_own_loss": "validation loss",
+        "validation_rmse": "validation root mean squared error",
+        "validation_mae": "validation mean absolute error",
+        "validation_r_squared": "validation R²",
         "test_loss_nats": "test loss (nats)",
         "test_error_percent": "test error (%)",
         "test_accuracy_percent": "test accuracy (%)",
+        "test_squared_error": "test squared error",
+        "test_own_loss": "test loss",
+        "test_rmse": "test root mean squared error",
+        "test_mae": "test mean absolute error",
+        "test_r_squared": "test R²",
         "distance_from_start": "distance from start ‖w − w₀‖",
         "updates": "updates",
         "learning_rate": "learning rate",
@@ -158,9 +173,11 @@ HISTORY, END, PROFILE, BY_EPOCH = (
 # measure -> its metrics
 METRICS_OF = {measure: tuple(written.labels) for measure, written in MEASURED.items()}
 PATH_METRICS = frozenset(BETWEEN.labels)
+# of paths between nets that have classes
+OF_CLASSES = frozenset(metric for metric in BETWEEN.profile if metric.endswith("_accuracy_percent"))
 EXHIBIT_METRICS = frozenset(PRIMER.labels)
-# metric -> the loss with which an arm is trained that has it
-LOSS_OF = {"train_squared_error": "squared_error"}
+# which an arm has by its loss and its targets, see Arm.part_metrics
+PART_METRICS = frozenset(m for m in TRAINING.history if m.startswith(tuple(f"{part}_" for part in PARTS)))
 # of arms with a goal only
 GOAL_METRICS = frozenset(metric for metric in TRAINING.end if metric.endswith("_goal"))
 
@@ -200,6 +217,7 @@ UNITS = {
     "_batch_size": "examples",
     "r2": "R²",
     "r2_change": "R²",
+    "r_squared": "R²",
     "epochs_to_goal": "epochs",
     "updates": "updates",
     "updates_to_goal": "updates",
@@ -221,12 +239,15 @@ SHARES = ("error_percent", "accuracy_percent", "shuffling_accuracy", "escaped_pe
 
 def most_of(metric: str) -> float:
     """The largest value that a metric can have."""
+    if metric.endswith("_r_squared"):
+        return 1.0
     return 100.0 if metric.endswith(SHARES) else float("inf")
 
 
 # Positive, and skewed where they vary much between seeds: judged on the logarithm, whatever the data are.
 SKEWED = (
     *("train_loss_nats", "validation_loss_nats", "test_loss_nats", "squared_error", "excess_loss"),
+    *("_rmse", "_mae"),
     *("top_eigenvalue", "hessian_trace", "frobenius_norm", "stability_ratio", "edge_ratio", "thrash_ratio"),
     *("sharpness_percent", "sharpness_nats", "surface_rise_nats", "squared_length"),
     *("noise_scale", "noise_scale_two_batch", "gradient_variance"),

@@ -28,7 +28,16 @@ from largebatch.files import (
     record_of,
     write_json,
 )
-from largebatch.metrics import BETWEEN, END, GOAL_METRICS, LOSS_OF, METRICS_OF, PLANE, PLANE_LOSSES, TRAINING
+from largebatch.metrics import (
+    BETWEEN,
+    END,
+    GOAL_METRICS,
+    METRICS_OF,
+    PART_METRICS,
+    PLANE,
+    PLANE_LOSSES,
+    TRAINING,
+)
 from largebatch.seals import SEALS, checksum
 from tests.conftest import SMALL, small_arm
 
@@ -118,7 +127,8 @@ def test_a_history_holds_known_metrics_and_those_of_the_end_only_there(run):
     rows = read_observations(run / "history.parquet").to_pylist()
     metrics = {row["metric"] for row in rows}
     elsewhere = {"peak_learning_rate", "train_seconds"}  # aggregate() knows them from other files
-    assert metrics == TRAINING.labels.keys() - elsewhere - LOSS_OF.keys() - GOAL_METRICS
+    of_other_arms = PART_METRICS - set(small_arm().part_metrics) | GOAL_METRICS
+    assert metrics == TRAINING.labels.keys() - elsewhere - of_other_arms
     assert {row["metric"] for row in rows if row["at"] is None} == metrics & END
     assert {row["seed"] for row in rows} == {0, 1}
 

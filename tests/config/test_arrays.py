@@ -80,6 +80,18 @@ def test_commands_of_folders_stay_as_they_were():
             )
             for path in ("x.npz", "saved")
         ),
+        *(
+            (
+                {"path": path, "y": ["a", "b"]} | more,
+                "arrays.mine: wanted a list of columns as y with targets: numbers and a .parquet file only; ",
+            )
+            for path, more in (("x.parquet", {}), ("x.npz", {"targets": "numbers"}))
+        ),
+        (
+            {"path": "saved", "targets": "numbers"},
+            "arrays.mine: wanted targets: numbers with .npz, .npy, .parquet files only; got path: saved",
+        ),
+        ({"path": "x.npz", "targets": "float"}, "arrays.mine.targets: wanted one of 'classes' or 'numbers'"),
         ({"path": "x.npz", "label": "y"}, "arrays.mine.label: wanted a key among ["),
         ({"x": "pixels"}, "arrays.mine.path: wanted a value; got none"),
         ("x.npz", "arrays.mine: wanted keys and values; got 'x.npz'"),

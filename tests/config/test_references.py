@@ -169,8 +169,8 @@ MISTAKES = {
     ),
     "loss that an arm does not have": (
         figure("curves", "adam.small", x="epoch", y=["train_squared_error"]),
-        "figures[f].lines.line: wanted an arm with loss: squared_error for train_squared_error; "
-        "got 'adam.small'",
+        "figures[f].lines.line: wanted a metric that 'adam.small' has "
+        "(loss: cross_entropy of targets that are classes), such as ['train_error_percent', ",
     ),
     "paper's number of no row": (
         table(paper={"raw": {"updates": "1"}}),

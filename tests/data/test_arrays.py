@@ -87,6 +87,86 @@ def test_parquet_is_columns_of_numbers_or_one_of_lists(tmp_path):
     assert read(settings(path="u.parquet", y="kind"), tmp_path).x.shape == (N, 2)
 
 
+@pytest.mark.parametrize("y", [VECTORS[:, 0], VECTORS[:, :1], VECTORS[:, 1:3], NUMBERS, VECTORS > 0])
+def test_targets_are_one_or_several_numbers(y, tmp_path):
+    np.savez(tmp_path / "a.npz", x=SERIES, y=y)
+    np.save(tmp_path / "x.npy", SERIES)
+    np.save(tmp_path / "y.npy", y)
+    for given in ({"path": "a.npz"}, {"path": "x.npy", "y": "y.npy"}):
+        found = read(settings(**given, targets="numbers"), tmp_path)
+        assert np.array_equal(found.labels, y.reshape(N, -1)) and found.labels.dtype == np.float64
+        assert found.classes == []
+
+
+def test_targets_are_columns_of_a_table(tmp_path):
+    columns = {"a": VECTORS[:, 0], "b": NUMBERS, "c": VECTORS[:, 2], "d": SERIES[:, 0].tolist()}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    two = read(settings(path="t.parquet", x=["a"], y=["c", "b"], targets="numbers"), tmp_path)
+    assert np.array_equal(two.labels, np.stack([VECTORS[:, 2], NUMBERS], 1)) and two.x.shape == (N, 1)
+    one = read(settings(path="t.parquet", x="a", y="c", targets="numbers"), tmp_path)
+    assert np.array_equal(one.labels, VECTORS[:, [2]])
+    lists = read(settings(path="t.parquet", x="a", y="d", targets="numbers"), tmp_path)
+    assert np.array_equal(lists.labels, SERIES[:, 0])
+
+
+def test_a_function_returns_targets(tmp_path):
+    text = LOAD.replace("np.arange(count) % 2", "x[:, 0] / 4").replace("np.arange(4) % 2", "x[:4, 0]")
+    write(tmp_path, text, "my_data.py")
+    found = read(settings(**imported(tmp_path, "my_data.py:load"), targets="numbers"), tmp_path)
+    assert found.labels[:3].tolist() == [[0.0], [0.5], [1.0]] and found.held_out == 4
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (SERIES, r"y: wanted one or several numbers for .*, \(n,\) or \(n, k\); got float32 \(12, 2, 7\)"),
+        (NAMES, r"y: wanted one or several numbers for each example, .*; got <U3 \(12,\)"),
+        (np.where(NUMBERS == 6, np.nan, 1.0), r"y: wanted numbers up to 1e\+15; .* 4 rows, first in row 1"),
+        (NUMBERS * 1e20, r"y: wanted numbers up to 1e\+15; got others in 12 rows, first in row 0"),
+        (VECTORS[:4], r"wanted as many labels as examples; got 4 and 12"),
+        (VECTORS * [1, 0, 1, 0, 1], r"y: wanted numbers that vary; got one and the .* columns \[1, 3\]"),
+    ],
+    ids=["a series", "texts", "nan", "large", "counts", "constant"],
+)
+def test_what_are_no_targets_is_refused(y, said, tmp_path):
+    np.savez(tmp_path / "a.npz", x=SERIES, y=y)
+    with pytest.raises(ValueError, match=said):
+        read(settings(path="a.npz", targets="numbers"), tmp_path)
+
+
+def test_targets_of_both_parts_have_one_shape(tmp_path):
+    np.savez(tmp_path / "a.npz", x=SERIES, y=VECTORS)
+    np.savez(tmp_path / "b.npz", x=SERIES, y=VECTORS[:, :2])
+    with pytest.raises(ValueError, match=r"wanted y of one shape in both parts; got \(5,\) and \(2,\)"):
+        read(settings(path="a.npz", test="b.npz", targets="numbers"), tmp_path)
+
+
+def test_labels_with_a_fraction_are_answered_with_the_word_for_targets(tmp_path):
+    np.savez(tmp_path / "a.npz", x=SERIES, y=VECTORS[:, 0])
+    with pytest.raises(ValueError, match=r"got float64 \(12,\) \(to learn numbers, say targets: numbers\)$"):
+        read(settings(path="a.npz"), tmp_path)
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_targets_reach_a_net_as_the_settings_say(standardise, tmp_path):
+    """From a file, through a prepared data set, to each seed's parts."""
+    y = 1e6 + 1e3 * VECTORS[:, :2]
+    np.savez(tmp_path / "a.npz", x=np.concatenate([SERIES[:6], SERIES[:6]]), y=y)
+    given = settings(path="a.npz", targets="numbers", standardise=standardise)
+    prepare("mine", tmp_path, path := tmp_path / "mine.safetensors", given)
+    record = read_json(tmp_path / "mine.json")
+    assert record["targets"] == 2 and record["classes"] == [] and record["copies"]["other_label"] == 12
+    splits = Splits(dataset := load(path, torch.float32, torch.device("cpu")), [0, 1], 6, 2, 4)
+    assert dataset.outputs == 2 and not dataset.has_classes
+    _, targets = splits.examples(splits.rows["test"])
+    assert targets.dtype == torch.float32
+    for index in range(2):
+        of_training, of_test = (y[splits.rows[part][index]] for part in ("train", "test"))
+        if standardise:
+            of_test = (of_test - of_training.mean(0)) / of_training.std(0)
+        np.testing.assert_allclose(targets[index], of_test, rtol=1e-5)
+
+
 LOAD = """
 import numpy as np
 

@@ -29,7 +29,7 @@ def test_digits_are_scikit_learns_and_their_file_is_reproducible(tmp_path):
     np.testing.assert_array_equal(arrays["images"][:, 0] * 16, load_digits().images)
     np.testing.assert_array_equal(arrays["labels"], load_digits().target)
     dataset = load(tmp_path / "a.safetensors", torch.float64, torch.device("cpu"))
-    assert (dataset.shape, dataset.classes, dataset.dtype) == ((1, 8, 8), 10, torch.float64)
+    assert (dataset.shape, dataset.outputs, dataset.dtype) == ((1, 8, 8), 10, torch.float64)
 
 
 def test_a_record_says_what_the_file_holds(tmp_path):

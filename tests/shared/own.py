@@ -48,6 +48,24 @@ def net(shape, classes, width=6):
         nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, classes),
     )
 """
+# A loss of numbers, as a function and as a class.
+HUBER = """
+import torch.nn.functional as F
+from torch import nn
+
+
+def huber(outputs, targets, delta=1.0):
+    return F.huber_loss(outputs, targets, reduction="none", delta=delta).sum(1)
+
+
+class Huber(nn.Module):
+    def __init__(self, delta=1.0):
+        super().__init__()
+        self.delta = delta
+
+    def forward(self, outputs, targets):
+        return huber(outputs, targets, self.delta)
+"""
 
 
 def write(folder, text, name="my_net.py"):

@@ -23,6 +23,15 @@ def test_a_run_ends_where_its_loss_improves_no_more_or_is_at_the_floor(losses, s
     assert ceased(STOP, list(enumerate(losses)), {}) == stops
 
 
+@pytest.mark.parametrize(
+    ("losses", "stops"),
+    [([-1.0, -1.05, -1.09], True), ([-1.0, -1.05, -1.11], False)],
+)
+def test_a_loss_below_zero_improves_by_a_share_of_its_size(losses, stops):
+    arm = small_arm(stop={"patience_epochs": 2, "tolerance": 0.1})
+    assert ceased(arm, list(enumerate(losses)), {}) == stops
+
+
 def test_a_run_ends_where_both_parts_reach_the_goal():
     reached, missed = [(0, 20.0), (6, 8.0)], [(0, 20.0), (6, 11.0)]
     assert ceased(GOAL, [], {"validation": reached, "test": reached})

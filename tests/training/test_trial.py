@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from largebatch.data.splits import Dataset
+from largebatch.config.images import Images
+from largebatch.data.shapes import Known
 from largebatch.training import trial as trial_module
 from largebatch.training.trial import mistakes
 from tests.conftest import small_arm
@@ -16,9 +17,9 @@ from torch import nn
 
 
 class MyNet(nn.Module):
-    def __init__(self, outputs=10):
+    def __init__(self, units=10):
         super().__init__()
-        self.layer = nn.Linear(64, outputs)
+        self.layer = nn.Linear(64, units)
 
     def forward(self, x):
         return self.layer(x.flatten(1))
@@ -84,12 +85,12 @@ MISTAKES = {
         WANTED + "TypeError: MyNet.__init__() got an unexpected keyword argument 'hidden'",
     ),
     "all frozen": (
-        (", outputs)\n", ", outputs).requires_grad_(False)\n"),
+        (", units)\n", ", units).requires_grad_(False)\n"),
         {},
         PLACE + "model imported: wanted weights to train; got none, or all frozen",
     ),
     "BatchNorm on one example": (
-        ("nn.Linear(64, outputs)", "nn.Sequential(nn.Linear(64, outputs), nn.BatchNorm1d(outputs))"),
+        ("nn.Linear(64, units)", "nn.Sequential(nn.Linear(64, units), nn.BatchNorm1d(units))"),
         {"examples": 1, "batch_size": 1},
         WANTED + "ValueError: Expected more than 1 value per channel when training",
     ),
@@ -115,17 +116,16 @@ def test_mistakes_are_said_in_one_line(name, tmp_path):
     assert line.startswith(said) and "\n" not in line and len(line) < 400
 
 
-def test_many_classes_are_tried_with_few_examples(monkeypatch):
+def test_many_classes_are_tried_with_few_examples():
     """1,000 classes of 3 x 224 x 224 would take gigabytes."""
-    made = []
-    monkeypatch.setattr(trial_module, "Dataset", lambda *of: made.append(Dataset(*of)) or made[-1])
-    trial_module.run_one_batch(small_arm(), 4, (1, 2, 2), 1000)
-    assert len(made[0].images) == 16 and made[0].classes == 1000
+    sample = trial_module.sample(small_arm(), Known((1, 2, 2), 1000, Images(5000)), True)
+    assert len(sample.images) == 16 and sample.outputs == 1000
+    trial_module.run_one_batch(small_arm(), 4, sample)
 
 
 def test_all_nets_are_tried(tmp_path):
     write(tmp_path, LINEAR)
-    bad, good = trial(tmp_path, options={"outputs": 2}), trial(tmp_path)
+    bad, good = trial(tmp_path, options={"units": 2}), trial(tmp_path)
     assert len(mistakes([bad, good, bad])) == 2
 
 
@@ -191,3 +191,62 @@ def test_an_error_in_a_function_of_data_says_its_line(tmp_path):
     asked = arrays(tmp_path) | {"own": imported(tmp_path, "my_data.py:load") | {"name": "imported"}}
     said = "s.yaml: e, arm a: data mine: wanted arrays (x, y); got ZeroDivisionError: division by zero"
     assert mistakes([asked]) == [f"{said} (my_data.py, line 2)"]
+
+
+def learning(folder, loss):
+    """A trial of a loss on two targets that are numbers above 0."""
+    x = np.random.default_rng(0).normal(size=(40, 4))
+    np.savez(folder / "b.npz", x=x, y=np.exp(x[:, :2]))
+    data = {"name": "mine", "train": 24, "test": 16, "targets": "numbers"}
+    own = {"name": "file", "path": "b.npz", "targets": "numbers", "standardise": False}
+    return arrays(folder, data=data, loss=loss) | {"own": own}
+
+
+GOOD = """
+import torch
+
+
+def loss(outputs, targets):
+    assert (targets > 0).all()
+    return (outputs.exp() - targets * outputs).sum(1)
+"""
+
+
+def test_a_loss_is_tried_on_targets_that_are_there(tmp_path):
+    """As they are where they are not standardised; a loss may want them above 0."""
+    write(tmp_path, GOOD, "my_loss.py")
+    assert mistakes([learning(tmp_path, imported(tmp_path, "my_loss.py:loss"))]) == []
+
+
+OWN_LOSS = "s.yaml: e, arm a: loss.import my_loss.py:loss: "
+FUNCTION = "wanted a function of outputs (b, 2) and targets (b, 2), that gives the loss of each, (b,); got "
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("torch\n", "torch\nimport no_such_thing\n", FUNCTION + "ModuleNotFoundError: No module named"),
+        ("sum(1)", "sumo(1)", FUNCTION + "AttributeError: 'Tensor' object has no attribute 'sumo' (my_loss"),
+        ("targets):", "targets, more):", FUNCTION + "TypeError: loss() missing 1 required positional"),
+        (".sum(1)", ".sum(1).detach()", FUNCTION + "RuntimeError: element 0 of tensors does not require"),
+        ("sum(1)", "mean()", "wanted the loss of each example, (16,); got ()"),
+        (
+            ".sum(1)",
+            ".sum(1) - outputs.mean()",
+            "wanted the loss of each example by itself; got one that depends on the others of its batch",
+        ),
+    ],
+    ids=["import", "attribute", "arguments", "detached", "mean", "of a batch"],
+)
+def test_what_is_wrong_with_a_loss_is_said_in_one_line(old, new, said, tmp_path):
+    write(tmp_path, GOOD.replace(old, new), "my_loss.py")
+    (line,) = mistakes([learning(tmp_path, imported(tmp_path, "my_loss.py:loss"))])
+    assert line.startswith(OWN_LOSS + said) and "\n" not in line
+
+
+def test_one_logit_of_three_classes_is_refused(tmp_path):
+    asked = arrays(tmp_path, loss="binary_cross_entropy")
+    assert mistakes([asked]) == []
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(40, 4)), y=np.arange(40) % 3)
+    said = "s.yaml: e, arm a: loss binary_cross_entropy: wanted data of two classes; got 3"
+    assert mistakes([asked]) == [said]

@@ -201,6 +201,8 @@ def known_keys(kind: type[BaseModel], location: tuple) -> list[str]:
         node = resolved(node)
         if "discriminator" in node:  # the part is the tag of a union
             node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif "oneOf" in node:  # the same, of words and one model
+            (node,) = (option for option in node["oneOf"] if "$ref" in option)
         elif "items" in node:
             node = node["items"]
         elif part in node.get("properties", {}):

@@ -1,21 +1,31 @@
 """The arms behind one name of a scale file: one, or one for each entry of `each` and point of `grid`."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator
 
 from largebatch.config.checking import ConfigError, checked, shortened
 from largebatch.config.imports import as_written, with_digest
+from largebatch.config.losses import Targets
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
+from largebatch.metrics import PART_METRICS
 
 # The test split is read for the reported number only.
-MetricToTuneOn = Literal["validation_loss_nats", "validation_error_percent", "updates_to_validation_goal"]
+MetricToTuneOn = Literal[
+    "validation_loss_nats",
+    "validation_error_percent",
+    "validation_squared_error",
+    "validation_own_loss",
+    "validation_rmse",
+    "validation_mae",
+    "updates_to_validation_goal",
+]
 SettingOfArm = Literal[tuple(Arm.model_fields)]
 
 
@@ -78,10 +88,13 @@ class Group:
         return found
 
 
-def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data: Collection[str]) -> Group:
+def resolve_group(
+    name: str, layers: dict[str, dict], path: Path, key: str, data: Mapping[str, Targets]
+) -> Group:
     """The arms of one group: one for each entry of `each`, and each combination of the values of `grid`.
 
-    layers: place in the file -> settings, later before earlier; data: the data sets that there are.
+    layers: place in the file -> settings, later before earlier; data: the data sets that there are -> what
+    their targets are.
     """
     settings: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -97,9 +110,8 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data
             varied = dict(zip(words.grid, values, strict=True))
             source = origin | dict.fromkeys(overrides, f"{origin.get('each')}.each")
             source |= dict.fromkeys(varied, f"{origin.get('grid')}.grid")
-            arm = checked(
-                Arm, with_sources({**settings, **overrides, **varied}, path, source), path, key, source
-            )
+            full = with_sources({**settings, **overrides, **varied}, path, source)
+            arm = checked(Arm, with_targets(full, data, path, source), path, key, source)
             check_data(path, source, arm, data, tuned_on)
             tried = labelled(name, overrides | varied)
             members.append(Member(tried, arm, entry if tuned_on else None))
@@ -111,12 +123,26 @@ def resolve_group(name: str, layers: dict[str, dict], path: Path, key: str, data
 def with_sources(settings: dict[str, Any], path: Path, origin: dict[str, str]) -> dict[str, Any]:
     """An arm's settings with the digest of what it imports."""
     found = {}
-    for part in settings.keys() & {"model"}:
+    for part in settings.keys() & {"model", "loss"}:
         try:
             found[part] = with_digest(settings[part])
         except ValueError as error:
             raise ConfigError(f"{path}: {origin[part]}.{part}.import: wanted {error}") from error
     return settings | found
+
+
+def with_targets(
+    settings: dict[str, Any], known: Mapping[str, Targets], path: Path, origin: dict[str, str]
+) -> dict[str, Any]:
+    """An arm's settings with what the targets of its data set are, if these are no classes."""
+    data = settings.get("data")
+    if not isinstance(data, dict):
+        return settings
+    if "targets" in data:
+        where = f"{path}: {origin['data']}.data.targets"
+        raise ConfigError(f"{where}: wanted it under arrays; got {data['targets']!r} in an arm")
+    targets = known.get(str(data.get("name")), "classes")
+    return settings if targets == "classes" else settings | {"data": data | {"targets": targets}}
 
 
 def labelled(name: str, varied: dict[str, Any]) -> str:
@@ -140,3 +166,6 @@ def check_data(
             f"{path}: {origin['tuned_on']}.tuned_on: wanted data.validation above 0 with "
             f"tuned_on: {tuned_on}; got 0"
         )
+    if tuned_on in PART_METRICS and tuned_on not in arm.part_metrics:
+        has = [metric for metric in get_args(MetricToTuneOn) if metric in arm.part_metrics]
+        raise ConfigError(f"{path}: {origin['tuned_on']}.tuned_on: wanted one of {has}; got {tuned_on!r}")

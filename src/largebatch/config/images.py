@@ -1,9 +1,11 @@
 """The data sets there are, folders of anyone's own images, and the parts that an arm takes of one."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from largebatch.config.losses import Targets
 from largebatch.config.settings import Count, PathText, Settings
 
 # Of the images that an arm takes.
@@ -44,6 +46,7 @@ class Folder(Settings):
     path: PathText
     size: Count | None = None
     resize: Count | None = None
+    targets: ClassVar[Targets] = "classes"
 
     @model_validator(mode="after")
     def square_fits(self):
@@ -53,12 +56,16 @@ class Folder(Settings):
 
 
 class Data(Settings):
-    """A data set and the sizes of the three parts; every seed draws its own from what is open to it."""
+    """A data set and the sizes of the three parts; every seed draws its own from what is open to it.
+
+    targets: added where the file is read, from the settings of arrays.
+    """
 
     name: DataName
     train: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
     validation: Annotated[int, Field(ge=0, le=MOST_IMAGES)] = 0
     test: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+    targets: SkipJsonSchema[Targets] = "classes"
 
     @model_validator(mode="after")
     def parts_fit(self):

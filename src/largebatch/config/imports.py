@@ -59,8 +59,8 @@ class Imported(Settings):
 class ImportedModel(Imported):
     """A module of the user's: a class or a function that gives a torch.nn.Module.
 
-    If it has parameters called `shape` (that of one example) or `classes`, they are given to it, unless
-    `options` do.
+    If it has parameters called `shape` (that of one example), `classes` or `outputs` (how many values the net
+    gives for an example, by either name), they are given to it, unless `options` do.
     """
 
     name: Literal["imported"]

@@ -170,13 +170,29 @@ class GradientPenalty(Settings):
 
 
 class Goal(Settings):
-    """How many updates it takes until validation and test error are at or below `error_percent`.
+    """How many updates it takes until validation and test error are at or below `error_percent`, or `rmse`.
 
     The first time each, linear between evaluations. A seed stops once both are reached; one that does not
-    get there has no such number.
+    get there has no such number. rmse: of targets that are numbers.
     """
 
-    error_percent: NonNegative
+    error_percent: NonNegative | None = None
+    rmse: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def one_of_them(self):
+        if len(given := sorted(self.chosen())) != 1:
+            raise ValueError(f"exactly one of {', '.join(type(self).model_fields)}; got {given}")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """What has to fall."""
+        return next(iter(self.chosen()))
+
+    @property
+    def level(self) -> float:
+        return getattr(self, self.metric)
 
 
 class Shifts(Settings):

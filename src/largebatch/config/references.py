@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from largebatch.config.exhibits import EXHIBIT_OF, EXHIBITS, NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group
+from largebatch.config.losses import called
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
 from largebatch.config.uses import Use
@@ -18,8 +19,9 @@ from largebatch.metrics import (
     END,
     EXHIBIT_METRICS,
     GOAL_METRICS,
-    LOSS_OF,
     METRICS_OF,
+    OF_CLASSES,
+    PART_METRICS,
     PATH_METRICS,
     PROFILE,
     SETTINGS,
@@ -96,7 +98,7 @@ def mistakes_in(use: Use, question: Question, groups: dict[str, Group]) -> Itera
     if use.arm in groups:
         yield from mistakes_with_group(use, question, groups[use.arm])
     elif use.arm in question.paths:
-        yield from mistakes_with_path(use)
+        yield from mistakes_with_path(use, groups.get(question.paths[use.arm].start))
     elif EXHIBIT_OF.get(use.arm) in question.exhibits:
         yield from mistakes_with_exhibit(use, EXHIBIT_OF[use.arm])
     else:
@@ -119,9 +121,8 @@ def mistakes_with_group(use: Use, question: Question, group: Group) -> Iterator[
         yield f"{use.key}: wanted several arms; got {use.arm!r}, a single arm"
     if use.needs in SETTINGS:
         yield from mistakes_with_grid(use, group, one)
-    loss = LOSS_OF.get(use.metric)
-    if loss and any(member.arm.loss != loss for member in group.members):
-        yield f"{use.key}: wanted an arm with loss: {loss} for {use.metric}; got {use.arm!r}"
+    if use.metric in PART_METRICS:
+        yield from mistakes_with_part(use, group)
     if use.metric in GOAL_METRICS and not all(m.arm.goal for m in group.members):
         yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:
@@ -131,6 +132,15 @@ def mistakes_with_group(use: Use, question: Question, group: Group) -> Iterator[
     for measure, metrics in METRICS_OF.items():
         if use.metric in metrics and use.arm not in question.measures.get(measure, []):
             yield f"{use.key}: wanted an arm listed in measures.{measure} for {use.metric}; got {use.arm!r}"
+
+
+def mistakes_with_part(use: Use, group: Group) -> Iterator[str]:
+    """Whether the losses and the targets of a group's arms give them the metric."""
+    arm = next((m.arm for m in group.members if use.metric not in m.arm.part_metrics), None)
+    if arm is not None:
+        near = get_close_matches(use.metric, arm.part_metrics, n=3, cutoff=0.0)
+        why = f"loss: {called(arm.loss)} of targets that are {arm.data.targets}"
+        yield f"{use.key}: wanted a metric that {use.arm!r} has ({why}), such as {near}; got {use.metric!r}"
 
 
 def mistakes_with_grid(use: Use, group: Group, one: bool) -> Iterator[str]:
@@ -147,8 +157,8 @@ def mistakes_with_grid(use: Use, group: Group, one: bool) -> Iterator[str]:
         yield f"{use.key}: wanted one arm at each {use.needs}; got {use.arm!r}, with {dict(values)}"
 
 
-def mistakes_with_path(use: Use) -> Iterator[str]:
-    """Whether a path can stand where its use has it."""
+def mistakes_with_path(use: Use, start: Group | None) -> Iterator[str]:
+    """Whether a path, which begins at an arm of `start`, can stand where its use has it."""
     if use.needs in SETTINGS:
         yield f"{use.key}: wanted a grid of arms over {use.needs}; got {use.arm!r}, a path"
     elif use.needs != "one":
@@ -156,6 +166,8 @@ def mistakes_with_path(use: Use) -> Iterator[str]:
     if use.metric is not None and use.metric not in PATH_METRICS:
         near = get_close_matches(use.metric, sorted(PATH_METRICS), n=3, cutoff=0.0)
         yield f"{use.key}: wanted a metric of paths, such as {near}; got {use.metric!r}"
+    if use.metric in OF_CLASSES and start and any(m.arm.data.targets != "classes" for m in start.members):
+        yield f"{use.key}: wanted a path between nets of classes for {use.metric}; got {use.arm!r}"
 
 
 def mistakes_with_exhibit(use: Use, exhibit: str) -> Iterator[str]:

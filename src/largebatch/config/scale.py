@@ -14,6 +14,7 @@ from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
 from largebatch.config.groups import Group, resolve_group
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.imports import is_import, placed, with_digest
+from largebatch.config.losses import Targets
 from largebatch.config.measures import Measures
 from largebatch.config.settings import LONGEST_NAME, PathText, Settings
 from largebatch.config.uses import Name
@@ -72,6 +73,12 @@ class ScaleFile(Settings):
     def own_data(self) -> dict[str, Source]:
         """Folders of images and arrays by the name of their data set."""
         return {**self.folders, **self.arrays}
+
+    @property
+    def targets(self) -> dict[str, Targets]:
+        """What the targets of each data set are that there is."""
+        own = {name: source.targets for name, source in self.own_data.items()}
+        return dict.fromkeys(IMAGES, "classes") | own
 
 
 def scales(folder: Path) -> list[str]:
@@ -145,7 +152,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
         if name in left_out:  # defined by the scale that this one extends
             continue
         key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key, {*IMAGES, *scale.own_data})
+        groups[name] = resolve_group(name, {**base, key: settings}, path, key, scale.targets)
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -155,7 +162,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             if name in left_out:
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", {*IMAGES, *scale.own_data})
+            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", scale.targets)
     return groups
 
 

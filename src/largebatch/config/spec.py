@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from largebatch.config.images import GOAL_PARTS, Data
+from largebatch.config.images import GOAL_PARTS, IMAGES, PARTS, Data
 from largebatch.config.imports import PLACE
+from largebatch.config.losses import SCORES, Loss, called, facts_of
 from largebatch.config.milestones import nearest_update
 from largebatch.config.parts import (
     Adversarial,
@@ -52,7 +53,7 @@ class Arm(Settings):
     weight_decay: NonNegative = 0.0
     decay_norm_and_bias: bool = True
     clip_norm: Positive | None = None
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    loss: Loss = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ghost_batch_size: Count | None = None
     augment: Augment | None = None
@@ -111,8 +112,23 @@ class Arm(Settings):
         """Smoothed labels and a floor in nats mean nothing to another loss."""
         floor_nats = self.stop.floor_nats if self.stop else 0.0
         for name, value in (("label_smoothing", self.label_smoothing), ("stop.floor_nats", floor_nats)):
-            if self.loss != "cross_entropy" and value:
-                raise ValueError(f"{name} of 0 with loss: {self.loss}; got {value}")
+            if self.objective != "loss_nats" and value:
+                raise ValueError(f"{name} of 0 with loss: {called(self.loss)}; got {value}")
+        return self
+
+    @model_validator(mode="after")
+    def loss_and_goal_fit_the_targets(self):
+        name, targets = self.data.name, self.data.targets
+        if targets not in facts_of(self.loss).targets:
+            raise ValueError(
+                f"loss: squared_error, or one of your own, with arrays.{name}.targets: {targets}; "
+                f"got {called(self.loss)}"
+            )
+        if facts_of(self.loss).one_output and name in IMAGES:
+            raise ValueError(f"loss: cross_entropy with more than two classes, as of {name}; got {self.loss}")
+        if self.goal and self.goal.metric not in SCORES[targets]:
+            known = [metric for metric in Goal.model_fields if metric in SCORES[targets]]
+            raise ValueError(f"goal of {known} with targets that are {targets}; got {self.goal.chosen()}")
         return self
 
     @model_validator(mode="after")
@@ -203,6 +219,18 @@ class Arm(Settings):
         return options | {name: getattr(self, name) for name in self.schedule.needs}
 
     @property
+    def objective(self) -> str:
+        """What its loss is called in a history, behind the part."""
+        return facts_of(self.loss).metric
+
+    @property
+    def part_metrics(self) -> list[str]:
+        """The metrics of parts that its history has: the loss of all, where nothing else tells of it."""
+        parts = PARTS if self.data.targets == "numbers" else PARTS[:1]
+        found = [f"{part}_{score}" for part in PARTS for score in SCORES[self.data.targets]]
+        return list(dict.fromkeys([*found, *(f"{part}_{self.objective}" for part in parts)]))
+
+    @property
     def ends_by(self) -> tuple[str, ...]:
         """The parts by whose means it ends a seed's run or keeps its weights."""
         train = ("train",) if self.stop or self.snapshots_at_loss else ()
@@ -222,7 +250,7 @@ class Arm(Settings):
     def id(self) -> str:
         """Readable name of the run, ending in a digest of the chosen settings."""
         # Of code of the user's, what it is and not where it lies.
-        chosen = self.model_dump(mode="json", exclude_defaults=True, exclude={"model": PLACE})
+        chosen = self.model_dump(mode="json", exclude_defaults=True, exclude={"model": PLACE, "loss": PLACE})
         digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
         parts = [
             getattr(self.model, "label", self.model.name),

@@ -1,10 +1,10 @@
-"""What is tried before the first job of a run: its arms with nets or data of the user's."""
+"""What is tried before the first job of a run: its arms with nets, losses or data of the user's."""
 
 from collections.abc import Collection
 from typing import Any
 
 from largebatch.config.arrays import SOURCE
-from largebatch.config.imports import ImportedModel
+from largebatch.config.imports import Imported
 from largebatch.config.spec import Arm
 from largebatch.config.study import Study
 
@@ -22,7 +22,8 @@ def trials(study: Study, runs: Collection[str] | None = None) -> list[dict[str, 
         for group in e.groups.values():
             for member in group.members:
                 arm = member.arm
-                is_own = isinstance(arm.model, ImportedModel) or arm.data.name in study.own_data
+                imports = isinstance(arm.model, Imported) or isinstance(arm.loss, Imported)
+                is_own = imports or arm.data.name in study.own_data
                 if not is_own or (runs is not None and arm.id not in runs):
                     continue
                 key = str([arm.model, arm.data, *(getattr(arm, name) for name in TOGETHER_WITH)])

@@ -8,25 +8,29 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from largebatch.config.arrays import ArrayFile, ImportedData
-from largebatch.config.settings import located
+from largebatch.config.settings import LARGEST, located
 from largebatch.data.code import call
 from largebatch.files import read_npy, read_npz, read_parquet
 from largebatch.seals import checksum
 
 KINDS = ".npz, .npy, .parquet, or a folder that datasets.save_to_disk wrote"
+HINT = " (to learn numbers, say targets: numbers)"
 # Whole numbers up to this one are themselves in single precision.
 EXACT = 1 << 24
 
 
 class Part(NamedTuple):
-    """x: (n, ...), y: (n,)."""
+    """x: (n, ...), y: (n,) or (n, k)."""
 
     x: np.ndarray
     y: np.ndarray
 
 
 class Read(NamedTuple):
-    """Arrays as they are kept: x (n, ...), labels (n,), the last `held_out` for tests."""
+    """Arrays as they are kept: x (n, ...), labels (n,), the last `held_out` for tests.
+
+    Where targets are numbers, labels are these, (n, k), and there are no classes.
+    """
 
     x: np.ndarray
     labels: np.ndarray
@@ -47,17 +51,35 @@ def read(settings: ArrayFile | ImportedData, sources: Path) -> Read:
         parts = of_file(settings, path, sources)
         sums = {os.path.relpath(file, sources): checksum(file) for file in settings.files(sources)}
         source = settings.model_dump() | {"sha256": sums}
-    checked = [Part(numbers(part.x, f"{where}: x"), labels(part, where)) for part in parts]
-    if len({part.x.shape[1:] for part in checked}) > 1:
-        got = " and ".join(str(part.x.shape[1:]) for part in checked)
-        raise ValueError(f"{where}: wanted examples of one shape in both parts; got {got}")
-    known, every = np.unique(np.concatenate([part.y for part in checked]), return_inverse=True)
-    if len(known) < 2:
-        raise ValueError(f"{where}: wanted labels of two classes or more; got {known.tolist()}")
+    kept = {"classes": labels, "numbers": targets}[settings.targets]
+    checked = [Part(numbers(part.x, f"{where}: x"), kept(part, where)) for part in parts]
+    require_one_shape("examples", [part.x for part in checked], where)
+    require_one_shape("y", [part.y for part in checked], where)
     kinds = {part.x.dtype for part in checked}
     x = np.concatenate([part.x if len(kinds) == 1 else part.x.astype(np.float32) for part in checked])
+    y = np.concatenate([part.y for part in checked])
     held_out = len(checked[1].y) if len(checked) == 2 else 0
+    if settings.targets == "numbers":
+        require_varying(y, where)
+        return Read(x, y, [], held_out, source)
+    known, every = np.unique(y, return_inverse=True)
+    if len(known) < 2:
+        raise ValueError(f"{where}: wanted labels of two classes or more; got {known.tolist()}")
     return Read(x, every.astype(np.int64), [str(label) for label in known], held_out, source)
+
+
+def require_one_shape(what: str, arrays: list[np.ndarray], where: str) -> None:
+    if len({array.shape[1:] for array in arrays}) > 1:
+        got = " and ".join(str(array.shape[1:]) for array in arrays)
+        raise ValueError(f"{where}: wanted {what} of one shape in both parts; got {got}")
+
+
+def require_varying(y: np.ndarray, where: str) -> None:
+    """Refuse targets (n, k) of which nothing can be learnt."""
+    if constant := np.flatnonzero(np.ptp(y, axis=0) == 0).tolist():
+        raise ValueError(
+            f"{where}: y: wanted numbers that vary; got one and the same in every row of columns {constant}"
+        )
 
 
 def made(settings: ImportedData) -> list[Part]:
@@ -79,7 +101,7 @@ def of_file(settings: ArrayFile, path: Path, sources: Path) -> list[Part]:
 
         return [Part(*part) for part in parts_of(path, settings.x, settings.y)]
     if path.suffix == ".npy":
-        return [Part(read_npy(path), read_npy(sources / located(settings.y)))]
+        return [Part(read_npy(path), read_npy(sources / located(str(settings.y))))]
     readers: dict[str, Callable[..., Part]] = {".npz": of_npz, ".parquet": of_parquet}
     if path.suffix not in readers:
         raise ValueError(f"{path}: wanted {KINDS}; got another kind of file")
@@ -95,22 +117,29 @@ def of_npz(path: Path, x: Any, y: str | None) -> Part:
     return Part(*(arrays[name] for name in names))
 
 
-def of_parquet(path: Path, x: str | list[str] | None, y: str | None) -> Part:
-    """y: a column; x: columns of numbers, or one of lists; by default all others."""
+def of_parquet(path: Path, x: str | list[str] | None, y: str | list[str] | None) -> Part:
+    """y: a column, or several of numbers; x: columns of numbers, or one of lists; by default all others."""
     columns = read_parquet(path)
-    y = y or "y"
-    names = [x] if isinstance(x, str) else x or [name for name in columns if name != y]
-    if missing := [name for name in (*names, y) if name not in columns]:
+    several = y if isinstance(y, list) else []
+    ys = several or [y or "y"]
+    names = [x] if isinstance(x, str) else x or [name for name in columns if name not in ys]
+    if missing := [name for name in (*names, *ys) if name not in columns]:
         raise ValueError(f"{path}: wanted columns {missing}; got {list(columns)}")
-    for name in names:
+    for name in (*names, *several):
         if columns[name].dtype.kind not in "buif":
             raise ValueError(
                 f"{path}: wanted numbers, or lists of them of one length, in column {name!r}; "
                 f"got {columns[name].dtype}"
             )
+    target = side_by_side(columns, several) if several else columns[ys[0]]
     if len(names) == 1 and columns[names[0]].ndim > 1:
-        return Part(columns[names[0]], columns[y])
-    return Part(np.stack([columns[name].astype(np.float64) for name in names], axis=1), columns[y])
+        return Part(columns[names[0]], target)
+    return Part(side_by_side(columns, names), target)
+
+
+def side_by_side(columns: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+    """(n, columns)"""
+    return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
 def numbers(x: np.ndarray, where: str) -> np.ndarray:
@@ -146,8 +175,31 @@ def labels(part: Part, where: str) -> np.ndarray:
     if y.ndim != 1 or y.dtype.kind not in "buiU":
         raise ValueError(
             f"{where}: y: wanted a label for each example, a whole number or a text; "
+            f"got {part.y.dtype} {part.y.shape}" + HINT * (y.dtype.kind == "f")
+        )
+    return as_many(part, y, where)
+
+
+def targets(part: Part, where: str) -> np.ndarray:
+    """(n, k) finite numbers in double precision, one row for each example."""
+    y = part.y[:, None] if part.y.ndim == 1 else part.y
+    if y.ndim != 2 or y.dtype.kind not in "buif" or y.size == 0:
+        raise ValueError(
+            f"{where}: y: wanted one or several numbers for each example, (n,) or (n, k); "
             f"got {part.y.dtype} {part.y.shape}"
         )
+    kept = y.astype(np.float64)
+    finite = (np.abs(kept) <= LARGEST).all(1)  # of NaN this is false, too
+    if not finite.all():
+        raise ValueError(
+            f"{where}: y: wanted numbers up to {LARGEST:g}; got others in {(~finite).sum()} rows, "
+            f"first in row {int(np.argmin(finite))}"
+        )
+    return as_many(part, kept, where)
+
+
+def as_many(part: Part, y: np.ndarray, where: str) -> np.ndarray:
+    """Labels or targets, if there are as many as examples."""
     if len(y) != len(part.x):
         raise ValueError(f"{where}: wanted as many labels as examples; got {len(y)} and {len(part.x)}")
     return y

@@ -22,7 +22,8 @@ from largebatch.seals import checksum
 class Published(NamedTuple):
     """A data set: its images in order, each (c, h, w) of bytes, or of numbers in [0, 1].
 
-    labels: (n,), indices of `classes`; the last `held_out` are the test part; source: where it comes from;
+    labels: (n,), indices of `classes`, or without any numbers (n, k); the last `held_out` are the test part;
+    source: where it comes from;
     seen: counts that grow while the images are read. Of arrays, an image is one example of any shape;
     standardise: whether its channels are, see splits.py.
     """
@@ -83,11 +84,16 @@ def prepare(name: str, sources: Path, path: Path, folder: Source | None = None) 
         record_of(path).unlink(missing_ok=True)  # no record may describe a file that is gone
         noticed = contents.Contents()
         shape = write(found._replace(images=noticed.watch(name, found.images)), path)
-    copies = noticed.copies(found.labels, found.held_out)
+    copies = noticed.copies(label_of_each(found.labels), found.held_out)
     for line in remarks(found, noticed, copies):
         progress.say(f"{name}: {line}")
     about = {"copies": copies, "constant_channels": noticed.constant, **found.seen}
     write_json(record_of(path), record(name, found, shape, path) | about)
+
+
+def label_of_each(labels: np.ndarray) -> np.ndarray:
+    """Labels (n,); of targets (n, k) numbers by which equal ones are known."""
+    return labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def remarks(found: Published, noticed: contents.Contents, copies: dict[str, int]) -> Iterator[str]:
@@ -158,7 +164,8 @@ def write(found: Published, path: Path) -> tuple[int, ...]:
 
 def record(name: str, found: Published, shape: tuple[int, ...], path: Path) -> dict:
     """What the file holds and where it comes from, for JSON."""
-    return {
+    targets = {} if found.classes else {"targets": found.labels.shape[1]}
+    return targets | {
         "name": name,
         "sha256": checksum(path),
         "images": len(found.labels),
@@ -170,7 +177,7 @@ def record(name: str, found: Published, shape: tuple[int, ...], path: Path) -> d
 
 
 def check(name: str, found: Published) -> None:
-    """Refuse a wrong number of images, and parts without some class."""
+    """Refuse a wrong number of images, and parts without some class, if there are classes."""
     images = Images(len(found.labels) - found.held_out, found.held_out)
     if images != IMAGES.get(name, images):
         known = IMAGES[name]
@@ -179,7 +186,7 @@ def check(name: str, found: Published) -> None:
             f"got {images.open} and {images.held_out}"
         )
     parts = {"images": found.labels[: images.open], "held-out images": found.labels[images.open :]}
-    for part, labels in parts.items():
+    for part, labels in parts.items() if found.classes else ():
         present, known = set(np.unique(labels).tolist()), set(range(len(found.classes)))
         if len(labels) and present != known:
             raise ValueError(

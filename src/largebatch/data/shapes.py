@@ -20,12 +20,16 @@ SHAPES = {
 }
 
 
+SOME = 16  # targets to try a net and a loss with
+
+
 class Known(NamedTuple):
-    """shape: of one example; images: how many there are."""
+    """shape: of one example; images: how many there are; targets: of some examples, if they are numbers."""
 
     shape: tuple[int, ...]
     classes: int
     images: Images
+    targets: np.ndarray | None = None
 
 
 def known(name: str, sources: Path, own: Source | None = None) -> Known | None:
@@ -34,7 +38,9 @@ def known(name: str, sources: Path, own: Source | None = None) -> Known | None:
         return Known(*SHAPES[name], IMAGES[name])
     if not isinstance(own, Folder):
         found = arrays.read(own, sources)
-        return Known(found.x.shape[1:], len(found.classes), counted(found.labels, found.held_out))
+        images = counted(found.labels, found.held_out)
+        some = None if found.classes else found.labels[np.linspace(0, len(found.labels) - 1, SOME, dtype=int)]
+        return Known(found.x.shape[1:], len(found.classes), images, some)
     path = sources / located(own.path)
     if not path.is_dir():
         archives.require_archive(path)

@@ -29,7 +29,8 @@ RESIDENT_SHARE = 0.5
 class Dataset:
     """images: (n, c, h, w), bytes or `dtype`; labels: (n,); the last `held_out` are the test part.
 
-    Of arrays, images are examples (n, c, ...) of any shape. standardise: whether each channel is.
+    Of arrays, images are examples (n, c, ...) of any shape, and labels may be numbers (n, k) in float64.
+    standardise: whether each channel, and each of these numbers, is.
 
     dtype: the type for computing. Bytes, which take a quarter or an eighth of its memory, are converted when
     they are used. Labels are on the computing device, images there too if they fit. name: its name in
@@ -52,8 +53,13 @@ class Dataset:
         return self.labels.device
 
     @property
-    def classes(self) -> int:
-        return int(self.labels.max()) + 1
+    def has_classes(self) -> bool:
+        return not self.labels.is_floating_point()
+
+    @property
+    def outputs(self) -> int:
+        """Classes, or numbers of a target."""
+        return int(self.labels.max()) + 1 if self.has_classes else self.labels.shape[1]
 
     @property
     def bytes_each(self) -> int:
@@ -98,6 +104,7 @@ class Splits:
         self.dataset = dataset
         self.rows = parts_of(dataset, seeds, train, validation, test)
         self.scale, self.shift = self._standardisation(seeds)
+        self.spread, self.middle = self._of_targets() if not dataset.has_classes else (None, None)
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _standardisation(self, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,12 +137,28 @@ class Splits:
         by_channel = (len(seeds), 1, -1) + (1,) * (images.ndim - 2)
         return tuple(m.view(by_channel).to(self.dataset.device, self.dataset.dtype) for m in both)
 
+    def _of_targets(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Deviation, or 1 if that is 0, and mean of each seed's training targets; (s, 1, k) in float64."""
+        targets = self.dataset.labels[self.rows["train"]]
+        middle, spread = targets.mean(1, keepdim=True), targets.std(1, correction=0, keepdim=True)
+        if not self.dataset.standardise:
+            return torch.ones_like(spread), torch.zeros_like(middle)
+        varies = targets.amax(1, keepdim=True) > targets.amin(1, keepdim=True)
+        return spread.where(varies, 1.0), middle
+
+    def targets(self, rows: torch.Tensor) -> torch.Tensor:
+        """rows: (s, m) of the data set -> labels (s, m), or standardised numbers (s, m, k)."""
+        found = self.dataset.labels[rows]
+        if self.spread is None:
+            return found
+        return ((found - self.middle) / self.spread).to(self.dataset.dtype)
+
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), labels (s, m)."""
+        """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), their targets."""
         images = self.dataset.images
         picked = images.index_select(0, rows.flatten().to(images.device)).unflatten(0, rows.shape)
         picked = picked.to(self.dataset.device).to(self.dataset.dtype)
-        return torch.addcmul(self.shift, picked, self.scale), self.dataset.labels[rows]
+        return torch.addcmul(self.shift, picked, self.scale), self.targets(rows)
 
     def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training examples by their places in each seed's training part; order: (s, m).
@@ -147,16 +170,20 @@ class Splits:
             return self.examples(train.gather(1, order))
         if self.kept is None:
             self.kept = self.examples(train)
-        images, labels = self.kept
         starts = torch.arange(len(train), device=train.device)[:, None] * train.shape[1]
-        picked = images.flatten(0, 1).index_select(0, (order + starts).flatten())
-        return picked.unflatten(0, order.shape), labels.gather(1, order)
+        places = (order + starts).flatten()
+        images, targets = (
+            kept.flatten(0, 1).index_select(0, places).unflatten(0, order.shape) for kept in self.kept
+        )
+        return images, targets
 
     def keep(self, index: torch.Tensor) -> None:
         """Keep only these seeds' splits; index: (s,) of their places."""
         self.kept = None
         self.rows = {part: rows[index] for part, rows in self.rows.items()}
         self.scale, self.shift = self.scale[index], self.shift[index]
+        if self.spread is not None:
+            self.spread, self.middle = self.spread[index], self.middle[index]
 
 
 def parts_of(
@@ -173,11 +200,16 @@ def parts_of(
 def absent(
     dataset: Dataset, seeds: list[int], train: int, validation: int, test: int
 ) -> dict[str, dict[int, list[int]]]:
-    """Part -> label -> the seeds whose part has no image with it; complete parts are left out."""
+    """Part -> label -> the seeds whose part has no image with it; complete parts are left out.
+
+    Of targets that are numbers none is absent.
+    """
     found: dict[str, dict[int, list[int]]] = {}
+    if not dataset.has_classes:
+        return found
     for part, rows in parts_of(dataset, seeds, train, validation, test).items():
         for seed, of_seed in zip(seeds, rows if rows.shape[1] else (), strict=False):
-            counts = dataset.labels[of_seed].bincount(minlength=dataset.classes)
+            counts = dataset.labels[of_seed].bincount(minlength=dataset.outputs)
             for label in (counts == 0).nonzero().flatten().tolist():
                 found.setdefault(part, {}).setdefault(label, []).append(seed)
     return {part: dict(sorted(labels.items())) for part, labels in found.items()}

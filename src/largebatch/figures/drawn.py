@@ -72,8 +72,8 @@ def is_log(rows: pd.DataFrame) -> bool:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Accuracy is the only metric that is better if it is higher."""
-    return "accuracy" not in metric
+    """Accuracy and R² are the only metrics that are better if they are higher."""
+    return "accuracy" not in metric and not metric.endswith("r_squared")
 
 
 def seeds(rows: pd.DataFrame) -> str:

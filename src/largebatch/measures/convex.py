@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from largebatch.config.measures import Excess
 from largebatch.files import Observation
 from largebatch.measures.nets import Nets
-from largebatch.training.losses import squared_error
+from largebatch.training.losses import as_numbers, squared_error
 
 
-def least_squared_error(images: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Mean squared error of the best linear net with a bias; images (s, n, ...), labels (s, n) -> (s,).
+def least_squared_error(images: torch.Tensor, labels: torch.Tensor, outputs: int) -> torch.Tensor:
+    """Mean squared error of the best linear net with a bias; images (s, n, ...), labels or targets -> (s,).
 
     Least squares in float64. The driver copes with pixels that never vary (a rank below their number);
     it exists on the CPU only.
@@ -20,7 +20,7 @@ def least_squared_error(images: torch.Tensor, labels: torch.Tensor, classes: int
     inputs = images.flatten(2).double().cpu()  # (s, n, pixels)
     inputs = F.pad(inputs, (0, 1), value=1.0)  # (s, n, pixels + 1): a column for the bias
     labels = labels.cpu()
-    targets = F.one_hot(labels, classes).to(inputs)  # (s, n, classes)
+    targets = as_numbers(labels, outputs).to(inputs)  # (s, n, k)
     weights = torch.linalg.lstsq(inputs, targets, driver="gelsd").solution
     return squared_error(inputs @ weights, labels).mean(1)
 
@@ -33,5 +33,5 @@ def measure_excess(nets: Nets, settings: Excess) -> Iterator[Observation]:
         raise ValueError(f"excess: {wanted}; got {loss} and {model.name} with {model.chosen()}")
     landscape = nets.landscape(settings.examples, torch.float64)
     images, labels = nets.examples(settings.examples)
-    least = least_squared_error(images.double(), labels, nets.dataset.classes)
+    least = least_squared_error(images.double(), labels, nets.dataset.outputs)
     yield from nets.rows("excess_squared_error", None, landscape.loss(landscape.weights).cpu() - least)

@@ -54,7 +54,7 @@ def trace_and_norm(
 
     The trace is exact, without error or Hessian-vector products, where the net allows it.
     """
-    exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape.model) else None
+    exact = traces.exact_by_tensor(landscape).sum(0) if traces.is_exact_for(landscape) else None
     known = None if exact is None else traces.known(exact)
     if not probes:
         return known, None
@@ -84,7 +84,7 @@ def trace_and_squared_norm(
 
 def layer_traces(landscape: Landscape, streams: Streams, probes: int) -> list[Estimate]:
     """Trace of each weight tensor's own block of the Hessian; with 0 probes nothing is estimated."""
-    if traces.is_exact_for(landscape.model):
+    if traces.is_exact_for(landscape):
         return [traces.known(trace) for trace in traces.exact_by_tensor(landscape)]
     if not probes:
         return []

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parameters_to_vector
 
 from largebatch.training import device
-from largebatch.training.losses import LOSSES
+from largebatch.training.losses import Kind, loss_of
 
 if TYPE_CHECKING:  # workers import this module, too, and need none of these
     from largebatch.config.measures import Equivalence
@@ -40,17 +40,17 @@ PRELOADED = ["torch.nn.parallel", "torch._dynamo"]
 
 @dataclass(frozen=True)
 class Problem:
-    """Where one seed starts and how it descends; a batch is rows of images (m, c, h, w), labels (m,)."""
+    """Where one seed starts and how it descends; a batch is rows of images (m, c, h, w) and labels (m,)."""
 
     net: nn.Module
     images: torch.Tensor
     labels: torch.Tensor
-    loss: str  # one of LOSSES
+    loss: Kind
     sgd: dict[str, float]  # what torch.optim.SGD is told
 
     def mean_loss(self, net: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
         logits = net(self.images[rows])
-        return LOSSES[self.loss].each(logits[None], self.labels[rows][None]).mean()
+        return loss_of(self.loss).each(logits[None], self.labels[rows][None]).mean()
 
     @property
     def start(self) -> torch.Tensor:

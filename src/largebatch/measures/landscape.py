@@ -12,7 +12,8 @@ import torch
 from largebatch.nets.layers import Stacked
 from largebatch.nets.models import output_sizes
 from largebatch.nets.one_by_one import OneByOne
-from largebatch.training.losses import LOSSES
+from largebatch.training.losses import Kind, loss_of
+from largebatch.training.scores import predicted
 
 # Examples of one seed processed at a time: fixed, so that a value never depends on the company.
 CHUNK = 1024
@@ -30,17 +31,18 @@ Graph = tuple[slice, torch.Tensor, torch.Tensor]
 class Landscape:
     """Loss, gradient and curvature of s nets at any weights; the model itself is never changed.
 
-    model: stacked, in evaluation mode, with finite weights; images (s, n, c, h, w); labels (s, n).
+    model: stacked, in evaluation mode, with finite weights; images (s, n, c, h, w); labels (s, n), or targets
+    (s, n, k) that are numbers.
     Everything is the mean over the n examples, in the model's precision.
     """
 
     def __init__(
-        self, model: Stacked, images: torch.Tensor, labels: torch.Tensor, loss: str = "cross_entropy"
+        self, model: Stacked, images: torch.Tensor, labels: torch.Tensor, loss: Kind = "cross_entropy"
     ):
         require_finite(model)
         if model.training:
             raise ValueError("landscape: wanted a model in evaluation mode; got one in training mode")
-        self.model, self.images, self.labels, self.loss_of = model, images, labels, LOSSES[loss].each
+        self.model, self.images, self.labels, self.loss_of = model, images, labels, loss_of(loss)
         self.kind = loss
         self.names = [name for name, _ in model.named_parameters()]
         parameters = [p.detach() for p in model.parameters()]
@@ -66,26 +68,34 @@ class Landscape:
         yield from zip(self.images.split(CHUNK, 1), self.labels.split(CHUNK, 1), strict=True)
 
     @torch.no_grad()
-    def evaluate(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean loss and accuracy in percent at a point, both (s,), summed in double precision."""
+    def evaluate(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mean loss and accuracy in percent at a point, both (s,), summed in double precision.
+
+        Of targets that are numbers there is no accuracy.
+        """
         loss = right = torch.zeros(self.seeds, dtype=torch.float64, device=at.device)
         for images, labels in self.chunks():
             logits = self.logits(at, images)
-            loss = loss + self.loss_of(logits, labels).sum(1, dtype=torch.float64)
-            # argmax over values that do not lie side by side is five times slower
-            right = right + (logits.contiguous().argmax(2) == labels).sum(1)
-        return loss / self.examples, 100.0 * right / self.examples
+            loss = loss + self.loss_of.each(logits, labels).sum(1, dtype=torch.float64)
+            if self.has_classes:
+                right = right + (predicted(logits) == labels).sum(1)
+        accuracy = 100.0 * right / self.examples if self.has_classes else None
+        return loss / self.examples, accuracy
 
     def loss(self, at: torch.Tensor) -> torch.Tensor:
         """Mean loss at a point; (s,) in double precision."""
         return self.evaluate(at)[0]
+
+    @property
+    def has_classes(self) -> bool:
+        return not self.labels.is_floating_point()
 
     def gradient(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean loss (s,) and its gradient (s, p) at a point."""
         loss, gradient = torch.zeros(self.seeds, dtype=torch.float64, device=at.device), torch.zeros_like(at)
         for images, labels in self.chunks():
             point = at.detach().requires_grad_()
-            each = self.loss_of(self.logits(point, images), labels)
+            each = self.loss_of.each(self.logits(point, images), labels)
             # Seeds do not meet in the sum, so each gets the gradient of its own mean.
             gradient += torch.autograd.grad(each.sum() / self.examples, point)[0]
             loss += each.detach().sum(1, dtype=torch.float64)
@@ -96,6 +106,8 @@ class Landscape:
         product = torch.zeros_like(v)
         for seeds, gradient, point in self._gradient_graphs():
             if self._apart and not v[seeds].any():
+                continue
+            if not gradient.requires_grad:  # as of |x - y| of a linear net
                 continue
             kept = self._graphs is not None
             product[seeds] += torch.autograd.grad(gradient, point, v[seeds], retain_graph=kept)[0]
@@ -120,7 +132,7 @@ class Landscape:
         for seeds in each if self._apart else [slice(None)]:
             for images, labels in self.chunks():
                 point = self.weights[seeds].detach().requires_grad_()
-                losses = self.loss_of(self.logits(point, images[seeds]), labels[seeds])
+                losses = self.loss_of.each(self.logits(point, images[seeds]), labels[seeds])
                 loss = losses.sum() / self.examples
                 yield seeds, torch.autograd.grad(loss, point, create_graph=True)[0], point
 

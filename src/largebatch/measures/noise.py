@@ -13,7 +13,6 @@ from largebatch.files import Observation
 from largebatch.measures.gradient_norms import has_norms, summed_squares
 from largebatch.measures.landscape import Landscape
 from largebatch.measures.nets import Nets
-from largebatch.training.losses import LOSSES
 
 
 @dataclass
@@ -40,7 +39,7 @@ def exact_noise(landscape: Landscape) -> Noise:
     count = landscape.examples
     squared_norm = squared(landscape.gradient(landscape.weights)[1])
     if has_norms(landscape.model):
-        gradient = LOSSES[landscape.kind].gradient
+        gradient = landscape.loss_of.gradient
         squares = summed_squares(landscape, lambda logits, labels: iter([gradient(logits, labels)])).sum(0)
     else:
         squares = sum(map(squared, example_gradients(landscape)))

@@ -38,7 +38,7 @@ def evaluate_path(
     held_out: tuple[torch.Tensor, torch.Tensor],
     statistics_batches: Sequence[torch.Tensor] | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Mean loss in nats and accuracy in percent at each alpha of a path; each (points, s).
+    """Mean loss, and accuracy in percent of classes, at each alpha of a path; each (points, s).
 
     start, end: the same nets on the same training examples. held_out: images (s, n, c, h, w) and labels
     (s, n) of the test part. statistics_batches: training images (s, b, c, h, w), on which BatchNorm's
@@ -51,9 +51,8 @@ def evaluate_path(
         raise ValueError(f"path: wanted two nets of the same shapes; got {start.shapes} and {end.shapes}")
     train = own_copy(start)
     test = Landscape(train.model, *held_out, start.kind)
-    found: dict[str, list[torch.Tensor]] = {
-        name: [] for name in ("loss_nats", "accuracy_percent", "test_loss_nats", "test_accuracy_percent")
-    }
+    names = ("loss_nats", "accuracy_percent", "test_loss_nats", "test_accuracy_percent")
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     for alpha in map(float, alphas):
         point = PATHS[kind](start.weights, end.weights, alpha)
         move(train, point)
@@ -65,7 +64,7 @@ def evaluate_path(
             found.values(), (*train.evaluate(point), *test.evaluate(point)), strict=True
         ):
             values.append(number)
-    return {name: torch.stack(values) for name, values in found.items()}
+    return {name: torch.stack(values) for name, values in found.items() if values[0] is not None}
 
 
 def plane(

@@ -10,7 +10,7 @@ from torch import nn
 
 from largebatch.nets.models import evaluating
 from largebatch.nets.one_by_one import twice_differentiable
-from largebatch.training.losses import LOSSES
+from largebatch.training.losses import Kind, loss_of
 
 
 @contextmanager
@@ -37,12 +37,12 @@ def borrowed(model: nn.Module, seed: int) -> Iterator[nn.Module]:
             p.grad = gradient
 
 
-def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss: str):
-    """PyHessian's Hessian of the mean loss; images: (n, c, h, w), labels: (n,), loss: one of LOSSES."""
+def hessian_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss: Kind):
+    """PyHessian's Hessian of the mean loss; images: (n, c, h, w), labels: (n,) or targets (n, k)."""
     from pyhessian import hessian  # imports torchvision and matplotlib: seconds, for those who measure
 
     def mean_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return LOSSES[loss].each(logits[None], labels[None]).mean()
+        return loss_of(loss).each(logits[None], labels[None]).mean()
 
     return hessian(model, mean_loss, data=(images, labels), cuda=images.is_cuda)
 
@@ -54,7 +54,7 @@ def top_eigenvalue(
     iterations: int,
     tolerance: float,
     seed: int,
-    loss: str = "cross_entropy",
+    loss: Kind = "cross_entropy",
 ) -> float:
     """Eigenvalue of the Hessian of the mean loss that is largest in magnitude, by power iteration.
 
@@ -76,7 +76,7 @@ def trace(
     labels: torch.Tensor,
     probes: int,
     seed: int,
-    loss: str = "cross_entropy",
+    loss: Kind = "cross_entropy",
 ) -> tuple[float, float]:
     """Trace of the Hessian of the mean loss, and its standard error.
 

@@ -60,7 +60,7 @@ def tensor_traces(landscape: Landscape, streams: Streams, probes: int) -> torch.
 
     A vector z of random signs serves all blocks: the mean of z_lᵀ (H z)_l is trace H_l (Hutchinson 1989).
     """
-    if traces.is_exact_for(landscape.model):
+    if traces.is_exact_for(landscape):
         return traces.exact_by_tensor(landscape)[None]
     found = []
     for _ in range(probes):

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import torch
 
+from largebatch.config.losses import called
 from largebatch.measures.gradient_norms import NORMS, has_norms, leaves, summed_squares
 from largebatch.measures.krylov import Operator
 from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
 from largebatch.nets import weightless
 from largebatch.nets.layers import Stacked
-from largebatch.training.losses import LOSSES
 
 # Layers without weights that are piecewise linear in evaluation mode.
 WITHOUT_WEIGHTS = (
@@ -31,7 +31,12 @@ WITHOUT_WEIGHTS = (
 )
 
 
-def is_exact_for(model: Stacked) -> bool:
+def is_exact_for(landscape: Landscape) -> bool:
+    """Whether trace H = trace G, and the factors of its loss are known."""
+    return landscape.loss_of.factors is not None and is_linear(landscape.model)
+
+
+def is_linear(model: Stacked) -> bool:
     """Whether the net is piecewise linear in every single weight, so that trace H = trace G."""
     linear = (type(layer) in NORMS or isinstance(layer, WITHOUT_WEIGHTS) for layer in leaves(model))
     return has_norms(model) and all(linear)
@@ -40,12 +45,14 @@ def is_exact_for(model: Stacked) -> bool:
 def exact_by_tensor(landscape: Landscape) -> torch.Tensor:
     """trace H at the landscape's own weights, split by weight tensor; (tensors, s) in double precision.
 
-    ValueError for a net with another kind of layer (see is_exact_for).
+    ValueError for a net with another kind of layer, or a loss without factors (see is_exact_for).
     """
-    if not is_exact_for(landscape.model):
+    factors = landscape.loss_of.factors
+    if factors is None:
+        raise ValueError(f"trace: wanted a loss with known factors; got {called(landscape.kind)}")
+    if not is_linear(landscape.model):
         kinds = sorted({type(layer).__name__ for layer in leaves(landscape.model)})
         raise ValueError(f"trace: wanted a net that is piecewise linear in each weight; got layers {kinds}")
-    factors = LOSSES[landscape.kind].factors
     return summed_squares(landscape, lambda logits, _labels: factors(logits)) / landscape.examples
 
 

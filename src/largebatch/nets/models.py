@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from largebatch.config.losses import facts_of
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import stream_seed
 from largebatch.data.splits import Dataset
@@ -228,7 +229,16 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
 
 def initial(arm: Arm, seed: int, dataset: Dataset) -> nn.Module:
     """The net that an arm begins with on this data, in the mode it is built in."""
-    return build(seed, shape=dataset.shape, classes=dataset.classes, **arm.model.model_dump())
+    return build(seed, shape=dataset.shape, classes=outputs_of(arm, dataset), **arm.model.model_dump())
+
+
+def outputs_of(arm: Arm, dataset: Dataset) -> int:
+    """How many values the arm's net gives for an example: one per class or target, or one in all."""
+    if not facts_of(arm.loss).one_output:
+        return dataset.outputs
+    if dataset.outputs != 2:
+        raise ValueError(f"loss {arm.loss}: wanted data of two classes; got {dataset.outputs}")
+    return 1
 
 
 @contextmanager

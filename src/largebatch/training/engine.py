@@ -1,10 +1,12 @@
 """One arm's updates: all its seeds, stacked into one model, forward, backward and step together."""
 
 import math
+from collections import defaultdict
 
 import torch
 from torch import nn
 
+from largebatch.config.imports import Imported
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import generator
 from largebatch.data.splits import Dataset, Splits
@@ -23,10 +25,10 @@ from largebatch.nets.stack import (
 from largebatch.training import device, mitigations
 from largebatch.training.batches import Batches
 from largebatch.training.gradients import Gradients
-from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import OPTIMISERS, Optimiser, PlainSgd, clip_by_norm
 from largebatch.training.rates import Rates
 from largebatch.training.replay import Replay
+from largebatch.training.scores import OfClasses, OfNumbers
 
 # What one CPU core's cache takes of the widest activation; measured, see docs/engine.md.
 CACHE_BYTES = 1 << 20
@@ -71,15 +73,15 @@ class SeedGroup:
         self.arm, self.seeds, self.splits = arm, list(seeds), splits
         self.rates, self.batches = Rates(arm), Batches(arm, seeds, splits)
         self._take_nets(nets or [models.initial(arm, seed, splits.dataset) for seed in seeds])
-        self.gradients = Gradients(arm, self.model, splits.dataset.classes)
+        self.gradients = Gradients(arm, self.model, models.outputs_of(arm, splits.dataset))
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         self.optimiser = optimiser_of(arm, self.model)
         self.start = [w.detach().clone() for w in self.weights]
         if replay and not self.optimiser.takes_a_tensor:
             raise ValueError(f"replayed updates with optimiser sgd or adam; got {arm.optimiser.name}")
         wanted = device.replays() and self.optimiser.takes_a_tensor if replay is None else replay
-        # What a module of the user's does cannot be recorded in general.
-        recorded = wanted and not isinstance(self.model, OneByOne)
+        # What a module or a loss of the user's does cannot be recorded in general.
+        recorded = wanted and not isinstance(self.model, OneByOne) and not isinstance(arm.loss, Imported)
         self.replay = Replay(self.masks, recorded)
         # Nothing stands between a gradient and its weight, nor has to be recorded.
         others = (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty)
@@ -147,21 +149,23 @@ class SeedGroup:
 
     @torch.no_grad()
     def evaluate(self, part: str) -> dict[str, torch.Tensor]:
-        """Means over a split in evaluation mode: loss_nats, error_percent, the arm's own loss; (s,) each."""
+        """Scores of a part, and the mean of the arm's own loss, in evaluation mode; (s,) each."""
         self.model.eval()
-        losses = {loss.metric: loss.each for loss in (LOSSES["cross_entropy"], self.gradients.loss)}
-        sums = dict.fromkeys(losses, 0.0)
-        errors = 0.0
-        rows = self.splits.rows[part]
+        rows, own = self.splits.rows[part], self.gradients.loss.each
+        if self.splits.dataset.has_classes:
+            scores: OfClasses | OfNumbers = OfClasses()
+        else:
+            scores = OfNumbers(self.splits.targets(rows), self.splits.spread[:, 0])
+        sums: dict[str, torch.Tensor | float] = defaultdict(float)
         for block in rows.split(-(-self.evaluated_at_once // len(self.seeds)), dim=1):
-            images, labels = self.splits.examples(block)
-            logits = self.gradients.require_classes(self.model(images))
-            for metric, each in losses.items():
-                sums[metric] += each(logits, labels).sum(1, dtype=torch.float64)
-            # argmax over values that do not lie side by side is five times slower
-            errors += (logits.contiguous().argmax(2) != labels).sum(1)
-        means = {metric: total / rows.shape[1] for metric, total in sums.items()}
-        return means | {"error_percent": 100.0 * errors.double() / rows.shape[1]}
+            images, targets = self.splits.examples(block)
+            outputs = self.gradients.require_outputs(self.model(images))
+            each = scores.each(outputs, targets)
+            if self.arm.objective not in each:
+                each[self.arm.objective] = own(outputs, targets)
+            for name, values in each.items():
+                sums[name] += values.sum(1, dtype=torch.float64)
+        return scores.of(sums, rows.shape[1])
 
     def estimate_population_statistics(self) -> None:
         """BatchNorm's, anew on each seed's training part; the model is in evaluation mode afterwards."""

@@ -5,20 +5,21 @@ Everywhere `size` is what the loss summed over a batch is divided by: a short la
 
 import torch
 
+from largebatch.config.losses import facts_of
 from largebatch.config.spec import Arm
 from largebatch.nets.layers import Stacked
 from largebatch.training import mitigations
-from largebatch.training.losses import LOSSES
+from largebatch.training.losses import loss_of
 from largebatch.training.optimise import Collected, Sink
 
 
 class Gradients:
     """Gradients of an arm's loss by the weights of a stacked model, wherever these stand."""
 
-    def __init__(self, arm: Arm, model: Stacked, classes: int):
-        self.arm, self.model, self.classes = arm, model, classes
+    def __init__(self, arm: Arm, model: Stacked, outputs: int):
+        self.arm, self.model, self.outputs = arm, model, outputs
         self.weights = list(model.parameters())
-        self.loss = LOSSES[arm.loss]
+        self.loss = loss_of(arm.loss)
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
         # Numbers of the weights that the last gradient was not by: torch.optim leaves them as they are, too.
         self.untouched: set[int] = set()
@@ -66,15 +67,17 @@ class Gradients:
         self, images: torch.Tensor, labels: torch.Tensor, size: int, sink: Sink, to_input: bool = False
     ) -> torch.Tensor | None:
         """Hand the sink the gradient by each weight, one pass; return that by the images, if asked."""
-        logits = self.require_classes(self.model.push(images, to_input))
-        gradient = self.loss.gradient(logits, labels, **self.loss_options).div_(size)
+        outputs = self.require_outputs(self.model.push(images, to_input))
+        gradient = self.loss.gradient(outputs, labels, **self.loss_options).div_(size)
         return self.model.pull(gradient, sink)
 
-    def require_classes(self, logits: torch.Tensor) -> torch.Tensor:
-        """The same (s, b, classes), if they are."""
-        if logits.ndim != 3 or logits.shape[2] != self.classes:
+    def require_outputs(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The same (s, b, outputs), if they are."""
+        if outputs.ndim != 3 or outputs.shape[2] != self.outputs:
+            each = {"classes": "class", "numbers": "number of a target"}[self.arm.data.targets]
+            each = "example" if facts_of(self.arm.loss).one_output else each
             raise ValueError(
-                f"model {self.arm.model.name}: wanted outputs (b, {self.classes}), one per class; "
-                f"got {('b', *logits.shape[2:])}"
+                f"model {self.arm.model.name}: wanted outputs (b, {self.outputs}), one per {each}; "
+                f"got {('b', *outputs.shape[2:])}"
             )
-        return logits
+        return outputs

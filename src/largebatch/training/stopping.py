@@ -1,6 +1,6 @@
 """Where a seed's run ends before the arm's last epoch: at its goal, or where its loss ceases to improve.
 
-losses: (epoch, what it trains on) at each evaluation; errors: part -> (updates, percent) at each.
+losses: (epoch, what it trains on) at each evaluation; errors: part -> (updates, what the goal is of) at each.
 """
 
 from collections.abc import Iterator
@@ -20,21 +20,25 @@ def falls_to(level: float | None, losses: Losses, loss: float) -> bool:
 
 def ceased(arm: Arm, losses: Losses, errors: Errors) -> bool:
     """Whether a seed has got to its goal, or its loss ceased to improve by the arm's stopping rule."""
-    if arm.goal and all(updates_to(arm.goal.error_percent, errors[part]) for part in GOAL_PARTS):
+    if arm.goal and all(updates_to(arm.goal.level, errors[part]) for part in GOAL_PARTS):
         return True
     if arm.stop is None:
         return False
     epoch, _ = losses[-1]
-    if len(losses) > 1 and all(loss <= arm.stop.floor_nats for _, loss in losses[-2:]):
+    if len(losses) > 1 and all(0 <= loss <= arm.stop.floor_nats for _, loss in losses[-2:]):
         return True
     before = [value for at, value in losses if at <= epoch - arm.stop.patience_epochs]
-    return bool(before) and min(v for _, v in losses) > (1 - arm.stop.tolerance) * min(before)
+    if not before:
+        return False
+    best = min(before)
+    least = (1 - arm.stop.tolerance if best > 0 else 1 + arm.stop.tolerance) * best
+    return min(v for _, v in losses) > least
 
 
 def updates_to(goal: float, errors: list[tuple[int, float]]) -> float | None:
     """Updates until the error first is at or below the goal, linear between evaluations; None if it never is.
 
-    errors: (updates, percent). At least 1: what is counted in updates is looked at on a logarithmic scale.
+    errors: (updates, error). At least 1: what is counted in updates is looked at on a logarithmic scale.
     """
     first = next((i for i, (_, error) in enumerate(errors) if error <= goal), None)
     if first is None:
@@ -48,7 +52,7 @@ def updates_to(goal: float, errors: list[tuple[int, float]]) -> float | None:
 def goal_rows(arm: Arm, seed: int, errors: Errors) -> Iterator[Observation]:
     """Updates, and of the test part examples, until each goal that the seed has reached."""
     for part in GOAL_PARTS if arm.goal else ():
-        updates = updates_to(arm.goal.error_percent, errors.get(part, []))
+        updates = updates_to(arm.goal.level, errors.get(part, []))
         if updates is not None:
             yield Observation(seed, f"updates_to_{part}_goal", None, updates)
             if part == "test":

@@ -19,7 +19,6 @@ from largebatch.nets.stack import obstacle
 from largebatch.provenance import code_digest
 from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
-from largebatch.training.losses import LOSSES
 from largebatch.training.optimise import Optimiser
 from largebatch.training.stopping import ceased, falls_to, goal_rows
 
@@ -52,7 +51,7 @@ class Record:
 
     lacks: the parts that were not evaluated there.
     Snapshots are kept in ordinary memory, a run may want many; losses are (epoch, what it trains on), errors
-    those of the parts that have a goal, (updates, percent).
+    those of the parts that have a goal, (updates, what the goal is of).
     """
 
     rows: list[Observation] = field(default_factory=list)
@@ -192,7 +191,7 @@ def observe(group: SeedGroup, records: dict[int, Record], followed: Collection[s
         record.weights = {name: tensor[index].clone() for name, tensor in plain.items()}
         add_means(arm, seed, record, means)
         for part in GOAL_PARTS if arm.goal else ():
-            record.errors.setdefault(part, []).append((group.updates, means[part]["error_percent"]))
+            record.errors.setdefault(part, []).append((group.updates, means[part][arm.goal.metric]))
         record.rows.append(Observation(seed, "distance_from_start", epoch, distance[index]))
         record.rows.append(Observation(seed, "updates", epoch, group.updates))
         if "train" in means and falls_to(arm.snapshots_at_loss, record.losses[:-1], record.losses[-1][1]):
@@ -222,14 +221,11 @@ def all_finite(means: dict[str, dict[str, float]]) -> bool:
 def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, float]]) -> None:
     """Write down what was evaluated at the epoch that the record is at; means: part -> mean -> value."""
     for part, of_part in means.items():
-        error = of_part["error_percent"]
-        named = {"loss_nats": of_part["loss_nats"], "error_percent": error, "accuracy_percent": 100.0 - error}
-        record.rows += [Observation(seed, f"{part}_{m}", record.epoch, v) for m, v in named.items()]
+        named = {f"{part}_{m}": value for m, value in of_part.items()}
+        kept = arm.part_metrics
+        record.rows += [Observation(seed, m, record.epoch, v) for m, v in named.items() if m in kept]
     if "train" in means:
-        objective = LOSSES[arm.loss].metric
-        record.losses.append((record.epoch, means["train"][objective]))
-        if objective != "loss_nats":
-            record.rows.append(Observation(seed, f"train_{objective}", *record.losses[-1]))
+        record.losses.append((record.epoch, means["train"][arm.objective]))
 
 
 def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Record]) -> None:
