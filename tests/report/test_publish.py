@@ -32,6 +32,16 @@ def papers(tmp_path):
     return path
 
 
+def test_drawings_in_pdf_are_not_published_nor_linked(both, papers):
+    ours, theirs = both
+    write_text(ours / "figures" / "e_f.pdf", "drawn")
+    links = [f'<a href="figures/e_f.{kind}">{kind}</a>' for kind in ("csv", "pdf", "png")]
+    write_text(ours / "report.html", " ".join(links))
+    publish(ours, theirs, papers, SCALE)
+    assert not list(theirs.rglob("*.pdf"))
+    assert (theirs / "report.html").read_text(encoding="utf-8") == f"{links[0]} {links[2]}"
+
+
 def test_publish_copies_what_is_worth_keeping_and_clears_what_is_stale(both, papers):
     ours, theirs = both
     (theirs / "figures").mkdir(parents=True)

@@ -1,5 +1,6 @@
 """The committed snapshot of a run, its verdicts as Markdown, and the page that joins the scales."""
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ from largebatch.report.keep import keep
 from largebatch.seals import collected, verified
 
 # An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
-NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "*/statements.csv", "figures/*.svg")
+NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "*/statements.csv", "figures/*.svg", "figures/*.pdf")
+PDF_LINK = re.compile(r' <a href="figures/[^"]+\.pdf">pdf</a>')
 VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
 OBSERVATIONS = "observations.parquet"
 
@@ -64,6 +66,8 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
         verified(results / name)
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
+    page = files.read_text(results / "report.html")
+    files.write_text(published / "report.html", PDF_LINK.sub("", page))
     measured = {f"{e.name}/{OBSERVATIONS}": e for e in study.experiments}
     for name in names & measured.keys():
         keep(results / name, study, measured[name], published / name)
