@@ -35,24 +35,6 @@ def test_png_says_what_it_is(drawn):
     assert found["Author"] == software().author and "e_f" in found["Source"]
 
 
-def test_png_has_few_colours_and_those_of_its_lines_as_they_are(drawn, tmp_path):
-    with style.paper_style():
-        figure = style.canvas(2, 1)
-        axes = figure.subplots()
-        for height, colour in enumerate(("#0072B2", "#D55E00", "#009E73")):
-            axes.axhspan(height, height + 0.5, color=colour)
-        axes.imshow(np.linspace(0, 1, 900).reshape(30, 30), extent=(0, 1, 4, 5), aspect="auto")
-        style.save(figure, tmp_path / "many", metadata(PLAIN))
-        figure.savefig(tmp_path / "full.png", dpi=style.PNG_DPI)
-    few, full = Image.open(tmp_path / "many.png"), Image.open(tmp_path / "full.png").convert("RGB")
-    assert few.mode == "P" and len(few.convert("RGB").getcolors()) <= style.PNG_COLOURS
-    assert len(full.getcolors(1 << 24)) > style.PNG_COLOURS
-    shown, wanted = (np.asarray(image.convert("RGB")).astype(int) for image in (few, full))
-    for colour in ((0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0, 0x9E, 0x73), (255, 255, 255)):
-        assert (shown[(wanted == colour).all(axis=2)] == colour).all()
-    assert np.abs(shown - wanted).mean() < 0.5
-
-
 def test_svg_says_what_it_is_in_dublin_core(drawn):
     citation, stem = drawn
     work = ElementTree.parse(stem.with_suffix(".svg")).find(".//{http://creativecommons.org/ns#}Work")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from largebatch.figures import style
+from largebatch.figures import png, style
 from tests.shared.figures import letters_of
 
 
@@ -116,7 +116,7 @@ def test_all_formats_have_one_layout_and_it_is_at_rest(tmp_path, aspect):
     assert first == place(
         lambda figure: style.save(figure, tmp_path / "all", {"pdf": {}, "png": {}, "svg": {}})
     )
-    rest = place(lambda figure: [figure.savefig(tmp_path / "rest.png", dpi=style.PNG_DPI) for _ in range(5)])
+    rest = place(lambda figure: [figure.savefig(tmp_path / "rest.png", dpi=png.PNG_DPI) for _ in range(5)])
     assert first == pytest.approx(rest, abs=1e-6)
 
 

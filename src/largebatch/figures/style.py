@@ -1,6 +1,5 @@
 """How every figure looks: sizes for a paper, colours told apart without colour vision, plain numbers."""
 
-import io
 import string
 import textwrap
 import warnings
@@ -12,14 +11,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal
-from PIL import Image, PngImagePlugin
 
 from largebatch import files
+from largebatch.figures.png import PNG_DPI, palette_file
 
 COLUMN_WIDTH_IN = 3.4
 PAGE_WIDTH_IN = 7.0
@@ -59,8 +56,6 @@ RC = {
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
-# As wide as a README shows pictures; for print and larger screens there is the pdf.
-PNG_DPI, PNG_COLOURS, PNG_SHADES = 150, 64, 128
 UNPRINTED = "\u200b"  # a letter without width
 # The place of a panel's letter: left of its upper left corner.
 LETTER = {
@@ -114,25 +109,6 @@ def save(figure: Figure, stem: Path, metadata: dict[str, dict]) -> None:
 def figure_file(figure: Figure, path: Path, metadata: dict) -> None:
     """Write a figure as matplotlib does."""
     figure.savefig(path, metadata=metadata)
-
-
-def palette_file(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
-    """Write a PNG of few colours: a third of the bytes, without a visible difference."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=PNG_DPI)
-    words = PngImagePlugin.PngInfo()
-    for key, text in metadata.items():
-        words.add_itxt(key, text)
-    full = Image.open(drawn).convert("RGB")
-    colours = PNG_SHADES if figure.findobj(shaded) else PNG_COLOURS
-    # two rounds of k-means after the median cut keep the colours of lines and bars, or nearly so
-    few = full.quantize(colours, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
-    few.save(path, pnginfo=words, dpi=(PNG_DPI, PNG_DPI), optimize=True)
-
-
-def shaded(artist: Artist) -> bool:
-    """Whether colours say how large its numbers are."""
-    return isinstance(artist, ScalarMappable) and artist.get_array() is not None
 
 
 SAVE = {"png": palette_file}

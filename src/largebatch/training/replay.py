@@ -45,7 +45,7 @@ class Replay:
 
     def forget(self) -> None:
         """Free what was recorded: it refers to whose updates these are, and holds memory of a GPU."""
-        if any(each.graph is not None for each in self.recorded.values()):
+        if any(isinstance(each.graph, torch.cuda.CUDAGraph) for each in self.recorded.values()):
             torch.cuda.synchronize()  # a graph that still runs reads what would be freed
         self.recorded = {}
 
