@@ -1,5 +1,6 @@
 """Training as on a GPU, on a machine that need not have one: see tests/shared/placed.py."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from largebatch.training import train as train_module
 from largebatch.training.engine import SeedGroup
 from largebatch.training.replay import Recorded
 from tests.conftest import SMALL, small_arm
+from tests.shared.numbers import LOSSES, arm_and_data
 from tests.shared.placed import placed
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD, as_trained_by
 from tests.shared.trained import train
@@ -130,6 +132,15 @@ def test_updates_stay_on_the_device_and_wait_for_nothing(name, dataset, monkeypa
     expected = run(arm, data)
     with placed(monkeypatch) as labels:
         require_same(run(arm, on_gpu(data), labels), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_stays_on_the_device(loss, dataset, tmp_path, monkeypatch):
+    arm, data = arm_and_data(loss, tmp_path, dataset)
+    expected = run(arm, data)
+    with placed(monkeypatch) as labels:
+        there = replace(data, images=data.images.to("cuda"), labels=data.labels.to("cuda"))
+        require_same(run(arm, there, labels), expected)
 
 
 @pytest.mark.parametrize("name", [name for name in ARMS if name != "lars"])
