@@ -106,7 +106,7 @@ def drawn(stem: str, caption: str, verdicts: dict) -> list[str]:
             return [
                 f"## {escape_markdown(stem)}",
                 f"![{text}](../{place}.png)",
-                f"{text} ({scale}; [pdf](../{place}.pdf), [data](../{place}.csv))",
+                f"{text} ({scale}; [data](../{place}.csv))",
             ]
     return []
 

@@ -91,8 +91,8 @@ def test_smoothed_binary_gradient():
 # Losses of the user's
 
 
-def own(folder, what="my_loss.py:huber", text=HUBER, **options):
-    write(folder, text, "my_loss.py")
+def own(folder, what="my_loss.py:huber", source=HUBER, **options):
+    write(folder, source, "my_loss.py")
     return ImportedLoss.model_validate(imported(folder, what, **options) | {"name": "imported"})
 
 
@@ -122,8 +122,8 @@ def test_a_loss_of_the_users_travels_to_other_processes(tmp_path):
     [("F.huber_loss(outputs, targets)", r"\(\)"), ("outputs", r"\(8, 3\)"), ("None", "NoneType")],
 )
 def test_what_is_no_loss_of_each_example_is_refused(returned, got, tmp_path):
-    text = f"import torch.nn.functional as F\n\n\ndef huber(outputs, targets):\n    return {returned}\n"
-    loss = loss_of(own(tmp_path, text=text))
+    source = f"import torch.nn.functional as F\n\n\ndef huber(outputs, targets):\n    return {returned}\n"
+    loss = loss_of(own(tmp_path, source=source))
     wanted = rf"loss.import my_loss.py:huber: wanted the loss of each example, \(8,\); got {got}"
     with pytest.raises(ValueError, match=wanted):
         loss.each(LOGITS, NUMBERS)

@@ -141,7 +141,7 @@ def unpack(kind: str, sources: Path, folder: Path) -> bool:
         place, packed = folder / file, sources / f"{file}.gz"
         if packed.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(OSError, EOFError, zlib.error), gzip.open(packed) as inside:
+            with suppress(OSError, EOFError, zlib.error), gzip.open(packed, mode="rb") as inside:
                 place.write_bytes(inside.read())
             if not check_integrity(place, md5):
                 place.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None,
     facts = [("says", said["says"]), ("source", said["source"]), *judged(row), *changed(name, results)]
     facts += [(f"arm {i}", arm_line(arm, experiment)) for i, arm in enumerate(behind["arms"], 1)]
     facts += [
-        *(("figure", f"{results.as_posix()}/figures/{e}_{figure}.pdf") for figure in behind["figures"]),
+        *(("figure", f"{results.as_posix()}/figures/{e}_{figure}.png") for figure in behind["figures"]),
         *(("table", f"{results.as_posix()}/tables/{e}_{table}.md") for table in behind["tables"]),
         ("written in", behind["file"]),
         ("rerun", behind["command"]),
