@@ -36,6 +36,14 @@ def small_arm(**settings) -> Arm:
     return Arm.model_validate(SMALL | settings)
 
 
+@pytest.fixture(autouse=True)
+def processor():
+    """Gives back what training.device sets for its process: a job that a test runs in this one does so."""
+    yield
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_outlives_the_tests():
     with watched():

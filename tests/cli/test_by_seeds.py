@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from largebatch.cli import main
 from largebatch.cli.by_seeds import shared, side_by_side
@@ -15,14 +14,6 @@ from tests.conftest import SMALL
 
 SEEDS = 3
 NET = {"model": {"name": "cnn", "channels": [4]}, "epochs": 1, "snapshots_at_epochs": [0, 1]}
-
-
-@pytest.fixture(autouse=True)
-def processor():
-    """Gives back what training.device sets for its process."""
-    yield
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(1)
 
 
 def commands(folder: Path, data: Path, processes: int) -> list[list[str]]:

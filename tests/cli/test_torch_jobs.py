@@ -44,14 +44,6 @@ from tests.conftest import SMALL, small_arm
 CURVATURE = Curvature(examples=16, probes=2).model_dump()
 
 
-@pytest.fixture(autouse=True)
-def processor():
-    """Gives back what training.device sets for its process."""
-    yield
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(1)
-
-
 def train(folder, file, seeds=2, **settings) -> list[str]:
     arm = small_arm(**settings)
     out = folder / "runs" / arm.id
