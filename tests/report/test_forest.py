@@ -53,6 +53,14 @@ def test_an_interval_without_end_and_a_claim_that_was_not_run(table):
     assert marks(claims.iloc[1], axis)["interval"] is None
 
 
+def test_claims_that_were_not_run_do_not_push_an_effect_off_the_axis(table):
+    absent = {"verdict": "not_run", "low": None, "high": None, "estimate": None, "paper_value": None}
+    claims = table({"low": 2.0, "high": 3.0, "estimate": 2.5, "paper_value": 2.8}, *[absent] * 9)
+    axis = axis_of(claims)
+    assert marks(claims.iloc[0], axis)["beyond"] == "" and axis.high > 3.0
+    assert np.isfinite([axis_of(claims[1:]).low, axis_of(claims[1:]).high]).all()
+
+
 def test_all_on_one_spot(table):
     axis = axis_of(table({"low": 0.0, "high": 0.0, "estimate": 0.0, "paper_value": None}))
     assert axis.low < 0.0 < axis.high and axis.at(0.0) == 50.0

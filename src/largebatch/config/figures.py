@@ -3,6 +3,7 @@
 Figures of what has positions of its own are in profiles.py.
 """
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
@@ -27,9 +28,9 @@ class FigureBase(Reader):
     reads: ClassVar[tuple[str, ...]] = ()
 
     @property
+    @abstractmethod
     def shown(self) -> dict[str, ArmName]:
         """Key below the figure's -> the arm or path that is drawn for it."""
-        raise NotImplementedError
 
     def uses(self) -> Iterator[Use]:
         return self.uses_of(self.reads, "profile")

@@ -1,6 +1,7 @@
 """What claims, figures and tables read, as each of them says it: of which arm which metric, read where."""
 
 import unicodedata
+from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -61,9 +62,9 @@ class Use:
 class Reader(Settings):
     """A claim, figure or table: it alone says what it reads, and what is left of it without some arms."""
 
+    @abstractmethod
     def uses(self) -> Iterator[Use]:
         """Everything that it shows or judges; keys are those below its own."""
-        raise NotImplementedError
 
     def all_uses(self) -> Iterator[Use]:
         """Everything that it reads, for a claim with what stands beside it."""

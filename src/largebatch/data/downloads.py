@@ -116,15 +116,16 @@ def writable(folder: Path) -> bool:
 
 
 def download(name: str, kind: str, sources: Path, folder: Path) -> None:
-    """All files into the folder: from archives among the sources where they are whole, else the network."""
+    """All files into the folder: from what is packed among the sources if that is whole, else the network."""
+    if unpack(kind, sources, folder):
+        return
     archives = original(kind).archives
-    unpacked = unpack(kind, sources, folder)
     found = [archive for archive in archives if (sources / archive).is_file()]
     whole = [archive for archive in found if check_integrity(sources / archive, archives[archive])]
     for archive in whole:  # torchvision takes these for downloaded; a broken one it would write over
         (folder / archive).parent.mkdir(parents=True, exist_ok=True)
         (folder / archive).symlink_to((sources / archive).resolve())
-    if not unpacked and len(whole) < len(archives):
+    if len(whole) < len(archives):
         progress.say(f"{name}: downloading into {sources}")
     try:
         with patience(SILENT_SECONDS):

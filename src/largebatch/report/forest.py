@@ -53,9 +53,9 @@ def round_decades(low: float, high: float) -> list[float]:
 
 
 def axis_of(claims: pd.DataFrame) -> Axis:
-    """The axis of claims of one unit."""
-    log = (claims["unit"] == RATIO).all()
-    spans = np.array([span(row, log) for _, row in claims.iterrows()])
+    """The axis of claims of one unit; those without an effect have no say, as long as there are others."""
+    log, judged = (claims["unit"] == RATIO).all(), claims[claims["estimate"].notna()]
+    spans = np.array([span(row, log) for _, row in (claims if judged.empty else judged).iterrows()])
     low, high = np.quantile(spans[:, 0], 1 - FITTING), np.quantile(spans[:, 1], FITTING)
     if np.ptp(spans) <= 3 * (high - low):  # no outliers
         low, high = spans.min(), spans.max()

@@ -37,7 +37,7 @@ from largebatch.seals import collected, verified
 # An experiment's own ledger is corrected over fewer claims; there must be only one verdict on a claim.
 NOT_PUBLISHED = ("*/claims.csv", "*/claims.json", "*/statements.csv", "figures/*.svg", "figures/*.pdf")
 PDF_LINK = re.compile(r' <a href="figures/[^"]+\.pdf">pdf</a>')
-VERDICTS_PAGE, INDEX, PROVENANCE = "verdicts.md", "index.html", "provenance.json"
+VERDICTS_PAGE, INDEX, PROVENANCE, REPORT = "verdicts.md", "index.html", "provenance.json", "report.html"
 OBSERVATIONS = "observations.parquet"
 
 
@@ -49,7 +49,7 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     The page beside `published` that joins the scales is written again; papers: see cards.py. scale: the scale
     file, which says what is read of the observations; those of an experiment that it lacks are kept whole.
     """
-    for name in ("claims.csv", "report.html"):
+    for name in ("claims.csv", REPORT):
         if not (results / name).is_file():
             raise ValueError(
                 f"{results}: wanted complete results with {name}; got none (run the study first)"
@@ -62,12 +62,12 @@ def publish(results: Path, published: Path, papers: Path, scale: Path) -> None:
     for stale in published_names(published, (*PUBLISHED, *NOT_PUBLISHED)) - names:
         if Path(stale).name not in (REGISTERED, AMENDED):  # an experiment that was left out stays registered
             (published / stale).unlink()
-    for name in sorted(names):
+    page = files.read_text(results / REPORT)
+    files.write_text(published / REPORT, PDF_LINK.sub("", page))
+    for name in sorted(names - {REPORT}):
         verified(results / name)
         with files.atomic(published / name) as temporary:
             shutil.copyfile(results / name, temporary)
-    page = files.read_text(results / "report.html")
-    files.write_text(published / "report.html", PDF_LINK.sub("", page))
     measured = {f"{e.name}/{OBSERVATIONS}": e for e in study.experiments}
     for name in names & measured.keys():
         keep(results / name, study, measured[name], published / name)
