@@ -1,8 +1,14 @@
 # Entry: reads the configuration, includes the stages, lists the targets.
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from largebatch import interrupts
+
+# Until there are jobs to interrupt, nothing needs to be said.
+interrupts.once(SystemExit, interrupts.CODE)
 
 from largebatch import progress
 from largebatch.files import write_text
@@ -56,11 +62,14 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/page.smk"
 
 
+STOPS = interrupts.Workflow(Path(RESULTS), ARMS, shlex.join(called_as(workflow.config_settings)))
+
+
 onstart:
     # Snakemake limits how many jobs start per second. With that limit each step of the scheduler causes another one a
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
-    progress.hush_scheduler()
+    STOPS.listen()
     to_train = {job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"}
     # First of all, before any job: nets of the user's are tried, then claims are registered, see registration.py.
     if tries := trials.trials(STUDY, to_train):
@@ -76,6 +85,9 @@ onstart:
 
 
 onerror:
+    if STOPS.stopped:
+        interrupts.wait_for_jobs()
+        sys.exit(interrupts.CODE)
     print(f"A job failed. Logs of jobs: {LOGS}/<stage>/; Snakemake's own: {log}")
 
 

@@ -96,7 +96,7 @@ def levels_within(conditions: pd.DataFrame) -> pd.Series:
     """
     first = conditions.groupby("statement")["p"].agg(lambda p: partial_conjunction(p.to_numpy(), 1))
     selected = {name: rejections(first.mask(first.index == name, 0.0), LEVEL) for name in first.index}
-    return conditions["statement"].map(selected) * LEVEL / max(1, len(first))
+    return conditions["statement"].map(selected).astype(float) * LEVEL / max(1, len(first))
 
 
 def rejections(p: ArrayLike, level: float) -> int:
