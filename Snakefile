@@ -1,5 +1,6 @@
 # Entry: reads the configuration, includes the stages, lists the targets.
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
 from largebatch.metrics import METRICS_OF
 from largebatch.forkserver import speak_utf_8
+
+if not os.access(".", os.W_OK):
+    wanted = "wanted a folder that can be written to; got one that cannot. Choose another one"
+    sys.exit(f"{Path.cwd()}: {wanted}: snakemake --directory <folder> ...")
 
 # Snakemake prints file names, and a terminal may lack some of their letters.
 speak_utf_8()

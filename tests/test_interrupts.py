@@ -17,7 +17,7 @@ import pytest
 
 from largebatch.training import train as train_module
 from tests.conftest import SMALL, small_arm
-from tests.shared.faults import seeds
+from tests.shared.faults import TOLD, seeds
 from tests.shared.processes import ending
 from tests.shared.same import differing
 from tests.shared.settings import ADAM, CROPS, EVERYTHING, LARS, SGD
@@ -157,7 +157,7 @@ def test_a_study_that_was_killed_goes_on_to_the_same_bytes(study, seed):
     while kills < KILLS:
         what = study.stop(chosen, None if kills else seed)
         kills += not what.startswith("ended")
-        print(f"seed {seed}: {what}")
+        TOLD.append(f"seed {seed}: {what}")
         if study.is_done():
             break
     study.go_on()

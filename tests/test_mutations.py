@@ -23,7 +23,7 @@ from largebatch import progress
 from largebatch.config import commands
 from largebatch.config.study import ConfigError, load_study
 from tests.conftest import REPOSITORY
-from tests.shared.faults import FIRST, seeds
+from tests.shared.faults import FIRST, TOLD, seeds
 from tests.shared.jobs import ask, called, shown
 
 EXPERIMENTS = ("convex", "edge", "sam", "full_batch", "primer")
@@ -144,7 +144,7 @@ def runner(tmp_path_factory):
     yield made
     signal.signal(signal.SIGPROF, handler)
     os.chdir(before)
-    print(f"{COUNT} configurations from seed {FIRST or 0}: {dict(made.counts)}")
+    TOLD.append(f"seed {FIRST or 0}: {made.counts.total()} configurations: {dict(made.counts)}")
 
 
 def write(path: Path, content) -> None:

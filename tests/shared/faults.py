@@ -1,8 +1,10 @@
-"""How many faults are tried: a sample in plain tests, all of them by `make faults`."""
+"""How many faults are tried: a sample in plain tests, all of them by `make faults`; and what came of them."""
 
 import os
 
 FIRST = os.environ.get("LARGEBATCH_FAULTS")
+# Lines that are printed at the end of `make faults`.
+TOLD: list[str] = []
 
 
 def seeds(quick: int, full: int) -> range:
