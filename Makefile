@@ -13,7 +13,8 @@ endif
 .PHONY: results test faults kills damages audit calibrate lint publish docs benchmark gpu lock clean
 
 results: $(BIN)/.ready
-	$(RUN) snakemake --cores all --config scale=$(SCALE)
+	@# exec: make passes a signal on to its shell, which would not
+	exec env $(RUN) snakemake --cores all --config scale=$(SCALE)
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
 	@$(RUN) largebatch answers results/$(SCALE)
 
