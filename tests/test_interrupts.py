@@ -93,7 +93,7 @@ class Study(Workspace):
         return what if hit else f"ended before {what}"
 
     def is_done(self) -> bool:
-        return self.begun() == self.jobs and not self.locked()
+        return self.begun() == self.jobs
 
     def locked(self) -> bool:
         return any((self.root / ".snakemake/locks").glob("*"))

@@ -48,6 +48,10 @@ MISTAKES = {
         *(SMOKE, {"numbers/edge": {}, "experiments": ["edge"]}),
         "numbers.edge: wanted an arm or an exhibit; got none of this scale",
     ),
+    "metric twice": (
+        *("experiments/convex.yaml", {"tables/floors/metrics": lambda metrics: metrics * 2}),
+        "tables[floors].metrics: wanted each once; got […] repeatedly",
+    ),
     "list for a metric": (
         *("experiments/sam.yaml", {"claims": lambda claims: [claims[0] | {"fit": {"metric": []}}]}),
         "claims[…].fit.metric: wanted one of …; got []",

@@ -10,8 +10,9 @@ from largebatch.seals import SEALS, verified
 
 # Keys of records that hold a time, a size of memory, or a digest of such a record.
 TIMES = {"seconds", "peak_memory_mib", "time", "digest"}
-# What such a folder holds besides results: progress, seals (which are checked), and what a kill left.
+# What such a folder holds besides results: progress, and seals, which are checked.
 ASIDE = (".progress.json", SEALS)
+PARTIAL = ".partial-"  # the beginning of a folder that a kill may leave, which nothing reads
 
 
 def without_times(record):
@@ -49,7 +50,8 @@ def content(path: Path):
 def results(folder: Path) -> dict[str, Path]:
     """The files of a results folder by their place in it."""
     files = (path for path in folder.rglob("*") if path.is_file() and not {*path.parts} & {*ASIDE})
-    return {path.relative_to(folder).as_posix(): path for path in files}
+    kept = (path for path in files if not any(part.startswith(PARTIAL) for part in path.parts))
+    return {path.relative_to(folder).as_posix(): path for path in kept}
 
 
 def differing(ours: Path, theirs: Path) -> list[str]:
