@@ -1,6 +1,7 @@
 # make results | make test: each first sets up .venv from the hashed lock. See README.md.
 PYTHON ?= python3
 SCALE ?= digits
+SEED ?= 0
 BIN := .venv/bin
 # The environment of the checkout, whatever else is on the path.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
@@ -9,15 +10,31 @@ ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/nul
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
 
-.PHONY: results test calibrate lint publish docs benchmark gpu lock clean
+.PHONY: results test faults kills damages audit calibrate lint publish docs benchmark gpu lock clean
 
 results: $(BIN)/.ready
-	$(RUN) snakemake --cores all --config scale=$(SCALE)
+	@# exec: make passes a signal on to its shell, which would not
+	exec env $(RUN) snakemake --cores all --config scale=$(SCALE)
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
 	@$(RUN) largebatch answers results/$(SCALE)
 
 test: $(BIN)/.ready
 	$(RUN) python -m pytest
+
+# Kills, damaged files and mutated configurations, more than `make test` tries: docs/reliability.md.
+faults: $(BIN)/.ready
+	$(MAKE) -j 2 kills damages
+
+kills:
+	LARGEBATCH_FAULTS=$(SEED) $(RUN) python -m pytest --durations 3 tests/test_interrupts.py tests/test_surroundings.py
+
+damages:
+	LARGEBATCH_FAULTS=$(SEED) $(RUN) python -m pytest --durations 3 tests/test_damage.py tests/test_mutations.py
+
+# Known vulnerabilities of what the lock names; asks the package registry about each.
+audit: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv tool run pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 # How often each kind of claim errs, by simulation: docs/calibration.md.
 calibrate: $(BIN)/.ready

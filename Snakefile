@@ -1,8 +1,15 @@
 # Entry: reads the configuration, includes the stages, lists the targets.
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from largebatch import interrupts
+
+# Until there are jobs to interrupt, nothing needs to be said.
+interrupts.once(SystemExit, interrupts.CODE)
 
 from largebatch import progress
 from largebatch.files import write_text
@@ -12,6 +19,10 @@ from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
 from largebatch.metrics import METRICS_OF
 from largebatch.forkserver import speak_utf_8
+
+if not os.access(".", os.W_OK):
+    wanted = "wanted a folder that can be written to; got one that cannot. Choose another one"
+    sys.exit(f"{Path.cwd()}: {wanted}: snakemake --directory <folder> ...")
 
 # Snakemake prints file names, and a terminal may lack some of their letters.
 speak_utf_8()
@@ -56,11 +67,14 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/page.smk"
 
 
+STOPS = interrupts.Workflow(Path(RESULTS), ARMS, shlex.join(called_as(workflow.config_settings)))
+
+
 onstart:
     # Snakemake limits how many jobs start per second. With that limit each step of the scheduler causes another one a
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
-    progress.hush_scheduler()
+    STOPS.listen()
     to_train = {job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"}
     # First of all, before any job: nets of the user's are tried, then claims are registered, see registration.py.
     if tries := trials.trials(STUDY, to_train):
@@ -76,6 +90,9 @@ onstart:
 
 
 onerror:
+    if STOPS.stopped:
+        interrupts.wait_for_jobs()
+        sys.exit(interrupts.CODE)
     print(f"A job failed. Logs of jobs: {LOGS}/<stage>/; Snakemake's own: {log}")
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
+from tests.shared import faults
 from tests.shared.processes import watched
 
 pytest_plugins = ["tests.shared.browser", "tests.shared.figures", "tests.shared.tables"]
@@ -64,3 +65,9 @@ def dataset() -> Dataset:
 def folder(tmp_path) -> Path:
     """A copy of config/ to spoil."""
     return shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if faults.FIRST is not None:
+        for line in faults.TOLD:
+            terminalreporter.write_line(line)

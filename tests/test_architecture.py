@@ -15,7 +15,7 @@ WITH_PANDAS = ("config", "observations", "judging", "figures", "page", "report")
 TORCH = {"torch", "torchvision", "pyhessian", "curvlinops"}
 PANDAS = {"pandas", "matplotlib", "jinja2"}
 # At the top level: what both sides share, and who starts their work.
-SHARED = {"files", "metrics", "progress", "provenance", "seals"}
+SHARED = {"files", "interrupts", "metrics", "progress", "provenance", "seals"}
 MOST_AT_THE_TOP, MOST_LINES = 8, 350
 
 

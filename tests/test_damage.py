@@ -1,20 +1,17 @@
 """Damaged files at every stage: a flipped bit or a cut end changes no number in silence.
 
 A small study is made once; then one file after another is damaged, and the jobs that read it are run.
-LARGEBATCH_DAMAGES says how many places of each file are tried.
+`make faults` tries more places of each file, see shared/faults.py.
 """
 
 import contextlib
-import io
 import os
 import random
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
-from largebatch.cli import main
 from largebatch.config import commands
 from largebatch.config.registration import register, standings_of
 from largebatch.config.study import load_study
@@ -22,22 +19,16 @@ from largebatch.files import write_json
 from largebatch.report.evidence import to_report
 from largebatch.seals import CALLED
 from tests.conftest import REPOSITORY
+from tests.shared.faults import TOLD, seeds
+from tests.shared.jobs import called
 
-PLACES = int(os.environ.get("LARGEBATCH_DAMAGES", "2"))
+SEEDS = seeds(quick=2, full=10)  # as many places of each file, beside two cuts
 SCALE = """extends: smoke
 scale: small
 experiments: [keskar]
 seeds: 2
 """
 RESULTS = Path("results/small")
-
-
-def called(words: str) -> tuple[int, str]:
-    """Exit code and log of a job."""
-    log = io.StringIO()
-    with contextlib.redirect_stderr(log), contextlib.redirect_stdout(io.StringIO()):
-        code = main(shlex.split(words))
-    return code, log.getvalue()
 
 
 def jobs(study) -> dict[str, str]:
@@ -154,12 +145,13 @@ def readers(study, job, pattern):
 
 @pytest.mark.parametrize(("job", "pattern"), PAIRS, ids=lambda text: text.replace(" ", "-"))
 def test_no_damage_changes_a_number_in_silence(study, job, pattern):
-    chosen = random.Random(f"{job} {pattern}")
+    chosen = random.Random(f"{SEEDS[0]} {job} {pattern}")
     path, words = chosen.choice(list(readers(study, job, pattern)))
     whole = path.read_bytes()
-    flips = [flip(whole, chosen.randrange(8 * len(whole))) for _ in range(PLACES)]
+    flips = [flip(whole, chosen.randrange(8 * len(whole))) for _ in SEEDS]
     before = {p: p.stat().st_mtime_ns for p in RESULTS.rglob("*") if p.is_file() and p != path}
-    for damaged in (*flips, whole[:-20], b""):
+    damages = (*flips, whole[:-20], b"")
+    for damaged in damages:
         path.write_bytes(damaged)
         try:
             code, log = called(words)
@@ -171,6 +163,7 @@ def test_no_damage_changes_a_number_in_silence(study, job, pattern):
         assert line.startswith(f"largebatch {words.split()[0]}: {path}: wanted "), line
         assert "Make it anew: snakemake --cores all --configfile config/small.yaml" in line
     assert before == {p: p.stat().st_mtime_ns for p in before}, "a job that failed has written"
+    TOLD.append(f"seed {SEEDS[0]}: {len(damages)} damages of {path} named by {job}")
 
 
 def test_a_run_of_other_code_is_named_and_can_be_taken_as_it_is(study, monkeypatch):

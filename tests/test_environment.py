@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
+from tests.shared.processes import ending, until
 
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -79,6 +80,24 @@ def test_make_needs_no_home_folder(tmp_path):
 
     assert "XDG_CACHE_HOME=" in said("/dev/null/nowhere")
     assert "XDG_CACHE_HOME=" not in said(tmp_path / "home")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="runs make")
+def test_make_passes_a_signal_on_to_snakemake(tmp_path):
+    """And not to a shell alone, behind whose back the run would go on."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    binaries = tmp_path / ".venv/bin"
+    binaries.mkdir(parents=True)
+    waits = "#!/bin/sh\ntrap 'echo told; exit 130' TERM\ntouch begun\nwhile :; do sleep 0.05; done\n"
+    (binaries / "snakemake").write_text(waits, encoding="utf-8")
+    (binaries / "snakemake").chmod(0o755)
+    words = ["make", "-o", ".venv/bin/.ready", "results"]
+    with ending(
+        subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, start_new_session=True)
+    ) as make:
+        until((tmp_path / "begun").exists)
+        make.terminate()
+        assert b"told" in make.communicate()[0]
 
 
 @pytest.mark.skipif(Path(sys.prefix) != REPOSITORY / ".venv", reason="not the environment that make makes")

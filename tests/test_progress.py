@@ -166,6 +166,8 @@ def test_only_a_long_arm_speaks_and_now_and_then_only(monkeypatch, capfd):
         now = 4.0 * epoch
         lines(f"epoch {epoch}/7")
     assert capfd.readouterr().out == "arm: epoch 3/7\narm: epoch 6/7\n"
+    lines("continues at epoch 7")  # which a person wants to know at once
+    assert capfd.readouterr().out == "arm: continues at epoch 7\n"
     assert progress.LONG_SECONDS == 10.0
 
 

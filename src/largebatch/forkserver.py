@@ -32,6 +32,8 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
+from largebatch import interrupts
+
 PACKAGE = Path(__file__).parent
 # The libraries, and by name what they would import at their first use.
 BOTH = (
@@ -107,8 +109,9 @@ def speak_utf_8() -> None:
 
 def ask_server(room: str, arguments: list[str], entry: str) -> int | None:
     """The exit code of a job run by the server; None if no server took it."""
+    stopped: list[int] = []
     try:
-        with connect(address(room), room) as server:
+        with connect(address(room), room) as server, interrupts.passed_on(server) as stopped:
             job = {"entry": entry, "arguments": arguments}
             job |= {"folder": str(Path.cwd()), "environment": dict(os.environ)}
             socket.send_fds(server, [b"j"], [0, 1, 2])
@@ -116,12 +119,12 @@ def ask_server(room: str, arguments: list[str], entry: str) -> int | None:
                 stream.write(json.dumps(job).encode() + b"\n")
                 stream.flush()
                 if stream.read(1) != STARTED:
-                    return None
+                    return interrupts.CODE if stopped else None
                 # From here on the job is the server's: if the connection breaks, the job was killed.
                 answer = stream.read(2)
                 return answer[1] if answer[:1] == FINISHED else 1
     except OSError:
-        return None
+        return interrupts.CODE if stopped else None
 
 
 def address(room: str) -> Path:
@@ -256,6 +259,7 @@ def serve_job(connection: socket.socket) -> None:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started the server
+        interrupts.once()
         os.setsid()
         _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as stream:
@@ -284,7 +288,7 @@ def serve_job(connection: socket.socket) -> None:
         else:
             print(leaving.code, file=sys.stderr)
     except KeyboardInterrupt:
-        code = 130
+        code = interrupts.CODE
     except BaseException:
         import traceback
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import os
 import time
 from collections.abc import Collection, Iterable
@@ -140,12 +139,6 @@ def multiplications(arm: Arm) -> float:
     return sum(a * b for a, b in itertools.pairwise(widths))
 
 
-def hush_scheduler() -> None:
-    """Drop two lines per job; Snakemake's only `quiet` setting that drops them also drops errors."""
-    noise = ("Select jobs to execute", "Execute ")
-    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(noise))
-
-
 def finished(scale_folder: Path, files: Iterable[str], since: float) -> list[str]:
     """Those of the files that have been made since this time."""
     paths = {file: scale_folder / file for file in files}
@@ -182,14 +175,14 @@ def duration(seconds: float) -> str:
 
 
 class EpochLines:
-    """Prints the progress within a long arm now and then."""
+    """Prints where an arm goes on, and the progress within a long one now and then."""
 
     def __init__(self, name: str):
         self.name = name
         self.last = time.monotonic()
 
     def __call__(self, text: str) -> None:
-        if time.monotonic() - self.last > LONG_SECONDS:
+        if not text.startswith("epoch") or time.monotonic() - self.last > LONG_SECONDS:
             self.last = time.monotonic()
             say(f"{self.name}: {text}")
 

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from largebatch import cli
-from largebatch.cli import main, people
+from largebatch.cli import main, people, torch_jobs
 from largebatch.cli.names import KINDS, MODULES
 from largebatch.cli.parsing import GIVEN, MADE, Seeds, largebatch
 from largebatch.forkserver import LIBRARIES
@@ -108,6 +108,17 @@ def test_an_interrupt_is_told_from_a_mistake(monkeypatch, error, code):
 
     monkeypatch.setattr(people.check, "callback", interrupted)
     assert main(["check", str(SCALE)]) == code
+
+
+def test_a_job_that_is_stopped_says_how_to_go_on_without_a_traceback(monkeypatch, capsys, tmp_path):
+    def interrupted(**words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch_jobs.data, "callback", interrupted)
+    assert main(["data", "--name", "x", "--sources", "x", "--out", str(tmp_path / "x")]) == 130
+    out, err = capsys.readouterr()
+    kept = "Finished files and checkpoints are kept; the same command goes on from there"
+    assert (out, err.strip()) == ("", f"largebatch data: stopped. {kept}")
 
 
 @pytest.mark.parametrize(

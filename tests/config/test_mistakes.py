@@ -44,6 +44,18 @@ MISTAKES = {
         *(SMOKE, {"experiments": ["keskar", "goyal", "keskar"]}),
         "experiments: wanted each name once; got ['keskar'] repeatedly",
     ),
+    "no arm": (
+        *(SMOKE, {"numbers/edge": {}, "experiments": ["edge"]}),
+        "numbers.edge: wanted an arm or an exhibit; got none of this scale",
+    ),
+    "metric twice": (
+        *("experiments/convex.yaml", {"tables/floors/metrics": lambda metrics: metrics * 2}),
+        "tables[floors].metrics: wanted each once; got […] repeatedly",
+    ),
+    "list for a metric": (
+        *("experiments/sam.yaml", {"claims": lambda claims: [claims[0] | {"fit": {"metric": []}}]}),
+        "claims[…].fit.metric: wanted one of …; got []",
+    ),
     "no numbers": (SMOKE, {K: ABSENT}, "numbers: wanted a key 'keskar', listed in experiments; got none"),
     "variable in a path": (
         *(SMOKE, {"folders": {"mine": {"path": "${DATA}/mine"}}}),

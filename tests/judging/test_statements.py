@@ -5,7 +5,7 @@ from scipy import stats
 
 from largebatch.judging.claims import read_statements, write_statements
 from largebatch.judging.ledger import corrected
-from largebatch.judging.statements import at_least, levels, partial_conjunction, statements
+from largebatch.judging.statements import at_least, levels, levels_within, partial_conjunction, statements
 from tools.simulated import decisive_levels
 
 P = np.array([0.03, 0.01, 0.02, 0.012])
@@ -194,3 +194,9 @@ def test_a_placebo_ledger_is_rarely_decided(settle):
         }
         decided += (settle(tree)[1]["verdict"] != "inconclusive").any()
     assert decided <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+def test_without_a_statement_there_are_no_levels():
+    """As in a study whose claims are all without one; pandas takes an empty column for texts."""
+    nothing = pd.DataFrame({"statement": pd.Series([], dtype="str"), "p": pd.Series([], dtype="float64")})
+    assert levels_within(nothing).dtype == "float64" and levels_within(nothing).empty

@@ -6,13 +6,14 @@ One seed of a convolution net leaves a GPU idle between its kernels; several pro
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from largebatch import progress
+from largebatch.cli import memory
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
@@ -37,7 +38,12 @@ def side_by_side(work: Callable, parts: list, processes: int) -> list:
         return [work(part) for part in parts]
     # A process that uses a GPU cannot be forked.
     with ProcessPoolExecutor(min(processes, len(parts)), get_context("spawn")) as pool:
-        return list(pool.map(work, parts))
+        try:
+            return list(pool.map(work, parts))
+        except KeyboardInterrupt:  # the pool would wait for all of them
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def shared(seeds: list[int], processes: int) -> list[list[int]]:
@@ -60,12 +66,19 @@ def train_some(
     arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
 ) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
-    checkpoint, report = out / f"checkpoint-{seeds[0]}.bin", progress.EpochLines(out.name)
-    return train.train(arm, seeds, dataset, checkpoint, report, followed=followed)
+
+    def part(some: list[int]) -> Trained:
+        checkpoint, report = out / f"checkpoint-{some[0]}.bin", progress.EpochLines(out.name)
+        return train.train(arm, some, dataset, checkpoint, report, followed=followed)
+
+    most = memory.trained_at_once(arm, models.initial(arm, seeds[0], dataset), dataset)
+    return together(memory.in_parts(part, seeds, most))
 
 
 def together(parts: list[Trained]) -> Trained:
     """Several groups of seeds as one."""
+    if len(parts) == 1:
+        return parts[0]  # and not a copy of it
     snapshots = {}
     for epoch in sorted({epoch for part in parts for epoch in part.snapshots}):
         seeds, weights = zip(*(p.snapshots[epoch] for p in parts if epoch in p.snapshots), strict=True)
@@ -95,14 +108,20 @@ def measure_some(
 ) -> list[Observation]:
     arm, there = made_by_this_code(run)
     dataset, base = dataset_for(arm, data, threads), name.removesuffix("_by_epoch")
-    if base == name:
-        weights = of_seeds(seeds, there, read_arrays(run / "weights.safetensors"))
-        return measure(name, settings, arm, seeds, weights, dataset)
-    snapshots = {}
-    for epoch, (running, weights) in read_snapshots(run / "snapshots.safetensors").items():
-        kept = [seed for seed in seeds if seed in running]
-        snapshots[epoch] = kept, of_seeds(kept, running, weights)
-    return measure_by_epoch(base, settings, arm, snapshots, dataset)
+    file = run / ("weights.safetensors" if base == name else "snapshots.safetensors")
+    whole = read_arrays(file) if base == name else read_snapshots(file)
+
+    def part(some: list[int]) -> list[Observation]:
+        if base == name:
+            return measure(name, settings, arm, some, of_seeds(some, there, whole), dataset)
+        snapshots = {}
+        for epoch, (running, weights) in whole.items():
+            kept = [seed for seed in some if seed in running]
+            snapshots[epoch] = kept, of_seeds(kept, running, weights)
+        return measure_by_epoch(base, settings, arm, snapshots, dataset)
+
+    most = memory.measured_at_once(file, len(there), dataset.device)
+    return joined(memory.in_parts(part, seeds, most))
 
 
 def path_all(
@@ -120,12 +139,17 @@ def path_some(
     settings: dict, runs: tuple[Path, Path], data: Path, threads: int, seeds: list[int]
 ) -> list[Observation]:
     arms, theirs = zip(*(made_by_this_code(run) for run in runs), strict=True)
-    weights = tuple(
-        of_seeds(seeds, there, read_arrays(run / "weights.safetensors"))
-        for run, there in zip(runs, theirs, strict=True)
-    )
+    files = [run / "weights.safetensors" for run in runs]
+    whole = [read_arrays(file) for file in files]
     snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in runs)
-    return measure_path(arms, seeds, weights, dataset_for(arms[0], data, threads), snapshots, **settings)
+    dataset = dataset_for(arms[0], data, threads)
+
+    def part(some: list[int]) -> list[Observation]:
+        weights = tuple(of_seeds(some, *ends) for ends in zip(theirs, whole, strict=True))
+        return measure_path(arms, some, weights, dataset, snapshots, **settings)
+
+    most = memory.measured_at_once(files[0], len(theirs[0]), dataset.device)
+    return joined(memory.in_parts(part, seeds, most))
 
 
 def made_by_this_code(run: Path) -> tuple[Arm, list[int]]:

@@ -28,10 +28,13 @@ tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 @out
 def data(name: str, sources: Path, folder: str, out: Path) -> None:
     """Prepare a data set as one tensor file."""
+    from largebatch.cli.bounded import require_bounded
     from largebatch.config.arrays import SOURCE
     from largebatch.data.datasets import prepare
 
-    prepare(name, sources, out, SOURCE.validate_json(folder))
+    source = SOURCE.validate_json(folder)
+    require_bounded(source, sources, out.parent)
+    prepare(name, sources, out, source)
 
 
 @click.command()

@@ -72,6 +72,6 @@ class Fit(Settings):
     @classmethod
     def with_margin(cls, given: Any):
         """The rule is written into every claim, so that registrations hold it."""
-        if not isinstance(given, dict) or given.get("metric") not in FIT_MARGINS:
+        if not isinstance(given, dict) or given.get("metric") not in [*FIT_MARGINS]:  # or no text
             return given
         return {"margin": FIT_MARGINS[given["metric"]], "share": FIT_SHARE} | given

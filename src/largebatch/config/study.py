@@ -343,4 +343,8 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     for mistake in mistakes(question, groups, measures, absent, numbers.exhibits, numbers.unknown):
         raise ConfigError(f"{path}: {mistake}")
     exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
+    if not groups and not exhibits:
+        raise ConfigError(
+            f"{scale_path}: numbers.{name}: wanted an arm or an exhibit; got none of this scale"
+        )
     return Experiment(question, groups, measures, exhibits, written, absent, path)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from largebatch.config.checking import repeats
 from largebatch.config.exhibits import EXHIBIT_OF, EXHIBITS
 from largebatch.config.uses import At, Lines, Name, Reader, Setting, Use
 from largebatch.metrics import PATH_METRICS, PROFILE, Metric
@@ -50,7 +51,9 @@ class Table(Reader):
         return None if not kept or table.needs(absent) else table
 
     def mistakes(self, question, groups, measures) -> Iterator[str]:
-        """Numbers of a paper without a place, profiles without a position, rows without a cell."""
+        """Metrics twice, numbers without a place, profiles without a position, rows without a cell."""
+        if repeated := repeats(self.metrics):
+            yield f"metrics: wanted each once; got {repeated} repeatedly"
         yield from self.mistakes_in_paper()
         for label, row in self.rows.items():
             if row in question.paths and PATH_METRICS.isdisjoint(self.metrics):
