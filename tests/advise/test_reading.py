@@ -6,13 +6,26 @@ import pytest
 
 from largebatch.advise import reading
 from largebatch.config.claims import Hyperbola
+from largebatch.judging.claims import read_claims
 from largebatch.judging.fits import hyperbola
+from tests.conftest import REPOSITORY
 from tests.shared import quadratic
 from tests.shared.tables import arm_rows, write_rows
 
 BATCHES, SEEDS, GOAL = [2, 8, 32, 128, 512], range(6), 0.2
 FACTORS = [0.25, 0.5, 1.0, 2.0, 4.0]
 UPDATES = "updates_to_validation_goal"
+CRITICAL = Hyperbola(
+    id="A.critical",
+    says="",
+    source="",
+    kind="hyperbola",
+    metric="updates_to_test_goal",
+    arm="sweep",
+    show="critical_batch",
+    expect={"within": [2.0, 512.0]},
+    no_control="none",
+)
 
 
 def cells(values, metric="validation_loss_nats", diverged=()):
@@ -67,12 +80,29 @@ def test_the_critical_batch_is_that_of_the_closed_form(quadratic_tries):
         )
         for batch in BATCHES
     ]
-    claim = {"id": "A.critical", "says": "", "source": "", "kind": "hyperbola", "arm": "sweep"}
-    claim |= {"metric": "updates_to_test_goal", "show": "critical_batch", "expect": {"within": [2.0, 512.0]}}
-    effects = hyperbola(pd.concat(rows), Hyperbola.model_validate(claim | {"no_control": "none"}))
+    effects = hyperbola(pd.concat(rows), CRITICAL)
     low, high = np.exp(effects.interval())
     assert np.exp(effects.tested[0]) == pytest.approx(quadratic.NOISE, rel=0.15)
     assert low < quadratic.NOISE < high
+
+
+def test_rates_chosen_for_all_seeds_give_the_published_critical_batch():
+    """At digits each seed chose its own rate; here all take the one that is best over the seeds."""
+    path = REPOSITORY / "results/published/digits/shallue/observations.parquet"
+    rates = reading.best_rates(reading.tries([path], UPDATES, "sweep.tried"), reading.median)
+    tries = reading.tries([path], "updates_to_test_goal", "sweep.tried")
+    rows = [
+        arm_rows(
+            f"sweep[{batch}]",
+            {"updates_to_test_goal": tries.loc[(batch, rate)].replace(np.inf, None), "diverged": [0.0] * 14},
+            group="sweep",
+            batch_size=batch,
+        )
+        for batch, rate in rates.items()
+    ]
+    effects = hyperbola(pd.concat(rows), CRITICAL)
+    published = read_claims(path.parents[1] / "claims.csv").set_index("id").loc["D.leaves"]
+    assert published["low"] < np.exp(effects.tested[0]) < published["high"]
 
 
 def test_a_rate_beyond_the_grid_is_found_at_its_edge(quadratic_tries):

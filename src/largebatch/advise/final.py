@@ -79,12 +79,13 @@ def advice(asked: Asked, budget: Budget) -> Stage:
     """Default and recommended, linear scaling from there, and each batch at its best rate to the goal."""
     choice, parts = chosen(asked), parts_in(asked, "halved")
     arms = arms_of_choice(asked, choice, parts)
-    trained = [arms[DEFAULT], *arms["scaled"]["each"], *goal_arms(asked, choice, parts).values()]
-    of_one_seed = sum(arm["epochs"] * parts.train * budget.speed.of_one(arm["batch_size"]) for arm in trained)
-    measured = 1 + len(arms["scaled"]["each"])
-    seeds = Budget((1 - MEASURING) * budget.seconds, budget.speed).seeds(of_one_seed, len(trained))
-    passes = MEASURING * budget.seconds / (PASSES * measured * seeds)
-    examples = int(np.clip(passes / max(budget.speed.example, 1e-9), *MEASURED))
+    scaled, to_goal = arms["scaled"]["each"], goal_arms(choice, parts).values()
+    trained = [{"epochs": arms[DEFAULT]["epochs"], **arm} for arm in (arms[DEFAULT], *scaled, *to_goal)]
+    passes = sum(arm["epochs"] * budget.speed.of_one(arm["batch_size"]) for arm in trained)
+    measured = 1 + len(scaled)
+    seeds = Budget((1 - MEASURING) * budget.seconds, budget.speed).seeds(passes * parts.train, len(trained))
+    gradients = MEASURING * budget.seconds / max(budget.speed.example, 1e-9)
+    examples = int(np.clip(gradients / (PASSES * measured * seeds), *MEASURED))
     why = [
         "What the search chose, with seeds that chose nothing. Everything reported is of the test part.",
         "scaled: the recommended batch and others by linear scaling, larger ones with a gradual warm-up.",
@@ -95,19 +96,22 @@ def advice(asked: Asked, budget: Budget) -> Stage:
 def arms_of_choice(asked: Asked, choice: Choice, parts: Parts) -> dict[str, dict[str, Any]]:
     """The arms of the last stage, in the words of a scale file."""
     default = arms_in(asked, "halved")[DEFAULT]
-    epochs, to_goal = default["epochs"], goal_arms(asked, choice, parts)
     batches = scaled_batches(choice.batch, parts)
+    scaled = [scaled_to(batch, choice.batch, default["epochs"]) for batch in batches]
     arms: dict[str, dict] = {
         DEFAULT: default,
         "recommended": choice.recipe,
-        "scaled": {"each": [scaled_to(choice, batch, epochs) for batch in batches]},
+        "scaled": choice.recipe | {"each": scaled},
     }
     for k in multiples(choice.batch, parts):
-        arms[f"linear_{k}"] = scaled_to(choice, k * choice.batch, epochs)
+        arms[f"linear_{k}"] = choice.recipe | scaled[batches.index(k * choice.batch)]
+    to_goal = goal_arms(choice, parts)
+    shared = {"optimiser": base_in(asked, "halved")["optimiser"], "goal": {"error_percent": choice.goal}}
     if len(to_goal) > 1:
-        arms["sweep"] = {"each": [*to_goal.values()]}
+        arms["sweep"] = shared | {"each": [*to_goal.values()]}
     if choice.pair:
-        arms |= {"one_to_goal": to_goal[choice.pair], "double_to_goal": to_goal[2 * choice.pair]}
+        arms["one_to_goal"] = shared | to_goal[choice.pair]
+        arms["double_to_goal"] = shared | to_goal[2 * choice.pair]
     return arms
 
 
@@ -132,25 +136,25 @@ def scaled_batches(batch: int, parts: Parts) -> list[int]:
     return found
 
 
-def scaled_to(choice: Choice, batch: int, epochs: int) -> dict[str, Any]:
-    """The recipe at another batch, its rate times as large as that, after Goyal et al. 2017, section 2.
+def scaled_to(batch: int, base: int, epochs: int) -> dict[str, Any]:
+    """What another batch than `base` changes, by linear scaling of the rate (Goyal et al. 2017, section 2).
 
-    With a gradual warm-up from the recipe's own rate if it is larger.
+    A larger one has a gradual warm-up from the rate of `base`.
     """
-    scaling = {"batch_size": batch, "lr_rule": "linear", "base_batch_size": choice.batch}
-    if batch > choice.batch:
-        scaling["warmup"] = {"kind": "gradual", "epochs": warmup_of(epochs)["epochs"]}
-    return choice.recipe | (scaling if batch != choice.batch else {})
+    if batch == base:
+        return {"batch_size": batch}
+    scaling = {"batch_size": batch, "lr_rule": "linear", "base_batch_size": base}
+    return scaling | (
+        {"warmup": {"kind": "gradual", "epochs": warmup_of(epochs)["epochs"]}} if batch > base else {}
+    )
 
 
-def goal_arms(asked: Asked, choice: Choice, parts: Parts) -> dict[int, dict[str, Any]]:
-    """Each batch at its best rate, until validation and test error have reached the goal."""
-    optimiser = base_in(asked, "halved")["optimiser"]
+def goal_arms(choice: Choice, parts: Parts) -> dict[int, dict[str, Any]]:
+    """Each batch at its best rate, for twice as long as the slowest seed of the search took to the goal."""
     arms = {}
     for batch, rate in choice.rates.items():
         epochs = math.ceil(2 * choice.updates[batch] * batch / parts.train) + 1
-        settings = {"optimiser": optimiser, "batch_size": batch, "lr": rate, "epochs": epochs}
-        arms[batch] = settings | {"goal": {"error_percent": choice.goal}}
+        arms[batch] = {"batch_size": batch, "lr": rate, "epochs": epochs}
     return arms
 
 
