@@ -57,7 +57,7 @@ def test_a_slow_net_takes_fewer_examples_and_batches(tmp_path):
     asked = search_of(asked_in(tmp_path))
     slow = search.grid(asked, Budget(50.0, Speed(2.0, 1e-3, 1e-3)))
     assert slow.parts.train < parts_in(asked, "grid").train and slow.base["epochs"] == 2
-    assert [entry["batch_size"] for entry in slow.arms["cells"]["each"]] == [8, 32]
+    assert [entry["batch_size"] for entry in slow.arms["cells"]["each"]] == [4, 16, 64]
     assert f"Training takes {slow.parts.train} of 1024 examples." in " ".join(slow.why)
 
 

@@ -41,8 +41,21 @@ def searched(example):
 
 
 def test_a_checkout_is_wanted(tmp_path, monkeypatch):
-    monkeypatch.setattr(stages, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(stages, "SNAKEFILE", tmp_path / "Snakefile")
     with pytest.raises(
         ValueError, match="Snakefile: wanted the workflow of a checkout of largebatch; got none"
     ):
         stages.run(asked_in(tmp_path))
+    assert not (tmp_path / "advice").exists()
+
+
+def test_two_calls_do_not_work_in_one_folder(tmp_path):
+    asked = asked_in(tmp_path)
+    asked.folder.mkdir()
+    with (
+        stages.alone_in(asked.folder),
+        pytest.raises(ValueError, match=r"advice: wanted a folder that no other call works in; got one"),
+    ):
+        stages.run(asked)
+    with stages.alone_in(asked.folder):
+        pass

@@ -28,6 +28,7 @@ MOST_EPOCHS = 60
 MOST_OF_GRID = 15  # epochs: the grid is about the speed of learning, before nets overfit
 LEAST_EXAMPLES, MOST_TESTED = 64, 5000
 START_SECONDS = 6.0  # of a stage outside its training, until that has been timed
+LEAST_LEFT = 0.25  # of its share, for a stage when others took too long: rather late than of a few examples
 USED = 0.8  # share of the cores' time that jobs can use
 
 
@@ -118,9 +119,14 @@ def seconds_for(stage: str, left: float, cores: int, start: float = START_SECOND
 
     start: what each stage takes beside them.
     """
-    behind = [*SHARES][[*SHARES].index(stage) :]
+    behind = stages_from(stage)
     share = SHARES[stage] / sum(SHARES[name] for name in behind)
     return max(left - len(behind) * start, 0.1 * left) * share * cores * USED
+
+
+def stages_from(stage: str) -> list[str]:
+    """A stage and those behind it."""
+    return [*SHARES][[*SHARES].index(stage) :]
 
 
 def batches_around(noise: float, train: int) -> list[int]:

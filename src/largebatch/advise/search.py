@@ -135,9 +135,10 @@ def grid(asked: Asked, budget: Budget) -> Stage:
     whole = parts_of(asked.images)
     batches = batches_around(scale, whole.train)
     if len(batches) * len(FACTORS) * budget.speed.start > budget.seconds / 2:
-        batches = batches[::2]  # jobs alone would take all the time
+        batches = fewer(batches)  # jobs alone would take all the time
     epochs, parts = budget.epochs([b for b in batches for _ in FACTORS], whole, SEARCH_SEEDS, least=2)
-    batches = [batch for batch in batches if batch <= max(parts.train // 4, 8)]
+    if parts != whole:
+        batches = fewer(batches_around(scale, parts.train))
     first = base_in(asked, "range")["batch_size"]
     cells = {
         "each": [{"batch_size": batch} for batch in batches],
@@ -154,6 +155,11 @@ def grid(asked: Asked, budget: Budget) -> Stage:
         f"rule of the square root, after equally many examples. {fraction(parts, whole)}",
     ]
     return Stage(why, parts, base, {"cells": cells, "best": cells | {"tuned_on": "validation_loss_nats"}})
+
+
+def fewer(batches: list[int]) -> list[int]:
+    """Every other batch, if at least three are left, as a hyperbola needs."""
+    return batches[::2] if len(batches) > 4 else batches
 
 
 def fraction(parts: Parts, whole: Parts) -> str:
