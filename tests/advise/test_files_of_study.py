@@ -18,6 +18,15 @@ def test_a_file_says_why_and_what(tmp_path):
     assert load_study(asked.file("range")).seeds == 3
 
 
+def test_a_file_can_be_edited(tmp_path):
+    asked = asked_in(tmp_path)
+    write(asked, "range", search.range_(asked, BUDGET))
+    assert not list(asked.folder.rglob(".seals"))
+    path = asked.file("range")
+    path.write_text(path.read_text(encoding="utf-8").replace("epochs: 6", "epochs: 7"), encoding="utf-8")
+    assert {arm.epochs for arm in load_study(path).arms.values()} == {7}
+
+
 def test_an_edited_question_stays(tmp_path):
     asked = asked_in(tmp_path)
     own = asked.folder / "experiments" / "range.yaml"

@@ -46,7 +46,7 @@ def test_what_there_is_not_is_not_asked(asked, monkeypatch):
     few = final.Choice({"batch_size": 512, "lr": 0.1}, "constant", 5.0, {8: 0.1}, {8: 100.0}, [16])
     monkeypatch.setattr(final, "chosen", lambda asked: few)
     asks = final.question(asked)
-    assert [claim["id"] for claim in asks["claims"]] == ["A.default", "A.sharp", "A.error"]
+    assert [claim["id"] for claim in asks["claims"]] == ["A.default", "A.close", "A.sharp", "A.error"]
     assert [f["name"] for f in asks["figures"]] == ["against_default", "curves", "scaled"]
 
 

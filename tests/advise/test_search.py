@@ -34,7 +34,13 @@ def test_the_search_follows_what_it_finds(asked):
     assert best[8] == 0.025 and best[32] == 0.1 and best[256] == pytest.approx(0.8, rel=0.5)
     # of each batch the best rates are left; schedules are tried at the largest batch that is as good
     assert len(halved["cells"]["each"]) == search.KEPT * 6
-    assert halved["cosine"]["batch_size"] == 32 and halved["cosine"]["grid"]["lr"] == [0.05, 0.1, 0.2, 0.4]
+    assert halved["cosine"]["batch_size"] == 32 and halved["cosine"]["grid"]["lr"] == [
+        0.025,
+        0.05,
+        0.1,
+        0.2,
+        0.4,
+    ]
     assert halved["default"] == search.DEFAULT | {"epochs": halved["cosine"]["epochs"]}
 
 

@@ -8,7 +8,8 @@ from largebatch.advise.found import Found
 from largebatch.advise.plan import Speed
 from tests.shared.tables import arm_rows
 
-RECIPE = {"batch_size": 32, "optimiser": {"name": "sgd"}, "lr": 0.2}
+NESTEROV = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+RECIPE = {"batch_size": 32, "optimiser": NESTEROV, "lr": 0.2}
 
 
 def claim(estimate, low, high, verdict="supported"):
@@ -39,6 +40,19 @@ def test_the_headline_says_batch_rate_warm_up_and_schedule():
     said = sentences.headline(found("warmup_cosine").choice)
     assert said.startswith("Batch 32, SGD with Nesterov momentum 0.9, rate 0.2: a warm-up over a tenth")
     assert "no warm-up" in sentences.headline(found("constant").choice)
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "said"),
+    [
+        (NESTEROV, "SGD with Nesterov momentum 0.9"),
+        ({"name": "sgd", "momentum": 0.5}, "SGD with momentum 0.5"),
+        ({"name": "sgd"}, "plain SGD"),
+        ({"name": "adam"}, "Adam"),
+    ],
+)
+def test_an_edited_optimiser_is_called_by_its_name(optimiser, said):
+    assert sentences.optimiser_in_words(optimiser) == said
 
 
 @pytest.mark.parametrize(
@@ -82,8 +96,14 @@ def test_sharpness_and_error_go_together_or_not(sharp, error, said):
     assert lines[-1].endswith(said)
 
 
+def test_a_critical_batch_outside_those_that_were_run_is_no_number():
+    assert sentences.beyond(100.0, [8, 512]) == []
+    assert sentences.beyond(4e4, [8, 512])[0].endswith("lies above them.")
+    assert sentences.beyond(2.0, [8, 512])[0].endswith("lies below them.")
+
+
 def test_what_was_not_judged_is_not_said():
     nothing = float("nan")
     missing = claim(nothing, nothing, nothing, "not_run")
-    assert sentences.sharpness(found(A__sharp=missing))[-1].startswith("Too few batches")
+    assert sentences.sharpness(found(A__sharp=missing))[-1].endswith("could not be judged.")
     assert sentences.twice_as_large(found(A__updates=missing)) == []

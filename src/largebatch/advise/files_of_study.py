@@ -83,9 +83,15 @@ def write(asked: Asked, name: str, stage: Stage, question: dict[str, Any] | None
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(QUESTIONS / path.name, path)
         else:
-            files.write_text(path, dumped(question))
+            write_text(path, dumped(question))
     top = "".join(f"# {line}\n" for line in stage.why)
-    files.write_text(asked.file(name), f"{top}{dumped(content)}")
+    write_text(asked.file(name), f"{top}{dumped(content)}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that people may edit: without the seal by which an edit would be taken for damage."""
+    with files.atomic(path, sealed=False) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def dumped(content: dict[str, Any]) -> str:

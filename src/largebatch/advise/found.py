@@ -45,7 +45,8 @@ class Found:
 
 
 def in_brief(values: pd.Series, on_logarithms: bool) -> str:
-    """Mean and 95 % interval over seeds; of what is skewed the geometric mean."""
+    """Mean and 95 % interval over seeds; of what is skewed, and above 0, the geometric mean."""
+    on_logarithms = on_logarithms and bool((values > 0).all())
     _, mean, _, low, high = mean_interval(np.log(values) if on_logarithms else values)
     mean, low, high = np.exp([mean, low, high]) if on_logarithms else (mean, low, high)
     return f"{brief(mean)} [{brief(low)}, {brief(high)}]"

@@ -64,12 +64,11 @@ def plan_of(asked: Asked) -> list[dict]:
     """Each stage: its share of the minutes, its file, and the lines at the file's top."""
     rows = []
     for name, share in SHARES.items():
-        path = asked.file(name)
-        lines = (
-            files.read_text(path).splitlines()
-            if path.is_file()
-            else ["# Not needed: no best rate was at an edge."]
-        )
-        why = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
-        rows.append({"name": name, "share": share, "file": path.name if path.is_file() else "", "why": why})
+        path, row = asked.file(name), {"name": name, "share": share}
+        if path.is_file():  # no file of ours has a seal that people may edit
+            lines = path.read_text(encoding="utf-8").splitlines()
+            why = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+            rows.append(row | {"file": path.name, "why": why})
+        else:
+            rows.append(row | {"file": "", "why": "Not needed: no best rate was at an edge."})
     return rows

@@ -34,7 +34,7 @@ DEFAULT = {
 }
 TIMED_EXAMPLES, LONG = 256, 4  # of a run that is timed; epochs of the longer ones
 FACTORS = [0.25, 0.5, 1.0, 2.0, 4.0]  # rates at each batch, around the rule of the square root
-FACTORS_OF_SCHEDULES = [0.5, 1.0, 2.0, 4.0]  # decaying rates begin higher
+FACTORS_OF_SCHEDULES = [0.25, 0.5, 1.0, 2.0, 4.0]  # longer runs prefer lower rates, decaying ones higher
 STEP, WIDER, KEPT = 2.0, 3, 2  # between rates; more rates beyond an edge; rates that are left of each batch
 MOST_MORE = 16  # times the epochs of the grid that a batch may take to the goal
 SCHEDULES = {
