@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "largebatch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # The line from settings to pages: a folder imports from those before it on its side, and no other.
 WITH_TORCH = ("config", "data", "nets", "training", "measures", "primer")
-WITH_PANDAS = ("config", "observations", "judging", "figures", "page", "report")
+WITH_PANDAS = ("config", "observations", "judging", "figures", "page", "report", "advise")
 TORCH = {"torch", "torchvision", "pyhessian", "curvlinops"}
 PANDAS = {"pandas", "matplotlib", "jinja2"}
 # At the top level: what both sides share, and who starts their work.

@@ -9,6 +9,7 @@ JOBS = {
     ],
 }
 PEOPLE = [
+    "advise",
     *("check", "plan", "register", "answers", "verdicts", "tally", "show", "diff", "cite", "compare"),
     "publish",
 ]
@@ -16,4 +17,4 @@ PEOPLE = [
 KINDS = {name: kind for kind, names in JOBS.items() for name in names}
 # command -> the module that defines it
 MODULES = {name: f"largebatch.cli.{kind}_jobs" for name, kind in KINDS.items()}
-MODULES |= dict.fromkeys(PEOPLE, "largebatch.cli.people")
+MODULES |= dict.fromkeys(PEOPLE, "largebatch.cli.people") | {"advise": "largebatch.cli.advising"}
