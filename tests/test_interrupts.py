@@ -41,7 +41,9 @@ class Study(Workspace):
         train = self.root / "src/largebatch/training/train.py"
         text = train.read_text(encoding="utf-8")
         assert "CHECKPOINT_SECONDS = 60.0" in text
-        train.write_text(text.replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"))
+        train.write_text(
+            text.replace("CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"), encoding="utf-8"
+        )
         self.results, self.logs = self.root / "results/killed", self.root / "logs/killed"
         self.whole = root / "whole"
         code, output = self.snakemake(configfile=CONFIG)
