@@ -129,14 +129,20 @@ def ask_server(room: str, arguments: list[str], entry: str) -> int | None:
 
 def address(room: str) -> Path:
     """Where the server of this room, interpreter and surroundings listens."""
+    folder = own_folder()
+    installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
+    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
+    return folder / f"{digest(key)}-{digest(sources())}"
+
+
+def own_folder() -> Path:
+    """Where this user's jobs on this machine meet: sockets of servers, locks."""
     folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()  # a link is anyone's
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
-    installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
-    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
-    return folder / f"{digest(key)}-{digest(sources())}"
+    return folder
 
 
 def digest(key: list) -> str:

@@ -16,7 +16,7 @@ rule measure:
     priority: lambda wildcards: PRIORITIES[wildcards.measure, wildcards.arm]
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
     params:
         command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
         code=code_digest("measure"),
@@ -39,7 +39,7 @@ rule path:
     priority: lambda wildcards: PRIORITIES[f"{wildcards.start}_to_{wildcards.end}"]
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
     params:
         command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
         code=code_digest("measure"),

@@ -17,7 +17,7 @@ rule train:
     priority: lambda wildcards: PRIORITIES[wildcards.arm]
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
