@@ -10,7 +10,7 @@ ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/nul
 RUN += XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache" MPLCONFIGDIR="$(CURDIR)/.snakemake/matplotlib"
 endif
 
-.PHONY: results test faults kills damages audit calibrate lint publish docs benchmark gpu lock clean
+.PHONY: results test slurm faults kills damages audit calibrate lint publish docs benchmark gpu lock clean
 
 results: $(BIN)/.ready
 	@# exec: make passes a signal on to its shell, which would not
@@ -30,6 +30,13 @@ kills:
 
 damages:
 	LARGEBATCH_FAULTS=$(SEED) $(RUN) python -m pytest --durations 3 tests/test_damage.py tests/test_mutations.py
+
+# A study through SLURM on this machine, as root; needs its daemons (Debian: munge slurmctld slurmd slurm-client).
+# The plugin lies apart from the environment: where there is no SLURM, each call of Snakemake would wait for one.
+slurm: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target .snakemake/slurm -r profiles/slurm/requirements.lock
+	$(RUN) python -m pytest tests/test_slurm.py
 
 # Known vulnerabilities of what the lock names; asks the package registry about each.
 audit: $(BIN)/.ready
@@ -85,6 +92,9 @@ lock: $(BIN)/.ready
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.lock
+	printf '%s\n' snakemake-executor-plugin-slurm snakemake-executor-plugin-slurm-jobstep | $(BIN)/uv pip compile - \
+		--no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--output-file profiles/slurm/requirements.lock
 	$(BIN)/python tools/environment.py
 
 clean:

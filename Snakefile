@@ -13,7 +13,7 @@ interrupts.once(SystemExit, interrupts.CODE)
 
 from largebatch import progress
 from largebatch.files import write_text
-from largebatch.config import registration, trials
+from largebatch.config import costs, planning, registration, trials
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
@@ -70,6 +70,21 @@ include: "workflow/rules/page.smk"
 STOPS = interrupts.Workflow(Path(RESULTS), ARMS, shlex.join(called_as(workflow.config_settings)))
 
 
+# What a cluster is not asked for: downloads, and what takes seconds.
+localrules:
+    data,
+    judge,
+    ledger,
+    ledger_of_one,
+    draw,
+    animate,
+    tabulate,
+    robustness,
+    page,
+    report,
+    numbers,
+
+
 onstart:
     # Snakemake limits how many jobs start per second. With that limit each step of the scheduler causes another one a
     # second later; after some hundred jobs they take a fifth of a core.
@@ -86,7 +101,7 @@ onstart:
     for name, asked in (commands.asks(STUDY, STANDINGS) | {"report": TO_REPORT}).items():
         write_text(Path(f"{ASKS}/{name}.json"), json.dumps(asked))
     write_text(Path(RESULTS, CALLED), json.dumps(called_as(workflow.config_settings)))
-    progress.begin(Path(RESULTS), progress.costs(STUDY, to_train))
+    progress.begin(Path(RESULTS), costs.costs(STUDY, to_train, KIND))
 
 
 onerror:

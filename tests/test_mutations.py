@@ -19,8 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from largebatch import progress
-from largebatch.config import commands
+from largebatch.config import commands, costs
 from largebatch.config.study import ConfigError, load_study
 from tests.conftest import REPOSITORY
 from tests.shared.faults import FIRST, TOLD, seeds
@@ -115,8 +114,8 @@ class Runner:
 
     def all_of(self, study) -> None:
         """Every job of a study, unless its settings are large ones."""
-        costs = progress.costs(study, study.arms)
-        if sum(costs.values()) * study.seeds > LONG_SECONDS or len(study.arms) > 40 or study.seeds > 5:
+        seconds = sum(costs.costs(study, study.arms).values()) * study.seeds
+        if seconds > LONG_SECONDS or len(study.arms) > 40 or study.seeds > 5:
             raise TooLong
         ask(study, RESULTS)
         for words in commands.planned(study):

@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, help="An archive of everything small that was made.")
     given = parser.parse_args()
     until = time.monotonic() + 60 * given.minutes
+    os.environ.setdefault("LARGEBATCH_JOBS_PER_GPU", str(given.slots))
     logs = Path("logs/side_by_side")
     logs.mkdir(parents=True, exist_ok=True)
     tasks = [t for named in given.scales for t in tasks_of(named, given.sources, given.processes)]

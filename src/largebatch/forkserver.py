@@ -17,6 +17,7 @@ import gc
 import io
 import json
 import os
+import re
 import resource
 import selectors
 import signal
@@ -87,6 +88,8 @@ START_SECONDS = 30.0
 STARTED, FINISHED = b"s", b"f"
 # Variables that say where in which shell a command was typed.
 OF_A_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
+# SLURM tells each step of a job its number and ports; only the job counts.
+OF_A_STEP = re.compile(r"SLURM_(?!JOB_ID$)")
 # Of standard streams: logs are UTF-8 everywhere, and a letter that a terminal lacks stops no job.
 TEXT: dict = {"encoding": "utf-8", "errors": "backslashreplace"}
 
@@ -129,14 +132,20 @@ def ask_server(room: str, arguments: list[str], entry: str) -> int | None:
 
 def address(room: str) -> Path:
     """Where the server of this room, interpreter and surroundings listens."""
+    folder = own_folder()
+    installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
+    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
+    return folder / f"{digest(key)}-{digest(sources())}"
+
+
+def own_folder() -> Path:
+    """Where this user's jobs on this machine meet: sockets of servers, locks."""
     folder = Path(tempfile.gettempdir()) / f"largebatch-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()  # a link is anyone's
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise OSError(f"{folder}: wanted a folder of ours alone")
-    installed = Path(sysconfig.get_paths()["purelib"]).stat().st_mtime_ns  # changed by each installation
-    key = [room, sys.executable, sys.prefix, sys.path[1:], inherited(), installed]
-    return folder / f"{digest(key)}-{digest(sources())}"
+    return folder
 
 
 def digest(key: list) -> str:
@@ -166,7 +175,11 @@ def inherited() -> dict:
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
     proc = Path("/proc/self")
     return {
-        "environment": {name: value for name, value in os.environ.items() if name not in OF_A_SHELL},
+        "environment": {
+            name: value
+            for name, value in os.environ.items()
+            if name not in OF_A_SHELL and not OF_A_STEP.match(name)
+        },
         "umask": umask,
         "groups": sorted({os.getgid(), *os.getgroups()}),
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},

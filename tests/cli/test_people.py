@@ -45,6 +45,16 @@ def test_plan_prints_the_commands_of_the_experiments_asked_for(capsys):
     assert sum(line.startswith("largebatch train ") for line in lines) == 4
 
 
+def test_plan_says_what_a_study_takes_on_so_many_gpus(capsys):
+    assert main(["plan", str(GOOD), "--gpus", "2", "--kind", "h200"]) == 0
+    assert re.search(r"^h200-hours: ", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [["--gpus", "0"], ["--gpus", "2", "--kind", "tpu"]])
+def test_plan_refuses_what_it_knows_nothing_of(words, capsys):
+    assert main(["plan", str(GOOD), *words]) == 2 and words[-1] in capsys.readouterr().err
+
+
 def test_register_writes_once_and_reads_what_it_wrote(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call = ["register", str(GOOD), "--experiments", "convex"]

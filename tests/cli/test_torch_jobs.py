@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from largebatch import progress
-from largebatch.cli import main
+from largebatch.cli import leases, main
 from largebatch.cli.torch_jobs import OF_A_RUN
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.flatness import Curvature
@@ -39,6 +40,7 @@ from largebatch.metrics import (
     TRAINING,
 )
 from largebatch.seals import SEALS, checksum
+from largebatch.training import device
 from tests.conftest import SMALL, small_arm
 
 CURVATURE = Curvature(examples=16, probes=2).model_dump()
@@ -227,6 +229,27 @@ def test_path_writes_what_lies_between_two_runs(run, trained, tmp_path):
     rows = read_observations(out).to_pylist()
     assert {row["metric"] for row in rows} == set(BETWEEN.labels) - {*PLANE, *PLANE_LOSSES.values()}
     assert all(row["value"] == 0 for row in rows if row["metric"] == "distance_between_minima")
+
+
+def test_jobs_that_compute_see_one_device_before_torch_asks_for_any(run, trained, tmp_path, monkeypatch):
+    (tmp_path / "nvidia7").touch()
+    monkeypatch.setattr(leases, "DEVICE_FILES", tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    seen, prepare = [], device.prepare
+
+    def prepared(*asked):
+        seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
+        return prepare(*asked)
+
+    monkeypatch.setattr(device, "prepare", prepared)
+    data = trained / "data" / "digits.safetensors"
+    ends = ("--start", str(run), "--end", str(run))
+    assert main(train(tmp_path, data)) == 0
+    assert main(measured(run, trained, tmp_path / "curvature.parquet", "curvature")) == 0
+    words = ["path", "--options", PathSettings().model_dump_json(), *ends, "--data", str(data)]
+    assert main([*words, "--out", str(tmp_path / "path.parquet")]) == 0
+    assert seen and set(seen) == {"5"}
 
 
 def test_exhibit_writes_what_it_gives_and_where_it_comes_from(tmp_path, capfd):

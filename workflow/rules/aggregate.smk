@@ -1,6 +1,9 @@
 # The observations of one experiment in one tidy table, and their summary.
 if STUDY.observations == "published":
 
+    localrules:
+        take_published,
+
     # `--config observations=published`: judge and draw what was measured elsewhere.
     rule take_published:
         input:
@@ -19,6 +22,9 @@ if STUDY.observations == "published":
             " --observations {output.observations} --summary {output.summary} 2> {log}"
 
 else:
+
+    localrules:
+        aggregate,
 
     rule aggregate:
         input:

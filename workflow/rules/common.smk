@@ -7,8 +7,15 @@ from largebatch.config.study import path_stem, shown
 
 # Jobs that are ready run before anything else of their experiment is trained. So results come early, and few jobs are
 # ready at a time; the scheduler looks at every input of every ready job at each step.
-PRIORITIES = progress.priorities(STUDY)
+PRIORITIES = costs.priorities(STUDY)
 STUDY_FIRST = max(PRIORITIES.values(), default=0) + 1
+
+# What jobs cost on the kind of device that LARGEBATCH_KIND names, by the file that each ends with.
+KIND = os.environ.get("LARGEBATCH_KIND", "cpu")
+if KIND not in costs.SPEEDS:
+    sys.exit(f"LARGEBATCH_KIND: wanted one of {sorted(costs.SPEEDS)}; got {KIND!r}")
+COSTS = costs.costs(STUDY, ARMS, KIND)
+SHORT = planning.short(STUDY, COSTS)
 
 FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
@@ -24,6 +31,30 @@ def called_as(settings):
 def data_file(wildcards):
     """The tensor file that an arm is trained on."""
     return commands.data_file(STUDY, ARMS[wildcards.arm].data.name)
+
+
+def minutes(file):
+    """The time that a cluster gives a job which ends with this file; more at each attempt."""
+    return lambda wildcards, attempt: attempt * planning.minutes(COSTS[file.format(**wildcards)], STUDY)
+
+
+def megabytes(wildcards, attempt):
+    """The memory that a cluster gives a job of an arm, or of a path to one; more at each attempt."""
+    arm = wildcards.get("arm") or wildcards.end
+    return attempt * planning.megabytes(ARMS[arm], STUDY, KIND)
+
+
+def group(name):
+    """The group of a job, where the profile says how many go together: so a hundred short ones are not a hundred submissions.
+
+    An arm that is long, and its measures, have none.
+    """
+
+    def of(wildcards):
+        is_long = hasattr(wildcards, "arm") and wildcards.arm not in SHORT
+        return name if workflow.group_settings.group_components and not is_long else None
+
+    return of
 
 
 def digest(asked):

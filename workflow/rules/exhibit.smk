@@ -9,7 +9,12 @@ rule exhibit:
     benchmark:
         f"{LOGS}/benchmarks/exhibit/{{exhibit}}.tsv"
     priority: lambda wildcards: PRIORITIES[wildcards.exhibit]
+    group:
+        group("exhibits")
     threads: STUDY.threads
+    resources:
+        runtime=planning.EXHIBIT_MINUTES,
+        mem_mb=planning.LEAST_MEGABYTES,
     params:
         command=lambda wildcards: commands.exhibit(STUDY, wildcards.exhibit),
         code=code_digest("exhibit"),

@@ -14,9 +14,13 @@ rule measure:
     benchmark:
         f"{LOGS}/benchmarks/measure/{{arm}}-{{measure}}.tsv"
     priority: lambda wildcards: PRIORITIES[wildcards.measure, wildcards.arm]
+    group:
+        group("arms")
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
+        runtime=minutes("runs/{arm}/{measure}.parquet"),
+        mem_mb=megabytes,
     params:
         command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
         code=code_digest("measure"),
@@ -37,9 +41,13 @@ rule path:
     benchmark:
         f"{LOGS}/benchmarks/path/{{start}}_to_{{end}}.tsv"
     priority: lambda wildcards: PRIORITIES[f"{wildcards.start}_to_{wildcards.end}"]
+    group:
+        group("paths")
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
+        runtime=minutes("paths/{start}_to_{end}.parquet"),
+        mem_mb=megabytes,
     params:
         command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
         code=code_digest("measure"),

@@ -15,9 +15,13 @@ rule train:
     benchmark:
         f"{LOGS}/benchmarks/train/{{arm}}.tsv"
     priority: lambda wildcards: PRIORITIES[wildcards.arm]
+    group:
+        group("arms")
     threads: STUDY.threads
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=1,  # of those that the profile counts
+        runtime=minutes("runs/{arm}/provenance.json"),
+        mem_mb=megabytes,
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),

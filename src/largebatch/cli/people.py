@@ -44,12 +44,20 @@ def check(scale: Path) -> None:
 @click.command()
 @click.argument("scale", type=GIVEN)
 @experiments
-def plan(scale: Path, experiments: str | None) -> None:
-    """Print the commands that train and measure, for a machine without Snakemake."""
+@click.option("--gpus", type=click.IntRange(1), help="Say instead what it takes on so many.")
+@click.option(
+    "--kind", type=click.Choice(["cpu", "h100", "h200"]), default="h100", help="Of what; cpu: cores."
+)
+def plan(scale: Path, experiments: str | None, gpus: int | None, kind: str) -> None:
+    """Print the commands that train and measure, without Snakemake; or what they take."""
+    from largebatch.config import planning
     from largebatch.config.commands import planned, register
     from largebatch.config.study import load_study
 
     study = load_study(scale, {"experiments": experiments} if experiments else None)
+    if gpus:
+        print(planning.plan(study, gpus, kind))
+        return
     print("\n".join([register(study), *planned(study)]))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from largebatch.cli.leases import on_one_device
 from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
 
@@ -63,6 +64,7 @@ def trial(ask: Path) -> int:
 )
 @threads
 @processes
+@on_one_device
 def train(
     settings: str,
     seeds: list[int],
@@ -104,6 +106,7 @@ def train(
 @out
 @threads
 @processes
+@on_one_device
 def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int) -> None:
     """Measure the weights of one run."""
     from largebatch.cli.by_seeds import measure_all
@@ -123,6 +126,7 @@ def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: 
 @out
 @threads
 @processes
+@on_one_device
 def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int) -> None:
     """Measure between the minima of two runs."""
     from largebatch.cli.by_seeds import path_all
