@@ -17,11 +17,12 @@ rule measure:
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
         code=code_digest("measure"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"
 
 
 rule path:
@@ -40,8 +41,9 @@ rule path:
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
         code=code_digest("measure"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"

@@ -18,8 +18,9 @@ rule train:
     threads: STUDY.threads
     resources:
         gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"
