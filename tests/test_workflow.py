@@ -33,6 +33,14 @@ def test_every_scale_has_a_whole_graph(scale, tmp_path):
     assert re.search(r"^report +1$", stats, re.MULTILINE) and re.search(r"^train +\d+$", stats, re.MULTILINE)
 
 
+def test_jobs_that_may_run_at_a_time_share_the_memory(tmp_path):
+    workspace = Workspace(tmp_path)
+    for words, jobs in (["--cores=4"], 4), (["--cores=4", "--resources", "gpu=1"], 1):
+        code, output = workspace.snakemake("-n", "-p", "--quiet=host", "convex", *words)
+        called = re.findall(r"largebatch (?:train|measure|path) .*", output)
+        assert code == 0 and called and all(f" --jobs {jobs} " in call for call in called), output
+
+
 def test_published_observations_that_are_not_there_are_named(tmp_path):
     workspace = Workspace(tmp_path)
     code, output = workspace.snakemake("-n", "--config", "observations=published", "experiments=goyal")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from largebatch.cli import main, memory
+from largebatch.cli.by_seeds import Share
 from largebatch.files import read_arrays, read_observations
-from largebatch.nets import models
-from tests.conftest import SMALL, small_arm
+from tests.conftest import SMALL
 
 CPU = torch.device("cpu")
 GIB = 1 << 30
@@ -49,19 +49,27 @@ def test_limits_of_cgroups_are_those_of_every_level(line, limits, tmp_path):
     assert [*memory.of_cgroups(tmp_path / "cgroup", tmp_path)] == limits
 
 
-def test_a_larger_net_or_batch_leaves_room_for_fewer_seeds(dataset, monkeypatch):
-    monkeypatch.setattr(memory, "limit", lambda device: 1 << 22)
-    found = [
-        memory.trained_at_once(arm, models.initial(arm, 0, dataset), dataset)
-        for arm in (
-            small_arm(),
-            small_arm(batch_size=48),
-            small_arm(model=SMALL["model"] | {"hidden": [120, 80]}),
-            small_arm(model=SMALL["model"] | {"hidden": [1200, 800]}),
-        )
-    ]
-    # 363 weights: 8 of each; 8 examples at 4 layers or more, 12 values each and twice
-    assert 80 < found[0] < 200 and found[0] > found[1] > found[2] > found[3] == 1
+def test_jobs_and_processes_share_the_memory(dataset, monkeypatch):
+    monkeypatch.setattr(memory, "limit", lambda device: 10 * GIB)
+    monkeypatch.setattr(memory, "of_process", lambda: [])
+    alone = memory.room(dataset, 1)
+    assert alone == 8 * GIB - memory.IMPORTS
+    assert memory.room(dataset, 4) == 2 * GIB - memory.IMPORTS
+    assert Share(processes=3, jobs=2).of_each([[0], [1]]).jobs == 4  # two parts keep two processes busy
+    monkeypatch.setattr(memory, "of_process", lambda: [(3 * GIB, GIB)])
+    assert memory.room(dataset, 1) == int(1.6 * GIB)
+
+
+@pytest.mark.parametrize(("room", "most"), [(70, 7), (69, 4), (40, 4), (39, 3), (20, 2), (10, 1)])
+def test_as_many_seeds_as_fit_in_even_parts(room, most, capfd):
+    assert memory.at_once(lambda seeds: 10 * seeds, 7, room) == most
+    assert not capfd.readouterr().out
+
+
+def test_one_seed_that_is_expected_not_to_fit_is_tried_and_said(capfd):
+    assert memory.at_once(lambda seeds: seeds * GIB, 7, GIB // 2) == 1
+    said = "got 512 MiB for this job, and one seed takes some 1024 MiB beyond imports and data"
+    assert said in capfd.readouterr().out
 
 
 def commands(folder, data):
@@ -99,7 +107,7 @@ def test_seeds_in_parts_have_the_numbers_of_all_at_once(how, data, tmp_path, mon
     all_commands(tmp_path / "whole")
     capfd.readouterr()
     if how == "small":
-        monkeypatch.setattr(memory, "fitting", lambda *words: 2)
+        monkeypatch.setattr(memory, "at_once", lambda taken, seeds, room: min(seeds, 2))
     else:
 
         def fails(work, seeds):
@@ -136,9 +144,9 @@ def test_one_seed_that_does_not_fit_is_one_line_and_other_errors_stay():
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of the address space")
 def test_what_pytorch_says_of_a_full_memory_is_known():
     program = (
-        "import resource, torch; from largebatch.cli.memory import is_full, limit\n"
+        "import resource, torch; from largebatch.cli.memory import is_full, of_process\n"
         "size = 4 << 30; resource.setrlimit(resource.RLIMIT_AS, (size, size))\n"
-        "assert limit(torch.device('cpu')) <= size\n"
+        "[(most, used)] = of_process(); assert most == size > used > 0\n"
         "try: torch.empty(1 << 33)\n"
         "except RuntimeError as error: assert is_full(error), error\n"
         "else: raise SystemExit('it fits')\n"

@@ -21,6 +21,18 @@ FIGURE_KINDS = ("pdf", "png", "svg", "csv", "txt", "json")
 TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
+def jobs_at_a_time():
+    """How many jobs that train or measure may run at a time on this machine, and share its memory."""
+    limits = [(workflow.resource_settings.cores or 1) // STUDY.threads]
+    gpus = workflow.global_resources.get("gpu")
+    if gpus and gpus.value:  # a total of 0 limits nothing
+        limits.append(gpus.value)
+    return max(1, min(limits))
+
+
+JOBS = jobs_at_a_time()
+
+
 def called_as(settings):
     """The words on Snakemake's command line that this study is called by."""
     words = [word for path in settings.configfiles for word in ("--configfile", str(shown(path)))]

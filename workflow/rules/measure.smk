@@ -21,11 +21,12 @@ rule measure:
         gpu=1,  # of those that the profile counts
         runtime=minutes("runs/{arm}/{measure}.parquet"),
         mem_mb=megabytes,
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
         code=code_digest("measure"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"
 
 
 rule path:
@@ -48,8 +49,9 @@ rule path:
         gpu=1,  # of those that the profile counts
         runtime=minutes("paths/{start}_to_{end}.parquet"),
         mem_mb=megabytes,
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
         code=code_digest("measure"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"

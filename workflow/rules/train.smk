@@ -22,8 +22,9 @@ rule train:
         gpu=1,  # of those that the profile counts
         runtime=minutes("runs/{arm}/provenance.json"),
         mem_mb=megabytes,
+        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"

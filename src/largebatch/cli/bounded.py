@@ -24,7 +24,8 @@ def require_bounded(source: Source | None, sources: Path, scratch: Path) -> None
     if source is None or isinstance(source, ImportedData):
         return
     if isinstance(source, ArrayFile):
-        most, where = memory.limit(torch.device("cpu")), "of memory"
+        own = (least for least, _ in memory.of_process())
+        most, where = min([memory.limit(torch.device("cpu")), *own]), "of memory"
         packed = [file for file in source.files(sources) if file.suffix == ".npz"]
     else:
         most, where = min(MOST_BYTES, free_bytes(scratch)), "on the disk"

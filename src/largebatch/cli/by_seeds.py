@@ -8,12 +8,14 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from largebatch import progress
 from largebatch.cli import memory
+from largebatch.cli.estimate import Estimate
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
@@ -24,6 +26,18 @@ from largebatch.nets import models
 from largebatch.provenance import require_code
 from largebatch.training import device, train
 from largebatch.training.train import Trained
+
+
+class Share(NamedTuple):
+    """What a job may use: threads, processes for its seeds, and the memory, one part in `jobs`."""
+
+    threads: int = 1
+    processes: int = 1
+    jobs: int = 1
+
+    def of_each(self, parts: list) -> "Share":
+        """What each of its processes may, that work on these parts."""
+        return self._replace(jobs=self.jobs * min(self.processes, len(parts)))
 
 
 def dataset_for(arm: Arm, path: Path, threads: int, training: bool = False) -> Dataset:
@@ -52,26 +66,28 @@ def shared(seeds: list[int], processes: int) -> list[list[int]]:
 
 
 def train_all(
-    arm: Arm, seeds: list[int], data: Path, out: Path, threads: int, processes: int, followed: list[str]
+    arm: Arm, seeds: list[int], data: Path, out: Path, share: Share, followed: list[str]
 ) -> Trained:
-    """Train every seed; those that train together stay together, so that no number depends on `processes`."""
+    """Train every seed; those that train together stay together, so that no number depends on processes."""
     parts = [seeds]
-    if processes > 1:
-        dataset = dataset_for(arm, data, threads)
+    if share.processes > 1:
+        dataset = dataset_for(arm, data, share.threads)
         parts = train.seed_groups(arm, seeds, dataset, models.initial(arm, seeds[0], dataset))
-    return together(side_by_side(partial(train_some, arm, data, out, threads, followed), parts, processes))
+    work = partial(train_some, arm, data, out, share.of_each(parts), followed)
+    return together(side_by_side(work, parts, share.processes))
 
 
 def train_some(
-    arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
+    arm: Arm, data: Path, out: Path, share: Share, followed: list[str], seeds: list[int]
 ) -> Trained:
-    dataset = dataset_for(arm, data, threads, training=True)
+    dataset = dataset_for(arm, data, share.threads, training=True)
 
     def part(some: list[int]) -> Trained:
         checkpoint, report = out / f"checkpoint-{some[0]}.bin", progress.EpochLines(out.name)
         return train.train(arm, some, dataset, checkpoint, report, followed=followed)
 
-    most = memory.trained_at_once(arm, models.initial(arm, seeds[0], dataset), dataset)
+    taken = Estimate(arm, models.initial(arm, seeds[0], dataset), dataset).trained
+    most = memory.at_once(taken, len(seeds), memory.room(dataset, share.jobs))
     return together(memory.in_parts(part, seeds, most))
 
 
@@ -95,19 +111,18 @@ def concatenated(parts: Sequence[Weights]) -> Weights:
     return {name: np.concatenate([weights[name] for weights in parts]) for name in parts[0]}
 
 
-def measure_all(
-    name: str, settings: dict, run: Path, data: Path, threads: int, processes: int
-) -> list[Observation]:
+def measure_all(name: str, settings: dict, run: Path, data: Path, share: Share) -> list[Observation]:
     """A measure of all seeds of a run."""
-    work = partial(measure_some, name, settings, run, data, threads)
-    return joined(side_by_side(work, shared(read_spec(run)[1], processes), processes))
+    parts = shared(read_spec(run)[1], share.processes)
+    work = partial(measure_some, name, settings, run, data, share.of_each(parts))
+    return joined(side_by_side(work, parts, share.processes))
 
 
 def measure_some(
-    name: str, settings: dict, run: Path, data: Path, threads: int, seeds: list[int]
+    name: str, settings: dict, run: Path, data: Path, share: Share, seeds: list[int]
 ) -> list[Observation]:
     arm, there = made_by_this_code(run)
-    dataset, base = dataset_for(arm, data, threads), name.removesuffix("_by_epoch")
+    dataset, base = dataset_for(arm, data, share.threads), name.removesuffix("_by_epoch")
     file = run / ("weights.safetensors" if base == name else "snapshots.safetensors")
     whole = read_arrays(file) if base == name else read_snapshots(file)
 
@@ -120,35 +135,44 @@ def measure_some(
             snapshots[epoch] = kept, of_seeds(kept, running, weights)
         return measure_by_epoch(base, settings, arm, snapshots, dataset)
 
-    most = memory.measured_at_once(file, len(there), dataset.device)
+    snapshots = 1 if base == name else len(whole)
+    most = measured_at_once(arm, dataset, seeds, settings, snapshots, share)
     return joined(memory.in_parts(part, seeds, most))
 
 
-def path_all(
-    settings: dict, runs: tuple[Path, Path], data: Path, threads: int, processes: int
-) -> list[Observation]:
+def measured_at_once(
+    arm: Arm, dataset: Dataset, seeds: list[int], settings: dict, snapshots: int, share: Share
+) -> int:
+    """How many of these seeds fit the memory, with so many snapshots of each read."""
+    estimate = Estimate(arm, models.initial(arm, seeds[0], dataset), dataset)
+    taken = partial(estimate.measured, settings=settings, snapshots=snapshots)
+    return memory.at_once(taken, len(seeds), memory.room(dataset, share.jobs))
+
+
+def path_all(settings: dict, runs: tuple[Path, Path], data: Path, share: Share) -> list[Observation]:
     """What lies between the minima of two runs, of all their seeds; a ValueError if these differ."""
     (_, seeds), (_, others) = (read_spec(run) for run in runs)
     if seeds != others:
         raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
-    work = partial(path_some, settings, runs, data, threads)
-    return joined(side_by_side(work, shared(seeds, processes), processes))
+    parts = shared(seeds, share.processes)
+    work = partial(path_some, settings, runs, data, share.of_each(parts))
+    return joined(side_by_side(work, parts, share.processes))
 
 
 def path_some(
-    settings: dict, runs: tuple[Path, Path], data: Path, threads: int, seeds: list[int]
+    settings: dict, runs: tuple[Path, Path], data: Path, share: Share, seeds: list[int]
 ) -> list[Observation]:
     arms, theirs = zip(*(made_by_this_code(run) for run in runs), strict=True)
     files = [run / "weights.safetensors" for run in runs]
     whole = [read_arrays(file) for file in files]
     snapshots = tuple(read_snapshots(run / "snapshots.safetensors") for run in runs)
-    dataset = dataset_for(arms[0], data, threads)
+    dataset = dataset_for(arms[0], data, share.threads)
 
     def part(some: list[int]) -> list[Observation]:
         weights = tuple(of_seeds(some, *ends) for ends in zip(theirs, whole, strict=True))
         return measure_path(arms, some, weights, dataset, snapshots, **settings)
 
-    most = memory.measured_at_once(files[0], len(theirs[0]), dataset.device)
+    most = measured_at_once(arms[0], dataset, seeds, settings, 2 + sum(map(len, snapshots)), share)
     return joined(memory.in_parts(part, seeds, most))
 
 

@@ -12,32 +12,23 @@ from typing import TypeVar
 import numpy as np
 import psutil
 import torch
-from torch import nn
 
 from largebatch import progress
-from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
-from largebatch.nets.models import widest_activation
 
 T = TypeVar("T")  # PEP 695 needs Python 3.12
 # What is left to the system, to other jobs' code, and to our estimates.
 USED = 0.8
-# Of a seed's weights: their gradients, their start, the optimiser's, the best and the last ones.
-COPIES_TRAINED = 8
-# Lanczos keeps its vectors.
-COPIES_MEASURED = 64
-# What is put out by a layer, and its gradient.
-COPIES_ACTIVATIONS = 2
+# What a job takes before it begins.
+IMPORTS = 600 << 20
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def limit(device: torch.device) -> int:
-    """Bytes of the device, or of the machine, its cgroups and this process: whatever is least."""
+    """Bytes of the device, or of the machine and its cgroups: whatever is least."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    own = [address_space] if address_space != resource.RLIM_INFINITY else []
-    return min([psutil.virtual_memory().total, *own, *of_cgroups(Path("/proc/self/cgroup"), CGROUP)])
+    return min([psutil.virtual_memory().total, *of_cgroups(Path("/proc/self/cgroup"), CGROUP)])
 
 
 def of_cgroups(named: Path, mounted: Path) -> Iterator[int]:
@@ -56,23 +47,31 @@ def of_cgroups(named: Path, mounted: Path) -> Iterator[int]:
                 break
 
 
-def trained_at_once(arm: Arm, net: nn.Module, dataset: Dataset) -> int:
-    """How many seeds fit; net: one of theirs."""
-    weights = sum(tensor.numel() for tensor in net.parameters())
-    layers = sum(not list(module.children()) for module in net.modules())
-    batch = arm.micro_batch_size or max(arm.batch_sizes())
-    put_out = batch * layers * widest_activation(net, dataset.shape)
-    values = COPIES_TRAINED * weights + COPIES_ACTIVATIONS * put_out
-    return fitting(values * dataset.dtype.itemsize, dataset.device)
+def room(dataset: Dataset, jobs: int) -> int:
+    """Bytes that a job may take beyond imports and data, where so many jobs share the device's memory."""
+    shared = USED * limit(dataset.device) / jobs - IMPORTS
+    if dataset.images.is_cuda:
+        return int(shared - dataset.images.nbytes / jobs)
+    return int(min([shared, *(USED * (most - used) for most, used in of_process())]))
 
 
-def measured_at_once(weights: Path, seeds: int, device: torch.device) -> int:
-    """How many seeds fit, by the file of their weights."""
-    return fitting(COPIES_MEASURED * weights.stat().st_size // seeds, device)
+def of_process() -> Iterator[tuple[int, int]]:
+    """The limits of this process alone, and what of each is used."""
+    used = psutil.Process().memory_info()
+    for name, what in (("RLIMIT_AS", "vms"), ("RLIMIT_DATA", "data")):
+        most, _ = resource.getrlimit(getattr(resource, name))
+        if most != resource.RLIM_INFINITY:
+            yield most, getattr(used, what, 0)
 
 
-def fitting(bytes_each: int, device: torch.device) -> int:
-    return max(1, int(USED * limit(device)) // bytes_each)
+def at_once(taken: Callable[[int], int], seeds: int, room: int) -> int:
+    """How many of the seeds fit, in parts as even as can be; taken: bytes that so many take."""
+    for parts in range(1, seeds + 1):
+        if taken(most := -(-seeds // parts)) <= room:
+            return most
+    one = f"one seed takes some {taken(1) >> 20} MiB beyond imports and data"
+    progress.say(f"wanted memory for one seed at a time; got {room >> 20} MiB for this job, and {one}")
+    return 1
 
 
 def in_parts(work: Callable[[list[int]], T], seeds: list[int], most: int) -> list[T]:

@@ -98,5 +98,8 @@ processes = click.option(
     default=1,
     help="Processes for seeds that are worked on one by one.",
 )
+jobs = click.option(
+    "--jobs", type=click.IntRange(1), default=1, help="Jobs that share the memory, this one included."
+)
 seeds = needed("--seeds", type=Seeds(), help="How many seeds, counted from 0, or the first and last: 20-33.")
 out = needed("--out", type=MADE, help="What it writes.")

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from largebatch.cli.leases import on_one_device
-from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
+from largebatch.cli.parsing import GIVEN, MADE, jobs, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
 
 # What is read of a run to measure it.
@@ -64,6 +64,7 @@ def trial(ask: Path) -> int:
 )
 @threads
 @processes
+@jobs
 @on_one_device
 def train(
     settings: str,
@@ -73,10 +74,11 @@ def train(
     follow: tuple[str, ...],
     threads: int,
     processes: int,
+    jobs: int,
 ) -> None:
     """Train all seeds of one arm."""
     from largebatch import progress
-    from largebatch.cli.by_seeds import dataset_for, train_all
+    from largebatch.cli.by_seeds import Share, dataset_for, train_all
     from largebatch.config.spec import Arm
     from largebatch.data.splits import absent, absent_in_words
     from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
@@ -87,7 +89,8 @@ def train(
     lacking = absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
         progress.say(f"{out.name}: {absent_in_words(lacking, seeds)}")
-    trained = train_all(arm, seeds, data, out, threads, processes, list(follow))
+    share = Share(threads, processes, jobs)
+    trained = train_all(arm, seeds, data, out, share, list(follow))
     seconds = time.monotonic() - start
     write_spec(out, arm, seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
@@ -106,14 +109,17 @@ def train(
 @out
 @threads
 @processes
+@jobs
 @on_one_device
-def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int) -> None:
+def measure(
+    name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
+) -> None:
     """Measure the weights of one run."""
-    from largebatch.cli.by_seeds import measure_all
+    from largebatch.cli.by_seeds import Share, measure_all
     from largebatch.files import write_observations
 
     start, settings = time.monotonic(), json.loads(options)
-    rows = measure_all(name, settings, run, data, threads, processes)
+    rows = measure_all(name, settings, run, data, Share(threads, processes, jobs))
     asked, seconds = {"measure": name, **settings}, time.monotonic() - start
     write_observations(out, rows, provenance_of("measure", asked, data, seconds, {"": run}))
 
@@ -126,14 +132,17 @@ def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: 
 @out
 @threads
 @processes
+@jobs
 @on_one_device
-def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int) -> None:
+def path(
+    options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
+) -> None:
     """Measure between the minima of two runs."""
-    from largebatch.cli.by_seeds import path_all
+    from largebatch.cli.by_seeds import Share, path_all
     from largebatch.files import read_spec, write_observations
 
     began, settings = time.monotonic(), json.loads(options)
-    rows = path_all(settings, (start, end), data, threads, processes)
+    rows = path_all(settings, (start, end), data, Share(threads, processes, jobs))
     asked, seconds = (
         {"path": [read_spec(r)[0].id for r in (start, end)], **settings},
         time.monotonic() - began,
