@@ -93,7 +93,9 @@ TEXT: dict = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> int:
     """main(arguments) in a fork of the room's warm server, or here if there can be none; the exit code."""
-    if os.environ.get("LARGEBATCH_WARM") != "0" and hasattr(os, "fork"):
+    # torchrun watches the processes that it has started.
+    alone = "TORCHELASTIC_RUN_ID" not in os.environ
+    if os.environ.get("LARGEBATCH_WARM") != "0" and alone and hasattr(os, "fork"):
         code = ask_server(room, arguments, f"{main.__module__}:{main.__name__}")
         if code is not None:
             return code

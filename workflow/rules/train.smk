@@ -15,11 +15,13 @@ rule train:
     benchmark:
         f"{LOGS}/benchmarks/train/{{arm}}.tsv"
     priority: lambda wildcards: PRIORITIES[wildcards.arm]
-    threads: STUDY.threads
+    threads: lambda wildcards: STUDY.threads * ARMS[wildcards.arm].workers
     resources:
-        gpu=1,  # no limit, unless a total is given: --resources gpu=1
+        gpu=lambda wildcards: ARMS[wildcards.arm].workers,  # no limit, unless a total is given: --resources gpu=1
+        # Not among the params: another number retrains nothing.
+        workers=lambda wildcards: ARMS[wildcards.arm].workers,
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
     shell:
-        "{params.command} --threads {threads} 2> {log}"
+        "{params.command} --threads {threads} --workers {resources.workers} 2> {log}"

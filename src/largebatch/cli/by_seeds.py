@@ -3,6 +3,7 @@
 One seed of a convolution net leaves a GPU idle between its kernels; several processes fill it.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -14,6 +15,7 @@ import torch
 
 from largebatch import progress
 from largebatch.cli import memory
+from largebatch.config.checking import checked
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
@@ -23,7 +25,13 @@ from largebatch.measures.nets import Weights
 from largebatch.nets import models
 from largebatch.provenance import require_code
 from largebatch.training import device, train
+from largebatch.training.team import ALONE, Team
 from largebatch.training.train import Trained
+
+
+def arm_by(workers: int, settings: str) -> Arm:
+    """The arm of these settings as JSON; a ConfigError if so many workers cannot share it."""
+    return checked(Arm, json.loads(settings) | {"workers": workers}, Path("--settings"))
 
 
 def dataset_for(arm: Arm, path: Path, threads: int, training: bool = False) -> Dataset:
@@ -52,27 +60,38 @@ def shared(seeds: list[int], processes: int) -> list[list[int]]:
 
 
 def train_all(
-    arm: Arm, seeds: list[int], data: Path, out: Path, threads: int, processes: int, followed: list[str]
+    arm: Arm,
+    seeds: list[int],
+    data: Path,
+    out: Path,
+    threads: int,
+    processes: int,
+    followed: list[str],
+    team: Team = ALONE,
 ) -> Trained:
     """Train every seed; those that train together stay together, so that no number depends on `processes`."""
     parts = [seeds]
     if processes > 1:
         dataset = dataset_for(arm, data, threads)
         parts = train.seed_groups(arm, seeds, dataset, models.initial(arm, seeds[0], dataset))
-    return together(side_by_side(partial(train_some, arm, data, out, threads, followed), parts, processes))
+    work = partial(train_some, arm, data, out, threads, followed, team)
+    return together(side_by_side(work, parts, processes))
 
 
 def train_some(
-    arm: Arm, data: Path, out: Path, threads: int, followed: list[str], seeds: list[int]
+    arm: Arm, data: Path, out: Path, threads: int, followed: list[str], team: Team, seeds: list[int]
 ) -> Trained:
     dataset = dataset_for(arm, data, threads, training=True)
 
     def part(some: list[int]) -> Trained:
-        checkpoint, report = out / f"checkpoint-{some[0]}.bin", progress.EpochLines(out.name)
-        return train.train(arm, some, dataset, checkpoint, report, followed=followed)
+        report = progress.EpochLines(out.name) if team.is_first else lambda text: None
+        checkpoint = out / f"checkpoint-{some[0]}.bin"
+        return train.train(arm, some, dataset, checkpoint, report, followed=followed, team=team)
 
-    most = memory.trained_at_once(arm, models.initial(arm, seeds[0], dataset), dataset)
-    return together(memory.in_parts(part, seeds, most))
+    most = memory.trained_at_once(arm, models.initial(arm, seeds[0], dataset), dataset, team.here)
+    most = min(team.gathered(most))
+    # A worker that lacks memory cannot go on with fewer seeds by itself.
+    return together(memory.in_parts(part, seeds, most, halves=team.is_alone))
 
 
 def together(parts: list[Trained]) -> Trained:

@@ -56,14 +56,16 @@ def of_cgroups(named: Path, mounted: Path) -> Iterator[int]:
                 break
 
 
-def trained_at_once(arm: Arm, net: nn.Module, dataset: Dataset) -> int:
-    """How many seeds fit; net: one of theirs."""
+def trained_at_once(arm: Arm, net: nn.Module, dataset: Dataset, here: int = 1) -> int:
+    """How many seeds fit; net: one of theirs; here: workers on this machine."""
     weights = sum(tensor.numel() for tensor in net.parameters())
     layers = sum(not list(module.children()) for module in net.modules())
-    batch = arm.micro_batch_size or max(arm.batch_sizes())
+    share = -(-max(arm.batch_sizes()) // arm.workers)
+    batch = min(arm.micro_batch_size or share, share)
     put_out = batch * layers * widest_activation(net, dataset.shape)
     values = COPIES_TRAINED * weights + COPIES_ACTIVATIONS * put_out
-    return fitting(values * dataset.dtype.itemsize, dataset.device)
+    among = here if dataset.device.type == "cpu" else 1  # else each has a GPU of its own
+    return fitting(values * dataset.dtype.itemsize * among, dataset.device)
 
 
 def measured_at_once(weights: Path, seeds: int, device: torch.device) -> int:
@@ -75,17 +77,17 @@ def fitting(bytes_each: int, device: torch.device) -> int:
     return max(1, int(USED * limit(device)) // bytes_each)
 
 
-def in_parts(work: Callable[[list[int]], T], seeds: list[int], most: int) -> list[T]:
+def in_parts(work: Callable[[list[int]], T], seeds: list[int], most: int, halves: bool = True) -> list[T]:
     """work(some seeds), for at most so many at a time; in halves where the memory is full nevertheless."""
     parts = [part.tolist() for part in np.array_split(seeds, -(-len(seeds) // most))]
-    return [done for part in parts for done in attempted(work, part)]
+    return [done for part in parts for done in attempted(work, part, halves)]
 
 
-def attempted(work: Callable[[list[int]], T], seeds: list[int]) -> list[T]:
+def attempted(work: Callable[[list[int]], T], seeds: list[int], halves: bool) -> list[T]:
     try:
         return [work(seeds)]
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_full(error):
+        if not (halves and is_full(error)):
             raise
         said = str(error).splitlines()[0]
     if len(seeds) == 1:
