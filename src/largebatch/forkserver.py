@@ -94,9 +94,15 @@ OF_A_STEP = re.compile(r"SLURM_(?!JOB_ID$)")
 TEXT: dict = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
+def by_torchrun() -> bool:
+    """Whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def run(room: str, arguments: list[str], main: Callable[[list[str]], int]) -> int:
     """main(arguments) in a fork of the room's warm server, or here if there can be none; the exit code."""
-    if os.environ.get("LARGEBATCH_WARM") != "0" and hasattr(os, "fork"):
+    # torchrun watches the processes that it has started.
+    if os.environ.get("LARGEBATCH_WARM") != "0" and not by_torchrun() and hasattr(os, "fork"):
         code = ask_server(room, arguments, f"{main.__module__}:{main.__name__}")
         if code is not None:
             return code

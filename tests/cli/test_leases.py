@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from largebatch.cli import leases
-from largebatch.cli.leases import VISIBLE, devices, jobs_at_once, on_one_device, one_device
+from largebatch.cli.leases import VISIBLE, devices, jobs_at_once, leased, on_devices
 from tests.shared.processes import until
 
 
@@ -35,7 +35,7 @@ def forked(work, *arguments):
 
 def hold(folder):
     """A job until `folder` has a file `end`: marks its device as taken, which fails if another one did."""
-    with one_device("job"):
+    with leased("job"):
         mark = folder / f"taken-{os.environ[VISIBLE]}"
         mark.touch(exist_ok=False)
         until((folder / "end").exists)
@@ -91,7 +91,7 @@ def test_who_waits_says_so_once(machine, monkeypatch, capfd):
         time.sleep(0.1)
         job.kill()
         next_one.join()
-    assert capfd.readouterr().out == "job: waits for one of the GPUs 0\n"
+    assert capfd.readouterr().out == "job: waits for 1 of the GPUs 0\n"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_devices_are_those_that_cuda_would_see(monkeypatch, told, seen):
     if told is not None:
         monkeypatch.setenv(VISIBLE, told)
     assert devices() == seen and jobs_at_once() == len(seen)
-    with one_device("job"):
+    with leased("job"):
         assert os.environ.get(VISIBLE) == (seen[0] if seen else told)
     assert os.environ.get(VISIBLE) == told
 
@@ -120,7 +120,7 @@ def test_without_a_gpu_nothing_is_locked_whatever_is_told(machine, monkeypatch):
     for path in machine.glob("nvidia[0-9]"):
         path.unlink()
     monkeypatch.setenv(VISIBLE, "0")
-    with one_device("job"), one_device("another"):
+    with leased("job"), leased("another"):
         assert os.environ[VISIBLE] == "0"
     assert jobs_at_once() == 0 and not list(machine.rglob("*.lock"))
 
@@ -129,11 +129,24 @@ def test_several_jobs_share_a_device_where_told_so_and_spread_first(monkeypatch)
     monkeypatch.setenv(VISIBLE, "1,3")
     monkeypatch.setenv("LARGEBATCH_JOBS_PER_GPU", "2")
     assert jobs_at_once() == 4
-    names, seen = ["1", "3"], []
     with leases.ExitStack() as held:
-        for _ in range(4):
-            seen.append(leases.wait_for_one(names, "job", held))
-    assert seen == ["1", "3", "1", "3"]
+        seen = [leases.wait_for(["1", "3"], 1, "job", held) for _ in range(4)]
+    assert seen == [["1"], ["3"], ["1"], ["3"]]
+
+
+def test_a_job_of_several_workers_has_a_device_for_each_or_waits(machine, monkeypatch):
+    with held_by_another(machine) as one:
+        with leased("job", 3):
+            assert os.environ[VISIBLE] == "1,2,3"
+        monkeypatch.setattr(leases.time, "sleep", lambda seconds: os.kill(one.pid, signal.SIGKILL))
+        with leased("job", 8):  # as many as there are
+            assert os.environ[VISIBLE] == "0,1,2,3"
+
+
+def test_what_torchrun_has_started_takes_no_lease(machine, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with leased("job"), leased("another"):
+        assert VISIBLE not in os.environ and not list(machine.rglob("*.lock"))
 
 
 @pytest.mark.parametrize("told", ["0", "-1", "two", "", "1.5"])
@@ -147,14 +160,14 @@ def test_jobs_of_slurm_that_call_their_devices_the_same_do_not_wait_for_each_oth
     monkeypatch.setenv(VISIBLE, "0")
     with held_by_another(machine):
         monkeypatch.setenv("SLURM_JOB_ID", "17")
-        with one_device("job"):
+        with leased("job"):
             assert os.environ[VISIBLE] == "0"
 
 
 def test_a_device_is_freed_after_an_error(monkeypatch):
     monkeypatch.setenv(VISIBLE, "0")
 
-    @on_one_device
+    @on_devices
     def job(out):
         raise RuntimeError(os.environ[VISIBLE])
 

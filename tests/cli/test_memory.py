@@ -116,7 +116,7 @@ def test_seeds_in_parts_have_the_numbers_of_all_at_once(how, data, tmp_path, mon
             return work(seeds)
 
         tried = memory.attempted
-        monkeypatch.setattr(memory, "attempted", lambda work, seeds: tried(lambda s: fails(work, s), seeds))
+        monkeypatch.setattr(memory, "attempted", lambda work, *how: tried(lambda s: fails(work, s), *how))
     all_commands(tmp_path / "parts")
     out = capfd.readouterr().out
     assert out.count("wanted memory for 5 seeds at once; got: CUDA out of memory.") == 3 * (how == "full")

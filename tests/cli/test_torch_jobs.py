@@ -14,6 +14,7 @@ from PIL import Image
 from largebatch import progress
 from largebatch.cli import leases, main
 from largebatch.cli.torch_jobs import OF_A_RUN
+from largebatch.config import costs
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.flatness import Curvature
 from largebatch.config.measures import Path as PathSettings
@@ -148,7 +149,7 @@ def test_train_keeps_the_snapshots_that_the_arm_wants(trained, tmp_path):
 
 def test_train_says_how_far_the_study_is(trained, tmp_path, capfd):
     runs = (small_arm(epochs=1).id, "another")
-    progress.begin(tmp_path, {progress.trained(run): 1.0 for run in runs})
+    progress.begin(tmp_path, {costs.trained(run): 1.0 for run in runs})
     assert main(train(tmp_path, trained / "data" / "digits.safetensors", epochs=1, seeds=1)) == 0
     said = r"\[1/2 arms, about \d+ s left\] trained mlp-digits-b8-lr0\.1-constant-\w{8} in \d\.\d s"
     assert re.fullmatch(said, capfd.readouterr().out.splitlines()[-1])

@@ -11,16 +11,6 @@ from largebatch.training.optimise import Collected
 SEEDS = 3  # as of the images
 
 
-def test_ghost_batches_are_normalised_each_for_itself(images):
-    plain = [nn.BatchNorm2d(1).double() for _ in range(SEEDS)]
-    together = stack(plain).train()
-    together.ghost = 4  # of 10: the last ghost batch is of 2
-    out = together(images)
-    for index in range(SEEDS):
-        parts = [plain[index].train()(part) for part in images[index].split(4)]
-        torch.testing.assert_close(out[index], torch.cat(parts))
-
-
 @pytest.mark.parametrize("name", ["linear", "convolution"])
 def test_products_in_bfloat16_are_autocasts(name):
     """The gradients of PyTorch's own mixed precision, to what bfloat16 resolves."""

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from largebatch.nets import models
-from largebatch.nets.layers import StackedBatchNorm
+from largebatch.nets.batch_norm import StackedBatchNorm
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.stack import Residual, estimate_population_statistics, keep_seeds, obstacle, stack
 from largebatch.training.optimise import Collected, PlainSgd

@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 
 from largebatch.measures.landscape import Landscape
-from largebatch.nets.layers import StackedBatchNorm, StackedConv2d, StackedLinear
+from largebatch.nets.batch_norm import StackedBatchNorm
+from largebatch.nets.layers import StackedConv2d, StackedLinear
 
 
 @torch.no_grad()

@@ -1,4 +1,7 @@
-"""Every setting of an arm and of its parts changes a run; they are found in the classes."""
+"""Every setting of an arm and of its parts changes a run; they are found in the classes.
+
+All but the number of workers, which is not to change any: see test_workers.py.
+"""
 
 from contextlib import suppress
 from typing import get_args
@@ -71,6 +74,8 @@ def example(part):
 def cases():
     """(field of the arm that holds the part, part, setting); of the arm's own settings no field."""
     for name, field in Arm.model_fields.items():
+        if name == "workers":
+            continue
         yield None, Arm, name
         for part in parts_of(field.annotation):
             for setting in part.model_fields:

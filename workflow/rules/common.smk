@@ -2,6 +2,7 @@
 import re
 from hashlib import sha256
 
+from largebatch.cli import leases
 from largebatch.config import commands
 from largebatch.config.study import path_stem, shown
 
@@ -22,7 +23,9 @@ TABLE_KINDS = ("csv", "md", "tex", "json")
 
 
 def jobs_at_a_time():
-    """How many jobs that train or measure may run at a time on this machine, and share its memory."""
+    """How many jobs that train or measure share the memory of a GPU, or of the machine if it has none."""
+    if leases.devices():
+        return leases.jobs_per_gpu()
     limits = [(workflow.resource_settings.cores or 1) // STUDY.threads]
     gpus = workflow.global_resources.get("gpu")
     if gpus and gpus.value:  # a total of 0 limits nothing

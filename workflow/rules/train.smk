@@ -17,14 +17,16 @@ rule train:
     priority: lambda wildcards: PRIORITIES[wildcards.arm]
     group:
         group("arms")
-    threads: STUDY.threads
+    threads: lambda wildcards: STUDY.threads * ARMS[wildcards.arm].workers
     resources:
-        gpu=1,  # of those that the profile counts
+        gpu=lambda wildcards: ARMS[wildcards.arm].workers,  # of those that the profile counts
         runtime=minutes("runs/{arm}/provenance.json"),
         mem_mb=megabytes,
-        jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
+        # Neither is a limit, nor a param, whose change would make all jobs run again.
+        jobs=JOBS,  # among which the memory is shared
+        workers=lambda wildcards: ARMS[wildcards.arm].workers,
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
         code=code_digest("train"),
     shell:
-        "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"
+        "{params.command} --threads {threads} --jobs {resources.jobs} --workers {resources.workers} 2> {log}"

@@ -3,6 +3,7 @@
 One seed of a convolution net leaves a GPU idle between its kernels; several processes fill it.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -16,6 +17,7 @@ import torch
 from largebatch import progress
 from largebatch.cli import memory
 from largebatch.cli.estimate import Estimate
+from largebatch.config.checking import checked
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
@@ -25,6 +27,7 @@ from largebatch.measures.nets import Weights
 from largebatch.nets import models
 from largebatch.provenance import require_code
 from largebatch.training import device, train
+from largebatch.training.team import ALONE, Team
 from largebatch.training.train import Trained
 
 
@@ -38,6 +41,16 @@ class Share(NamedTuple):
     def of_each(self, parts: list) -> "Share":
         """What each of its processes may, that work on these parts."""
         return self._replace(jobs=self.jobs * min(self.processes, len(parts)))
+
+    def of_worker(self, team: Team) -> "Share":
+        """What each of a job's workers may; on GPUs each has the memory of its own."""
+        jobs = self.jobs if torch.cuda.is_available() else self.jobs * team.here
+        return self._replace(threads=max(1, self.threads // team.here), jobs=jobs)
+
+
+def arm_by(workers: int, settings: str) -> Arm:
+    """The arm of these settings as JSON; a ConfigError if so many workers cannot share it."""
+    return checked(Arm, json.loads(settings) | {"workers": workers}, Path("--settings"))
 
 
 def dataset_for(arm: Arm, path: Path, threads: int, training: bool = False) -> Dataset:
@@ -66,29 +79,38 @@ def shared(seeds: list[int], processes: int) -> list[list[int]]:
 
 
 def train_all(
-    arm: Arm, seeds: list[int], data: Path, out: Path, share: Share, followed: list[str]
+    arm: Arm,
+    seeds: list[int],
+    data: Path,
+    out: Path,
+    share: Share,
+    followed: list[str],
+    team: Team = ALONE,
 ) -> Trained:
     """Train every seed; those that train together stay together, so that no number depends on processes."""
     parts = [seeds]
     if share.processes > 1:
         dataset = dataset_for(arm, data, share.threads)
         parts = train.seed_groups(arm, seeds, dataset, models.initial(arm, seeds[0], dataset))
-    work = partial(train_some, arm, data, out, share.of_each(parts), followed)
+    work = partial(train_some, arm, data, out, share.of_each(parts), followed, team)
     return together(side_by_side(work, parts, share.processes))
 
 
 def train_some(
-    arm: Arm, data: Path, out: Path, share: Share, followed: list[str], seeds: list[int]
+    arm: Arm, data: Path, out: Path, share: Share, followed: list[str], team: Team, seeds: list[int]
 ) -> Trained:
     dataset = dataset_for(arm, data, share.threads, training=True)
 
     def part(some: list[int]) -> Trained:
-        checkpoint, report = out / f"checkpoint-{some[0]}.bin", progress.EpochLines(out.name)
-        return train.train(arm, some, dataset, checkpoint, report, followed=followed)
+        report = progress.EpochLines(out.name) if team.is_first else lambda text: None
+        checkpoint = out / f"checkpoint-{some[0]}.bin"
+        return train.train(arm, some, dataset, checkpoint, report, followed=followed, team=team)
 
     taken = Estimate(arm, models.initial(arm, seeds[0], dataset), dataset).trained
     most = memory.at_once(taken, len(seeds), memory.room(dataset, share.jobs))
-    return together(memory.in_parts(part, seeds, most))
+    most = min(team.gathered(most))
+    # A worker that lacks memory cannot go on with fewer seeds by itself.
+    return together(memory.in_parts(part, seeds, most, halves=team.is_alone))
 
 
 def together(parts: list[Trained]) -> Trained:

@@ -48,7 +48,7 @@ class Estimate:
             max(1, EVALUATED_BYTES // widest),
             group * max(parts.train, parts.validation, parts.test),
         )
-        batch = self.arm.micro_batch_size or max(self.arm.batch_sizes())
+        batch = min(self.arm.micro_batch_size or self.share(), self.share())
         passed = max(group * batch * (put_out + COPIES_BACKWARD * widest), at_once * COPIES_FORWARD * widest)
         snapshots = len(self.arm.snapshots_at_epochs) + 2 * (self.arm.snapshots_at_loss is not None)
         kept = (COPIES_KEPT + COPIES_SNAPSHOT * snapshots) * seeds
@@ -77,9 +77,13 @@ class Estimate:
     def images(self, group: int) -> int:
         """Bytes of standardised images: the training parts if they are small, and a block of batches."""
         all_of_them = group * self.arm.data.train * self.dataset.bytes_each
-        batch = group * max(self.arm.batch_sizes()) * self.dataset.bytes_each
+        batch = group * self.share() * self.dataset.bytes_each
         block = min(all_of_them, max(GATHER_BYTES, batch))
         return block + (all_of_them if all_of_them <= KEPT_BYTES else block)
+
+    def share(self) -> int:
+        """Examples of the largest batch that one worker has."""
+        return -(-max(self.arm.batch_sizes()) // self.arm.workers)
 
     def weights(self) -> int:
         """Bytes of one seed's weights."""

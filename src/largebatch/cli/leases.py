@@ -46,27 +46,30 @@ def jobs_at_once() -> int:
     return len(devices()) * jobs_per_gpu()
 
 
-def on_one_device(job: Callable) -> Callable:
-    """A command that writes `out` and has a device of its own meanwhile."""
+def on_devices(job: Callable) -> Callable:
+    """A command that writes `out` and has a device of its own meanwhile, or one for each of its workers."""
 
     @wraps(job)
-    def leased(out: Path, **options):
-        with one_device(out.name):
+    def with_leases(out: Path, **options):
+        with leased(out.name, options.get("workers", 1)):
             return job(out=out, **options)
 
-    return leased
+    return with_leases
 
 
 @contextmanager
-def one_device(job: str) -> Iterator[None]:
-    """Let this process see one device that no other job has, as soon as there is one."""
+def leased(job: str, count: int = 1) -> Iterator[None]:
+    """Let this process see so many devices that no other job has, as soon as there are; or all, if fewer.
+
+    What torchrun has started counts the devices of its machine by itself, and takes no lease.
+    """
     names = devices()
-    if not names:
+    if not names or forkserver.by_torchrun():
         yield
         return
     before = os.environ.get(VISIBLE)
     with ExitStack() as held:
-        os.environ[VISIBLE] = wait_for_one(names, job, held)
+        os.environ[VISIBLE] = ",".join(wait_for(names, min(count, len(names)), job, held))
         try:
             yield
         finally:
@@ -76,21 +79,33 @@ def one_device(job: str) -> Iterator[None]:
                 os.environ[VISIBLE] = before
 
 
-def wait_for_one(names: list[str], job: str, held: ExitStack) -> str:
-    """The device whose lock is ours until `held` is closed."""
+def wait_for(names: list[str], count: int, job: str, held: ExitStack) -> list[str]:
+    """So many devices, ours until `held` is closed; all at once, lest two jobs wait for each other."""
     told = False
     while True:
-        for turn in range(jobs_per_gpu()):  # every device once before one of them twice
-            for name in names:
-                with suppress(BlockingIOError), ExitStack() as tried:
-                    lock = tried.enter_context(lock_file(name, turn).open("w", encoding="utf-8"))
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    held.push(tried.pop_all())
-                    return name
+        with ExitStack() as tried:
+            got: list[str] = []
+            for turn in range(jobs_per_gpu()):  # every device once before one of them twice
+                for name in names:
+                    if len(got) < count and name not in got and is_locked(name, turn, tried):
+                        got.append(name)
+            if len(got) == count:
+                held.push(tried.pop_all())
+                return got
         if not told:
-            progress.say(f"{job}: waits for one of the GPUs {', '.join(names)}")
+            progress.say(f"{job}: waits for {count} of the GPUs {', '.join(names)}")
             told = True
         time.sleep(WAIT_SECONDS)
+
+
+def is_locked(name: str, turn: int, held: ExitStack) -> bool:
+    """Whether this turn of a device is ours now, until `held` is closed."""
+    with suppress(BlockingIOError), ExitStack() as tried:
+        lock = tried.enter_context(lock_file(name, turn).open("w", encoding="utf-8"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.push(tried.pop_all())
+        return True
+    return False
 
 
 def lock_file(name: str, turn: int) -> Path:

@@ -74,17 +74,17 @@ def at_once(taken: Callable[[int], int], seeds: int, room: int) -> int:
     return 1
 
 
-def in_parts(work: Callable[[list[int]], T], seeds: list[int], most: int) -> list[T]:
+def in_parts(work: Callable[[list[int]], T], seeds: list[int], most: int, halves: bool = True) -> list[T]:
     """work(some seeds), for at most so many at a time; in halves where the memory is full nevertheless."""
     parts = [part.tolist() for part in np.array_split(seeds, -(-len(seeds) // most))]
-    return [done for part in parts for done in attempted(work, part)]
+    return [done for part in parts for done in attempted(work, part, halves)]
 
 
-def attempted(work: Callable[[list[int]], T], seeds: list[int]) -> list[T]:
+def attempted(work: Callable[[list[int]], T], seeds: list[int], halves: bool) -> list[T]:
     try:
         return [work(seeds)]
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_full(error):
+        if not (halves and is_full(error)):
             raise
         said = str(error).splitlines()[0]
     if len(seeds) == 1:

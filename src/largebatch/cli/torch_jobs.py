@@ -9,12 +9,17 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from largebatch.cli.leases import on_one_device
+from largebatch.cli.leases import on_devices
 from largebatch.cli.parsing import GIVEN, MADE, jobs, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
+
+if TYPE_CHECKING:
+    from largebatch.cli.by_seeds import Share
+    from largebatch.training.team import Team
 
 # What is read of a run to measure it.
 OF_A_RUN = ("spec.json", "weights.safetensors", "snapshots.safetensors")
@@ -65,7 +70,13 @@ def trial(ask: Path) -> int:
 @threads
 @processes
 @jobs
-@on_one_device
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    help="Processes that train together, each on its share of every batch; torchrun's own number counts.",
+)
+@on_devices
 def train(
     settings: str,
     seeds: list[int],
@@ -75,28 +86,52 @@ def train(
     threads: int,
     processes: int,
     jobs: int,
+    workers: int,
 ) -> None:
     """Train all seeds of one arm."""
+    from largebatch.cli.by_seeds import Share, arm_by
+    from largebatch.training.workers import possible, run
+
+    count = possible(workers)
+    arm_by(count, settings)  # what is wrong with it is said before others start
+    if min(count, processes) > 1:
+        raise ValueError(f"--processes: wanted 1 with several workers; got {processes} and {count}")
+    run(count, train_by, (settings, seeds, data, out, list(follow), Share(threads, processes, jobs)))
+
+
+def train_by(
+    team: "Team",
+    settings: str,
+    seeds: list[int],
+    data: Path,
+    out: Path,
+    followed: list[str],
+    share: "Share",
+) -> None:
+    """What each worker does to train an arm; the first one says and writes what all have."""
     from largebatch import progress
-    from largebatch.cli.by_seeds import Share, dataset_for, train_all
-    from largebatch.config.spec import Arm
+    from largebatch.cli.by_seeds import arm_by, dataset_for, train_all
     from largebatch.data.splits import absent, absent_in_words
     from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
 
-    start = time.monotonic()
-    arm = Arm.model_validate_json(settings)
-    dataset = dataset_for(arm, data, threads)
+    start, share = time.monotonic(), share.of_worker(team)
+    arm = arm_by(team.size, settings)
+    dataset = team.in_turn(
+        lambda: dataset_for(arm, data, share.threads)
+    )  # a large file is read whole at first
     lacking = absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
-    if lacking:
+    if lacking and team.is_first:
         progress.say(f"{out.name}: {absent_in_words(lacking, seeds)}")
-    share = Share(threads, processes, jobs)
-    trained = train_all(arm, seeds, data, out, share, list(follow))
+    trained = train_all(arm, seeds, data, out, share, followed, team)
+    if not team.is_first:
+        return
     seconds = time.monotonic() - start
     write_spec(out, arm, seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
     write_snapshots(out / "snapshots.safetensors", trained.snapshots)
     write_observations(out / "history.parquet", trained.history)
-    record = provenance_of("train", arm.chosen(), data, seconds, absent_labels=lacking)
+    several = {} if team.is_alone else {"workers": team.size}
+    record = provenance_of("train", arm.chosen(), data, seconds, absent_labels=lacking, **several)
     write_json(out / "provenance.json", record)
     progress.say(progress.arm_line(out, seconds))
 
@@ -110,7 +145,7 @@ def train(
 @threads
 @processes
 @jobs
-@on_one_device
+@on_devices
 def measure(
     name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
 ) -> None:
@@ -133,7 +168,7 @@ def measure(
 @threads
 @processes
 @jobs
-@on_one_device
+@on_devices
 def path(
     options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
 ) -> None:

@@ -1,8 +1,8 @@
 """The commands that make a study's numbers: rules run them, `largebatch plan` prints them.
 
 Each is a call of the command line, quoted for a shell. Files lie where Snakemake looks for them. A rule has
-its command among its params: a command that changes makes its job run again. The number of threads, which
-depends on the machine, goes behind it.
+its command among its params: a command that changes makes its job run again. The numbers of threads
+and workers, which depend on the machine, go behind it.
 """
 
 import json
@@ -83,8 +83,10 @@ def planned(study: Study) -> Iterator[str]:
     arms = study.arms.values()
     yield from (data(study, name) for name in dict.fromkeys(arm.data.name for arm in arms))
     measured = {(name, arm.id): arm for e in study.experiments for name, arm in e.measured()}
+    for arm in arms:
+        several = f" --workers {arm.workers}" if arm.workers > 1 else ""
+        yield f"{train(study, arm)} --threads {study.threads * arm.workers}{several}"
     for command in (
-        *(train(study, arm) for arm in arms),
         *(measure(study, name, arm) for (name, _), arm in measured.items()),
         *(path(study, *ends) for ends in study.paths()),
         *(exhibit(study, stem) for stem in study.exhibits),

@@ -32,6 +32,10 @@ class Arm(Settings):
     precision: weights are float32 with all but float64. tf32: a GPU that trains rounds factors of products to
     ten bits. bfloat16: in updates they are rounded to that, on any device. Measures take neither.
 
+    workers: processes that train it together, each on its share of every batch; no result depends on them, to
+    rounding, so they are no part of what is chosen. Each has whole ghost batches, or whole micro-batches, or
+    one BatchNorm with the others.
+
     snapshots_at_loss: keep each seed's weights at the two evaluations between which what it trains on first
     falls to this level, for what is read at an equal loss.
     """
@@ -65,6 +69,7 @@ class Arm(Settings):
     snapshots_at_epochs: list[Epoch] = []
     snapshots_at_loss: Positive | None = None
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
+    workers: Annotated[Count, Field(exclude=True)] = 1
 
     @model_validator(mode="after")
     def sizes_fit(self):
@@ -92,11 +97,9 @@ class Arm(Settings):
         """One example is its own mean: BatchNorm of a dense layer leaves nothing of it in training."""
         if not getattr(self.model, "batch_norm", False):
             return self
-        sizes = set(self.batch_sizes())
-        if 1 in sizes:
+        if 1 in self.batch_sizes():
             raise ValueError("batch_size of at least 2 with BatchNorm; got 1")
-        if self.last_batch == "weigh":
-            sizes |= {self.data.train % size for size in sizes} - {0}
+        sizes = self.every_size()
         if 1 in sizes:
             train = self.data.train
             raise ValueError(f"last_batch: drop with BatchNorm where 1 of {train} images is left; got weigh")
@@ -105,6 +108,16 @@ class Arm(Settings):
                 sizes = {piece for n in sizes for piece in (min(n, part), n % part)} - {0}
             if 1 in sizes:
                 raise ValueError(f"{key} that gives BatchNorm 2 examples or more; got {part}, which gives 1")
+        return self
+
+    @model_validator(mode="after")
+    def every_worker_has_a_share(self):
+        least, unit = min(self.every_size()), self.indivisible
+        if self.workers > (most := math.ceil(least / unit)):
+            pieces = f" in pieces of {unit}" * (unit > 1)
+            raise ValueError(f"workers of at most {most}, for {least} examples{pieces}; got {self.workers}")
+        if self.workers > 1 and self.micro_batch_size and getattr(self.model, "dropout", 0.0):
+            raise ValueError("workers of 1 with micro_batch_size and model.dropout; got more")
         return self
 
     @model_validator(mode="after")
@@ -202,6 +215,19 @@ class Arm(Settings):
         """Examples per update, of every stage of a growing batch, ascending."""
         stages = range(len(self.steps_at_epochs()) + 1)
         return sorted({self.schedule.batch_size_after(n, self.batch_size, self.data.train) for n in stages})
+
+    def every_size(self) -> set[int]:
+        """Examples per update, with those of short last batches."""
+        sizes = set(self.batch_sizes())
+        if self.last_batch == "weigh":
+            sizes |= {self.data.train % size for size in sizes} - {0}
+        return sizes
+
+    @property
+    def indivisible(self) -> int:
+        """Examples of a batch that go through the net together, whoever trains it: 1 if all of them do."""
+        ghost, micro = self.ghost_batch_size, self.micro_batch_size
+        return ghost if ghost and (micro is None or micro % ghost == 0) else micro or 1
 
     def steps_at_epochs(self) -> list[float]:
         """The epochs at which the schedule steps; none of one without milestones."""

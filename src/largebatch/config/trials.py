@@ -9,7 +9,7 @@ from largebatch.config.spec import Arm
 from largebatch.config.study import Study
 
 # Settings of an arm that decide whether a net can be trained so, beside its model and its data.
-TOGETHER_WITH = ("loss", "ghost_batch_size", "precision", "gradient_penalty", "augment")
+TOGETHER_WITH = ("loss", "ghost_batch_size", "precision", "gradient_penalty", "augment", "workers")
 
 
 def trials(study: Study, runs: Collection[str] | None = None) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def trials(study: Study, runs: Collection[str] | None = None) -> list[dict[str, 
     return [
         {
             "where": where,
-            "settings": arm.chosen(),
+            "settings": arm.chosen() | {"workers": arm.workers},
             "examples": smallest_batch(arm),
             "sources": study.sources,
             "own": SOURCE.dump_python(study.own_data.get(arm.data.name)),

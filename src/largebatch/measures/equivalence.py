@@ -1,31 +1,25 @@
 """Two ways to one update, or not: workers, micro-batches, scaled losses, shuffles (Goyal et al. 2017)."""
 
-import contextlib
 import io
 import math
-import os
-import socket
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import ProcessContext, ProcessException, start_processes
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parameters_to_vector
 
 from largebatch.training import device
 from largebatch.training.losses import Kind, loss_of
+from largebatch.training.team import Team
+from largebatch.training.workers import start
 
 if TYPE_CHECKING:  # workers import this module, too, and need none of these
     from largebatch.config.measures import Equivalence
@@ -198,72 +192,22 @@ def require_alike(problem: Problem, batch_size: int, workers: int) -> None:
 
 
 def weights_by_workers(tasks: list[Task], workers: int) -> list[torch.Tensor]:
-    """The weights after each task, made by that many processes which average their gradients.
-
-    They are forks of a server that has imported torch: the job may be a fork itself, with threads, and
-    must not be forked again; to start each afresh takes two seconds of CPU time per worker.
-    """
-    get_context("forkserver").set_forkserver_preload(PRELOADED)
+    """The weights after each task, made by that many processes which average their gradients."""
     with TemporaryDirectory(prefix="largebatch-") as name:
-        folder = Path(name)
+        file = Path(name) / "weights.npy"
         memory = io.BytesIO()
         torch.save(tasks, memory)  # handed over in memory: no file can put code in its place
-        settings = (workers, folder, WAIT_SECONDS, memory.getvalue())
-        running = start_processes(work, settings, workers, join=False, start_method="forkserver")
-        try:
-            wait_for(running, folder / "error")
-        finally:
-            for process in running.processes:
-                process.kill()
-                process.join()
-                process.close()
-        return list(torch.from_numpy(np.load(folder / "weights.npy")))
+        how = {"on_gpu": False, "wait_seconds": WAIT_SECONDS, "all_seconds": ALL_SECONDS}
+        start(workers, work_together, (file, memory.getvalue()), **how, preloaded=PRELOADED)
+        return list(torch.from_numpy(np.load(file)))
 
 
-def wait_for(running: ProcessContext, error: Path) -> None:
-    """Until all workers are done; an error once one has failed, or after ALL_SECONDS."""
-    deadline = time.monotonic() + ALL_SECONDS
-    try:
-        while not running.join(timeout=1.0):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"equivalence: wanted workers done in {ALL_SECONDS:g} s; got none so far")
-    except ProcessException as failure:
-        reason = (
-            error.read_text(encoding="utf-8") if error.exists() else str(failure)
-        )  # one that was killed wrote nothing
-        raise RuntimeError(f"equivalence: wanted {len(running.processes)} workers; got {reason}") from failure
-
-
-def work(rank: int, workers: int, folder: Path, wait_seconds: float, tasks: bytes) -> None:
-    """Be one worker, and say what went wrong if no other has: they fail as soon as one is gone."""
-    try:
-        work_together(rank, workers, folder, wait_seconds, tasks)
-    except Exception as error:
-        with contextlib.suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
-            file.write(f"{type(error).__name__} of worker {rank}: {error}")
-        raise
-
-
-def work_together(rank: int, workers: int, folder: Path, wait_seconds: float, tasks: bytes) -> None:
+def work_together(team: Team, file: Path, tasks: bytes) -> None:
     """Each task on this worker's share of every batch, the gradient averaged with the others'."""
     device.prepare(threads=1)
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
-    dist.init_process_group(
-        "gloo",
-        store=dist.FileStore(str(folder / "store"), workers),
-        rank=rank,
-        world_size=workers,
-        timeout=timedelta(seconds=wait_seconds),
-    )
     found = [
-        weights_after(problem, rows.chunk(workers, 1)[rank], wrap=DistributedDataParallel)
+        weights_after(problem, rows.chunk(team.size, 1)[team.rank], wrap=DistributedDataParallel)
         for problem, rows in torch.load(io.BytesIO(tasks), weights_only=False)  # our own: Problems
     ]
-    if rank == 0:
-        np.save(folder / "weights.npy", torch.stack(found).numpy())
-    dist.destroy_process_group()
-
-
-def loopback() -> str:
-    """The network interface that leads nowhere else."""
-    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    if team.is_first:
+        np.save(file, torch.stack(found).numpy())

@@ -14,6 +14,7 @@ from torch import nn
 
 from largebatch.measures.landscape import Landscape
 from largebatch.nets import layers
+from largebatch.nets.batch_norm import StackedBatchNorm
 from largebatch.nets.layers import Stacked
 from largebatch.nets.stack import StackedContainer
 
@@ -46,9 +47,7 @@ def convolution_norms(layer: layers.StackedConv2d, seen: torch.Tensor, g: torch.
     return norms if layer.bias is None else [*norms, deltas.sum(2).square().sum(1).view(g.shape[:2])]
 
 
-def batch_norm_norms(
-    layer: layers.StackedBatchNorm, seen: torch.Tensor, g: torch.Tensor
-) -> list[torch.Tensor]:
+def batch_norm_norms(layer: StackedBatchNorm, seen: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
     """With frozen statistics: weight and bias scale and shift the normalised input."""
     shape = (len(seen), 1, -1, *[1] * (seen.ndim - 3))
     normal = (seen - layer.running_mean.view(shape)) * torch.rsqrt(layer.running_var.view(shape) + layer.eps)
@@ -60,7 +59,7 @@ Norms = Callable[..., list[torch.Tensor]]
 NORMS: dict[type[Stacked], Norms] = {
     layers.StackedLinear: linear_norms,
     layers.StackedConv2d: convolution_norms,
-    layers.StackedBatchNorm: batch_norm_norms,
+    StackedBatchNorm: batch_norm_norms,
 }
 
 

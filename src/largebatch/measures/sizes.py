@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 
 from largebatch.measures.landscape import Landscape
-from largebatch.nets.layers import Stacked, StackedBatchNorm, StackedProduct
+from largebatch.nets.batch_norm import StackedBatchNorm
+from largebatch.nets.layers import Stacked, StackedProduct
 from largebatch.nets.stack import StackedSequential
 
 

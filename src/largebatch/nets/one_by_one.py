@@ -15,7 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from largebatch.nets.layers import Stacked, moments_of, pooled
+from largebatch.nets.batch_norm import moments_of, pooled
+from largebatch.nets.layers import Stacked
 
 # Normalisation layers whose weights may have more than one dimension.
 NORMALISATION = (nn.LayerNorm, nn.RMSNorm)

@@ -6,13 +6,15 @@ whole, since a hook, a tied weight or a module of another type may reach any oth
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from largebatch.nets.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedLinear
+from largebatch.nets.batch_norm import StackedBatchNorm, pooled
+from largebatch.nets.layers import Stacked, StackedConv2d, StackedLinear
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.weightless import (
     StackedDropout,
@@ -237,11 +239,15 @@ POPULATION_BATCH = 512
 
 
 @torch.no_grad()
-def estimate_population_statistics(model: Stacked, batches: Iterable[torch.Tensor]) -> None:
+def estimate_population_statistics(
+    model: Stacked,
+    batches: Iterable[torch.Tensor],
+    gathered: Callable[[Any], list] | None = None,
+) -> None:
     """BatchNorm's population statistics, anew from batches of images (s, b, c, h, w) ("precise BN").
 
     Everything else is in evaluation mode meanwhile, and the whole model afterwards. A model without
-    BatchNorm does not ask for the batches.
+    BatchNorm does not ask for the batches. gathered: what each worker gives it; each has batches of its own.
     """
     if isinstance(model, OneByOne):
         model.estimate_population_statistics(batches)
@@ -255,9 +261,22 @@ def estimate_population_statistics(model: Stacked, batches: Iterable[torch.Tenso
         layer.moments = []
     for images in batches:
         model(images)
+    if gathered:
+        share_moments(layers, gathered)
     for layer in layers:
         layer.settle()
         layer.eval()
+
+
+def share_moments(layers: list[StackedBatchNorm], gathered: Callable[[Any], list]) -> None:
+    """Give each layer the moments of all workers' batches; those of one worker are pooled before."""
+    own = []
+    for layer in layers:
+        sizes, *moments = zip(*layer.moments, strict=True) if layer.moments else ((), (), ())
+        own.append([(sum(sizes), *(m.cpu() for m in pooled(sizes, *moments)))] if sizes else [])
+    of_all = gathered(own)
+    for number, layer in enumerate(layers):
+        layer.moments = [each for of_worker in of_all for each in of_worker[number]]
 
 
 def decay_groups(model: Stacked, everything: bool) -> tuple[list[int], list[int]]:

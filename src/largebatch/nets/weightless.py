@@ -7,12 +7,16 @@ from largebatch.nets.layers import Stacked
 
 
 class StackedDropout(Stacked):
-    """Each seed draws its masks from its own stream, so company does not change them."""
+    """Each seed draws its masks from its own stream, so company does not change them.
+
+    share: examples of a whole batch, and which of them this worker has; masks are drawn for the whole.
+    """
 
     def __init__(self, layers: list[nn.Dropout]):
         super().__init__()
         self.p = layers[0].p
         self.generators: list[torch.Generator] = []
+        self.share: tuple[int, slice] | None = None
 
     @staticmethod
     def honours(layer):
@@ -26,10 +30,11 @@ class StackedDropout(Stacked):
         return x * self._mask(x) if self.training and self.p else x
 
     def _mask(self, x):
-        mask = torch.empty_like(x, memory_format=torch.contiguous_format)
+        examples, mine = self.share or (x.shape[1], slice(None))
+        mask = x.new_empty(x.shape[0], examples, *x.shape[2:])
         for of_seed, stream in zip(mask, self.generators, strict=True):
             of_seed.bernoulli_(1 - self.p, generator=stream)
-        return mask.div_(1 - self.p)
+        return mask[:, mine].div_(1 - self.p)
 
 
 class StackedPerImage(Stacked):

@@ -1,5 +1,6 @@
 """The batches of an epoch: each seed's training part in its own order, augmented by its own stream."""
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -8,16 +9,20 @@ from largebatch.config.spec import Arm
 from largebatch.data.randomness import generator
 from largebatch.data.splits import Splits
 from largebatch.training.augment import AUGMENTATIONS
+from largebatch.training.team import ALONE, Team
 
 # Images gathered at a time: few gathers, little memory.
 GATHER_BYTES = 32 << 20
 
 
 class Batches:
-    """The training parts of several seeds, and the streams that shuffle and augment them."""
+    """The training parts of several seeds, and the streams that shuffle and augment them.
 
-    def __init__(self, arm: Arm, seeds: list[int], splits: Splits):
-        self.arm, self.splits = arm, splits
+    Each worker of a team draws for whole batches and gathers its own share.
+    """
+
+    def __init__(self, arm: Arm, seeds: list[int], splits: Splits, team: Team = ALONE):
+        self.arm, self.splits, self.team = arm, splits, team
         self.sides = sides = splits.dataset.shape[1:]
         if arm.augment and len(sides) != 2:
             raise ValueError(f"augment: wanted images (c, h, w); got examples {splits.dataset.shape}")
@@ -28,19 +33,36 @@ class Batches:
         self.augment = [generator(s, "augment") for s in seeds]
 
     def of_epoch(self, size: int, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images (s, b, c, h, w), labels (s, b)) of `count` batches of `size` examples."""
+        """(images (s, b, c, h, w), labels (s, b)) of `count` batches of `size` examples, or their shares."""
         train = self.splits.rows["train"]
         shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
         order = shuffled.to(train.device)[:, : size * count]
-        at_once = max(1, GATHER_BYTES // (len(order) * size * self.splits.dataset.bytes_each)) * size
         drawn = self._drawn(order.shape[1])
-        for first in range(0, order.shape[1], at_once):
-            block = slice(first, first + at_once)
+        sizes = [min(size, order.shape[1] - first) for first in range(0, order.shape[1], size)]
+        if not self.team.is_alone:
+            places, sizes = self._shares(sizes)
+            order, drawn = order[:, places], None if drawn is None else drawn[:, places]
+        at_once = max(1, GATHER_BYTES // (len(order) * max(sizes) * self.splits.dataset.bytes_each))
+        end = 0
+        for first in range(0, len(sizes), at_once):
+            of_block = sizes[first : first + at_once]
+            block = slice(end, end := end + sum(of_block))
             images, labels = self.splits.shuffled(order[:, block])
             if drawn is not None:
                 # splits.shift: what a raw pixel of 0 is once standardised.
                 images = self.augmentation.apply(images, drawn[:, block], self.splits.shift)
-            yield from zip(images.split(size, dim=1), labels.split(size, dim=1), strict=True)
+            yield from zip(images.split(of_block, dim=1), labels.split(of_block, dim=1), strict=True)
+
+    def share_of(self, examples: int) -> slice:
+        """Which examples of a batch are this worker's."""
+        return self.team.share(examples, self.arm.indivisible)
+
+    def _shares(self, sizes: list[int]) -> tuple[torch.Tensor, list[int]]:
+        """Places in an epoch of this worker's examples, and how many of each batch they are."""
+        shares = [self.share_of(size) for size in sizes]
+        begins = itertools.accumulate(sizes, initial=0)
+        places = [torch.arange(at + s.start, at + s.stop) for at, s in zip(begins, shares, strict=False)]
+        return torch.cat(places).to(self.splits.dataset.device), [s.stop - s.start for s in shares]
 
     def _drawn(self, count: int) -> torch.Tensor | None:
         """What augmentation draws for the images of an epoch, if the arm has one; (s, count, n).

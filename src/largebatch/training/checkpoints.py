@@ -81,7 +81,7 @@ def encoded(state: dict) -> bytes:
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"checkpoint: wanted numbers, texts and tensors; got {type(value).__name__}")
         tensors.append(value)
-        return {TENSOR: len(tensors) - 1, "device": str(value.device), "strides": value.stride()}
+        return {TENSOR: len(tensors) - 1, "device": value.device.type, "strides": value.stride()}
 
     text = json.dumps(state, default=numbered).encode()
     named = {str(number): tensor for number, tensor in enumerate(tensors)}

@@ -11,7 +11,8 @@ from largebatch.config.spec import Arm
 from largebatch.data.randomness import generator
 from largebatch.data.splits import Dataset, Splits
 from largebatch.nets import models
-from largebatch.nets.layers import Stacked, StackedBatchNorm, StackedConv2d, StackedProduct
+from largebatch.nets.batch_norm import StackedBatchNorm
+from largebatch.nets.layers import Stacked, StackedConv2d, StackedProduct
 from largebatch.nets.one_by_one import OneByOne
 from largebatch.nets.stack import (
     POPULATION_BATCH,
@@ -29,6 +30,7 @@ from largebatch.training.optimise import OPTIMISERS, Optimiser, PlainSgd, clip_b
 from largebatch.training.rates import Rates
 from largebatch.training.replay import Replay
 from largebatch.training.scores import OfClasses, OfNumbers
+from largebatch.training.team import ALONE, Team
 
 # What one CPU core's cache takes of the widest activation; measured, see docs/engine.md.
 CACHE_BYTES = 1 << 20
@@ -64,16 +66,17 @@ class SeedGroup:
         splits: Splits,
         nets: list[nn.Module] | None = None,
         replay: bool | None = None,
+        team: Team = ALONE,
     ):
         """nets: of each seed at its start, which become part of this; null: built here.
 
         replay: whether updates are recorded and replayed, see replay.py; null: where the device says so and
         the optimiser allows it.
         """
-        self.arm, self.seeds, self.splits = arm, list(seeds), splits
-        self.rates, self.batches = Rates(arm), Batches(arm, seeds, splits)
+        self.arm, self.seeds, self.splits, self.team = arm, list(seeds), splits, team
+        self.rates, self.batches = Rates(arm), Batches(arm, seeds, splits, team)
         self._take_nets(nets or [models.initial(arm, seed, splits.dataset) for seed in seeds])
-        self.gradients = Gradients(arm, self.model, models.outputs_of(arm, splits.dataset))
+        self.gradients = Gradients(arm, self.model, models.outputs_of(arm, splits.dataset), team)
         self.decayed, self.undecayed = decay_groups(self.model, arm.decay_norm_and_bias)
         self.optimiser = optimiser_of(arm, self.model)
         self.start = [w.detach().clone() for w in self.weights]
@@ -81,12 +84,16 @@ class SeedGroup:
             raise ValueError(f"replayed updates with optimiser sgd or adam; got {arm.optimiser.name}")
         wanted = device.replays() and self.optimiser.takes_a_tensor if replay is None else replay
         # What a module or a loss of the user's does cannot be recorded in general.
-        recorded = wanted and not isinstance(self.model, OneByOne) and not isinstance(arm.loss, Imported)
+        # Nor can what workers send each other.
+        imported = isinstance(self.model, OneByOne) or isinstance(arm.loss, Imported)
+        recorded = wanted and team.is_alone and not imported
         self.replay = Replay(self.masks, recorded)
         # Nothing stands between a gradient and its weight, nor has to be recorded.
         others = (arm.clip_norm, arm.micro_batch_size, arm.sharpness_aware, arm.gradient_penalty)
-        self.is_plain = self.optimiser.is_plain and not any(
-            (recorded, *others, arm.proximal, arm.adversarial)
+        self.is_plain = (
+            self.optimiser.is_plain
+            and team.is_alone
+            and not any((recorded, *others, arm.proximal, arm.adversarial))
         )
         self.epoch = self.updates = 0
 
@@ -95,7 +102,7 @@ class SeedGroup:
         dataset = self.splits.dataset
         widest = models.widest_activation(nets[0], dataset.shape) * dataset.dtype.itemsize
         self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
-        self.model = stacked_for(self.arm, nets, dataset)
+        self.model = stacked_for(self.arm, nets, dataset, self.team)
         self.weights = list(self.model.parameters())
         if not self.weights:
             raise ValueError(f"model {self.arm.model.name}: wanted weights to train; got none, or all frozen")
@@ -112,10 +119,17 @@ class SeedGroup:
         self.model.train()
         size, count = self.rates.batch_size(self.epoch), self.rates.batches_in(self.epoch)
         for number, (images, labels) in enumerate(self.batches.of_epoch(size, count)):
+            if not self.team.is_alone:
+                self._tell_share(min(size, self.arm.data.train - number * size))
             rate = self.rates.rate(self.epoch + number / count)
             self.replay.run(self.learn, images, labels, size, rate)
         self.epoch += 1
         self.updates += count * self.updates_per_batch
+
+    def _tell_share(self, examples: int) -> None:
+        """Tell layers that draw masks which of a batch's examples are this worker's."""
+        for layer in drawing(self.model):
+            layer.share = examples, self.batches.share_of(examples)
 
     @property
     def updates_per_batch(self) -> int:
@@ -157,7 +171,8 @@ class SeedGroup:
         else:
             scores = OfNumbers(self.splits.targets(rows), self.splits.spread[:, 0])
         sums: dict[str, torch.Tensor | float] = defaultdict(float)
-        for block in rows.split(-(-self.evaluated_at_once // len(self.seeds)), dim=1):
+        mine = rows[:, self.team.share(rows.shape[1])]
+        for block in mine.split(-(-self.evaluated_at_once // len(self.seeds)), dim=1) if mine.numel() else ():
             images, targets = self.splits.examples(block)
             outputs = self.gradients.require_outputs(self.model(images))
             each = scores.each(outputs, targets)
@@ -165,12 +180,14 @@ class SeedGroup:
                 each[self.arm.objective] = own(outputs, targets)
             for name, values in each.items():
                 sums[name] += values.sum(1, dtype=torch.float64)
-        return scores.of(sums, rows.shape[1])
+        return scores.of(self.team.totals(sums, self.splits.dataset.device), rows.shape[1])
 
     def estimate_population_statistics(self) -> None:
         """BatchNorm's, anew on each seed's training part; the model is in evaluation mode afterwards."""
         blocks = self.splits.rows["train"].split(POPULATION_BATCH, dim=1)
-        estimate_population_statistics(self.model, (self.splits.examples(block)[0] for block in blocks))
+        images = (self.splits.examples(block)[0] for block in blocks[self.team.share(len(blocks))])
+        gathered = None if self.team.is_alone else self.team.gathered
+        estimate_population_statistics(self.model, images, gathered)
 
     def distance_from_start(self) -> torch.Tensor:
         """‖w - w₀‖ of each seed, in double precision; (s,)."""
@@ -202,23 +219,31 @@ class SeedGroup:
         self.replay = Replay(self.masks, self.replay.on)
 
 
-def stacked_for(arm: Arm, nets: list[nn.Module], dataset: Dataset) -> Stacked:
+def stacked_for(arm: Arm, nets: list[nn.Module], dataset: Dataset, team: Team = ALONE) -> Stacked:
     """One model of all seeds' nets, as the arm trains it on this data."""
     require_stackable(arm, nets)
     model = stack(nets).to(dataset.device, dataset.dtype)
     for layer in model.modules():
         if isinstance(layer, StackedBatchNorm):
             layer.ghost = arm.ghost_batch_size
+            if not (team.is_alone or arm.ghost_batch_size or arm.micro_batch_size):
+                layer.summed = team.summed
         if isinstance(layer, StackedProduct):
             layer.products = PRODUCTS.get(arm.precision)
         if isinstance(layer, StackedConv2d):
             layer.by_channels = len(nets) == 1 and math.prod(dataset.shape[1:]) >= BY_CHANNELS_PIXELS
+    if arm.workers > 1 and arm.micro_batch_size and drawing(model):
+        raise ValueError("workers: wanted 1 with micro_batch_size and a net with dropout; got more")
     return model
 
 
 def require_stackable(arm: Arm, nets: list[nn.Module]) -> None:
     """Refuse settings that only stacked layers know of with a net that is not stacked."""
-    settings = {"ghost_batch_size": arm.ghost_batch_size, "precision": PRODUCTS.get(arm.precision)}
+    settings = {
+        "ghost_batch_size": arm.ghost_batch_size,
+        "precision": PRODUCTS.get(arm.precision),
+        "workers": arm.workers > 1,
+    }
     given = [name for name, value in settings.items() if value]
     if given and (reason := obstacle(nets)):
         raise ValueError(

@@ -1,6 +1,7 @@
 """The gradients that an arm trains by, of all seeds together: micro-batches and mitigations included.
 
 Everywhere `size` is what the loss summed over a batch is divided by: a short last batch counts by its share.
+A worker has a share of the batch; what it gets is the gradient of the whole.
 """
 
 import torch
@@ -11,13 +12,14 @@ from largebatch.nets.layers import Stacked
 from largebatch.training import mitigations
 from largebatch.training.losses import loss_of
 from largebatch.training.optimise import Collected, Sink
+from largebatch.training.team import ALONE, Team
 
 
 class Gradients:
     """Gradients of an arm's loss by the weights of a stacked model, wherever these stand."""
 
-    def __init__(self, arm: Arm, model: Stacked, outputs: int):
-        self.arm, self.model, self.outputs = arm, model, outputs
+    def __init__(self, arm: Arm, model: Stacked, outputs: int, team: Team = ALONE):
+        self.arm, self.model, self.outputs, self.team = arm, model, outputs, team
         self.weights = list(model.parameters())
         self.loss = loss_of(arm.loss)
         self.loss_options = {"smoothing": arm.label_smoothing} if arm.label_smoothing else {}
@@ -36,12 +38,12 @@ class Gradients:
         if sam:
             return uphill
         # Both gradients of a short batch have its share as a factor, and the penalty multiplies the two.
-        strength = penalty.strength * size / images.shape[1]
+        strength = penalty.strength * size / sum(self.team.gathered(images.shape[1]))
         mitigations.add_penalty(gradients, uphill, strength, penalty.step)
         return gradients
 
     def over_micro_batches(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> list[torch.Tensor]:
-        """The gradient of a batch at the weights as they stand, summed over its micro-batches."""
+        """The gradient of a batch at the weights as they stand, summed over its micro-batches and workers."""
         micro = self.arm.micro_batch_size or images.shape[1]
         for part, part_labels in zip(images.split(micro, 1), labels.split(micro, 1), strict=True):
             self._accumulate(part, part_labels, size)
@@ -51,7 +53,7 @@ class Gradients:
             gradients[i] = torch.zeros_like(self.weights[i])
         for w in self.weights:
             w.grad = None
-        return gradients
+        return self.team.summed(gradients)
 
     def _accumulate(self, images: torch.Tensor, labels: torch.Tensor, size: int) -> None:
         """Add a micro-batch's gradient to .grad, its adversarial examples' included."""

@@ -21,6 +21,7 @@ from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.optimise import Optimiser
 from largebatch.training.stopping import ceased, falls_to, goal_rows
+from largebatch.training.team import ALONE, Team
 
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
@@ -73,25 +74,29 @@ def train(
     report: Report = lambda text: None,
     *,
     followed: Collection[str],
+    team: Team = ALONE,
 ) -> Trained:
     """Train every seed of an arm; `report` hears of progress, `checkpoint` survives a killed job.
+
+    team: each of its workers calls this and gets the same; the first one reads and writes checkpoints, from
+    which another number of workers can go on.
 
     followed: the parts that are evaluated along the run, beside those by which the arm itself ends; all parts
     are evaluated where it starts and where it ends.
     """
     followed = [part for part in PARTS if part in {*followed, *arm.ends_by}]
-    state = read_checkpoint(checkpoint, identity(arm, seeds, dataset, followed))
+    state = read_checkpoint(checkpoint, identity(arm, seeds, dataset, followed), team)
     records = state["records"] if state else {seed: Record() for seed in seeds}
     built = {seeds[0]: models.initial(arm, seeds[0], dataset)}
     for of_group in seed_groups(arm, seeds, dataset, built[seeds[0]]):
         if not all(records[seed].closed for seed in of_group):
             saved = state if state and state["group"] == of_group else None
-            group = group_of(arm, of_group, dataset, built)
+            group = group_of(arm, of_group, dataset, built, team)
             run_group(group, records, followed, saved, checkpoint, report)
-            complete(arm, of_group, dataset, records)
+            complete(arm, of_group, dataset, records, team)
             for seed in of_group:
                 close(group, seed, records[seed])
-    if checkpoint is not None:
+    if checkpoint is not None and team.is_first:
         checkpoints.remove(checkpoint)
     return Trained(
         seeds,
@@ -133,11 +138,13 @@ def seed_groups(arm: Arm, seeds: list[int], dataset: Dataset, net: nn.Module) ->
     return [part.tolist() for part in np.array_split(np.array(seeds), count)]
 
 
-def group_of(arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.Module]) -> SeedGroup:
+def group_of(
+    arm: Arm, seeds: list[int], dataset: Dataset, built: dict[int, nn.Module], team: Team = ALONE
+) -> SeedGroup:
     """These seeds at their start; nets that are built already are taken out of `built`."""
     splits = Splits(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     nets = [built.pop(s) if s in built else models.initial(arm, s, dataset) for s in seeds]
-    return SeedGroup(arm, seeds, splits, nets)
+    return SeedGroup(arm, seeds, splits, nets, team=team)
 
 
 def run_group(
@@ -161,7 +168,11 @@ def run_group(
         if group.epoch % arm.evaluate_every_epochs == 0 or group.epoch == arm.epochs:
             observe(group, records, followed)
         report(f"epoch {group.epoch}/{arm.epochs} of seeds {seeds[0]} to {seeds[-1]}")
-        if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+        if (
+            checkpoint is not None
+            and group.team.is_first
+            and time.monotonic() - last_save >= CHECKPOINT_SECONDS
+        ):
             save(checkpoint, group, records, seeds, followed)
             last_save = time.monotonic()
     group.replay.forget()
@@ -228,12 +239,12 @@ def add_means(arm: Arm, seed: int, record: Record, means: dict[str, dict[str, fl
         record.losses.append((record.epoch, means["train"][arm.objective]))
 
 
-def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Record]) -> None:
+def complete(arm: Arm, seeds: list[int], dataset: Dataset, records: dict[int, Record], team: Team) -> None:
     """Evaluate the parts that were not followed of those seeds that left before the arm's last epoch."""
     early = [seed for seed in seeds if records[seed].lacks]
     if not early:
         return
-    group = group_of(arm, early, dataset, {})
+    group = group_of(arm, early, dataset, {}, team)
     group.model.eval()
     for name, tensor in group.model.plain().items():
         tensor.copy_(torch.stack([records[seed].weights[name] for seed in early]))
@@ -294,15 +305,17 @@ def identity(arm: Arm, seeds: list[int], dataset: Dataset, followed: list[str]) 
         "seeds": seeds,
         "followed": followed,
         "data": [*dataset.images.shape, pixels.item(), dataset.labels.sum().item()],
-        "device": str(dataset.device),
+        "device": dataset.device.type,
         "replays": device.replays(),
         "code": code_digest("train"),
     }
 
 
-def read_checkpoint(checkpoint: Path | None, wanted: dict) -> dict | None:
+def read_checkpoint(checkpoint: Path | None, wanted: dict, team: Team) -> dict | None:
     """The last whole state with the wanted identity, if there is one; see checkpoints.py."""
-    state = checkpoints.read(checkpoint, wanted) if checkpoint is not None else None
+    state = checkpoints.read(checkpoint, wanted) if checkpoint is not None and team.is_first else None
+    if not team.is_alone and (content := team.from_first(lambda: state and checkpoints.encoded(state))):
+        state = checkpoints.decoded(content)
     if state is not None:
         state["records"] = {seed: record_of(saved) for seed, saved in state["records"]}
     return state
