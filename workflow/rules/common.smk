@@ -3,7 +3,8 @@ import re
 from hashlib import sha256
 
 from largebatch.config import commands
-from largebatch.config.study import path_stem, shown
+from largebatch.config.experiment import path_stem
+from largebatch.config.study import shown
 
 # Jobs that are ready run before anything else of their experiment is trained. So results come early, and few jobs are
 # ready at a time; the scheduler looks at every input of every ready job at each step.
@@ -51,7 +52,7 @@ def runs_of(wildcards):
 
 def published_observations(wildcards):
     """The published observations of an experiment."""
-    path = Path(f"results/published/{STUDY.scale}/{wildcards.experiment}/observations.parquet")
+    path = STUDY.experiment(wildcards.experiment).published
     if not path.is_file():
         sys.exit(
             f"{path}: wanted the published observations of {wildcards.experiment}; got none. Choose others with"

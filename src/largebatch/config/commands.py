@@ -10,11 +10,12 @@ import shlex
 from collections.abc import Iterator
 
 from largebatch.config.arrays import SOURCE, ArrayFile
+from largebatch.config.experiment import path_stem
 from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.settings import located
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study, path_stem
+from largebatch.config.study import Study
 
 
 def data_file(study: Study, name: str) -> str:
