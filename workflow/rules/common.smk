@@ -22,6 +22,13 @@ def called_as(settings):
     return [*words, *(["--config", *given] if given else [])]
 
 
+def anew(asked):
+    """Whether training or measuring is forced: then nothing that is there is kept. Jobs see it in their environment."""
+    named = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
+    made = any(name in ("train", "measure", "path") or re.search(r"/(runs|paths)/", name) for name in named)
+    return asked.forceall or made
+
+
 def data_file(wildcards):
     """The tensor file that an arm is trained on."""
     return commands.data_file(STUDY, ARMS[wildcards.arm].data.name)

@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -15,9 +15,15 @@ import click
 from largebatch.cli.parsing import GIVEN, MADE, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
 
-# What is read of a run to measure it.
-OF_A_RUN = ("spec.json", "weights.safetensors", "snapshots.safetensors")
-
+beside = click.option(
+    "--beside",
+    type=MADE,
+    multiple=True,
+    help="Where else it may lie, made by another study: kept from there.",
+)
+anew = click.option(
+    "--anew", is_flag=True, envvar="LARGEBATCH_ANEW", help="Keep nothing that is there.", show_envvar=True
+)
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 
 
@@ -61,6 +67,8 @@ def trial(ask: Path) -> int:
     multiple=True,
     help="A part that is evaluated along the run; all are at its start and its end.",
 )
+@beside
+@anew
 @threads
 @processes
 def train(
@@ -69,29 +77,51 @@ def train(
     data: Path,
     out: Path,
     follow: tuple[str, ...],
+    beside: tuple[Path, ...],
+    anew: bool,
     threads: int,
     processes: int,
 ) -> None:
-    """Train all seeds of one arm."""
+    """Train those seeds of one arm that are not there."""
     from largebatch import progress
+    from largebatch.cli import increments
     from largebatch.cli.by_seeds import dataset_for, train_all
     from largebatch.config.spec import Arm
     from largebatch.data.splits import absent, absent_in_words
-    from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
+    from largebatch.files import (
+        data_checksum,
+        write_arrays,
+        write_json,
+        write_observations,
+        write_snapshots,
+        write_spec,
+    )
 
     start = time.monotonic()
     arm = Arm.model_validate_json(settings)
+    asked = {"settings": arm.chosen(), "inputs": {data.name: data_checksum(data)}}
+    kept = None if anew else increments.kept_of_run((out, *beside), seeds, asked, follow)
+    new = [seed for seed in seeds if not kept or seed not in kept.seeds]
+    followed = kept.record["followed"] if kept else list(follow)
+    if kept and not new and kept.path == out and increments.is_whole(kept, seeds):
+        increments.touch(out / name for name in (*increments.FILES, increments.RECORD))
+        progress.say(f"{out.name}: kept, as all its seeds are there")
+        return
     dataset = dataset_for(arm, data, threads)
     lacking = absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking:
         progress.say(f"{out.name}: {absent_in_words(lacking, seeds)}")
-    trained = train_all(arm, seeds, data, out, threads, processes, list(follow))
+    trained = train_all(arm, new, data, out, threads, processes, followed) if new else None
+    if kept:
+        progress.say(f"{out.name}: {len(kept.seeds)} seeds kept, {len(new)} trained")
+        trained = increments.with_run(kept, trained, seeds)
     seconds = time.monotonic() - start
     write_spec(out, arm, seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
     write_snapshots(out / "snapshots.safetensors", trained.snapshots)
     write_observations(out / "history.parquet", trained.history)
     record = provenance_of("train", arm.chosen(), data, seconds, absent_labels=lacking)
+    record |= increments.of_run(out, record, seeds, new, followed, kept)
     write_json(out / "provenance.json", record)
     progress.say(progress.arm_line(out, seconds))
 
@@ -102,17 +132,31 @@ def train(
 @needed("--run", type=GIVEN, help="The folder of the run.")
 @tensors
 @out
+@beside
+@anew
 @threads
 @processes
-def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int) -> None:
-    """Measure the weights of one run."""
+def measure(
+    name: str,
+    options: str,
+    run: Path,
+    data: Path,
+    out: Path,
+    beside: tuple[Path, ...],
+    anew: bool,
+    threads: int,
+    processes: int,
+) -> None:
+    """Measure the weights of those seeds of one run that were not measured."""
     from largebatch.cli.by_seeds import measure_all
-    from largebatch.files import write_observations
 
-    start, settings = time.monotonic(), json.loads(options)
-    rows = measure_all(name, settings, run, data, threads, processes)
-    asked, seconds = {"measure": name, **settings}, time.monotonic() - start
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds, {"": run}))
+    settings = json.loads(options)
+    asked = {"measure": name, **settings}
+
+    def rows(seeds: list[int]) -> list:
+        return measure_all(name, settings, run, data, threads, processes, seeds)
+
+    measure_new(rows, asked, {"": run}, data, out, () if anew else (out, *beside))
 
 
 @click.command()
@@ -121,21 +165,59 @@ def measure(name: str, options: str, run: Path, data: Path, out: Path, threads: 
 @needed("--end", type=GIVEN, help="The folder of the run where it ends.")
 @tensors
 @out
+@beside
+@anew
 @threads
 @processes
-def path(options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int) -> None:
-    """Measure between the minima of two runs."""
+def path(
+    options: str,
+    start: Path,
+    end: Path,
+    data: Path,
+    out: Path,
+    beside: tuple[Path, ...],
+    anew: bool,
+    threads: int,
+    processes: int,
+) -> None:
+    """Measure between the minima of two runs, of those seeds that were not measured."""
     from largebatch.cli.by_seeds import path_all
-    from largebatch.files import read_spec, write_observations
+    from largebatch.files import read_spec
 
-    began, settings = time.monotonic(), json.loads(options)
-    rows = path_all(settings, (start, end), data, threads, processes)
-    asked, seconds = (
-        {"path": [read_spec(r)[0].id for r in (start, end)], **settings},
-        time.monotonic() - began,
-    )
-    runs = {f"{end}/": run for end, run in (("start", start), ("end", end))}
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds, runs))
+    settings = json.loads(options)
+    asked = {"path": [read_spec(run)[0].id for run in (start, end)], **settings}
+
+    def rows(seeds: list[int]) -> list:
+        return path_all(settings, (start, end), data, threads, processes, seeds)
+
+    runs = {"start/": start, "end/": end}
+    measure_new(rows, asked, runs, data, out, () if anew else (out, *beside))
+
+
+def measure_new(
+    measured: Callable[[list[int]], list],
+    settings: dict,
+    runs: Mapping[str, Path],
+    data: Path,
+    out: Path,
+    places: tuple[Path, ...],
+) -> None:
+    """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept."""
+    from largebatch.cli import increments
+    from largebatch.files import data_checksum, read_spec, write_observations
+
+    start = time.monotonic()
+    seeds = read_spec(next(iter(runs.values())))[1]
+    inputs = {data.name: data_checksum(data)}
+    kept = increments.kept_of_measure(places, runs, seeds, settings, inputs)
+    new = [seed for seed in seeds if not kept or seed not in kept.seeds]
+    if kept and not new and kept.path == out and increments.is_whole(kept, seeds):
+        increments.touch([out])
+        return
+    rows = measured(new) if new else []
+    rows = increments.with_rows(kept, rows, seeds) if kept else rows
+    record = provenance_of("measure", settings, data, time.monotonic() - start, runs)
+    write_observations(out, rows, record | {"made": increments.groups(record, new, kept)})
 
 
 @click.command()
@@ -166,6 +248,7 @@ def provenance_of(
     stage: str, settings: dict, data: Path | None, seconds: float, runs: Mapping[str, Path] = {}, **more
 ) -> dict:
     """Where the numbers of a job come from that had these data, and runs by a prefix, and took so long."""
+    from largebatch.cli.increments import OF_A_RUN
     from largebatch.files import data_checksum
     from largebatch.provenance import provenance
     from largebatch.seals import verified

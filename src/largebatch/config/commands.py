@@ -28,6 +28,13 @@ def run_folder(study: Study, arm: Arm) -> str:
     return f"results/{study.scale}/runs/{arm.id}"
 
 
+def beside(study: Study, place: str) -> list[str]:
+    """Where the scale that a study extends has the same, to be kept from there."""
+    if study.extends in (None, study.scale):
+        return []
+    return ["--beside", f"results/{study.extends}/{place}"]
+
+
 def data(study: Study, name: str) -> str:
     """Prepare a data set."""
     folder = SOURCE.dump_json(study.own_data.get(name)).decode()
@@ -46,14 +53,16 @@ def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
     settings = ("--settings", json.dumps(arm.chosen()), "--seeds", study.seeds_in_words)
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
-    return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
+    follow = (f"--follow={part}" for part in study.followed[arm.id])
+    return line("train", *settings, *where, *follow, *beside(study, f"runs/{arm.id}"))
 
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
     """Measure the weights of a run."""
     options, run = study.measures[measure, arm.id].model_dump_json(), run_folder(study, arm)
     where = ("--run", run, "--data", data_file(study, arm.data.name), "--out", f"{run}/{measure}.parquet")
-    return line("measure", "--measure", measure, "--options", options, *where)
+    others = beside(study, f"runs/{arm.id}/{measure}.parquet")
+    return line("measure", "--measure", measure, "--options", options, *where, *others)
 
 
 def path(study: Study, start: Arm, end: Arm) -> str:
@@ -61,9 +70,9 @@ def path(study: Study, start: Arm, end: Arm) -> str:
     ends = ("--start", run_folder(study, start), "--end", run_folder(study, end))
     out = f"results/{study.scale}/paths/{path_stem(start, end)}.parquet"
     where = ("--data", data_file(study, start.data.name), "--out", out)
-    return line(
-        "path", "--options", study.measures["path", path_stem(start, end)].model_dump_json(), *ends, *where
-    )
+    options = study.measures["path", path_stem(start, end)].model_dump_json()
+    others = beside(study, f"paths/{path_stem(start, end)}.parquet")
+    return line("path", "--options", options, *ends, *where, *others)
 
 
 def exhibit(study: Study, stem: str) -> str:

@@ -90,7 +90,7 @@ def registration_of(
     own = Path("results", study.scale, e.name)
     published = e.published.parent if e.published else PUBLISHED / study.scale / e.name
     # the observations of the extended scale may stand in
-    scales = [study.scale, *([study.below.stem] if study.below else [])]
+    scales = [study.scale, *([study.extends] if study.extends else [])]
     if (own / REGISTERED).is_file():
         record = read_registration(own / REGISTERED, scales, e.name)
         kept = record["registered"] == current or observed(study, e, record["registered"])

@@ -52,7 +52,8 @@ class Study:
     followed: dict[str, list[str]]  # run name -> the parts that are evaluated along it, see followed_in()
     papers: list[Paper]
     path: Path
-    below: Path | None  # the scale that this one extends
+    extends: str | None
+    below: Path | None  # the file of the scale that this one extends
 
     @property
     def seeds_in_words(self) -> str:
@@ -163,6 +164,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         followed_in((*experiments, *others(scale, scale_path, of_file.get("experiments")))),
         papers_of(scale_path, experiments),
         scale_path,
+        scale.extends,
         beside(scale_path)[scale.extends] if scale.extends else None,
     )
 
