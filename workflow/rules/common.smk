@@ -23,7 +23,7 @@ def called_as(settings):
 
 
 def anew(asked):
-    """Whether training or measuring is forced: then nothing that is there is kept. Jobs see it in their environment."""
+    """Whether training or measuring is forced: then jobs, which see it in their environment, keep nothing."""
     named = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     made = any(name in ("train", "measure", "path") or re.search(r"/(runs|paths)/", name) for name in named)
     return asked.forceall or made

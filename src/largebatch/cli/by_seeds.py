@@ -17,11 +17,11 @@ from largebatch.cli import memory
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
-from largebatch.files import Observation, read_arrays, read_json, read_snapshots, read_spec
+from largebatch.files import Observation, read_arrays, read_snapshots, read_spec
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.measures.nets import Weights
 from largebatch.nets import models
-from largebatch.provenance import require_code
+from largebatch.provenance import record_of_run, require_code
 from largebatch.training import device, train
 from largebatch.training.train import Trained
 
@@ -159,8 +159,7 @@ def path_some(
 
 def made_by_this_code(run: Path) -> tuple[Arm, list[int]]:
     """The arm and the seeds of a run; Damaged if another version of the code trained it."""
-    record = run / "provenance.json"
-    require_code(run / "weights.safetensors", read_json(record) if record.is_file() else {}, "train")
+    require_code(run / "weights.safetensors", record_of_run(run), "train")
     return read_spec(run)
 
 
