@@ -13,7 +13,7 @@ interrupts.once(SystemExit, interrupts.CODE)
 
 from largebatch import progress
 from largebatch.files import write_text
-from largebatch.config import costs, planning, registration, trials
+from largebatch.config import copied, costs, planning, registration, trials
 from largebatch.config.study import ConfigError, called_study
 from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
@@ -31,6 +31,9 @@ try:
     STUDY = called_study(workflow.config_settings.configfiles, workflow.config_settings.config)
     # How claims stand to what was registered before anything was observed.
     STANDINGS = registration.standings_of(STUDY)
+    if workflow.is_main_process:
+        for said in copied.prepare(STUDY, unfinished=any(Path(".snakemake/incomplete").glob("*"))):
+            print(said, file=sys.stderr)
 except ConfigError as error:
     sys.exit(f"{error}")
 
@@ -90,6 +93,7 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     STOPS.listen()
+    os.environ.update(LARGEBATCH_ANEW="1" if anew(workflow.dag_settings) else "")
     to_train = {job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"}
     # First of all, before any job: nets of the user's are tried, then claims are registered, see registration.py.
     if tries := trials.trials(STUDY, to_train):

@@ -138,5 +138,5 @@ def test_every_published_experiment_has_a_registration_that_reads():
     folders = [path.parent for path in REPOSITORY.glob("results/published/*/*/observations.parquet")]
     assert folders
     for folder in folders:
-        record = read_registration(folder / "registered.json", folder.parent.name, folder.name)
+        record = read_registration(folder / "registered.json", [folder.parent.name], folder.name)
         assert record["registered"]["claims"]

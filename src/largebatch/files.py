@@ -169,6 +169,12 @@ def read_observations(path: Path) -> pa.Table:
     return read_rows(path, OBSERVATIONS)
 
 
+def read_columns(path: Path, names: Iterable[str]) -> list[list]:
+    """Some columns of a table."""
+    verified(path)
+    return [column.to_pylist() for column in pq.read_table(path, columns=list(names)).columns]
+
+
 def read_exhibit(path: Path) -> pa.Table:
     """The table at `path`; an error if its columns are not those of an exhibit."""
     return read_rows(path, EXHIBITED)

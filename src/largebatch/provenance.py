@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from largebatch.files import read_json
 from largebatch.seals import Damaged, anew
 
 PACKAGE = Path(__file__).parent
@@ -54,6 +55,19 @@ def require_code(path: Path, record: dict, stage: str) -> None:
             f"{path}: wanted a file made by this code, {stage} {ours}; got one made by {made}. {anew(path)}; "
             "or take it as it is with LARGEBATCH_OTHER_CODE=1"
         )
+
+
+def record_of_run(run: Path) -> dict:
+    """The provenance of a run; Damaged if it has none, unless LARGEBATCH_OTHER_CODE=1."""
+    path = run / "provenance.json"
+    if path.is_file():
+        return read_json(path)
+    if os.environ.get("LARGEBATCH_OTHER_CODE") == "1":
+        return {}
+    raise Damaged(
+        f"{path}: wanted the record of how this run was trained; got none. Copy it too, or remove the folder "
+        "to train the run here; or take the run as it is with LARGEBATCH_OTHER_CODE=1"
+    )
 
 
 @cache

@@ -1,11 +1,14 @@
 """What is said follows from the verdicts and their intervals."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 from largebatch.advise import final, sentences
 from largebatch.advise.found import Found
 from largebatch.advise.plan import Speed
+from largebatch.advise.targets import CLASSES, NUMBERS
 from tests.shared.tables import arm_rows
 
 NESTEROV = {"name": "sgd", "momentum": 0.9, "nesterov": True}
@@ -23,7 +26,7 @@ def claim(estimate, low, high, verdict="supported"):
     }
 
 
-def found(name="cosine", **claims):
+def found(name="cosine", target=CLASSES, **claims):
     """A study that judged these claims."""
     rows = {key.replace("__", "."): row for key, row in claims.items()}
     columns = ["estimate", "low", "high", "verdict", "says", "note"]
@@ -33,7 +36,11 @@ def found(name="cosine", **claims):
     )
     choice = final.Choice(RECIPE, name, 5.0, {32: 0.1, 64: 0.2}, {32: 10.0, 64: 5.0}, [])
     claims = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return Found(None, choice, claims, table, Speed(0.0, 0.001, 0.0))
+    if target is NUMBERS:
+        table = table.assign(metric=table["metric"].replace("test_error_percent", "test_rmse"))
+        explained = [arm_rows(arm, {"test_r_squared": [0.7, 0.9]}) for arm in ("recommended", "default")]
+        table = pd.concat([table, *explained])
+    return Found(SimpleNamespace(target=target), choice, claims, table, Speed(0.0, 0.001, 0.0))
 
 
 def test_the_headline_says_batch_rate_warm_up_and_schedule():
@@ -107,3 +114,18 @@ def test_what_was_not_judged_is_not_said():
     missing = claim(nothing, nothing, nothing, "not_run")
     assert sentences.sharpness(found(A__sharp=missing))[-1].endswith("could not be judged.")
     assert sentences.twice_as_large(found(A__updates=missing)) == []
+
+
+def test_of_numbers_it_says_r_squared_and_the_error_as_a_ratio(monkeypatch):
+    monkeypatch.setattr(sentences, "updates_by", lambda found: "9 updates")
+    close = {"A__default": claim(0.9, 0.85, 0.95), "A__close": claim(0.9, 0.85, 0.95)}
+    said = " ".join(sentences.against_default(found(target=NUMBERS, **close)))
+    assert "R² 0.8 [" in said and "RMSE 2.83 [" in said  # geometric mean of 2 and 4
+    assert "The RMSE is 0.9 [0.85, 0.95] times that of the default" in said and "at most 2 % worse" in said
+    scaled = {"A_linear__k2": claim(1.01, 0.99, 1.015), "A_linear__k4": claim(1.3, 1.2, 1.4, "contradicted")}
+    said = " ".join(sentences.linear_scaling(found(target=NUMBERS, **scaled)))
+    assert "up to batch 64" in said and "costs at most 2 % of RMSE" in said and "1.3 [1.2, 1.4] times" in said
+    assert "point" not in said and "%" in said
+    both = {"A__sharp": claim(0.5, 0.4, 0.6), "A__error": claim(0.1, 0.05, 0.2)}
+    said = " ".join(sentences.sharpness(found(target=NUMBERS, **both)))
+    assert "RMSE like the batch to the power 0.1" in said

@@ -13,7 +13,7 @@ from PIL import Image
 
 from largebatch import progress
 from largebatch.cli import leases, main
-from largebatch.cli.torch_jobs import OF_A_RUN
+from largebatch.cli.increments import OF_A_RUN
 from largebatch.config import costs
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.flatness import Curvature

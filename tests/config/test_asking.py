@@ -23,7 +23,13 @@ def without(left_out, name="keskar", **more):
 
 def ask(name, asking, undefined=(), called=""):
     """The real question as it is asked, under this name or another."""
-    return asked(question(name), asking, called or name, absent_from(question(name), asking, undefined))
+    return asked(
+        question(name), asking, called or name, absent_from(question(name), asking, lacking(*undefined))
+    )
+
+
+def lacking(*arms):
+    return {arm: f"This scale does not define the arm {arm}." for arm in arms}
 
 
 def by_name(things):
@@ -95,7 +101,7 @@ def test_claims_say_which_arms_the_scale_does_not_define():
     small, large = (f"This scale does not define the arm sgd.{size}." for size in ("small", "large"))
     assert why["K1.sgd"] == f"{small} {large}" and why["K7.sgd"] == small and why["K1"] == ""
     assert found.paths.keys() == {"between_adam", "descent"}
-    assert absent_from(question(), asking, ["sgd.small"])["sgd.full"] == "Too long."
+    assert absent_from(question(), asking, lacking("sgd.small"))["sgd.full"] == "Too long."
 
 
 def test_figures_and_tables_lose_lines_and_rows_and_go_when_none_is_left():

@@ -31,7 +31,8 @@ FILE = Path("tree.yaml")
         ({"kind": "branch"}, "parts: wanted a value; got none"),
         (
             {"kind": "branch", "parts": [LEAF, LEAF | {"name": "oak", "leaf": "1"}]},
-            "parts[oak].leaf: wanted a valid number; got '1' (text: take off the quotes) (and 1 more)",
+            "parts[oak].leaf: wanted a valid number; got '1' (text: take off the quotes)\n"
+            "tree.yaml: parts[oak].leaf: wanted a key among ['kind', 'leaf']; got 'name'",
         ),
         (
             {"kind": "branch", "parts": [{"kind": "branch", "parts": [LEAF | {"stem": 1}]}]},

@@ -184,6 +184,7 @@ def test_what_was_published_is_the_registration(at_home, observations):
     stand(edits={f"{G1}/expect": {"below": 0.4}})
     shutil.copytree(RESULTS, PUBLISHED)
     shutil.rmtree(RESULTS)
+    (PUBLISHED / "goyal/observations.parquet").unlink()  # an empty one
     texts = stand(observations=observations).texts
     assert texts["G1"].startswith("exploratory: expectation below 0.3 -> below 0.4")
     assert registered() == registered(PUBLISHED)

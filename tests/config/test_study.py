@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 
 from largebatch.config.checking import ConfigError
 from largebatch.config.claims import Claim
+from largebatch.config.experiment import named
 from largebatch.config.papers import with_paper
 from largebatch.config.question import Figure
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study, called_study, load_study, named
+from largebatch.config.study import Study, called_study, load_study
 from largebatch.config.tables import Table
 from tests.conftest import REPOSITORY
 from tests.shared.config_files import ABSENT, CLAIM, GOYAL, KESKAR, SMOKE, K, complaint, spoil
@@ -354,13 +355,15 @@ def test_a_call_that_cannot_be_meant(folder, monkeypatch, files, settings, said)
 
 
 def test_a_scale_file_may_lie_anywhere(folder, monkeypatch, tmp_path):
-    """Without experiments beside it, it takes those of config/, and extends the scales there."""
+    """It takes experiments beside it and those of config/, and extends the scales there."""
     monkeypatch.chdir(folder.parent)
     write_scale(tmp_path, "mine", "extends: smoke\nscale: mine\nseeds: 5\nexperiments: [goyal]\n")
     assert load_study(tmp_path / "mine.yaml").seeds == 5
     (tmp_path / "experiments").mkdir()
-    with pytest.raises(ConfigError, match=r"mine\.yaml: extends: wanted one of \[\]; got 'smoke'"):
-        load_study(tmp_path / "mine.yaml")
+    own = (folder / GOYAL).read_text(encoding="utf-8").replace("Up to which batch", "Until which batch")
+    (tmp_path / GOYAL).write_text(own, encoding="utf-8")
+    study = load_study(tmp_path / "mine.yaml")
+    assert study.experiments[0].question.question.startswith("Until which batch")
 
 
 def test_a_run_is_followed_where_something_reads_it_along(digits):

@@ -38,14 +38,19 @@ def spoil(path, edits):
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
-def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
-    """The one line that load_study says, without the folder."""
+def complaints(folder, scale="smoke.yaml", overrides=None) -> list[str]:
+    """The lines that load_study says, without the folder."""
     with pytest.raises(ConfigError) as caught:
         load_study(folder / scale, overrides)
-    text = str(caught.value)
-    assert "\n" not in text and len(text) < 600
-    assert text.startswith(f"{folder}/")
-    return text.removeprefix(f"{folder}/")
+    lines = str(caught.value).split("\n")
+    assert len(set(lines)) == len(lines)
+    assert all(line.startswith(f"{folder}/") and len(line) < 600 for line in lines), lines
+    return [line.removeprefix(f"{folder}/") for line in lines]
+
+
+def complaint(folder, scale="smoke.yaml", overrides=None) -> str:
+    """The first of them."""
+    return complaints(folder, scale, overrides)[0]
 
 
 SMOKE, KESKAR, GOYAL = "smoke.yaml", "experiments/keskar.yaml", "experiments/goyal.yaml"

@@ -103,6 +103,7 @@ def write_run(tmp_path):
         if measure == "history":
             settings = {"lr_rule": "linear", "base_batch_size": 4} | settings
             files.write_spec(folder, small_arm(**settings), [0, 1, 2])
+            (folder / "provenance.json").write_text("{}", encoding="utf-8")
         return tmp_path / "runs"
 
     return write

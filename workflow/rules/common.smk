@@ -4,7 +4,8 @@ from hashlib import sha256
 
 from largebatch.cli import leases
 from largebatch.config import commands
-from largebatch.config.study import path_stem, shown
+from largebatch.config.experiment import path_stem
+from largebatch.config.study import shown
 
 # Jobs that are ready run before anything else of their experiment is trained. So results come early, and few jobs are
 # ready at a time; the scheduler looks at every input of every ready job at each step.
@@ -41,6 +42,13 @@ def called_as(settings):
     words = [word for path in settings.configfiles for word in ("--configfile", str(shown(path)))]
     given = [f"{key}={value}" for key, value in settings.config.items()]
     return [*words, *(["--config", *given] if given else [])]
+
+
+def anew(asked):
+    """Whether training or measuring is forced: then jobs, which see it in their environment, keep nothing."""
+    named = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
+    made = any(name in ("train", "measure", "path") or re.search(r"/(runs|paths)/", name) for name in named)
+    return asked.forceall or made
 
 
 def data_file(wildcards):
@@ -97,7 +105,7 @@ def runs_of(wildcards):
 
 def published_observations(wildcards):
     """The published observations of an experiment."""
-    path = Path(f"results/published/{STUDY.scale}/{wildcards.experiment}/observations.parquet")
+    path = STUDY.experiment(wildcards.experiment).published
     if not path.is_file():
         sys.exit(
             f"{path}: wanted the published observations of {wildcards.experiment}; got none. Choose others with"

@@ -8,7 +8,7 @@ rule measure:
         snapshots=f"{RESULTS}/runs/{{arm}}/snapshots.safetensors",
         data=data_file,
     output:
-        f"{RESULTS}/runs/{{arm}}/{{measure}}.parquet",
+        update(f"{RESULTS}/runs/{{arm}}/{{measure}}.parquet"),
     log:
         f"{LOGS}/measure/{{arm}}-{{measure}}.log",
     benchmark:
@@ -36,7 +36,7 @@ rule path:
         snapshots=[f"{RESULTS}/runs/{{{end}}}/snapshots.safetensors" for end in ("start", "end")],
         data=lambda wildcards: commands.data_file(STUDY, ARMS[wildcards.start].data.name),
     output:
-        f"{RESULTS}/paths/{{start}}_to_{{end}}.parquet",
+        update(f"{RESULTS}/paths/{{start}}_to_{{end}}.parquet"),
     log:
         f"{LOGS}/path/{{start}}_to_{{end}}.log",
     benchmark:

@@ -5,11 +5,12 @@ rule train:
     input:
         data_file,
     output:
-        spec=f"{RESULTS}/runs/{{arm}}/spec.json",
-        weights=f"{RESULTS}/runs/{{arm}}/weights.safetensors",
-        snapshots=f"{RESULTS}/runs/{{arm}}/snapshots.safetensors",
-        history=f"{RESULTS}/runs/{{arm}}/history.parquet",
-        provenance=f"{RESULTS}/runs/{{arm}}/provenance.json",
+        # left there when the job starts: it keeps the seeds that it can
+        spec=update(f"{RESULTS}/runs/{{arm}}/spec.json"),
+        weights=update(f"{RESULTS}/runs/{{arm}}/weights.safetensors"),
+        snapshots=update(f"{RESULTS}/runs/{{arm}}/snapshots.safetensors"),
+        history=update(f"{RESULTS}/runs/{{arm}}/history.parquet"),
+        provenance=update(f"{RESULTS}/runs/{{arm}}/provenance.json"),
     log:
         f"{LOGS}/train/{{arm}}.log",
     benchmark:

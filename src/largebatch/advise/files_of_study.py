@@ -9,6 +9,7 @@ import yaml
 
 from largebatch import files
 from largebatch.advise.plan import SEARCH_SEEDS, SHARES, Parts
+from largebatch.advise.targets import CLASSES, NUMBERS, Target
 from largebatch.config.checking import read_yaml
 from largebatch.config.images import Images
 
@@ -37,6 +38,12 @@ class Asked:
     folder: Path
     minutes: float
     cores: int
+
+    @property
+    def target(self) -> Target:
+        """What is learnt of the data."""
+        of_numbers = any(settings.get("targets") == "numbers" for settings in self.data.values())
+        return NUMBERS if of_numbers else CLASSES
 
     @property
     def results(self) -> Path:
@@ -74,16 +81,18 @@ def write(asked: Asked, name: str, stage: Stage, question: dict[str, Any] | None
         **{kind: {DATA: settings} for kind, settings in asked.data.items()},
         "experiments": [name],
         **({"measures": stage.measures} if stage.measures else {}),
-        "base": {"data": {"name": DATA, **stage.parts._asdict()}, "model": asked.model, **stage.base},
+        "base": {"data": {"name": DATA, **stage.parts._asdict()}, "model": asked.model}
+        | asked.target.base
+        | stage.base,
         "numbers": {name: {"arms": stage.arms}},
     }
     path = asked.folder / "experiments" / f"{name}.yaml"
     if not path.exists():
-        if question is None:
+        if question is None and asked.target is CLASSES:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(QUESTIONS / path.name, path)
         else:
-            write_text(path, dumped(question))
+            write_text(path, dumped(question or asked_question(asked, name)))
     top = "".join(f"# {line}\n" for line in stage.why)
     write_text(asked.file(name), f"{top}{dumped(content)}")
 
@@ -100,8 +109,8 @@ def dumped(content: dict[str, Any]) -> str:
     return yaml.dump(content, Dumper=WithoutAliases, **how)
 
 
-def asked_question(name: str) -> dict[str, Any]:
-    return read_yaml(QUESTIONS / f"{name}.yaml")
+def asked_question(asked: Asked, name: str) -> dict[str, Any]:
+    return asked.target.asked(read_yaml(QUESTIONS / f"{name}.yaml"))
 
 
 def parts_in(asked: Asked, stage: str) -> Parts:

@@ -10,11 +10,11 @@ from largebatch.advise import reading
 from largebatch.advise.files_of_study import Asked, Stage, arms_in, asked_question, base_in, parts_in
 from largebatch.advise.plan import Budget, Parts
 from largebatch.advise.search import SCHEDULES, warmup_of
+from largebatch.advise.targets import Target
 
 DEFAULT = "default"
 TIMES = (2, 4, 8, 16)  # the recommended batch, under linear scaling
 LEAST_SCALED = 4  # batches under linear scaling, for a trend; where few larger ones fit, smaller ones
-MARGIN = 1.0  # points of test error within which linear scaling holds
 MEASURED = (64, 512)  # examples that sharpness is measured on
 PASSES = 60  # over these, that measuring takes: a rough count
 MEASURING = 0.15  # share of the time for that
@@ -24,7 +24,7 @@ MEASURING = 0.15  # share of the time for that
 class Choice:
     """What the search chose.
 
-    recipe: settings of the recommended arm. name: its schedule, or the default. goal: validation error (%).
+    recipe: settings of the recommended arm. name: its schedule, or the default. goal: validation error.
     rates: batch size -> the rate that reaches the goal first. updates: batch size -> the most that this took
     a seed. unreached: batches at which no rate reached it.
     """
@@ -58,7 +58,7 @@ def chosen(asked: Asked) -> Choice:
     name, lr = best_recipe(asked)
     arm = {key: value for key, value in arms[name].items() if key not in ("grid", "tuned_on")}
     recipe = {"optimiser": base_in(asked, "halved")["optimiser"]} | arm | {"lr": lr}
-    goal = arms["cells"]["goal"]["error_percent"]
+    goal = arms["cells"]["goal"][asked.target.goal]
     return Choice(recipe, name, goal, rates, updates, unreached)
 
 
@@ -68,7 +68,7 @@ def best_recipe(asked: Asked) -> tuple[str, float]:
     for name in (*SCHEDULES, DEFAULT):
         both = [
             reading.mean(reading.tries([asked.observations("halved")], metric, name))
-            for metric in ("validation_error_percent", "validation_loss_nats")
+            for metric in (asked.target.chosen, asked.target.loss)
         ]
         for (_, rate), error in both[0].items():
             found[name, float(rate)] = (error, both[1].xs(rate, level="rate").iloc[0])
@@ -106,7 +106,7 @@ def arms_of_choice(asked: Asked, choice: Choice, parts: Parts) -> dict[str, dict
     for k in multiples(choice.batch, parts):
         arms[f"linear_{k}"] = choice.recipe | scaled[batches.index(k * choice.batch)]
     to_goal = goal_arms(choice, parts)
-    shared = {"optimiser": base_in(asked, "halved")["optimiser"], "goal": {"error_percent": choice.goal}}
+    shared = {"optimiser": base_in(asked, "halved")["optimiser"], "goal": {asked.target.goal: choice.goal}}
     if len(to_goal) > 1:
         arms["sweep"] = shared | {"each": [*to_goal.values()]}
     if choice.pair:
@@ -161,14 +161,14 @@ def goal_arms(choice: Choice, parts: Parts) -> dict[int, dict[str, Any]]:
 def question(asked: Asked) -> dict[str, Any]:
     """What the last stage asks: one claim for each multiple of the batch; none about what there is not."""
     choice, parts = chosen(asked), parts_in(asked, "halved")
-    asks, arms = asked_question("advice"), arms_of_choice(asked, choice, parts)
+    asks, arms = asked_question(asked, "advice"), arms_of_choice(asked, choice, parts)
     asks["claims"] = [claim for claim in asks["claims"] if arms_of(claim) <= arms.keys()]
     asks["figures"] = [figure for figure in asks["figures"] if set(figure["lines"].values()) <= arms.keys()]
     for claim in asks["claims"]:
         if claim["id"] == "A.critical":
             claim["expect"] = {"within": [float(min(choice.rates)), float(max(choice.rates))]}
     for k in multiples(choice.batch, parts):
-        asks["claims"].append(linear_claim(k, choice.batch))
+        asks["claims"].append(linear_claim(asked.target, k, choice.batch))
         asks["figures"][0]["lines"][f"linear scaling, batch {k * choice.batch}"] = f"linear_{k}"
     return asks
 
@@ -178,17 +178,17 @@ def arms_of(claim: dict[str, Any]) -> set[str]:
     return {claim["arm"]} if "arm" in claim else {claim[side]["arm"] for side in "ab"}
 
 
-def linear_claim(k: int, batch: int) -> dict[str, Any]:
+def linear_claim(target: Target, k: int, batch: int) -> dict[str, Any]:
     scaled = f"At {k} times the batch and the rate, {k * batch}"
     return {
         "id": f"A_linear.k{k}",
         "statement": "A_linear",
-        "says": f"{scaled}, the test error is at most {MARGIN:g} point higher.",
+        "says": target.translated(f"{scaled}, the test error is at most {target.close} higher."),
         "source": "Goyal et al. 2017, section 2.1",
-        "kind": "difference",
-        "metric": "test_error_percent",
+        "kind": target.kind,
+        "metric": target.test,
         "a": {"arm": f"linear_{k}"},
         "b": {"arm": "recommended"},
-        "expect": {"below": MARGIN},
+        "expect": {"below": target.bound},
         "no_control": "The margin is ours. No run was made at which linear scaling must fail.",
     }

@@ -9,12 +9,13 @@ from largebatch import files
 from largebatch.advise import final
 from largebatch.advise.files_of_study import FINAL, SEARCH, Asked
 from largebatch.advise.plan import Speed, speed_of
+from largebatch.advise.targets import NUMBERS
 from largebatch.judging.claims import brief, read_claims
 from largebatch.metrics import is_skewed
 from largebatch.observations import reading as observed
 from largebatch.observations.statistics import mean_interval
 
-METRICS = ("test_error_percent", "updates_to_test_goal", "scaled_hessian_trace")
+METRICS = ("updates_to_test_goal", "scaled_hessian_trace")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,14 @@ class Found:
         row = self.claims.loc[name] if name in self.claims.index else None
         return None if row is None or pd.isna(row["estimate"]) else row
 
-    def mean(self, arm: str, metric: str = "test_error_percent") -> str:
+    def error(self, arm: str) -> str:
+        """'3.1 [2.8, 3.4] %' of an arm's test error; of numbers R² and the root mean squared error."""
+        test = self.mean(arm, self.asked.target.test)
+        if self.asked.target is NUMBERS:
+            return f"R² {self.mean(arm, 'test_r_squared')}, RMSE {test}"
+        return f"{test} %"
+
+    def mean(self, arm: str, metric: str) -> str:
         """'3.1 [2.8, 3.4]' of an arm's final values."""
         return in_brief(observed.final(self.table, arm, metric), is_skewed(metric))
 
@@ -62,6 +70,6 @@ def found_by(asked: Asked) -> Found:
         asked,
         final.chosen(asked),
         pd.concat([of_final, of_grid]).set_index("id"),
-        observed.read(asked.observations("advice"), groups, METRICS),
+        observed.read(asked.observations("advice"), groups, [asked.target.test, "test_r_squared", *METRICS]),
         speed_of(path.parent for path in sorted(runs)),
     )

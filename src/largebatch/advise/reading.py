@@ -103,6 +103,6 @@ def largest_as_good(tries: pd.DataFrame) -> int:
 
 
 def goal_of(tries: pd.DataFrame, start: float) -> float:
-    """The validation error (%) to be reached: 95 % of the way from the start to the best one found."""
+    """The validation error to be reached: 95 % of the way from the start to the best one found."""
     best = float(mean(tries).min())
-    return float(np.ceil(10 * (best + 0.05 * max(start - best, 0.0))) / 10)
+    return best + 0.05 * max(start - best, 0.0)

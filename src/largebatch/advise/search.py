@@ -17,6 +17,7 @@ from largebatch.advise.plan import (
     batches_around,
     parts_of,
 )
+from largebatch.advise.targets import NUMBERS, rounded_up
 from largebatch.files import read_json
 from largebatch.observations import reading as observed
 
@@ -69,7 +70,7 @@ def range_(asked: Asked, budget: Budget) -> Stage:
     arms: dict[str, dict] = {}
     for name, optimiser in OPTIMISERS.items():
         arms[name] = {"optimiser": optimiser, "grid": {"lr": RATES[name]}}
-        arms[f"{name}_tuned"] = arms[name] | {"tuned_on": "validation_loss_nats"}
+        arms[f"{name}_tuned"] = arms[name] | {"tuned_on": asked.target.loss}
     why = ["Which rates train, with which optimiser: a short run for each. The lowest validation loss wins."]
     return Stage(why, parts, {"batch_size": batch, "epochs": epochs}, arms)
 
@@ -89,7 +90,7 @@ def best_of_range(asked: Asked) -> tuple[str, float]:
 
 def rates_of(asked: Asked, optimiser: str) -> pd.Series:
     """(batch, rate) -> mean validation loss of the short runs."""
-    tried = reading.tries([asked.observations("range")], "validation_loss_nats", optimiser)
+    tried = reading.tries([asked.observations("range")], asked.target.loss, optimiser)
     return reading.mean(tried)
 
 
@@ -154,7 +155,7 @@ def grid(asked: Asked, budget: Budget) -> Stage:
         f"The gradient noise scale is {scale:.3g} examples. Batches around it, each with rates around the",
         f"rule of the square root, after equally many examples. {fraction(parts, whole)}",
     ]
-    return Stage(why, parts, base, {"cells": cells, "best": cells | {"tuned_on": "validation_loss_nats"}})
+    return Stage(why, parts, base, {"cells": cells, "best": cells | {"tuned_on": asked.target.loss}})
 
 
 def fewer(batches: list[int]) -> list[int]:
@@ -166,10 +167,10 @@ def fraction(parts: Parts, whole: Parts) -> str:
     return f"Training takes {parts.train} of {whole.train} examples."
 
 
-def grid_tries(asked: Asked, metric: str = "validation_loss_nats") -> pd.DataFrame:
-    """All tries after equally many examples, those beyond the edges too."""
+def grid_tries(asked: Asked, metric: str | None = None) -> pd.DataFrame:
+    """All tries after equally many examples, those beyond the edges too; by the loss unless told."""
     stages = [stage for stage in ("grid", "widened") if asked.file(stage).exists()]
-    return reading.tries([asked.observations(stage) for stage in stages], metric)
+    return reading.tries([asked.observations(stage) for stage in stages], metric or asked.target.loss)
 
 
 def widened(asked: Asked, budget: Budget) -> Stage | None:
@@ -182,7 +183,7 @@ def widened(asked: Asked, budget: Budget) -> Stage | None:
     best = {
         "batch_size": batch,
         "grid": {"lr": [rate for at, rate in more if at == batch]},
-        "tuned_on": "validation_loss_nats",
+        "tuned_on": asked.target.loss,
     }
     batches = ", ".join(map(str, dict.fromkeys(at for at, _ in more)))
     why = [f"At batch {batches} the best rate was the lowest or highest tried: more rates beyond it."]
@@ -197,8 +198,7 @@ def halved(asked: Asked, budget: Budget) -> Stage:
     """The best rates of each batch up to a goal, and schedules at the batch that is recommended."""
     tried = grid_tries(asked)
     parts, base = parts_in(asked, "grid"), base_in(asked, "grid")
-    errors = grid_tries(asked, "validation_error_percent")
-    goal = reading.goal_of(errors, 100.0 * (1 - 1 / classes_of(asked)))
+    goal = rounded_up(reading.goal_of(grid_tries(asked, asked.target.error), start_of(asked)), asked.target)
     left = reading.survivors(tried, KEPT)
     batch = reading.largest_as_good(tried)
     half = Budget(budget.seconds / 2, budget.speed)
@@ -208,14 +208,14 @@ def halved(asked: Asked, budget: Budget) -> Stage:
     rates = [reading.rounded(rate * factor) for factor in FACTORS_OF_SCHEDULES]
     runs = [float(batch)] * len(rates) * len(SCHEDULES) + [FIRST_BATCH]
     length, _ = half.epochs(runs, parts, SEARCH_SEEDS)
-    arms: dict[str, dict] = {"cells": {"each": cells, "goal": {"error_percent": goal}}}
+    arms: dict[str, dict] = {"cells": {"each": cells, "goal": {asked.target.goal: goal}}}
     arms["default"] = default(parts) | {"epochs": length}
     for name, settings in SCHEDULES.items():
         warmup = {"warmup": warmup_of(length)} if name.startswith("warmup") else {}
         arms[name] = {"batch_size": batch, "epochs": length, **settings, **warmup, "grid": {"lr": rates}}
-        arms[f"{name}_tuned"] = arms[name] | {"tuned_on": "validation_error_percent"}
+        arms[f"{name}_tuned"] = arms[name] | {"tuned_on": asked.target.chosen}
     why = [
-        f"The {KEPT} best rates of each batch, until the validation error is {goal:g} %.",
+        f"The {KEPT} best rates of each batch, to {asked.target.goal_in_words(goal)} of the validation part.",
         f"Schedules at batch {batch}: the largest that is as good as the best after equally many examples.",
     ]
     return Stage(why, parts, {"optimiser": base["optimiser"]}, arms)
@@ -230,8 +230,14 @@ def warmup_of(epochs: int) -> dict[str, Any]:
     return {"kind": "gradual", "epochs": epochs / 10, "start": 0.1}
 
 
-def classes_of(asked: Asked) -> int:
-    return len(read_json(asked.results / SEARCH / "data" / f"{DATA}.json")["classes"])
+def start_of(asked: Asked) -> float:
+    """The validation error of a net that learnt nothing: by chance, or the spread of the numbers."""
+    if asked.target is NUMBERS:
+        errors, explained = (grid_tries(asked, f"validation_{metric}") for metric in ("rmse", "r_squared"))
+        spreads = errors / np.sqrt(1 - explained.where(explained < 1))
+        return float(np.nanmedian(spreads.where(np.isfinite(errors) & np.isfinite(explained))))
+    classes = len(read_json(asked.results / SEARCH / "data" / f"{DATA}.json")["classes"])
+    return 100.0 * (1 - 1 / classes)
 
 
 def epochs_to_goal(

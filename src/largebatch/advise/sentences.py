@@ -8,6 +8,7 @@ from largebatch.advise import final, reading, search
 from largebatch.advise.files_of_study import Asked, arms_in, parts_in
 from largebatch.advise.found import Found, in_brief
 from largebatch.advise.plan import parts_of
+from largebatch.advise.targets import NUMBERS
 from largebatch.judging.claims import CONTRADICTED, SUPPORTED, estimate
 from largebatch.observations import reading as observed
 from largebatch.report.answers import WORDS
@@ -37,9 +38,10 @@ def optimiser_in_words(optimiser: dict[str, Any]) -> str:
 
 def against_default(found: Found) -> list[str]:
     """Whether the recommendation beats the default, after equally many examples."""
-    ours, theirs, row = found.mean("recommended"), found.mean("default"), found.claim("A.default")
-    default = f"of the default ({DEFAULT}) {theirs} %"
-    said = [f"Test error {ours} %; {default}, after equally many examples."]
+    of_numbers, row = found.asked.target is NUMBERS, found.claim("A.default")
+    default = f"of the default ({DEFAULT}) {found.error('default')}"
+    what = "On the test part" if of_numbers else "Test error"
+    said = [f"{what} {found.error('recommended')}; {default}, after equally many examples."]
     if found.choice.name == "default":
         return [*said, "The default had the lowest validation error of all that was tried: keep it."]
     if row is None:
@@ -49,9 +51,11 @@ def against_default(found: Found) -> list[str]:
         CONTRADICTED: "The recommendation does not beat it.",
     }
     decided = verdicts.get(row["verdict"], "These seeds do not settle which is better.")
-    said.append(f"The difference is {estimate(row)} points ({WORDS[row['verdict']]}). {decided}")
+    found_is = f"The RMSE is {estimate(row)} times that of the default"
+    found_is = found_is if of_numbers else f"The difference is {estimate(row)} points"
+    said.append(f"{found_is} ({WORDS[row['verdict']]}). {decided}")
     if (close := found.claim("A.close")) is not None:
-        margin = f"That it is at most {final.MARGIN:g} point worse: {WORDS[close['verdict']]}."
+        margin = f"That it is at most {found.asked.target.close} worse: {WORDS[close['verdict']]}."
         said.append(f"{margin} It makes {updates_by(found)}.")
     return said
 
@@ -77,15 +81,20 @@ def linear_scaling(found: Found) -> list[str]:
             break
         holds = k
     said = []
+    of_numbers = found.asked.target is NUMBERS
+    unit = "times" if of_numbers else "points"
     if rows:
+        costs = f"{found.asked.target.close} of test error. Differences from the recommendation"
+        if of_numbers:
+            costs = f"{found.asked.target.close} of RMSE. It is, beside that of the recommendation"
         each = "; ".join(
-            f"batch {k * found.choice.batch}: {estimate(row)} points, {WORDS[row['verdict']]}"
+            f"batch {k * found.choice.batch}: {estimate(row)} {unit}, {WORDS[row['verdict']]}"
             for k, row in rows.items()
         )
         shown = f"up to batch {holds * found.choice.batch}" if holds > 1 else "at no larger batch"
         said = [
             f"Shown {shown}: the rate times as large as the batch, after a gradual warm-up, costs at most "
-            f"{final.MARGIN:g} point of test error. Differences from the recommendation: {each}."
+            f"{costs}: {each}."
         ]
     if (slope := found.claim("B.linear")) is not None:
         said.append(
@@ -104,11 +113,16 @@ def critical_batch(found: Found) -> list[str]:
         return [*said, "The critical batch could not be fitted."]
     return [
         f"Critical batch {estimate(row)}: well below it, doubling the batch nearly halves the updates to "
-        f"{found.choice.goal:g} % error; well above it, that mostly costs examples. The interval is over "
-        "seeds, at the rates that the search chose.",
+        f"{goal_of(found)}; well above it, that mostly costs examples. The interval is over seeds, at the "
+        "rates that the search chose.",
         *beyond(row["estimate"], run),
         *said,
     ]
+
+
+def goal_of(found: Found) -> str:
+    """The goal in words."""
+    return found.asked.target.goal_in_words(found.choice.goal)
 
 
 def beyond(critical: float, run: list[int]) -> list[str]:
@@ -133,7 +147,7 @@ def twice_as_large(found: Found) -> list[str]:
         seconds.append(made * size * found.speed.of_one(size))
     ratio = seconds[1] / seconds[0] if seconds[0] else float("nan")
     memory = [found.memory(arm) for arm in ("one_to_goal", "double_to_goal")]
-    to_goal = f"From batch {batch} to {2 * batch}, up to {found.choice.goal:g} % test error"
+    to_goal = f"From batch {batch} to {2 * batch}, up to {goal_of(found)} of the test part"
     return [
         f"{to_goal}: {estimate(updates)} times the updates, {estimate(examples)} times the examples.",
         f"On this machine {seconds[1]:.3g} seconds in place of {seconds[0]:.3g} ({ratio:.2f} times), of one "
@@ -153,9 +167,12 @@ def sharpness(found: Found) -> list[str]:
     sharp, error = found.claim("A.sharp"), found.claim("A.error")
     if sharp is None or error is None:
         return [*said, "Whether it goes with the test error could not be judged."]
+    rises = f"error by {estimate(error)} points per doubling"
+    if found.asked.target is NUMBERS:
+        rises = f"RMSE like the batch to the power {estimate(error)}"
     said.append(
         f"Under linear scaling this trace changes like the batch to the power {estimate(sharp)}, the test "
-        f"error by {estimate(error)} points per doubling."
+        f"{rises}."
     )
     signs = {np.sign(row["estimate"]) if row["low"] * row["high"] > 0 else 0 for row in (sharp, error)}
     verdict = {

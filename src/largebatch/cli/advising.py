@@ -26,6 +26,7 @@ SMALLEST = 4  # the smallest batch that is tried
 @click.option("--data", required=True, help="Pictures, arrays, or a function: see docs/advise.md.")
 @click.option("--minutes", type=click.FloatRange(min=0.5), default=10.0, help="About how long it may take.")
 @click.option("--y", help="The name of the labels in an .npz or .parquet file, or the .npy file of them.")
+@click.option("--numbers", is_flag=True, help="Learn numbers, though they are whole; others are told apart.")
 @click.option("--size", type=click.IntRange(1), help="The side that pictures are cut to.")
 @click.option(
     "--out", type=MADE, help="The folder of the study.", show_default="<net's file>-advice beside it"
@@ -36,6 +37,7 @@ def advise(
     data: str,
     minutes: float,
     y: str | None,
+    numbers: bool,
     size: int | None,
     out: Path | None,
     cores: int | None,
@@ -48,7 +50,11 @@ def advise(
     folder = out or home_of(net)
     model = {"import": moved(net, folder)}
     source = source_of(data, y, size, folder)
-    images = tried(net, source_of(data, y, size, Path()), data)
+    here = source_of(data, y, size, Path())
+    if numbers or holds_numbers(here, data):
+        for settings in (*source.values(), *here.values()):
+            settings["targets"] = "numbers"
+    images = tried(net, here, data)
     asked = Asked(model, source, images, folder, minutes, cores or os.cpu_count() or 1)
     run(asked)
     print(f"Recommendation: {page(asked)}")
@@ -88,6 +94,16 @@ def source_of(data: str, y: str | None, size: int | None, folder: Path) -> dict[
     return {"arrays": {"path": moved(data, folder)} | ({"y": labels} if labels else {})}
 
 
+def holds_numbers(source: dict[str, dict[str, Any]], data: str) -> bool:
+    """Whether the user's targets are numbers with digits behind the point, so that they are no classes."""
+    from largebatch.advise.files_of_study import DATA
+    from largebatch.data.arrays import HINT
+    from largebatch.training.trial import looked_at
+
+    found = looked_at(DATA, Path(), checked_source(source, data))
+    return isinstance(found, ValueError) and HINT in str(found)
+
+
 def tried(net: str, source: dict[str, dict[str, Any]], data: str) -> Images:
     """How many examples there are, after one batch was put through the net; the user's mistakes end here.
 
@@ -96,6 +112,7 @@ def tried(net: str, source: dict[str, dict[str, Any]], data: str) -> Images:
     from largebatch.advise.files_of_study import DATA
     from largebatch.advise.plan import parts_of
     from largebatch.advise.search import DEFAULT
+    from largebatch.advise.targets import NUMBERS
     from largebatch.training.trial import looked_at, mistake
 
     own = checked_source(source, data)
@@ -109,7 +126,10 @@ def tried(net: str, source: dict[str, dict[str, Any]], data: str) -> Images:
         parts = parts_of(found.images)
     except ValueError as error:
         raise ConfigError(f"--data {data}: {error}") from None
-    settings = DEFAULT | {"data": {"name": DATA, **parts._asdict()}, "model": model, "epochs": 1}
+    of_numbers = own.targets == "numbers"
+    part = {"name": DATA, **parts._asdict()} | ({"targets": "numbers"} if of_numbers else {})
+    settings = DEFAULT | {"data": part, "model": model, "epochs": 1}
+    settings |= NUMBERS.base if of_numbers else {}
     arm = checked(Arm, settings | {"batch_size": SMALLEST}, Path(net))
     trial = {"where": net, "settings": arm.chosen(), "examples": SMALLEST, "sources": "."}
     if line := mistake(trial | {"own": SOURCE.dump_python(own)}, {DATA: found}):

@@ -21,11 +21,11 @@ from largebatch.config.checking import checked
 from largebatch.config.spec import Arm
 from largebatch.data import splits
 from largebatch.data.splits import Dataset
-from largebatch.files import Observation, read_arrays, read_json, read_snapshots, read_spec
+from largebatch.files import Observation, read_arrays, read_snapshots, read_spec
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.measures.nets import Weights
 from largebatch.nets import models
-from largebatch.provenance import require_code
+from largebatch.provenance import record_of_run, require_code
 from largebatch.training import device, train
 from largebatch.training.team import ALONE, Team
 from largebatch.training.train import Trained
@@ -133,9 +133,11 @@ def concatenated(parts: Sequence[Weights]) -> Weights:
     return {name: np.concatenate([weights[name] for weights in parts]) for name in parts[0]}
 
 
-def measure_all(name: str, settings: dict, run: Path, data: Path, share: Share) -> list[Observation]:
-    """A measure of all seeds of a run."""
-    parts = shared(read_spec(run)[1], share.processes)
+def measure_all(
+    name: str, settings: dict, run: Path, data: Path, share: Share, seeds: list[int]
+) -> list[Observation]:
+    """A measure of some seeds of a run."""
+    parts = shared(seeds, share.processes)
     work = partial(measure_some, name, settings, run, data, share.of_each(parts))
     return joined(side_by_side(work, parts, share.processes))
 
@@ -171,11 +173,13 @@ def measured_at_once(
     return memory.at_once(taken, len(seeds), memory.room(dataset, share.jobs))
 
 
-def path_all(settings: dict, runs: tuple[Path, Path], data: Path, share: Share) -> list[Observation]:
-    """What lies between the minima of two runs, of all their seeds; a ValueError if these differ."""
-    (_, seeds), (_, others) = (read_spec(run) for run in runs)
-    if seeds != others:
-        raise ValueError(f"path: wanted both runs with the same seeds; got {seeds} and {others}")
+def path_all(
+    settings: dict, runs: tuple[Path, Path], data: Path, share: Share, seeds: list[int]
+) -> list[Observation]:
+    """What lies between the minima of two runs, of some seeds; a ValueError if the runs have others."""
+    (_, there), (_, others) = (read_spec(run) for run in runs)
+    if there != others:
+        raise ValueError(f"path: wanted both runs with the same seeds; got {there} and {others}")
     parts = shared(seeds, share.processes)
     work = partial(path_some, settings, runs, data, share.of_each(parts))
     return joined(side_by_side(work, parts, share.processes))
@@ -200,8 +204,7 @@ def path_some(
 
 def made_by_this_code(run: Path) -> tuple[Arm, list[int]]:
     """The arm and the seeds of a run; Damaged if another version of the code trained it."""
-    record = run / "provenance.json"
-    require_code(run / "weights.safetensors", read_json(record) if record.is_file() else {}, "train")
+    require_code(run / "weights.safetensors", record_of_run(run), "train")
     return read_spec(run)
 
 

@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from largebatch.cli.by_seeds import Share
     from largebatch.training.team import Team
 
-# What is read of a run to measure it.
-OF_A_RUN = ("spec.json", "weights.safetensors", "snapshots.safetensors")
-
+beside = click.option(
+    "--beside",
+    type=MADE,
+    multiple=True,
+    help="Where else it may lie, made by another study: kept from there.",
+)
+anew = click.option(
+    "--anew", is_flag=True, envvar="LARGEBATCH_ANEW", help="Keep nothing that is there.", show_envvar=True
+)
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
 
 
@@ -67,6 +73,8 @@ def trial(ask: Path) -> int:
     multiple=True,
     help="A part that is evaluated along the run; all are at its start and its end.",
 )
+@beside
+@anew
 @threads
 @processes
 @jobs
@@ -83,12 +91,14 @@ def train(
     data: Path,
     out: Path,
     follow: tuple[str, ...],
+    beside: tuple[Path, ...],
+    anew: bool,
     threads: int,
     processes: int,
     jobs: int,
     workers: int,
 ) -> None:
-    """Train all seeds of one arm."""
+    """Train those seeds of one arm that are not there."""
     from largebatch.cli.by_seeds import Share, arm_by
     from largebatch.training.workers import possible, run
 
@@ -96,7 +106,9 @@ def train(
     arm_by(count, settings)  # what is wrong with it is said before others start
     if min(count, processes) > 1:
         raise ValueError(f"--processes: wanted 1 with several workers; got {processes} and {count}")
-    run(count, train_by, (settings, seeds, data, out, list(follow), Share(threads, processes, jobs)))
+    places = () if anew else (out, *beside)
+    share = Share(threads, processes, jobs)
+    run(count, train_by, (settings, seeds, data, out, places, list(follow), share))
 
 
 def train_by(
@@ -105,26 +117,46 @@ def train_by(
     seeds: list[int],
     data: Path,
     out: Path,
-    followed: list[str],
+    places: tuple[Path, ...],
+    follow: list[str],
     share: "Share",
 ) -> None:
     """What each worker does to train an arm; the first one says and writes what all have."""
     from largebatch import progress
+    from largebatch.cli import increments
     from largebatch.cli.by_seeds import arm_by, dataset_for, train_all
     from largebatch.data.splits import absent, absent_in_words
-    from largebatch.files import write_arrays, write_json, write_observations, write_snapshots, write_spec
+    from largebatch.files import (
+        data_checksum,
+        write_arrays,
+        write_json,
+        write_observations,
+        write_snapshots,
+        write_spec,
+    )
 
     start, share = time.monotonic(), share.of_worker(team)
     arm = arm_by(team.size, settings)
-    dataset = team.in_turn(
-        lambda: dataset_for(arm, data, share.threads)
-    )  # a large file is read whole at first
+    asked = {"settings": arm.chosen(), "inputs": {data.name: data_checksum(data)}}
+    kept = team.from_first(lambda: increments.kept_of_run(places, seeds, asked, follow))
+    new = [seed for seed in seeds if not kept or seed not in kept.seeds]
+    followed = kept.record["followed"] if kept else follow
+    if kept and not new and kept.path == out and increments.is_whole(kept, seeds):
+        if team.is_first:
+            increments.touch(out / name for name in (*increments.FILES, increments.RECORD))
+            progress.say(f"{out.name}: kept, as all its seeds are there")
+        return
+    # A large file is read whole at first.
+    dataset = team.in_turn(lambda: dataset_for(arm, data, share.threads))
     lacking = absent(dataset, seeds, arm.data.train, arm.data.validation, arm.data.test)
     if lacking and team.is_first:
         progress.say(f"{out.name}: {absent_in_words(lacking, seeds)}")
-    trained = train_all(arm, seeds, data, out, share, followed, team)
+    trained = train_all(arm, new, data, out, share, followed, team) if new else None
     if not team.is_first:
         return
+    if kept:
+        progress.say(f"{out.name}: {len(kept.seeds)} seeds kept, {len(new)} trained")
+        trained = increments.with_run(kept, trained, seeds)
     seconds = time.monotonic() - start
     write_spec(out, arm, seeds)
     write_arrays(out / "weights.safetensors", trained.weights)
@@ -132,6 +164,7 @@ def train_by(
     write_observations(out / "history.parquet", trained.history)
     several = {} if team.is_alone else {"workers": team.size}
     record = provenance_of("train", arm.chosen(), data, seconds, absent_labels=lacking, **several)
+    record |= increments.of_run(out, record, seeds, new, followed, kept)
     write_json(out / "provenance.json", record)
     progress.say(progress.arm_line(out, seconds))
 
@@ -142,21 +175,34 @@ def train_by(
 @needed("--run", type=GIVEN, help="The folder of the run.")
 @tensors
 @out
+@beside
+@anew
 @threads
 @processes
 @jobs
 @on_devices
 def measure(
-    name: str, options: str, run: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
+    name: str,
+    options: str,
+    run: Path,
+    data: Path,
+    out: Path,
+    beside: tuple[Path, ...],
+    anew: bool,
+    threads: int,
+    processes: int,
+    jobs: int,
 ) -> None:
-    """Measure the weights of one run."""
+    """Measure the weights of those seeds of one run that were not measured."""
     from largebatch.cli.by_seeds import Share, measure_all
-    from largebatch.files import write_observations
 
-    start, settings = time.monotonic(), json.loads(options)
-    rows = measure_all(name, settings, run, data, Share(threads, processes, jobs))
-    asked, seconds = {"measure": name, **settings}, time.monotonic() - start
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds, {"": run}))
+    settings = json.loads(options)
+    asked = {"measure": name, **settings}
+
+    def rows(seeds: list[int]) -> list:
+        return measure_all(name, settings, run, data, Share(threads, processes, jobs), seeds)
+
+    measure_new(rows, asked, {"": run}, data, out, () if anew else (out, *beside))
 
 
 @click.command()
@@ -165,25 +211,62 @@ def measure(
 @needed("--end", type=GIVEN, help="The folder of the run where it ends.")
 @tensors
 @out
+@beside
+@anew
 @threads
 @processes
 @jobs
 @on_devices
 def path(
-    options: str, start: Path, end: Path, data: Path, out: Path, threads: int, processes: int, jobs: int
+    options: str,
+    start: Path,
+    end: Path,
+    data: Path,
+    out: Path,
+    beside: tuple[Path, ...],
+    anew: bool,
+    threads: int,
+    processes: int,
+    jobs: int,
 ) -> None:
-    """Measure between the minima of two runs."""
+    """Measure between the minima of two runs, of those seeds that were not measured."""
     from largebatch.cli.by_seeds import Share, path_all
-    from largebatch.files import read_spec, write_observations
+    from largebatch.files import read_spec
 
-    began, settings = time.monotonic(), json.loads(options)
-    rows = path_all(settings, (start, end), data, Share(threads, processes, jobs))
-    asked, seconds = (
-        {"path": [read_spec(r)[0].id for r in (start, end)], **settings},
-        time.monotonic() - began,
-    )
-    runs = {f"{end}/": run for end, run in (("start", start), ("end", end))}
-    write_observations(out, rows, provenance_of("measure", asked, data, seconds, runs))
+    settings = json.loads(options)
+    asked = {"path": [read_spec(run)[0].id for run in (start, end)], **settings}
+
+    def rows(seeds: list[int]) -> list:
+        return path_all(settings, (start, end), data, Share(threads, processes, jobs), seeds)
+
+    runs = {"start/": start, "end/": end}
+    measure_new(rows, asked, runs, data, out, () if anew else (out, *beside))
+
+
+def measure_new(
+    measured: Callable[[list[int]], list],
+    settings: dict,
+    runs: Mapping[str, Path],
+    data: Path,
+    out: Path,
+    places: tuple[Path, ...],
+) -> None:
+    """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept."""
+    from largebatch.cli import increments
+    from largebatch.files import data_checksum, read_spec, write_observations
+
+    start = time.monotonic()
+    seeds = read_spec(next(iter(runs.values())))[1]
+    inputs = {data.name: data_checksum(data)}
+    kept = increments.kept_of_measure(places, runs, seeds, settings, inputs)
+    new = [seed for seed in seeds if not kept or seed not in kept.seeds]
+    if kept and not new and kept.path == out and increments.is_whole(kept, seeds):
+        increments.touch([out])
+        return
+    rows = measured(new) if new else []
+    rows = increments.with_rows(kept, rows, seeds) if kept else rows
+    record = provenance_of("measure", settings, data, time.monotonic() - start, runs)
+    write_observations(out, rows, record | {"made": increments.groups(record, new, kept)})
 
 
 @click.command()
@@ -214,6 +297,7 @@ def provenance_of(
     stage: str, settings: dict, data: Path | None, seconds: float, runs: Mapping[str, Path] = {}, **more
 ) -> dict:
     """Where the numbers of a job come from that had these data, and runs by a prefix, and took so long."""
+    from largebatch.cli.increments import OF_A_RUN
     from largebatch.files import data_checksum
     from largebatch.provenance import provenance
     from largebatch.seals import verified

@@ -85,12 +85,12 @@ class Asking(Settings):
         return {metric for measure in measures for metric in METRICS_OF.get(measure, ())}
 
 
-def absent_from(question: Question, asking: Asking, undefined: Collection[str] = ()) -> dict[str, str]:
+def absent_from(question: Question, asking: Asking, lacking: Mapping[str, str] = {}) -> dict[str, str]:
     """Arm that is left out -> why; with the paths that begin or end at one.
 
-    undefined: arms that the scale does not define.
+    lacking: arms and paths that are not there, with the reason.
     """
-    absent = {arm: f"This scale does not define the arm {arm}." for arm in undefined}
+    absent = dict(lacking)
     if asking.left_out:
         absent |= dict.fromkeys(asking.left_out.arms, asking.left_out.because)
         if "path" in asking.left_out.measures:

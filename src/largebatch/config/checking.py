@@ -1,12 +1,13 @@
-"""Read a YAML file as a model; whatever is wrong is a ConfigError of one line.
+"""Read a YAML file as a model; whatever is wrong is a ConfigError, one line per mistake.
 
-The line says file, key, what was wanted, what was got.
+A line says file, key, what was wanted, what was got.
 """
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,27 @@ T = TypeVar("T", bound=BaseModel)  # PEP 695 needs Python 3.12
 
 
 class ConfigError(Exception):
-    """A configuration that cannot run; its text is one line for the person who wrote it."""
+    """A configuration that cannot run; its text has one line per mistake, for the person who wrote it."""
+
+
+class Mistakes:
+    """Collects what is wrong in several places, to say it all at once."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Takes note of a ConfigError and goes on behind the block."""
+        try:
+            yield
+        except ConfigError as error:
+            self.lines += str(error).splitlines()
+
+    def require_none(self) -> None:
+        """A ConfigError of all mistakes, each once, if there are any."""
+        if self.lines:
+            raise ConfigError("\n".join(dict.fromkeys(self.lines)))
 
 
 MOST_BYTES = 1 << 20  # ten times the longest of ours
@@ -123,18 +144,21 @@ def too_much(content: Any) -> str:
 
 
 def checked(kind: type[T], raw: Any, path: Path, key: str = "", origin: dict[str, str] | None = None) -> T:
-    """`raw` as `kind`, or a ConfigError about its first mistake.
+    """`raw` as `kind`, or a ConfigError of all its mistakes.
 
     key: where `raw` stands in the file; origin: where those of its keys stand that are elsewhere.
     """
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        first, *others = error.errors()
-        more = f" (and {len(others)} more)" if others else ""
-        head = (origin or {}).get(first["loc"][0], key) if first["loc"] else key
-        where = ".".join(filter(None, (head, dotted(first, raw))))
-        raise ConfigError(f"{path}: {where}: {explain(first, kind)}{more}") from None
+        lines: dict[tuple, str] = {}
+        for mistake in error.errors():
+            head = (origin or {}).get(mistake["loc"][0], key) if mistake["loc"] else key
+            where = ".".join(filter(None, (head, dotted(mistake, raw))))
+            # the first of one place: each type that could stand there says what is wrong with it
+            unknown = mistake["loc"][-1] if mistake["type"] == "extra_forbidden" else None
+            lines.setdefault((where, unknown), f"{path}: {where}: {explain(mistake, kind)}")
+        raise ConfigError("\n".join(lines.values())) from None
 
 
 def dotted(mistake: dict, raw: Any) -> str:

@@ -10,11 +10,12 @@ import shlex
 from collections.abc import Iterator
 
 from largebatch.config.arrays import SOURCE, ArrayFile
+from largebatch.config.experiment import path_stem
 from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.settings import located
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study, path_stem
+from largebatch.config.study import Study
 
 
 def data_file(study: Study, name: str) -> str:
@@ -25,6 +26,13 @@ def data_file(study: Study, name: str) -> str:
 def run_folder(study: Study, arm: Arm) -> str:
     """The folder of a run."""
     return f"results/{study.scale}/runs/{arm.id}"
+
+
+def beside(study: Study, place: str) -> list[str]:
+    """Where the scale that a study extends has the same, to be kept from there."""
+    if study.extends in (None, study.scale):
+        return []
+    return ["--beside", f"results/{study.extends}/{place}"]
 
 
 def data(study: Study, name: str) -> str:
@@ -45,14 +53,16 @@ def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
     settings = ("--settings", json.dumps(arm.chosen()), "--seeds", study.seeds_in_words)
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
-    return line("train", *settings, *where, *(f"--follow={part}" for part in study.followed[arm.id]))
+    follow = (f"--follow={part}" for part in study.followed[arm.id])
+    return line("train", *settings, *where, *follow, *beside(study, f"runs/{arm.id}"))
 
 
 def measure(study: Study, measure: str, arm: Arm) -> str:
     """Measure the weights of a run."""
     options, run = study.measures[measure, arm.id].model_dump_json(), run_folder(study, arm)
     where = ("--run", run, "--data", data_file(study, arm.data.name), "--out", f"{run}/{measure}.parquet")
-    return line("measure", "--measure", measure, "--options", options, *where)
+    others = beside(study, f"runs/{arm.id}/{measure}.parquet")
+    return line("measure", "--measure", measure, "--options", options, *where, *others)
 
 
 def path(study: Study, start: Arm, end: Arm) -> str:
@@ -60,9 +70,9 @@ def path(study: Study, start: Arm, end: Arm) -> str:
     ends = ("--start", run_folder(study, start), "--end", run_folder(study, end))
     out = f"results/{study.scale}/paths/{path_stem(start, end)}.parquet"
     where = ("--data", data_file(study, start.data.name), "--out", out)
-    return line(
-        "path", "--options", study.measures["path", path_stem(start, end)].model_dump_json(), *ends, *where
-    )
+    options = study.measures["path", path_stem(start, end)].model_dump_json()
+    others = beside(study, f"paths/{path_stem(start, end)}.parquet")
+    return line("path", "--options", options, *ends, *where, *others)
 
 
 def exhibit(study: Study, stem: str) -> str:

@@ -120,6 +120,17 @@ def resolve_group(
     return Group(name, tuple(members), tuned_on)
 
 
+def with_members(groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The groups, and each of their arms and tries as a group of one, under its name in the observations."""
+    found = dict(groups)
+    for group in groups.values():
+        for name, members in group.arms.items():
+            found.setdefault(name, Group(name, tuple(members), group.tuned_on))
+        for member in group.members:
+            found.setdefault(member.name, Group(member.name, (replace(member, tuned=None),), None))
+    return found
+
+
 def with_sources(settings: dict[str, Any], path: Path, origin: dict[str, str]) -> dict[str, Any]:
     """An arm's settings with the digest of what it imports."""
     found = {}

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from largebatch.config.claims import Claim
+from largebatch.config.experiment import Experiment
 from largebatch.config.images import IMAGES
 from largebatch.config.spec import Data
-from largebatch.config.study import Experiment
 
 
 def overlaps(e: Experiment) -> dict[str, float]:

@@ -27,18 +27,15 @@ class PathBetween(Settings):
     end: ArmName
 
 
-class Question(Settings):
-    """config/experiments/<experiment>.yaml"""
+class Asked(Settings):
+    """What is asked of arms: all of an experiment, or what a scale file adds to one (see additions.py)."""
 
-    experiment: Name
-    title: str
-    question: str
     measures: dict[Literal[tuple(METRICS_OF)], Annotated[list[ArmName], Field(min_length=1)]] = {}
     paths: dict[Name, PathBetween] = {}  # a path's name stands where an arm's can, for the metrics of paths
     exhibits: list[Literal[tuple(EXHIBITS)]] = []  # their arms stand where an arm can, as <exhibit>.<arm>
-    claims: Annotated[list[Claim], Field(min_length=1)]
-    figures: Annotated[list[Figure], Field(min_length=1)]
-    tables: Annotated[list[Table], Field(min_length=1)]
+    claims: list[Claim] = []
+    figures: list[Figure] = []
+    tables: list[Table] = []
 
     def readers(self) -> Iterator[tuple[str, Reader]]:
         """(key, claim, figure or table) of each."""
@@ -54,3 +51,12 @@ class Question(Settings):
             yield Use(f"paths.{name}.end", path.end, needs="untuned")
         for key, reader in self.readers():
             yield from (use.below(key) for use in reader.all_uses())
+
+
+class Question(Asked):
+    """config/experiments/<experiment>.yaml"""
+
+    experiment: Name
+    title: str
+    question: str
+    claims: Annotated[list[Claim], Field(min_length=1)]

@@ -10,7 +10,7 @@ that shares it is added. Instead a run registers all its experiments before its 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,9 @@ from largebatch.config.differences import (
     since,
 )
 from largebatch.config.exhibits import EXHIBIT_OF
-from largebatch.config.study import Experiment, Study
+from largebatch.config.experiment import Experiment
+from largebatch.config.published import PUBLISHED
+from largebatch.config.study import Study
 from largebatch.files import read_json, write_json
 from largebatch.provenance import commit
 from largebatch.seals import Damaged
@@ -85,14 +87,17 @@ def registration_of(
     study: Study, e: Experiment, current: dict, now: str
 ) -> tuple[dict | None, list[dict], dict[Path, Any]]:
     """The registration that holds, if any, its log, and the files that are to be written for it."""
-    own, published = (Path(root, study.scale, e.name) for root in ("results", "results/published"))
+    own = Path("results", study.scale, e.name)
+    published = e.published.parent if e.published else PUBLISHED / study.scale / e.name
+    # the observations of the extended scale may stand in
+    scales = [study.scale, *([study.extends] if study.extends else [])]
     if (own / REGISTERED).is_file():
-        record = read_registration(own / REGISTERED, study.scale, e.name)
+        record = read_registration(own / REGISTERED, scales, e.name)
         kept = record["registered"] == current or observed(study, e, record["registered"])
         if kept or (published / REGISTERED).is_file():
             return record, read_log(own), {}
     if (published / REGISTERED).is_file():
-        record, log = read_registration(published / REGISTERED, study.scale, e.name), read_log(published)
+        record, log = read_registration(published / REGISTERED, scales, e.name), read_log(published)
         return record, log, {own / REGISTERED: record} | ({own / AMENDED: log} if log else {})
     if study.observations == "published" or observations_of(study, e).is_file():
         return None, [], {}
@@ -172,7 +177,7 @@ def digest_of(record: dict) -> str:
     return sha256(json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def read_registration(path: Path, scale: str, experiment: str) -> dict:
+def read_registration(path: Path, scales: Collection[str], experiment: str) -> dict:
     """A registration as it was written, and of this experiment; else a ConfigError that says what to do."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))  # it holds its own digest
@@ -183,8 +188,9 @@ def read_registration(path: Path, scale: str, experiment: str) -> dict:
         raise ConfigError(
             f"{path}: wanted the registration as it was written, digest {digest}; got {found}. {PUT_BACK}"
         )
-    if of != (scale, experiment):
-        raise ConfigError(f"{path}: wanted the registration of {scale}/{experiment}; got {'/'.join(of)}")
+    if of not in [(scale, experiment) for scale in scales]:
+        wanted = " or ".join(f"{scale}/{experiment}" for scale in scales)
+        raise ConfigError(f"{path}: wanted the registration of {wanted}; got {'/'.join(of)}")
     return record
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,9 +10,9 @@ from pydantic import Field, StringConstraints
 
 from largebatch.config.arrays import Arrays, Source
 from largebatch.config.asking import Asking
-from largebatch.config.checking import ConfigError, checked, read_yaml
+from largebatch.config.checking import ConfigError, Mistakes, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
-from largebatch.config.groups import Group, resolve_group
+from largebatch.config.groups import Group, resolve_group, with_members
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.imports import is_import, placed, with_digest
 from largebatch.config.losses import Targets
@@ -20,6 +21,7 @@ from largebatch.config.settings import LONGEST_NAME, PathText, Settings
 from largebatch.config.uses import Name
 
 CONFIG = Path("config")
+ScaleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
 MOST_SEEDS, MOST_THREADS = 10_000, 1024
 
 
@@ -53,10 +55,12 @@ class ScaleFile(Settings):
     sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
     absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
     to be judged and drawn without any training. first_seed: seeds count from it on, so that a scale can be
-    run again with seeds that nobody has seen.
+    run again with seeds that nobody has seen. questions: what it asks beside the experiments' files; see
+    additions.py.
     """
 
-    scale: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
+    scale: ScaleName
+    extends: ScaleName | None = None
     seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)]
     first_seed: Annotated[int, Field(ge=0, le=MOST_SEEDS)] = 0
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
@@ -67,7 +71,8 @@ class ScaleFile(Settings):
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
     base: dict[str, Any] = {}
-    numbers: dict[Name, Numbers]
+    numbers: dict[Name, Numbers] = {}
+    questions: dict[Name, dict[str, Any]] = {}
 
     @property
     def own_data(self) -> dict[str, Source]:
@@ -86,9 +91,22 @@ def scales(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def home(scale_path: Path) -> Path:
-    """The folder of what a scale file names: its own if that holds experiments, else config/."""
-    return scale_path.parent if (scale_path.parent / "experiments").is_dir() else CONFIG
+def homes(scale_path: Path) -> list[Path]:
+    """The folders of what a scale file names, the nearest first: its own, and config/."""
+    own = scale_path.parent
+    return [own] if own.resolve() == CONFIG.resolve() or not CONFIG.is_dir() else [own, CONFIG]
+
+
+def beside(scale_path: Path) -> dict[str, Path]:
+    """The scales that a scale file can extend: name -> file; the nearest first."""
+    files = [folder / f"{name}.yaml" for folder in homes(scale_path)[::-1] for name in scales(folder)]
+    return {file.stem: file for file in files if file.resolve() != scale_path.resolve()}
+
+
+def questions_of(scale_path: Path) -> dict[str, Path]:
+    """The experiments that a scale file can name: name -> file."""
+    folders = [folder / "experiments" for folder in homes(scale_path)[::-1]]
+    return {name: folder / f"{name}.yaml" for folder in folders for name in scales(folder)}
 
 
 def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -99,16 +117,14 @@ def extended(own: dict[str, Any], path: Path) -> dict[str, Any]:
     own = placed(own, path.parent)
     if "extends" not in own:
         return own
-    parent = home(path) / f"{own['extends']}.yaml"
-    known = [name for name in scales(home(path)) if home(path) / f"{name}.yaml" != path]
-    if own["extends"] not in known:
-        raise ConfigError(f"{path}: extends: wanted one of {known}; got {own['extends']!r}")
+    known = beside(path)
+    if not (isinstance(own["extends"], str) and own["extends"] in known):
+        raise ConfigError(f"{path}: extends: wanted one of {sorted(known)}; got {own['extends']!r}")
+    parent = known[own["extends"]]
     below = read_yaml(parent)
     if "extends" in below:
         raise ConfigError(f"{path}: extends: wanted a scale that extends none; got {own['extends']!r}")
-    return merged(
-        placed(below, parent.parent), {key: value for key, value in own.items() if key != "extends"}
-    )
+    return merged(placed(below, parent.parent), own)
 
 
 def merged(below: Any, above: Any) -> Any:
@@ -120,25 +136,33 @@ def merged(below: Any, above: Any) -> Any:
     return below | {key: merged(below.get(key), value) for key, value in above.items()}
 
 
-def names_of_arms(scale: ScaleFile, question: str) -> set[str]:
-    """The arms that a scale defines for a question, under whichever names it asks it."""
-    asking = [numbers for name, numbers in scale.numbers.items() if (numbers.question or name) == question]
-    crossed = {f"{arm}.{variant}" for numbers in asking for arm, variant in numbers.crossings()}
-    return crossed.union(*(numbers.arms for numbers in asking))
+def names_of_arms(scale: ScaleFile, path: Path, question: str, members: bool) -> set[str]:
+    """The arms that a scale defines for a question, under whichever names it asks it.
+
+    members: also those of grids one by one, such as sweep[batch_size=8].
+    """
+    asking = {name: some for name, some in scale.numbers.items() if (some.question or name) == question}
+    crossed = {f"{arm}.{variant}" for numbers in asking.values() for arm, variant in numbers.crossings()}
+    found = crossed.union(*(numbers.arms for numbers in asking.values()))
+    if members:
+        for name in asking:
+            found |= with_members(resolve_groups(scale, path, name)).keys()
+    return found
 
 
 def defined_somewhere(arms: set[str], question: str, scale: ScaleFile, path: Path) -> set[str]:
     """Those of these arms that this scale or one beside it defines for the question.
 
-    The other files are read only if there is an arm to look for.
+    The other files are read only if there is an arm to look for. One with mistakes defines none.
     """
-    found = arms & names_of_arms(scale, question)
-    for other in (home(path) / f"{name}.yaml" for name in scales(home(path))):
+    members = any("[" in arm for arm in arms)
+    found = arms & names_of_arms(scale, path, question, members)
+    for other in beside(path).values():
         if arms <= found:
             break
-        if other != path:
-            beside = checked(ScaleFile, extended(read_yaml(other), other), other)
-            found |= arms & names_of_arms(beside, question)
+        with suppress(ConfigError):
+            there = checked(ScaleFile, extended(read_yaml(other), other), other)
+            found |= arms & names_of_arms(there, other, question, members)
     return found
 
 
@@ -147,12 +171,13 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
     numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
     base = {"base": scale.base, f"{where}.base": numbers.base}
     left_out = set(numbers.left_out.arms) if numbers.left_out else set()
-    groups = {}
+    groups, wrong = {}, Mistakes()
     for name, settings in numbers.arms.items():
         if name in left_out:  # defined by the scale that this one extends
             continue
         key = f"{where}.arms.{name}"
-        groups[name] = resolve_group(name, {**base, key: settings}, path, key, scale.targets)
+        with wrong.collected():
+            groups[name] = resolve_group(name, {**base, key: settings}, path, key, scale.targets)
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -162,7 +187,9 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
             if name in left_out:
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
-            groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", scale.targets)
+            with wrong.collected():
+                groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", scale.targets)
+    wrong.require_none()
     return groups
 
 

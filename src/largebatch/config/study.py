@@ -1,7 +1,8 @@
 """From configuration files to a checked Study: every arm in full, every name resolved.
 
 A scale file (config/<scale>.yaml) gives the numbers, an experiment file
-(config/experiments/<experiment>.yaml) the questions. Whatever is wrong is a ConfigError of one line.
+(config/experiments/<experiment>.yaml) the questions. A scale file can ask questions, too
+(additions.py). Whatever is wrong is a ConfigError, one line per mistake.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,141 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from largebatch.config.arrays import Source
-from largebatch.config.asking import absent_from, asked, mistakes_in_asking
-from largebatch.config.cards import Paper, papers_beside
-from largebatch.config.checking import ConfigError, checked, read_yaml, repeats
+from largebatch.config.cards import PAPERS, Paper, papers_beside
+from largebatch.config.checking import ConfigError, Mistakes, checked, read_yaml, repeats
 from largebatch.config.exhibits import exhibit_stem
-from largebatch.config.groups import Group
+from largebatch.config.experiment import Experiment, load_experiment, named, unique_paths
 from largebatch.config.images import IMAGES
 from largebatch.config.imports import placed
-from largebatch.config.measures import Measures
-from largebatch.config.papers import with_paper
 from largebatch.config.profiles import Descent, Profile
-from largebatch.config.question import Question
-from largebatch.config.references import mistakes, undefined
 from largebatch.config.scale import (
     CONFIG,
     ScaleFile,
-    defined_somewhere,
+    beside,
     digested,
     extended,
-    home,
+    homes,
     merged,
-    resolve_groups,
     scales,
 )
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
-from largebatch.metrics import LINE_LOSSES, METRICS_OF, TRAIN_SECONDS
+from largebatch.metrics import LINE_LOSSES
 
 DEFAULT_SCALE = "digits"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A question with its numbers."""
-
-    question: Question
-    groups: dict[str, Group]
-    measures: Measures
-    exhibits: dict[str, Settings]  # name -> options
-    written: Question  # as its file has it, before the scale leaves anything out
-    absent: dict[str, str]  # arm or path that the scale leaves out -> why
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return self.question.experiment
-
-    @property
-    def arms(self) -> list[Arm]:
-        """Every arm it needs, each once."""
-        return list({m.arm.id: m.arm for g in self.groups.values() for m in g.members}.values())
-
-    def measured(self) -> Iterator[tuple[str, Arm]]:
-        """(measure, arm) for everything to be measured, each once."""
-        for measure, names in self.question.measures.items():
-            arms = {m.arm.id: m.arm for name in names for m in self.groups[name].members}
-            yield from ((measure, arm) for arm in arms.values())
-
-    def ends_of_paths(self) -> dict[str, tuple[Arm, Arm]]:
-        """Path name -> (start arm, end arm)."""
-        ends = {name: (path.start, path.end) for name, path in self.question.paths.items()}
-        return {name: tuple(self.groups[end].members[0].arm for end in both) for name, both in ends.items()}
-
-    def paths(self) -> list[tuple[Arm, Arm]]:
-        """(start arm, end arm) for every path to be measured, each once."""
-        return unique_paths(self.ends_of_paths().values())
-
-    def settings_of_measures(self) -> Iterator[tuple[str, str, Settings]]:
-        """(measure, run or path by its stem, settings) of everything to be measured."""
-        yield from ((measure, arm.id, getattr(self.measures, measure)) for measure, arm in self.measured())
-        yield from (("path", path_stem(*ends), self.measures.path) for ends in self.paths())
-
-    def exhibit_stems(self) -> dict[str, str]:
-        """Exhibit name -> what its file is called, without its ending."""
-        return {name: exhibit_stem(name, options) for name, options in self.exhibits.items()}
-
-    @property
-    def timed(self) -> bool:
-        """Whether it asks how long training took: all others give the same bytes whenever they are run."""
-        return any(use.metric == TRAIN_SECONDS for use in self.question.uses())
-
-    def to_aggregate(self) -> dict:
-        """What the aggregate stage is asked, ready for JSON. The settings of a run lie beside it."""
-        measured = {(measure, arm.id) for measure, arm in self.measured()}
-        return {
-            "experiment": self.name,
-            "timed": self.timed,
-            "paths": {name: path_stem(*ends) for name, ends in self.ends_of_paths().items()},
-            "exhibits": self.exhibit_stems(),
-            "groups": {
-                group.name: {
-                    "tuned_on": group.tuned_on,
-                    "members": [
-                        {
-                            "arm": member.name,
-                            "run": member.arm.id,
-                            "tuned": member.tuned,
-                            "measures": [m for m in METRICS_OF if (m, member.arm.id) in measured],
-                        }
-                        for member in group.members
-                    ],
-                }
-                for group in self.groups.values()
-            },
-        }
-
-    def to_judge(self) -> dict:
-        """What the judge stage is asked."""
-        return {"experiment": self.name, "claims": [claim.chosen() for claim in self.question.claims]}
-
-    def to_draw(self, figure: str) -> dict:
-        """What the draw stage is asked for one figure."""
-        found = named("figure", self.question.figures, figure)
-        return {"experiment": self.name, "figure": with_paper(found, self.question.claims).chosen()}
-
-    def to_tabulate(self, table: str) -> dict:
-        """What is asked for one table."""
-        return {"experiment": self.name, "table": named("table", self.question.tables, table).chosen()}
-
-
-def path_stem(start: Arm, end: Arm) -> str:
-    """What a path's file is called, without its ending."""
-    return f"{start.id}_to_{end.id}"
-
-
-def unique_paths(paths: Iterable[tuple[Arm, Arm]]) -> list[tuple[Arm, Arm]]:
-    """Each path once, in the order of its first mention."""
-    return list({path_stem(*ends): ends for ends in paths}.values())
-
-
-def named(what: str, things: Iterable, name: str):
-    """The thing of that name."""
-    by_name = {thing.name: thing for thing in things}
-    if name not in by_name:
-        raise ValueError(f"{what} must be one of {sorted(by_name)}; got {name!r}")
-    return by_name[name]
 
 
 @dataclass(frozen=True)
@@ -164,7 +52,8 @@ class Study:
     followed: dict[str, list[str]]  # run name -> the parts that are evaluated along it, see followed_in()
     papers: list[Paper]
     path: Path
-    below: Path | None  # the scale that this one extends
+    extends: str | None
+    below: Path | None  # the file of the scale that this one extends
 
     @property
     def seeds_in_words(self) -> str:
@@ -257,7 +146,7 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
     for key, taken in (("folders", IMAGES), ("arrays", {**IMAGES, **scale.folders})):
         if known := sorted(getattr(scale, key).keys() & taken.keys()):
             raise ConfigError(f"{scale_path}: {key}: wanted other names than {sorted(taken)}; got {known}")
-    experiments = tuple(load_experiment(scale, scale_path, name) for name in scale.experiments)
+    experiments = all_experiments(scale, scale_path)
     if repeated := repeats(claim.id for e in experiments for claim in e.question.claims):
         raise ConfigError(
             f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
@@ -273,10 +162,32 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         experiments,
         measures_of(scale_path, experiments),
         followed_in((*experiments, *others(scale, scale_path, of_file.get("experiments")))),
-        papers_beside(home(scale_path), [e.written for e in experiments]),
+        papers_of(scale_path, experiments),
         scale_path,
-        home(scale_path) / f"{own['extends']}.yaml" if "extends" in own else None,
+        scale.extends,
+        beside(scale_path)[scale.extends] if scale.extends else None,
     )
+
+
+def all_experiments(scale: ScaleFile, scale_path: Path) -> tuple[Experiment, ...]:
+    """The experiments that the scale file lists; a ConfigError of all mistakes in them."""
+    experiments, wrong = [], Mistakes()
+    for name in scale.experiments:
+        with wrong.collected():
+            experiments.append(load_experiment(scale, scale_path, name))
+    for name in scale.questions.keys() - {numbers.question or e for e, numbers in scale.numbers.items()}:
+        where = f"{scale_path}: questions.{name}"
+        with wrong.collected():
+            raise ConfigError(f"{where}: wanted a name under numbers, or a `question:` there; got {name!r}")
+    wrong.require_none()
+    return tuple(experiments)
+
+
+def papers_of(scale_path: Path, experiments: Iterable[Experiment]) -> list[Paper]:
+    """The papers beside the scale files, the nearest ones, of experiments that lie there too."""
+    folder = next((folder for folder in homes(scale_path) if (folder / PAPERS).is_file()), CONFIG)
+    there = folder / "experiments"
+    return papers_beside(folder, [e.written for e in experiments if e.path.parent == there])
 
 
 def others(scale: ScaleFile, scale_path: Path, names: Any) -> Iterator[Experiment]:
@@ -314,37 +225,3 @@ def measures_of(scale_path: Path, experiments: Iterable[Experiment]) -> dict[tup
                     f"{where}: wanted those of the other experiment that measures {name}; got others"
                 )
     return found
-
-
-def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment:
-    """One experiment's question with this scale's numbers, cross-checked."""
-    numbers = scale.numbers.get(name)
-    asks = numbers.question if numbers and numbers.question else name
-    folder = home(scale_path) / "experiments"
-    path = folder / f"{asks}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise ConfigError(f"{scale_path}: experiments: wanted names among {known}; got {asks!r}")
-    if numbers is None:
-        raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
-    written = checked(Question, read_yaml(path), path)
-    if written.experiment != asks:
-        raise ConfigError(f"{path}: experiment: wanted {asks!r}, the file's name; got {written.experiment!r}")
-    groups = resolve_groups(scale, scale_path, name)
-    crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
-    for mistake in mistakes_in_asking(written, numbers, crossings, name):
-        raise ConfigError(f"{scale_path}: numbers.{name}.{mistake}")
-    # What no scale defines is a mistake; what another one does is left out here.
-    missing = undefined(written, groups) - absent_from(written, numbers).keys()
-    absent = absent_from(written, numbers, sorted(defined_somewhere(missing, asks, scale, scale_path)))
-    question = asked(written, numbers, name, absent)
-    own = {name: getattr(numbers.measures, name) for name in numbers.measures.model_fields_set}
-    measures = scale.measures.model_copy(update=own)
-    for mistake in mistakes(question, groups, measures, absent, numbers.exhibits, numbers.unknown):
-        raise ConfigError(f"{path}: {mistake}")
-    exhibits = {shown: getattr(numbers.exhibits, shown) for shown in question.exhibits}
-    if not groups and not exhibits:
-        raise ConfigError(
-            f"{scale_path}: numbers.{name}: wanted an arm or an exhibit; got none of this scale"
-        )
-    return Experiment(question, groups, measures, exhibits, written, absent, path)

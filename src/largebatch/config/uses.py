@@ -13,7 +13,10 @@ from largebatch.config.settings import LONGEST_NAME, Count, Positive, Settings, 
 from largebatch.metrics import HISTORY, PROFILE, SETTINGS, Metric
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
-ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*$", max_length=2 * LONGEST_NAME + 1)]
+# An arm, or one of a grid as observations name it: sweep[batch_size=8].
+ArmName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]*(\[.+\])?$", max_length=6 * LONGEST_NAME)
+]
 Setting = Literal[tuple(SETTINGS)]
 
 

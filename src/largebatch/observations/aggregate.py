@@ -11,7 +11,7 @@ from largebatch import files
 from largebatch.metrics import SETTINGS, TRAIN_SECONDS
 from largebatch.observations import reading
 from largebatch.observations.statistics import half_width
-from largebatch.provenance import provenance, require_code
+from largebatch.provenance import provenance, record_of_run, require_code
 from largebatch.seals import noted, verified
 
 SUMMARY_KEYS = ["group", "arm", "metric", "at"]
@@ -94,13 +94,13 @@ def member_rows(group: str, member: dict, runs: Path, cache: dict) -> pd.DataFra
     key = (member["run"], *sorted(member["measures"]))
     if key not in cache:
         folder = runs / member["run"]
+        history = run_rows(folder / "history.parquet")
+        require_code(folder / "history.parquet", record_of_run(folder), "train")
         # perhaps no seed reached the loss at which snapshots are kept and measured
-        record = folder / "provenance.json"
-        require_code(folder / "history.parquet", files.read_json(record) if record.is_file() else {}, "train")
         measured = [
             measured_rows(folder / f"{name}.parquet", may_be_empty=True) for name in member["measures"]
         ]
-        rows = pd.concat([run_rows(folder / "history.parquet"), *(m for m in measured if len(m))])
+        rows = pd.concat([history, *(m for m in measured if len(m))])
         arm, _ = files.read_spec(folder)
         peak = pd.DataFrame({"seed": np.sort(rows["seed"].unique())}).assign(
             metric="peak_learning_rate", at=np.nan, value=float(arm.peak_lr)

@@ -40,7 +40,7 @@ class Lost(NeverReached):
 
 
 def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
-    """The observations of these groups and metrics, one row each; columns COLUMNS.
+    """The observations of these groups, or single arms of them, and metrics; columns COLUMNS.
 
     Rows without a finite value are left out. ValueError if the file is not one that aggregate() writes.
     """
@@ -53,11 +53,19 @@ def read(path: Path, groups: Iterable[str], metrics: Iterable[str]) -> pd.DataFr
         raise ValueError(f"{path}: wanted columns {list(COLUMNS)}; got {names}")
     if (record := path.with_suffix(".json")).is_file():
         require_code(path, read_json(record), "aggregate")
-    wanted = pc.field("group").isin(list(groups)) & pc.field("metric").isin(list(metrics))
+    wanted = of_names(groups) & pc.field("metric").isin(list(metrics))
     table = pq.read_table(path, columns=list(COLUMNS), filters=wanted)
     # as categories, a table's texts are compared as integers
     frame = table.to_pandas(categories=["metric", "group", "arm", "run"])
     return frame[np.isfinite(frame["value"])]
+
+
+def of_names(names: Iterable[str]) -> pc.Expression:
+    """The rows of groups, and of arms of a group, with these names."""
+    names = list(names)
+    found = pc.field("group").isin(names)
+    single = [name for name in names if "[" in name]
+    return found | pc.field("arm").isin(single) if single else found
 
 
 def read_uses(path: Path, uses: Iterable[Use], beside: Iterable[str]) -> pd.DataFrame:

@@ -8,7 +8,8 @@ import yaml
 
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
-from largebatch.config.study import Experiment, Study
+from largebatch.config.experiment import Experiment
+from largebatch.config.study import Study
 from largebatch.config.uses import Use
 
 MOST_FIGURES = 3
@@ -40,7 +41,7 @@ def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Line
         "tables": [table.name for table in question.tables],
         "arms": {name: arms_of(name, e, where) for name in (*e.groups, *question.paths, *e.exhibits)},
         "pace": {arm: pace for group in e.groups.values() for arm, pace in paces(group)},
-        "claims": dict(claims_of(study, e)),
+        "claims": dict(claims_of(study, e, where)),
     }
 
 
@@ -53,7 +54,7 @@ def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> d
         options = e.exhibits[name].chosen()
         lines = places(where, f"numbers.{e.name}.exhibits.{name}")
         return {"lines": lines, "runs": [[name, e.exhibit_stems()[name]]], "common": settings(options)}
-    arm, _, variant = name.partition(".")
+    arm, _, variant = name.partition("[")[0].partition(".")
     keys = [f"crossed.arms.{arm}", f"crossed.variants.{variant}"] if variant else [f"arms.{name}"]
     runs = [(m.name.removeprefix(name) or name, m.arm) for m in e.groups[name].members]
     first = runs[0][1].chosen()
@@ -87,16 +88,24 @@ def paces(group) -> Iterator[tuple[str, list[int]]]:
             yield arm, list(found.pop())
 
 
-def claims_of(study: Study, e: Experiment) -> Iterator[tuple[str, dict]]:
-    """(id, evidence) of each claim."""
-    where, text = lines_of(e.path), e.path.read_text(encoding="utf-8").splitlines()
+def claims_of(
+    study: Study, e: Experiment, of_scale: dict[str, tuple[Path, Lines]]
+) -> Iterator[tuple[str, dict]]:
+    """(id, evidence) of each claim; of_scale: where the keys of the scale file are."""
+    own = f"questions.{e.written.experiment}."
+    where = lines_of(e.path) | {
+        key.removeprefix(own): place for key, place in of_scale.items() if key.startswith(own)
+    }
+    texts: dict[Path, list[str]] = {}
     for claim, written in zip(e.question.claims, e.written.claims, strict=True):
-        _, (first, last) = where[f"claims[{written.id}]"]
+        path, (first, last) = where[f"claims[{written.id}]"]
+        if path not in texts:
+            texts[path] = path.read_text(encoding="utf-8").splitlines()
         yield (
             claim.id,
             {
-                "file": f"{e.path.as_posix()}:{first}-{last}",
-                "lines": "\n".join(text[first - 1 : last]),
+                "file": f"{path.as_posix()}:{first}-{last}",
+                "lines": "\n".join(texts[path][first - 1 : last]),
                 "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.all_uses())),
                 "figures": figures_of(claim, e),
                 "tables": tables_of(claim, e),

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from largebatch.config.study import Experiment, Study
+from largebatch.config.experiment import Experiment
+from largebatch.config.study import Study
 from largebatch.figures import drawn
 from largebatch.judging import judge
 from largebatch.metrics import PROFILE
@@ -47,7 +48,8 @@ def thinned(observations: pd.DataFrame, read: Iterable[Reads]) -> pd.DataFrame:
     finite = observations[np.isfinite(observations["value"])]
     wanted = pd.Series(False, index=finite.index)
     for groups, metrics in read:
-        wanted |= finite["group"].isin(groups) & finite["metric"].isin(metrics)
+        named = finite["group"].isin(groups) | finite["arm"].isin(groups)
+        wanted |= named & finite["metric"].isin(metrics)
     others = finite[~wanted & ~finite["metric"].isin(PROFILE)].sort_values("at")
     ends = others.drop_duplicates(["group", "arm", "metric", "seed"], keep="last").assign(at=np.nan)
     return pd.concat([finite[wanted], ends])
