@@ -4,8 +4,9 @@ import pytest
 
 from largebatch.config import costs
 from largebatch.config.costs import SPEEDS, cost, mean_batch, priorities, trained
+from largebatch.config.experiment import path_stem
 from largebatch.config.images import PARTS
-from largebatch.config.study import load_study, path_stem
+from largebatch.config.study import load_study
 from largebatch.progress import seconds_left
 from tests.conftest import REPOSITORY, small_arm
 

@@ -4,10 +4,11 @@ import itertools
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from largebatch.config.experiment import path_stem
 from largebatch.config.parts import Model
 from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study, path_stem
+from largebatch.config.study import Study
 
 
 class Speed(NamedTuple):
