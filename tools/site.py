@@ -9,6 +9,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from largebatch.config.texts import filled  # noqa: E402
 from largebatch.figures.tabulate import escape_markdown  # noqa: E402
 from largebatch.judging.claims import estimate, in_full, read_claims, read_ledger  # noqa: E402
 from largebatch.report.publish import VERDICTS_PAGE, verdicts_page  # noqa: E402
@@ -58,7 +59,7 @@ def on_page_markdown(markdown, page, config, files):
 
 def page(path: Path) -> str:
     """One experiment in Markdown: its question, its claims with the verdict at each scale, its figures."""
-    question = yaml.safe_load(path.read_text(encoding="utf-8"))
+    question = filled(yaml.safe_load(path.read_text(encoding="utf-8")), {})
     name = question["experiment"]
     verdicts = {scale: of for scale, of in published().items() if of.index.isin(ids(question)).any()}
     lines = [

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from largebatch.config.additions import Placed, asked_by
+from largebatch.config.additions import asked_by
 from largebatch.config.asking import absent_from, asked, mistakes_in_asking
 from largebatch.config.checking import ConfigError
 from largebatch.config.exhibits import exhibit_stem
@@ -133,11 +133,12 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     """One experiment's question with this scale's numbers, cross-checked."""
     numbers = scale.numbers.get(name)
     asks = numbers.question if numbers and numbers.question else name
-    placed = question_of(scale, scale_path, asks)
-    written = placed.question
+    path = file_of(scale, scale_path, asks)
     if numbers is None:
         raise ConfigError(f"{scale_path}: numbers: wanted a key {name!r}, listed in experiments; got none")
     groups = resolve_groups(scale, scale_path, name)
+    placed = asked_by(scale.questions.get(asks, {}), scale_path, path, asks, groups)
+    written = placed.question
     used = {use.arm for use in written.uses()}
     groups |= {arm: one for arm, one in with_members(groups).items() if "[" in arm and arm in used}
     crossings = {f"{arm}.{variant}" for arm, variant in numbers.crossings()}
@@ -163,13 +164,13 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     return Experiment(question, groups, measures, exhibits, written, absent, placed.path, published)
 
 
-def question_of(scale: ScaleFile, scale_path: Path, name: str) -> Placed:
-    """The question `name`, of its file and of what the scale file asks."""
+def file_of(scale: ScaleFile, scale_path: Path, name: str) -> Path | None:
+    """The file of the question `name`; None if only the scale file asks it."""
     known, own = questions_of(scale_path), scale.questions
     if name not in known and name not in own:
         wanted = sorted({*known, *own})
         raise ConfigError(f"{scale_path}: experiments: wanted names among {wanted}; got {name!r}")
-    return asked_by(own.get(name, {}), scale_path, known.get(name), name)
+    return known.get(name)
 
 
 def left_out(

@@ -104,6 +104,7 @@ def claims_of(
         yield (
             claim.id,
             {
+                "says": claim.says,
                 "file": f"{path.as_posix()}:{first}-{last}",
                 "lines": "\n".join(texts[path][first - 1 : last]),
                 "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.all_uses())),

@@ -49,7 +49,7 @@ def claim_text(name: str, experiment: dict, behind: dict, row: pd.Series | None,
     """A claim: what it says, its verdict, and where its evidence is."""
     said = yaml.safe_load(textwrap.dedent(behind["lines"]))[0]
     e = experiment["experiment"]
-    facts = [("says", said["says"]), ("source", said["source"]), *judged(row), *changed(name, results)]
+    facts = [("says", behind["says"]), ("source", said["source"]), *judged(row), *changed(name, results)]
     facts += [(f"arm {i}", arm_line(arm, experiment)) for i, arm in enumerate(behind["arms"], 1)]
     facts += [
         *(("figure", f"{results.as_posix()}/figures/{e}_{figure}.png") for figure in behind["figures"]),
