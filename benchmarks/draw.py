@@ -1,4 +1,4 @@
-"""Draw the benchmarks in results/benchmarks: speed relative to the plain loop, and memory, by batch size.
+"""Draw the benchmarks in results/benchmarks: speed relative to the plain loop, memory by batch size, growth.
 
 python benchmarks/draw.py [--device cpu]
 """
@@ -45,14 +45,43 @@ def draw_speed(rows: pd.DataFrame, stem: Path) -> None:
 
 
 def draw_memory(rows: pd.DataFrame, stem: Path) -> None:
-    """Peak memory against batch size, one line per net."""
+    """Peak memory against batch size, one line per net; dotted: what was expected."""
     figure, panel = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
     for net, of_net in rows.groupby("net", sort=False):
-        panel.plot(of_net["batch_size"], of_net["peak_mib"], marker="o", label=net)
+        (line,) = panel.plot(of_net["batch_size"], of_net["peak_mib"], marker="o", label=net)
+        if "expected_mib" in of_net:
+            panel.plot(of_net["batch_size"], of_net["expected_mib"], color=line.get_color(), linestyle=":")
     panel.set(xscale="log", yscale="log", xlabel="batch size", ylabel="peak memory above the data (MiB)")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter("{x:g}")
     panel.legend(frameon=False)
+    save(figure, stem)
+
+
+GROWING = {
+    "seeds": "seeds",
+    "batch_size": "batch size",
+    "width": "width of both hidden layers",
+    "images": "training images",
+}
+
+
+def draw_growth(rows: pd.DataFrame, stem: Path) -> None:
+    """CPU seconds per epoch with their ranges, of the engine and of the plain loop; a panel per series."""
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.1), sharey=True, layout="constrained")
+    sides = {"ours": ("engine", COLOURS[1]), "plain": ("plain loop, one seed times their number", COLOURS[5])}
+    for panel, (name, label) in zip(axes, GROWING.items(), strict=True):
+        of_series = rows[rows["series"] == name]
+        for side, (called, colour) in sides.items():
+            y, low, high = (of_series[f"{side}_cpu_seconds{end}"] for end in ("", "_low", "_high"))
+            style = {"color": colour, "marker": "o", "markersize": 4, "capsize": 2, "label": called}
+            panel.errorbar(of_series[name], y, [y - low, high - y], **style)
+        panel.set(xscale="log", yscale="log", xlabel=label)
+        panel.set_xticks(sorted(of_series[name])[::-2])
+        panel.xaxis.set_major_formatter("{x:,g}")
+        panel.xaxis.set_minor_locator(plt.NullLocator())
+    axes[0].set_ylabel("CPU seconds per epoch of all seeds")
+    axes[0].legend(frameon=False, fontsize="small")
     save(figure, stem)
 
 
@@ -70,6 +99,8 @@ def main() -> None:
     draw_memory(
         pd.read_csv(FOLDER / f"memory-by-batch-{a.device}.csv"), FOLDER / f"memory-by-batch-{a.device}"
     )
+    if (growth := FOLDER / f"growth-{a.device}.csv").is_file():
+        draw_growth(pd.read_csv(growth), growth.with_suffix(""))
 
 
 if __name__ == "__main__":

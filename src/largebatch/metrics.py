@@ -134,6 +134,7 @@ PRIMER = Written(
         "loss_oscillation": "deviation of the loss within the last epoch",
         "saturating_batch_size": "batch with 90 % of the best throughput",
         "memory_growth": "memory of the last doubling / of the one before",
+        "fitting_batch_size": "largest batch that fits",
         "ways_difference": "largest difference of a weight",
     },
     profile={

@@ -164,12 +164,18 @@ EXHIBITS = {
     ),
     # P11, P12
     "speed": Exhibit(
-        arms=("machine",),
+        arms=("machine", "line"),
         metrics=(
             *("epoch_seconds", "update_seconds", "examples_per_second", "saturating_batch_size"),
-            *("peak_memory_mib", "memory_growth", TIME_SPREAD),
+            *("peak_memory_mib", "memory_growth", "fitting_batch_size", TIME_SPREAD),
         ),
-        options=options("Speed", examples=(Count, 1024), hidden=(Count, 64), rounds=(Count, 30)),
+        options=options(
+            "Speed",
+            examples=(Count, 1024),
+            hidden=(Count, 64),
+            rounds=(Count, 30),
+            memory_mib=(Positive, 2.0),
+        ),
     ),
     # P15
     "ring": Exhibit(
