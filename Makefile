@@ -32,11 +32,14 @@ damages:
 	LARGEBATCH_FAULTS=$(SEED) $(RUN) python -m pytest --durations 3 tests/test_damage.py tests/test_mutations.py
 
 # A study through SLURM on this machine, as root; needs its daemons (Debian: munge slurmctld slurmd slurm-client).
-# The plugin lies apart from the environment: where there is no SLURM, each call of Snakemake would wait for one.
-slurm: $(BIN)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
-		--target .snakemake/slurm -r profiles/slurm/requirements.lock
+slurm: .snakemake/slurm
 	$(RUN) python -m pytest tests/test_slurm.py
+
+# The plugin, apart from the environment: where there is no SLURM, each call of Snakemake would wait for one.
+.snakemake/slurm: profiles/slurm/requirements.lock | $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target $@ -r $<
+	@touch $@
 
 # Known vulnerabilities of what the lock names; asks the package registry about each.
 audit: $(BIN)/.ready

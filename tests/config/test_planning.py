@@ -110,10 +110,9 @@ def test_a_small_batch_is_not_spread_over_more_gpus_than_have_images(imagenet):
 @pytest.mark.parametrize("gpus", [8, 64, 256])
 def test_a_plan_says_what_it_takes(imagenet, gpus):
     said = plan(imagenet, gpus, "h100")
-    total = float(re.search(r"^h100-hours: (\S+),", said, re.MULTILINE)[1])
-    hours = [
-        float(each) for each in re.findall(rf"^hours on {gpus} h100, .*?: ([\d.e+]+)", said, re.MULTILINE)
-    ]
-    assert hours == sorted(hours, reverse=True) and all(each * gpus >= 0.99 * total for each in hours)
+    said = said.replace(",", "")
+    total = float(re.search(r"^h100-hours: (\S+)", said, re.MULTILINE)[1])
+    hours = [float(each) for each in re.findall(rf"^hours on {gpus} h100 .*?: ([\d.]+)", said, re.MULTILINE)]
+    assert hours == sorted(hours, reverse=True) and all(each * gpus >= 0.98 * total for each in hours)
     assert (len(hours) > 1) == (gpus > len(imagenet.arms))
     assert "on its GPU" in said and "on its GPU" not in plan(imagenet, gpus, "cpu")

@@ -99,7 +99,7 @@ def plan(study: Study, gpus: int, kind: str) -> str:
     device = max(computing(arm, study) for arm in study.arms.values()) / 1000
     lines = [
         f"{study.scale}: {len(study.arms)} arms of {study.seeds} seeds, {len(study.measures)} measures",
-        f"{kind}-hours: {sum(hours.values()):.3g}, of which {trained:.3g} to train",
+        f"{kind}-hours: {rounded(sum(hours.values()))}, of which {rounded(trained)} to train",
         f"memory of a job at most: {memory:.1f} GB" + f", {device:.1f} GB on its GPU" * (kind != "cpu"),
         f"files before anything is drawn: {files}, {gigabytes(study):.2g} GB",
     ]
@@ -107,11 +107,15 @@ def plan(study: Study, gpus: int, kind: str) -> str:
     most = 1 if kind == "cpu" or gpus < len(study.arms) else gpus
     for workers in powers_of_two(most):
         lasting, talking = hours_to_the_end(study, found, gpus, workers)
-        told = f", at most {100 * talking:.2g} % of an arm's to pass on gradients" * (workers > 1)
+        told = f", at most {100 * talking:.2g} % of an arm's time to pass on gradients" * (workers > 1)
         if lasting < shortest:
-            lines.append(f"hours on {gpus} {kind}, {workers} for each arm: {lasting:.3g}{told}")
+            lines.append(f"hours on {gpus} {kind}, {workers} for each arm: {rounded(lasting)}{told}")
         shortest = min(shortest, lasting)
     return "\n".join(lines)
+
+
+def rounded(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def powers_of_two(most: int) -> list[int]:
