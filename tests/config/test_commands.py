@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.config.commands import asks, planned, register
+from largebatch.config.commands import asks, planned, register, train
 from largebatch.config.registration import content_of, standings_of
 from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
@@ -32,6 +32,21 @@ def test_everything_is_made_once_and_after_what_it_needs(study):
         f"results/smoke/runs/{arm.id}/{m}.parquet" for e in study.experiments for m, arm in e.measured()
     }
     assert wanted <= set(outs)
+
+
+def test_workers_are_asked_for_behind_what_is_chosen(folder):
+    """With threads for each; no part of a rule's params."""
+    path = folder / "smoke.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("base:\n", "base:\n  workers: 2\n", 1), encoding="utf-8")
+    study = load_study(path, {"experiments": "keskar"})
+    lines = [line for line in planned(study) if " train " in line]
+    assert lines and all(line.endswith(" --threads 2 --workers 2") for line in lines)
+    assert not any("workers" in train(study, arm) for arm in study.arms.values())
+    assert (
+        study.arms.keys()
+        == load_study(REPOSITORY / "config" / "smoke.yaml", {"experiments": "keskar"}).arms.keys()
+    )
 
 
 def test_each_job_behind_measuring_is_asked_in_json(study):

@@ -241,7 +241,9 @@ def test_weight_decay_spares_what_has_one_dimension_and_normalisation():
     assert [names[i] for i in decayed] == ["weight/matrix/weight"]
 
 
-@pytest.mark.parametrize("settings", [{"ghost_batch_size": 4}, {"precision": "bfloat16"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"ghost_batch_size": 4}, {"precision": "bfloat16"}, {"workers": 2}], ids=str
+)
 def test_settings_of_stacked_layers_are_refused(settings, dataset, monkeypatch):
     with pytest.raises(
         ValueError, match=rf"{next(iter(settings))}: wanted .* \(the net: Block has no stacked"

@@ -29,6 +29,7 @@ EXAMPLES = {
     parts.GradientPenalty: {"strength": 0.5},
     parts.Shifts: {"pixels": 1},
     parts.Adversarial: {"size": 0.1},
+    parts.Shuffle: {"block_images": 4, "blocks": 2},
     schedules.Step: {"at": [0.5]},
     schedules.BatchGrowth: {"at": [0.5], "factor": 2.0},
     schedules.Warmup: {"kind": "gradual", "epochs": 1.0, "start": 0.5},

@@ -30,7 +30,7 @@ def trial(folder, what="my_net.py:MyNet", examples=4, options=None, **settings):
     arm = own_arm(folder, what, options, **settings)
     return {
         "where": "study.yaml: mine, arm a",
-        "settings": arm.chosen(),
+        "settings": arm.chosen() | {"workers": arm.workers},
         "examples": examples,
         "sources": str(folder),
         "own": None,
@@ -98,6 +98,11 @@ MISTAKES = {
         ("", ""),
         {"ghost_batch_size": 2},
         PLACE + "ghost_batch_size: wanted a net of layers that are stacked; got model imported (",
+    ),
+    "several workers": (
+        ("", ""),
+        {"workers": 2},
+        PLACE + "workers: wanted a net of layers that are stacked; got model imported (",
     ),
     "a random gradient where two are compared": (
         ("x.flatten(1)", "nn.functional.dropout(x.flatten(1), 0.5, self.training)"),

@@ -33,6 +33,7 @@ ARMS = {
     "adversarial": {"adversarial": {"size": 0.1, "share": 0.4}},
     "dropout": {"model": SMALL["model"] | {"dropout": 0.3}, "last_batch": "weigh", "batch_size": 20},
     "augmented": {"augment": CROPS},
+    "by blocks": {"shuffle": {"block_images": 6, "blocks": 3}},
     "ghosts": NORMALISED | {"ghost_batch_size": 4},
     "ghosts, not divided evenly": NORMALISED | {"ghost_batch_size": 4, "batch_size": 24},
     "ghosts in micro-batches": NORMALISED | {"ghost_batch_size": 4, "micro_batch_size": 8},

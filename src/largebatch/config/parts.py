@@ -224,6 +224,19 @@ class ResizedCrops(Settings):
 Augment = Annotated[Shifts | ResizedCrops, Field(discriminator="name")]
 
 
+class Shuffle(Settings):
+    """Shuffle by blocks of neighbours in the data set's file: data past memory are read block by block.
+
+    A block has `block_images` of a seed's training images. In each epoch every image comes once; the blocks
+    come in an order of which all are equally likely; and of each `blocks` of them, one after another, the
+    images are mixed, by an order of which all are equally likely. So images of a block stay less than
+    block_images * blocks places apart. Where all blocks are mixed at once, all images are.
+    """
+
+    block_images: Count
+    blocks: Count
+
+
 class Proximal(Settings):
     """Conservative training (Keskar 2017, after Li et al. 2014): several updates on every batch.
 

@@ -20,6 +20,7 @@ from largebatch.config.parts import (
     Optimiser,
     Proximal,
     SharpnessAware,
+    Shuffle,
     Stop,
 )
 from largebatch.config.schedules import Constant, Schedule, Warmup
@@ -61,6 +62,7 @@ class Arm(Settings):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ghost_batch_size: Count | None = None
     augment: Augment | None = None
+    shuffle: Shuffle | None = None
     sharpness_aware: SharpnessAware | None = None
     gradient_penalty: GradientPenalty | None = None
     proximal: Proximal | None = None

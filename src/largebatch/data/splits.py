@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from largebatch.config.images import PARTS, Images, require_parts
+from largebatch.data import ahead
 from largebatch.data.randomness import generator
 from largebatch.files import data_checksum, map_tensors
 
@@ -156,9 +157,15 @@ class Splits:
     def examples(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """rows: (s, m) of the data set -> standardised images (s, m, c, h, w), their targets."""
         images = self.dataset.images
+        ahead.read(images, rows)
         picked = images.index_select(0, rows.flatten().to(images.device)).unflatten(0, rows.shape)
         picked = picked.to(self.dataset.device).to(self.dataset.dtype)
         return torch.addcmul(self.shift, picked, self.scale), self.targets(rows)
+
+    def read_ahead(self, order: torch.Tensor) -> None:
+        """Ask for training examples that shuffled() will be asked for; order: as there."""
+        if ahead.helps(self.dataset.images):
+            ahead.read(self.dataset.images, self.rows["train"].gather(1, order))
 
     def shuffled(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training examples by their places in each seed's training part; order: (s, m).
@@ -229,14 +236,18 @@ def absent_in_words(absent: dict[str, dict[int, list[int]]], seeds: list[int]) -
 
 def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and mean square of the pixels of these images (of all if None), by channel; (m, c) each."""
+    count, within = len(images) if rows is None else len(rows), tuple(range(2, images.ndim))
+    # Made before the large blocks: small tensors that stay would come to lie where one of these was freed,
+    # and the next one would then not fit there.
+    first, second = (images.new_empty(count, images.shape[1], dtype=torch.float64) for _ in range(2))
     at_once = max(1, SUMMED_BYTES // (8 * images[0].numel()))
-    blocks = images.split(at_once) if rows is None else (images[some] for some in rows.split(at_once))
-    if images.ndim == 2:  # a value is a channel
-        sums = ((i, i.square()) for i in (block.double() for block in blocks))
-    else:
-        within = tuple(range(2, images.ndim))
-        sums = ((i.mean(within), i.square().mean(within)) for i in (block.double() for block in blocks))
-    first, second = (torch.cat(moment) for moment in zip(*sums, strict=True))
+    for start in range(0, count, at_once):
+        some = slice(start, start + at_once)
+        if rows is not None:
+            ahead.read(images, rows[some])
+        block = images[some if rows is None else rows[some]].double()
+        for moment, values in ((first, block), (second, block.square())):
+            moment[some] = values.mean(within) if within else values  # else a value is a channel
     return first, second
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
+from largebatch.config.parts import Shuffle
 from largebatch.config.spec import Arm
 from largebatch.data.randomness import generator
 from largebatch.data.splits import Splits
@@ -35,8 +36,7 @@ class Batches:
     def of_epoch(self, size: int, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images (s, b, c, h, w), labels (s, b)) of `count` batches of `size` examples, or their shares."""
         train = self.splits.rows["train"]
-        shuffled = torch.stack([torch.randperm(train.shape[1], generator=g) for g in self.order])
-        order = shuffled.to(train.device)[:, : size * count]
+        order = self._shuffled(train)[:, : size * count]
         drawn = self._drawn(order.shape[1])
         sizes = [min(size, order.shape[1] - first) for first in range(0, order.shape[1], size)]
         if not self.team.is_alone:
@@ -48,10 +48,21 @@ class Batches:
             of_block = sizes[first : first + at_once]
             block = slice(end, end := end + sum(of_block))
             images, labels = self.splits.shuffled(order[:, block])
+            # The system reads the next ones meanwhile.
+            self.splits.read_ahead(order[:, end : end + sum(sizes[first + at_once : first + 2 * at_once])])
             if drawn is not None:
                 # splits.shift: what a raw pixel of 0 is once standardised.
                 images = self.augmentation.apply(images, drawn[:, block], self.splits.shift)
             yield from zip(images.split(of_block, dim=1), labels.split(of_block, dim=1), strict=True)
+
+    def _shuffled(self, train: torch.Tensor) -> torch.Tensor:
+        """Places of an epoch's images in each seed's training part; train: rows (s, m) -> (s, m)."""
+        shuffle, examples = self.arm.shuffle, train.shape[1]
+        if shuffle is None:
+            orders = [torch.randperm(examples, generator=g) for g in self.order]
+            return torch.stack(orders).to(train.device)
+        orders = [by_blocks(examples, shuffle, g) for g in self.order]
+        return train.argsort(dim=1).gather(1, torch.stack(orders).to(train.device))  # neighbours in the file
 
     def share_of(self, examples: int) -> slice:
         """Which examples of a batch are this worker's."""
@@ -79,3 +90,14 @@ class Batches:
     def keep(self, kept: list[int]) -> None:
         """Go on with the seeds of these indices only."""
         self.order, self.augment = ([streams[i] for i in kept] for streams in (self.order, self.augment))
+
+
+def by_blocks(examples: int, shuffle: Shuffle, stream: torch.Generator) -> torch.Tensor:
+    """A random order of so many examples; see config.parts.Shuffle for what is random in it. (examples,)"""
+    blocks = torch.arange(examples).split(shuffle.block_images)
+    drawn = torch.randperm(len(blocks), generator=stream).tolist()
+    mixed = []
+    for first in range(0, len(drawn), shuffle.blocks):
+        together = torch.cat([blocks[number] for number in drawn[first : first + shuffle.blocks]])
+        mixed.append(together[torch.randperm(len(together), generator=stream)])
+    return torch.cat(mixed)
