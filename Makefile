@@ -70,7 +70,7 @@ benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/curvature.py
 	$(RUN) python benchmarks/curvature.py --memory
 	$(RUN) python benchmarks/memory.py
-	$(RUN) python benchmarks/memory.py --fits 256 1024
+	$(RUN) python benchmarks/memory.py --fits 256
 	$(RUN) python benchmarks/growth.py
 	$(RUN) python benchmarks/planning.py
 	$(RUN) python benchmarks/draw.py

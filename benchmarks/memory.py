@@ -1,8 +1,8 @@
 """Peak memory against batch size: an epoch of five seeds, each batch size in its own process.
 
 On a CPU it is the resident memory beyond imports and data; on a GPU what PyTorch allocated. Beside it is
-what a job expects by cli/estimate.py. With --fits: the largest batch that is expected to fit so many MiB,
-and twice that batch, each measured without a limit and tried under a limit of so many MiB (Linux).
+what a job expects by cli/estimate.py. With --fits: the largest batch that a job would try with so many MiB,
+of which it leaves a share, and twice that batch; each measured without a limit and tried under one (Linux).
 
 python benchmarks/memory.py [--device cuda] [--nets F1 C1] [--fits 256 1024] [--out FILE]
 """
@@ -19,7 +19,7 @@ import torch
 from throughput import PROBLEMS, arm_of, pixels, write
 
 from largebatch.cli.estimate import Estimate
-from largebatch.cli.memory import is_full
+from largebatch.cli.memory import USED, is_full
 from largebatch.config.spec import Arm
 from largebatch.nets import models
 from largebatch.training import device
@@ -80,13 +80,14 @@ def in_own_process(net: str, batch: int, where: str, limit_mib: int | None = Non
 
 
 def largest(net: str, limit_mib: int) -> int:
-    """The largest batch that is expected to fit."""
+    """The largest batch that is expected to fit what a job may use of so much."""
+    room = USED * limit_mib
     # From where on it is too large, fewer seeds training together may make it fit again.
-    fits = max(2**k for k in range(1, 21) if expected(net, 2**k) <= limit_mib)
+    fits = max(2**k for k in range(1, 21) if expected(net, 2**k) <= room)
     too_large = 2 * fits
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
-        if expected(net, middle) <= limit_mib:
+        if expected(net, middle) <= room:
             fits = middle
         else:
             too_large = middle
@@ -105,7 +106,7 @@ def by_batch(net: str, where: str) -> list[dict]:
 
 
 def by_limit(net: str, limits: list[int]) -> list[dict]:
-    """Two rows per limit: at the largest batch that is expected to fit, and at twice that."""
+    """Two rows per limit: at the largest batch that would be tried, and at twice that."""
     rows = []
     for limit in limits:
         fitting = largest(net, limit)
