@@ -19,13 +19,14 @@ from tests.conftest import REPOSITORY
 from tests.shared.processes import ending, until
 
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+SLURM_LOCK = (REPOSITORY / "profiles/slurm/requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def locked():
+def locked(lock=LOCK):
     """Name -> versions in the lock (several where a marker chooses)."""
     versions: dict[str, set[str]] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ]+)", LOCK, re.MULTILINE):
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ]+)", lock, re.MULTILINE):
         versions.setdefault(canonicalize_name(name), set()).add(version)
     return versions
 
@@ -39,14 +40,22 @@ def test_every_dependency_is_locked_at_a_version_it_allows():
         assert all(requirement.specifier.contains(v) for v in found), f"{requirement}: locked at {found}"
 
 
+def test_what_slurm_needs_is_locked_beside_the_lock():
+    """At versions that pyproject.toml allows, and nothing twice."""
+    versions = locked(SLURM_LOCK)
+    (wanted,) = map(Requirement, PROJECT["optional-dependencies"]["slurm"])
+    assert all(wanted.specifier.contains(version) for version in versions[canonicalize_name(wanted.name)])
+    assert not versions.keys() & locked().keys()
+
+
 def test_build_backend_is_locked_too():
     assert "hatchling" in locked()
 
 
 def test_every_pin_has_hashes_and_no_host_is_named():
-    pins = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
+    pins = re.split(r"^(?=[A-Za-z0-9])", LOCK + SLURM_LOCK, flags=re.MULTILINE)
     assert all("--hash=sha256:" in pin for pin in pins if "==" in pin)
-    for text in (LOCK, (REPOSITORY / "environment.yml").read_text(encoding="utf-8")):
+    for text in (LOCK, SLURM_LOCK, (REPOSITORY / "environment.yml").read_text(encoding="utf-8")):
         assert "://" not in text and "index-url" not in text
 
 

@@ -368,6 +368,17 @@ def test_where_in_which_shell_a_command_was_typed_is_no_matter(tmp_path, monkeyp
     assert warm.address("torch") == before
 
 
+def test_steps_of_a_job_of_slurm_share_a_server_and_jobs_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    before = warm.address("torch")
+    for name in ("SLURM_STEP_ID", "SLURM_STEPID", "SLURM_SRUN_COMM_PORT", "SLURM_JOB_ID_OF_ANOTHER"):
+        monkeypatch.setenv(name, "7")
+    assert warm.address("torch") == before
+    monkeypatch.setenv("SLURM_JOB_ID", "2")
+    assert warm.address("torch") != before
+
+
 @pytest.mark.parametrize("change", ["ulimit -n 200", "ulimit -c 0", "umask 027", "nice"])
 def test_what_a_shell_limits_is_inherited(change):
     """And said, or the limits of one caller would be those of another."""

@@ -85,3 +85,21 @@ def test_a_first_experiment(workspace):
     assert list(pd.read_csv(results / "claims.csv")["id"]) == ["M3"]
     assert (results / "report.html").is_file() and (results / "figures/momentum_sweep.pdf").is_file()
     assert len(pd.read_csv(results / "tables/momentum_ends.csv")) == 4
+
+
+def test_its_runs_grow_by_seeds_on_another_machine_too(workspace):
+    """What Snakemake knows of files stays behind when results are copied."""
+    (workspace.root / ".snakemake").rename(workspace.root / "left behind")
+    words = ["results/experiment/momentum/judged.csv", "--config", "seeds=4"]
+    code, output = workspace.snakemake(*words, configfile="mine/experiment.yaml")
+    assert code == 0, output
+    runs = sorted((workspace.root / "results/experiment/runs").iterdir())
+    assert (
+        output.count("wanted seeds 0-3; got 0-2") == output.count("3 seeds kept, 1 trained") == len(runs) == 4
+    )
+    judged = pd.read_csv(workspace.root / words[0])
+    assert (judged["n"] == 4).all()
+    assert workspace.would_run(*words, configfile="mine/experiment.yaml") == {}
+    (runs[0] / "provenance.json").unlink()
+    code, output = workspace.snakemake(*words, configfile="mine/experiment.yaml")
+    assert code == 1 and f"{runs[0].relative_to(workspace.root)}: wanted provenance.json" in output

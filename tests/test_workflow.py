@@ -47,6 +47,11 @@ def test_published_observations_that_are_not_there_are_named(tmp_path):
     assert code != 0 and "results/published/smoke/goyal/observations.parquet: wanted" in output
 
 
+def test_a_kind_of_device_that_costs_nothing_known_is_named(tmp_path):
+    code, output = Workspace(tmp_path).snakemake("-n", LARGEBATCH_KIND="abacus")
+    assert code != 0 and "LARGEBATCH_KIND: wanted one of ['cpu', 'h100', 'h200']; got 'abacus'" in output
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("w"))  # short: a socket's path is in it

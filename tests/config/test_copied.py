@@ -60,6 +60,7 @@ def test_a_run_without_a_record_stops_the_call(run, monkeypatch):
     with pytest.raises(ConfigError, match=f"{run}: wanted provenance.json, .*; got none. Copy it too"):
         copied.prepare(study())
     assert copied.prepare(study(), unfinished=True) == []  # Snakemake makes it again
+    assert copied.prepare(study(observations="published")) == []  # nothing is read of it
     monkeypatch.setenv("LARGEBATCH_OTHER_CODE", "1")
     assert copied.prepare(study()) == []
     monkeypatch.undo()

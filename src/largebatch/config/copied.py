@@ -24,7 +24,7 @@ def prepare(study: Study, unfinished: bool = False) -> list[str]:
 
     A ConfigError if one has no provenance, unless a killed run may have left it so. Jobs keep what they can.
     """
-    if os.environ.get("LARGEBATCH_OTHER_CODE") == "1":
+    if study.observations == "published" or os.environ.get("LARGEBATCH_OTHER_CODE") == "1":
         return []
     runs = Path("results", study.scale, "runs")
     there = [runs / arm for arm in study.arms if (runs / arm / LAST).is_file()]
