@@ -90,10 +90,15 @@ def kept_of_measure(
 def seeds_in(run: Path, prefix: str, inputs: dict[str, str]) -> list[int]:
     """The seeds of a run that are as they were in the files with the digests of these inputs."""
     digests = {name: inputs[f"{prefix}{name}"] for name in OF_A_RUN}
-    for held in read_json(run / RECORD)["held"]:
-        if held["files"] == digests:
-            return held["seeds"]
-    return []
+    now, *before = read_json(run / RECORD)["held"]
+    if now["files"] != digests_of(run):  # another training's files
+        return []
+    return next((held["seeds"] for held in (now, *before) if held["files"] == digests), [])
+
+
+def digests_of(run: Path) -> dict[str, str]:
+    """The sha256 of the files of a run that are read to measure it; Damaged if one is not whole."""
+    return {name: verified(run / name) for name in OF_A_RUN}
 
 
 def is_whole(kept: Kept, seeds: list[int]) -> bool:
@@ -121,7 +126,7 @@ def of_run(
 
 def held_by(run: Path, seeds: list[int], kept: Kept | None) -> list[dict]:
     """Which seeds of a run are those of which files: its own, and all those that something was kept from."""
-    files = {name: verified(run / name) for name in OF_A_RUN}
+    files = digests_of(run)
     found = [{"files": files, "seeds": seeds}]
     for held in kept.record["held"] if kept else ():
         still = [seed for seed in held["seeds"] if seed in kept.seeds]

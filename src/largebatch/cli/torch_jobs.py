@@ -253,10 +253,13 @@ def measure_new(
 ) -> None:
     """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept."""
     from largebatch.cli import increments
-    from largebatch.files import data_checksum, read_spec, write_observations
+    from largebatch.cli.by_seeds import made_by_this_code
+    from largebatch.files import data_checksum, write_observations
 
     start = time.monotonic()
-    seeds = read_spec(next(iter(runs.values())))[1]
+    for run in runs.values():  # they are whole, even if all that was measured of them is kept
+        _, seeds = made_by_this_code(run)
+        increments.digests_of(run)
     inputs = {data.name: data_checksum(data)}
     kept = increments.kept_of_measure(places, runs, seeds, settings, inputs)
     new = [seed for seed in seeds if not kept or seed not in kept.seeds]
