@@ -68,10 +68,7 @@ def megabytes(wildcards, attempt):
 
 
 def group(name):
-    """The group of a job, where the profile says how many go together: so a hundred short ones are not a hundred submissions.
-
-    An arm that is long, and its measures, have none.
-    """
+    """The group of a job, where the profile says how many go together; a long arm and its measures have none."""
 
     def of(wildcards):
         is_long = hasattr(wildcards, "arm") and wildcards.arm not in SHORT
