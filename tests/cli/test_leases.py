@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from largebatch.cli import leases
 from largebatch.cli.leases import VISIBLE, devices, jobs_at_once, leased, on_devices
+from tests.conftest import REPOSITORY
 from tests.shared.processes import until
 
 
@@ -174,3 +177,20 @@ def test_a_device_is_freed_after_an_error(monkeypatch):
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"^0$"):
             job(out=Path("run"))
+
+
+SEEN = """
+import torch
+from largebatch.cli.leases import leased
+
+with leased("first"):
+    print(torch.cuda.device_count(), torch.ones(1, device="cuda").device)
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not any(Path("/dev").glob("nvidia[0-9]*")), reason="no CUDA device")
+def test_pytorch_sees_the_device_of_a_job_alone():
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    words = [sys.executable, "-c", SEEN]
+    assert subprocess.run(words, env=environment, capture_output=True, check=True).stdout == b"1 cuda:0\n"
