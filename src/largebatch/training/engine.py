@@ -35,7 +35,7 @@ from largebatch.training.team import ALONE, Team
 # What one CPU core's cache takes of the widest activation; measured, see docs/engine.md.
 CACHE_BYTES = 1 << 20
 # Examples evaluated at a time, of all seeds together: their activations should stay in the cache. Of large
-# images fewer, so that the widest layer's take no more than this.
+# images fewer, so that the widest layer's take no more than this, of all workers on a machine together.
 EVALUATED_AT_ONCE = 5120
 EVALUATED_BYTES = 256 << 20
 # Pixels of an image from which on it pays to lay the channels of each side by side; see docs/engine.md.
@@ -101,7 +101,8 @@ class SeedGroup:
         """Make one model of them, with streams for what it draws."""
         dataset = self.splits.dataset
         widest = models.widest_activation(nets[0], dataset.shape) * dataset.dtype.itemsize
-        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // widest))
+        sharing = self.team.here if dataset.device.type == "cpu" else 1  # else each has a GPU's memory
+        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // (widest * sharing)))
         self.model = stacked_for(self.arm, nets, dataset, self.team)
         self.weights = list(self.model.parameters())
         if not self.weights:
