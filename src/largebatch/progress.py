@@ -63,7 +63,7 @@ class EpochLines:
         self.last = time.monotonic()
 
     def __call__(self, text: str) -> None:
-        if not text.startswith("epoch") or time.monotonic() - self.last > LONG_SECONDS:
+        if text.startswith("continues") or time.monotonic() - self.last > LONG_SECONDS:
             self.last = time.monotonic()
             say(f"{self.name}: {text}")
 
