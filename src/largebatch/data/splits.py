@@ -20,6 +20,8 @@ KEPT_BYTES = 64 << 20
 SUMMED_BYTES = 32 << 20
 # The standardisation is fitted on at most so many images of each seed's training part.
 FITTED_IMAGES = 100_000
+# Images by which a checkpoint knows its data set again.
+COMPARED_IMAGES = 10_000
 # A channel varies only by rounding if its variance is a smaller share of its mean square.
 LEAST_VARIANCE = 1e-12
 # Share of a GPU's memory; larger data sets stay in their file, and batches are copied.
@@ -249,6 +251,19 @@ def moments(images: torch.Tensor, rows: torch.Tensor | None) -> tuple[torch.Tens
         for moment, values in ((first, block), (second, block.square())):
             moment[some] = values.mean(within) if within else values  # else a value is a channel
     return first, second
+
+
+def sum_of_some(images: torch.Tensor) -> float:
+    """The sum of the pixels of images spread over the whole data set."""
+    wide = torch.int64 if images.dtype == torch.uint8 else torch.float64
+    rows = torch.arange(0, len(images), max(1, len(images) // COMPARED_IMAGES), device=images.device)
+    total = 0
+    for some in rows.split(
+        max(1, SUMMED_BYTES // (8 * images[0].numel()))
+    ):  # each is copied in the wider type
+        ahead.read(images, some)
+        total += images[some].sum(dtype=wide).item()
+    return total
 
 
 def draw(images: Images, most: int, test: int, stream: torch.Generator) -> torch.Tensor:

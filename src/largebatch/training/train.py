@@ -12,7 +12,7 @@ from torch import nn
 
 from largebatch.config.images import GOAL_PARTS, PARTS
 from largebatch.config.spec import Arm
-from largebatch.data.splits import SUMMED_BYTES, Dataset, Splits
+from largebatch.data.splits import Dataset, Splits, sum_of_some
 from largebatch.files import Observation
 from largebatch.nets import models
 from largebatch.nets.stack import obstacle
@@ -26,8 +26,6 @@ from largebatch.training.team import ALONE, Team
 # Points of the learning-rate trace in the history.
 RATE_POINTS = 200
 CHECKPOINT_SECONDS = 60.0
-# Images by which a checkpoint knows its data set again.
-COMPARED_IMAGES = 10_000
 
 Report = Callable[[str], None]
 
@@ -298,15 +296,11 @@ def changing(optimiser: Optimiser) -> dict[str, list[torch.Tensor | None]]:
 
 def identity(arm: Arm, seeds: list[int], dataset: Dataset, followed: list[str]) -> dict:
     """What a checkpoint must share with a run to be continued by it."""
-    some = dataset.images[:: max(1, len(dataset.images) // COMPARED_IMAGES)]
-    wide = torch.int64 if some.dtype == torch.uint8 else torch.float64
-    # In blocks: each is copied in the wider type.
-    pixels = sum(b.sum(dtype=wide).item() for b in some.split(max(1, SUMMED_BYTES // (8 * some[0].numel()))))
     return {
         "settings": arm.chosen(),
         "seeds": seeds,
         "followed": followed,
-        "data": [*dataset.images.shape, pixels, dataset.labels.sum().item()],
+        "data": [*dataset.images.shape, sum_of_some(dataset.images), dataset.labels.sum().item()],
         "device": dataset.device.type,
         "replays": device.replays(),
         "code": code_digest("train"),
