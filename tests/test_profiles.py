@@ -58,10 +58,11 @@ def kubectl(tmp_path, monkeypatch):
     def call(name, *words, **environment):
         command = [REPOSITORY / "profiles" / "kubernetes" / name, *words]
         made = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True
+            command, cwd=tmp_path, env=os.environ | environment, capture_output=True, encoding="utf-8"
         )
         seen = tmp_path / "seen"
-        return made.returncode, made.stdout + made.stderr, seen.read_text("utf-8") if seen.exists() else ""
+        told = seen.read_text(encoding="utf-8") if seen.exists() else ""
+        return made.returncode, made.stdout + made.stderr, told
 
     return call
 

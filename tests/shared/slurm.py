@@ -134,7 +134,7 @@ class Slurm:
 
     def command(self, *words: str) -> str:
         """What one of SLURM's commands prints."""
-        call = subprocess.run(words, env=self.environment, capture_output=True, text=True)
+        call = subprocess.run(words, env=self.environment, capture_output=True, encoding="utf-8")
         return call.stdout + call.stderr
 
     def wait(self) -> None:
