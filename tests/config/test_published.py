@@ -58,6 +58,15 @@ def test_a_path_whose_end_is_other_is_not_run(mine):
     assert {"adam.small", "between_adam"} <= keskar(mine, change).absent.keys()
 
 
+def test_what_a_scale_leaves_out_keeps_the_scales_reason():
+    study = load_study(
+        REPOSITORY / "config/mnist.yaml", {"observations": "published", "experiments": "keskar"}
+    )
+    absent = study.experiment("keskar").absent
+    assert {"sgd.large", "between_sgd"} <= absent.keys()
+    assert not [reason for reason in absent.values() if "results/" in reason]
+
+
 def test_one_arm_of_a_grid_is_there(mine):
     claim = "{id: M1, says: S, source: s, kind: difference, metric: updates, expect: {above: 0.0}, "
     claim += "a: {arm: 'sweep_sgd[batch_size=4]'}, b: {arm: 'sweep_sgd[batch_size=8]'}}"

@@ -148,7 +148,8 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
     ]
     absent = left_out(written, groups, scale, scale_path, name)
     if published := published_for(scale, name):
-        absent |= absent_from(written, numbers, not_published(published, written, groups))
+        # What the scale leaves out keeps the scale's reason.
+        absent = absent_from(written, numbers, not_published(published, written, groups)) | absent
         groups = {arm: group for arm, group in groups.items() if arm not in absent}
     question = asked(written, numbers, name, absent)
     own = {name: getattr(numbers.measures, name) for name in numbers.measures.model_fields_set}
