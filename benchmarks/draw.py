@@ -67,9 +67,9 @@ GROWING = {
 
 
 def draw_growth(rows: pd.DataFrame, stem: Path) -> None:
-    """CPU seconds per epoch with their ranges, of the engine and of the plain loop; a panel per series."""
+    """CPU seconds per epoch with ranges, of the engine and of one seed in a plain loop times their number."""
     figure, axes = plt.subplots(1, 4, figsize=(12, 3.1), sharey=True, layout="constrained")
-    sides = {"ours": ("engine", COLOURS[1]), "plain": ("plain loop, one seed times their number", COLOURS[5])}
+    sides = {"ours": ("engine", COLOURS[1]), "plain": ("plain loop", COLOURS[5])}
     for panel, (name, label) in zip(axes, GROWING.items(), strict=True):
         of_series = rows[rows["series"] == name]
         for side, (called, colour) in sides.items():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from largebatch.judging.claims import COLUMNS, read_claims, write_claims
+from largebatch.judging.claims import COLUMNS, read_claims, read_ledger, write_claims
 from largebatch.judging.ledger import corrected, ledger
 from largebatch.judging.variants import COLUMNS as VARIANT_COLUMNS
 from largebatch.judging.variants import VARIANTS, write_variants
@@ -100,3 +100,10 @@ def test_bad_inputs(write, tmp_path):
     write_variants(tmp_path / VARIANTS, pd.DataFrame(columns=["id"]))
     with pytest.raises(ValueError, match="wanted claims without p_adjusted; got 1 with it"):
         ledger([tmp_path / "claims.csv"], tmp_path / "again.csv")
+
+
+@pytest.mark.parametrize("columns", [{}, {"tier": "sanity"}], ids=["not run", "no evidence"])
+def test_a_ledger_in_which_nothing_counts_says_nothing_of_robustness(write, tmp_path, columns):
+    ledger([write("e", claims_of([np.nan, np.nan], **columns))], tmp_path / "claims.csv")
+    found = read_ledger(tmp_path / "claims.csv")
+    assert found["robust"].tolist() == found["statement_robust"].tolist() == ["", ""]

@@ -71,7 +71,13 @@ def read_claims(path: Path) -> pd.DataFrame:
 def read_ledger(path: Path) -> pd.DataFrame:
     """Judged claims with a column `statement_robust`, from the statements beside them."""
     claims, said = read_claims(path), read_statements(path.with_name(STATEMENTS)).set_index("statement")
-    return claims.assign(statement_robust=claims["statement"].map(said["robust"]).fillna(""))
+    return claims.assign(statement_robust=texts_of(claims["statement"], said["robust"]))
+
+
+def texts_of(ids: pd.Series, texts: Mapping[str, str] | pd.Series) -> pd.Series:
+    """The text of each id, empty where there is none; if none has one, pandas has numbers in their places."""
+    found = ids.map(texts).astype(object)
+    return found.where(found.notna(), "")
 
 
 def read_columns(

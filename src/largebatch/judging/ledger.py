@@ -13,6 +13,7 @@ from largebatch.judging.claims import (
     empirical,
     read_claims,
     sensitivity,
+    texts_of,
     write_claims,
     write_statements,
 )
@@ -41,8 +42,8 @@ def ledger(judged: list[Path], ledger: Path) -> None:
     variants = pd.concat([read_variants(path) for path in beside], ignore_index=True)
     found, changes = robustness(alone, variants)
     of = {name: some.set_index("id")["robust"] for name, some in found.groupby("of")}
-    write_claims(ledger, settled.assign(robust=settled["id"].map(of.get(CLAIM, {})).fillna("")))
-    said = said.assign(robust=said["statement"].map(of.get(STATEMENT, {})))
+    write_claims(ledger, settled.assign(robust=texts_of(settled["id"], of.get(CLAIM, {}))))
+    said = said.assign(robust=texts_of(said["statement"], of.get(STATEMENT, {})))
     write_statements(ledger.with_name(STATEMENTS), said)
     write_robustness(ledger, found, changes)
     inputs = {f"{path.parent.name}/{path.name}": verified(path) for path in (*judged, *beside)}

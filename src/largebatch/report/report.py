@@ -24,6 +24,7 @@ from largebatch.judging.claims import (
     paper_of,
     read_ledger,
     tally_words,
+    texts_of,
     together,
 )
 from largebatch.judging.robustness import CLAIM, ROBUSTNESS, read_robustness
@@ -160,7 +161,7 @@ def changes_in_words(robustness: pd.DataFrame, ids: pd.Series) -> pd.Series:
         + (f". By a single change, {row['changed_by']}" if row["changed_by"] else "")
         for id, row in rows.iterrows()
     }
-    return ids.map(words).fillna("")
+    return texts_of(ids, words)
 
 
 def p_words(p: float) -> str:
