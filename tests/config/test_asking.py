@@ -177,6 +177,14 @@ def test_a_question_asked_once_more_has_claims_of_its_own():
             "paper.values: wanted ids of the experiment's claims; got ['K99']",
         ),
         (
+            {"paper": {"of": "C1", "values": {"K3": 0.0}}},
+            "paper: wanted numbers above 0 of K3, judged on logarithms; got 0.0",
+        ),
+        (
+            {"paper": {"of": "C1", "runs": 5, "sides": {"K3": ["0 ± 1", "2 ± 1"]}}},
+            "paper: wanted numbers above 0 of K3, judged on logarithms; got 0.0",
+        ),
+        (
             {"paper": {"of": "C1", "tables": {"sharp": {}}}},
             "paper.tables: wanted names of the experiment's tables; got ['sharp']",
         ),

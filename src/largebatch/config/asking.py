@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints, model_validator
 
-from largebatch.config.claim import Runs, Spread
+from largebatch.config.claim import Runs, Spread, means_of
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
 from largebatch.config.measures import Measures
@@ -208,6 +208,11 @@ def mistakes_in_asking(question: Question, asking: Asking, crossings: set[str], 
     for key, given in (of_claims | of_paper).items():
         if unknown := sorted(given.keys() - ids):
             yield f"{key}: wanted ids of the experiment's claims; got {unknown}"
+    for claim in question.claims if paper else ():
+        printed = [paper.values[claim.id]] if claim.id in paper.values else []
+        printed += means_of(paper.sides.get(claim.id, []))
+        if claim.on_logarithms and (wrong := [number for number in printed if number <= 0]):
+            yield f"paper: wanted numbers above 0 of {claim.id}, judged on logarithms; got {wrong[0]}"
     if paper and (unknown := sorted(paper.tables.keys() - {table.name for table in question.tables})):
         yield f"paper.tables: wanted names of the experiment's tables; got {unknown}"
     if asking.question and not name.startswith(f"{asking.question}_"):

@@ -47,9 +47,16 @@ class ClaimBase(Reader):
     fit: Fit | None = None
 
     @model_validator(mode="after")
-    def bounds_of_a_ratio(self):
-        if self.on_logarithms and (wrong := [bound for bound in self.expect.bounds if bound <= 0]):
-            raise ValueError(f"expect of what is judged on logarithms above 0; got {wrong[0]}")
+    def numbers_of_a_ratio(self):
+        values = [] if self.paper_value is None else [self.paper_value]
+        given = {
+            "expect": self.expect.bounds,
+            "paper_value": values,
+            "paper_sides": means_of(self.paper_sides),
+        }
+        for key, numbers in given.items():
+            if self.on_logarithms and (wrong := [number for number in numbers if number <= 0]):
+                raise ValueError(f"{key} of what is judged on logarithms above 0; got {wrong[0]}")
         return self
 
     @model_validator(mode="after")
@@ -151,6 +158,11 @@ class ClaimBase(Reader):
         """What its effect is counted in: what the metric is, a difference of percentages in points."""
         unit = unit_of(self.metric)
         return "percentage points" if unit == "%" else unit
+
+
+def means_of(sides: list[Spread]) -> list[float]:
+    """The means of 'mean ± standard deviation' as printed."""
+    return [float(side.split(" ± ")[0]) for side in sides]
 
 
 class Unskewed(ClaimBase):
