@@ -157,7 +157,7 @@ def test_a_ratio_is_expected_above_0(kind, fields):
     with pytest.raises(ValidationError, match="expect of what is judged on logarithms above 0; got"):
         claim(kind, **fields, expect={"above": 0.0})
     for wrong in ({"paper_value": 0.0}, {"paper_sides": ["1 ± 1", "0 ± 1"], "paper_runs": 5}):
-        with pytest.raises(ValidationError, match="paper_.* of what is judged on logarithms above 0; got 0"):
+        with pytest.raises(ValidationError, match=r"paper_.* of what is judged on logarithms above 0; got 0"):
             claim(kind, **fields, expect={"above": 1.0}, **wrong)
     assert claim("hyperbola", arm="x", show="r_squared_gain", expect={"above": 0.0}).expect.above == 0.0
 
