@@ -106,7 +106,10 @@ def free_port() -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_job_leaves_no_worker(number, data, tmp_path):
     command = [LARGEBATCH, *words(data, tmp_path, "--workers", "2", epochs=10_000_000)]
-    with ending(subprocess.Popen(command, env=os.environ | {"LARGEBATCH_WARM": "0"}, **PIPES)) as job:
+    how = PIPES | {"env": os.environ | {"LARGEBATCH_WARM": "0"}}
+    # Who started the tests may ignore Ctrl-C, as shells do in the background.
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with ending(subprocess.Popen(command, **how, **heeds)) as job:
         until(lambda: len(workers_of(job.pid)) == 2)
         workers = workers_of(job.pid)
         if number == signal.SIGINT:  # a terminal sends it to all of them

@@ -11,6 +11,7 @@ from largebatch.config.exhibits import Exhibits
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
 from largebatch.config.references import mistakes
+from largebatch.config.spec import Arm
 from tests.shared.questions import (
     CONFIG,
     GIVEN,
@@ -332,3 +333,24 @@ def test_a_descent_needs_a_plane_and_runs_that_kept_their_start():
     assert complaints({}, "adam.small") == [
         "figures[f].path: wanted runs with snapshots_at_epochs from 0 on; got ['adam.small']"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "arm", "change", "is_wrong"),
+    [
+        ("convex", "excess_by_epoch", "full", {"loss": "cross_entropy"}, True),
+        ("convex", "excess_by_epoch", "full", {"model": {"name": "mlp", "hidden": [4]}}, True),
+        ("sharpness", "rescaling", "adam_small", {"model": {"name": "mlp", "hidden": []}}, True),
+        ("sharpness", "rescaling", "adam_small", {"model": {"name": "cnn", "channels": [4]}}, True),
+        ("sharpness", "rescaling", "adam_small", {"model": {"name": "mlp", "hidden": [4]}}, False),
+    ],
+)
+def test_a_measure_of_certain_nets_is_asked_of_these_only(name, measure, arm, change, is_wrong):
+    e = STUDY.experiment(name)
+    group = e.groups[arm]
+    (member,) = group.members
+    other = replace(member, arm=Arm.model_validate(member.arm.chosen() | change))
+    found = mistakes(e.question, e.groups | {arm: replace(group, members=(other,))}, e.measures)
+    lines = [line for line in found if line.startswith(f"measures.{measure}: wanted ")]
+    assert len(lines) == is_wrong
+    assert all(line.endswith(f"; got {arm!r}, such as {other.arm.id}") for line in lines)

@@ -14,6 +14,7 @@ from largebatch.config.groups import Group
 from largebatch.config.losses import called
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
+from largebatch.config.spec import Arm
 from largebatch.config.uses import Use
 from largebatch.metrics import (
     END,
@@ -50,6 +51,7 @@ def mistakes(
     for key, measure in settings_needed(question):
         if getattr(measures, measure) is None:
             yield f"{key}: wanted settings for it under measures.{measure} of the scale; got none"
+    yield from mistakes_in_measured(question, groups)
     for use in (u for u in question.uses() if u.arm not in absent and u.metric not in unknown):
         yield from mistakes_in(use, question, groups)
     yield from mistakes_in_exhibits(question, groups, exhibits)
@@ -89,6 +91,35 @@ def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
     yield from ((f"measures.{measure}", measure) for measure in question.measures)
     if question.paths:
         yield "paths", "path"
+
+
+def is_linear_regression(arm: Arm) -> bool:
+    return arm.loss == "squared_error" and arm.model.name == "mlp" and not arm.model.hidden
+
+
+def can_be_rescaled(arm: Arm) -> bool:
+    """Whether two linear layers have a ReLU alone between them; of a net of the user's the job says it."""
+    model = arm.model
+    if model.name != "mlp":
+        return model.name == "imported"
+    return bool(model.hidden) and model.activation == "relu" and not (model.batch_norm or model.dropout)
+
+
+# Measure -> what it wants of every arm, and whether an arm is that.
+SUITED = {
+    "excess": ("arms with loss: squared_error and a linear net (mlp with hidden: [])", is_linear_regression),
+    "rescaling": ("ReLU mlps with a hidden layer, without batch_norm and dropout", can_be_rescaled),
+}
+
+
+def mistakes_in_measured(question: Question, groups: dict[str, Group]) -> Iterator[str]:
+    """Arms that cannot be measured as is asked."""
+    for measure, names in question.measures.items():
+        wanted, is_suited = SUITED.get(measure.removesuffix("_by_epoch"), ("", None))
+        for name in names if is_suited else ():
+            members = groups[name].members if name in groups else ()
+            if wrong := [member.arm.id for member in members if not is_suited(member.arm)]:
+                yield f"measures.{measure}: wanted {wanted}; got {name!r}, such as {wrong[0]}"
 
 
 def mistakes_in(use: Use, question: Question, groups: dict[str, Group]) -> Iterator[str]:
