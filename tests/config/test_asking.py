@@ -80,10 +80,10 @@ def test_a_claim_alone_is_left_out_for_its_own_reason():
     ("left_out", "wanted"),
     [
         ({}, "arms, measures or claims; got none of them"),
-        ({"because": "."}, "arms, measures or claims; got none of them"),
+        ({"because": "why"}, "arms, measures or claims; got none of them"),
         (
-            {"claims": {"K2": "."}, "because": "."},
-            r"because beside arms or measures, and only there; got '\.'",
+            {"claims": {"K2": "why"}, "because": "why"},
+            r"because beside arms or measures, and only there; got 'why'",
         ),
         ({"arms": ["sgd.full"]}, "because beside arms or measures, and only there; got None"),
     ],
@@ -164,14 +164,14 @@ def test_a_question_asked_once_more_has_claims_of_its_own():
     ("asking", "text"),
     [
         (
-            {"left_out": {"arms": ["sweep"], "because": "."}},
+            {"left_out": {"arms": ["sweep"], "because": "why"}},
             "left_out.arms: wanted arms that the experiment names; got ['sweep']",
         ),
         (
-            {"left_out": {"arms": ["sgd.small"], "because": ".", "claims": {"K99": "."}}},
+            {"left_out": {"arms": ["sgd.small"], "because": "why", "claims": {"K99": "why"}}},
             "left_out.claims: wanted ids of the experiment's claims; got ['K99']",
         ),
-        ({"deviations": {"K99": "."}}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
+        ({"deviations": {"K99": "why"}}, "deviations: wanted ids of the experiment's claims; got ['K99']"),
         (
             {"paper": {"of": "C1", "values": {"K99": 1.0}}},
             "paper.values: wanted ids of the experiment's claims; got ['K99']",

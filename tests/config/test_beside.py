@@ -27,7 +27,7 @@ def test_the_rule_of_a_fit_is_registered_with_the_claim():
         ),
         ("difference", ERROR, {"control": OTHER, "no_control": "none"}, "not both; got both"),
         ("difference", ERROR, {"control": {"says": "s"}}, "a field of the claim to replace"),
-        ("difference", ERROR, {"control": {"says": "", "a": {"arm": "z"}}}, "at least 1 character"),
+        ("difference", ERROR, {"control": {"says": "", "a": {"arm": "z"}}}, "a text with a letter; got ''"),
         (
             "difference",
             ERROR,

@@ -154,6 +154,10 @@ MISTAKES = {
         *(KESKAR, {"experiment": "kesker"}),
         "experiment: wanted 'keskar', the file's name; got 'kesker'",
     ),
+    "a source that says nothing": (
+        *(KESKAR, {f"{CLAIM}/source": ", "}),
+        "claims[K1].source: wanted a text with a letter; got ', '",
+    ),
     "unknown metric": (
         *(KESKAR, {f"{CLAIM}/metric": "test_accuracy"}),
         "claims[K1].metric: wanted a metric such as ['test_accuracy_percent', …]; got 'test_accuracy'",

@@ -6,21 +6,20 @@ is left of them.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import model_validator
 
 from largebatch.config.claim import Runs, Spread, means_of
 from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBIT_OF
 from largebatch.config.measures import Measures
 from largebatch.config.question import Question
-from largebatch.config.settings import Settings
+from largebatch.config.settings import Settings, Text
 from largebatch.config.tables import Table
 from largebatch.config.uses import ArmName, Name
 from largebatch.metrics import METRICS_OF, PROFILE, Metric
 
-Text = Annotated[str, StringConstraints(min_length=1)]
 MeasureName = Literal[tuple(Measures.model_fields)]
 
 

@@ -5,14 +5,13 @@ not differ whatever is done. So it names a comparison where it must fail: what t
 assay sensitivity (ICH E10, 2000). A gap in generalisation or sharpness is one at an equal fit in training.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from largebatch.config.settings import Positive, Settings, Share
+from largebatch.config.settings import Positive, Settings, Share, Text
 from largebatch.config.uses import ArmName, At, Setting
 
-Text = Annotated[str, Field(min_length=1)]
 Side = dict[str, Any] | str  # an operand or an arm's name, whichever the claim has; see ClaimBase.controlled
 # Within which the metric of training may differ: points of accuracy or error, or a factor of the loss.
 # 0.5 points are what K2 calls an equal fit, set before the first run. The curvature of cross-entropy falls

@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from largebatch.config.checking import ConfigError, checked, read_yaml
 from largebatch.config.question import Question
-from largebatch.config.settings import Settings
+from largebatch.config.settings import Settings, Text
 from largebatch.config.uses import Name
 
 PAPERS = Path("report") / "papers.yaml"  # beside the scale files
-Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Paper(Settings):

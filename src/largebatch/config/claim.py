@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from largebatch.config.beside import Control, Fit
 from largebatch.config.expect import Expect
-from largebatch.config.settings import LONGEST_NAME, MOST
+from largebatch.config.settings import LONGEST_NAME, MOST, Text
 from largebatch.config.uses import Operand, Reader, Use
 from largebatch.metrics import RATIO, Metric, is_skewed, unit_of
 
@@ -31,8 +31,8 @@ class ClaimBase(Reader):
             pattern=r"^[A-Z][0-9]*[a-z]?(_[a-z0-9_]+)?(\.[a-z0-9_]+)?$", max_length=LONGEST_NAME
         ),
     ]
-    says: str
-    source: str
+    says: Text
+    source: Text
     metric: Metric
     expect: Expect
     tier: Literal["identity", "sanity", "empirical"] = "empirical"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from largebatch.config.settings import Share
+from largebatch.config.settings import Share, Text
 from largebatch.config.uses import ArmName, At, Label, Lines, Name, Operand, Reader, Setting, Use, uses_at
 from largebatch.metrics import PROFILE, TRAIN_SECONDS, Metric
 
@@ -24,7 +24,7 @@ class FigureBase(Reader):
     """reads: the metrics of a kind that shows always the same, each as a whole."""
 
     name: Name
-    caption: str
+    caption: Text
     reads: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -12,7 +12,7 @@ from largebatch.config.claims import Claim
 from largebatch.config.exhibits import EXHIBITS
 from largebatch.config.figures import FigureOfRuns
 from largebatch.config.profiles import FigureOfPositions
-from largebatch.config.settings import Settings
+from largebatch.config.settings import Settings, Text
 from largebatch.config.tables import Table
 from largebatch.config.uses import ArmName, Name, Reader, Use
 from largebatch.metrics import METRICS_OF
@@ -57,6 +57,6 @@ class Question(Asked):
     """config/experiments/<experiment>.yaml"""
 
     experiment: Name
-    title: str
-    question: str
+    title: Text
+    question: Text
     claims: Annotated[list[Claim], Field(min_length=1)]

@@ -33,6 +33,13 @@ def each_once(values: list) -> list:
     return values
 
 
+def with_a_letter(text: str) -> str:
+    """The text; a ValueError if it says nothing."""
+    if not re.search(r"\w", text):
+        raise ValueError(f"a text with a letter; got {text!r}")
+    return text
+
+
 # More than anyone can wait for or keep: of batches, images, epochs, updates and the like.
 MOST = 10_000_000
 # Far from where squares in single precision end, so that no product of two settings is infinite.
@@ -48,6 +55,7 @@ MaybePositions = Annotated[list[Positive], AfterValidator(each_once)]
 Positions = Annotated[MaybePositions, Field(min_length=1)]
 Counts = Annotated[list[Count], Field(min_length=1), AfterValidator(each_once)]
 PathText = Annotated[str, AfterValidator(without_variables)]
+Text = Annotated[str, AfterValidator(with_a_letter)]
 
 
 def bounded(value: Any, where: str = "") -> Any:

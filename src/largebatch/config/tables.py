@@ -7,6 +7,7 @@ from pydantic import Field
 
 from largebatch.config.checking import repeats
 from largebatch.config.exhibits import EXHIBIT_OF, EXHIBITS
+from largebatch.config.settings import Text
 from largebatch.config.uses import At, Lines, Name, Reader, Setting, Use
 from largebatch.metrics import PATH_METRICS, PROFILE, Metric
 
@@ -20,7 +21,7 @@ class Table(Reader):
     """
 
     name: Name
-    caption: str
+    caption: Text
     rows: Lines  # label shown -> arm or path
     metrics: Annotated[list[Metric], Field(min_length=1)]
     at: At | None = None

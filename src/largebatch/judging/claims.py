@@ -210,7 +210,7 @@ def bounds(expect: str) -> tuple[float, float]:
 
 def paper_of(source: str) -> str:
     """The paper in a claim's source: 'Keskar et al. 2017' from 'Keskar et al. 2017, table 2'."""
-    return re.match(r".*?\d{4}|[^,;]+", source)[0]
+    return re.search(r"^.*?\d{4}|[^,;]+", source)[0]
 
 
 def number(value: float) -> str:
