@@ -93,12 +93,18 @@ def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
         yield "paths", "path"
 
 
+# Of a net or a loss of the user's the job says it.
+
+
 def is_linear_regression(arm: Arm) -> bool:
+    """Whether it is a linear net with squared error."""
+    if arm.model.name == "imported" or not isinstance(arm.loss, str):
+        return True
     return arm.loss == "squared_error" and arm.model.name == "mlp" and not arm.model.hidden
 
 
 def can_be_rescaled(arm: Arm) -> bool:
-    """Whether two linear layers have a ReLU alone between them; of a net of the user's the job says it."""
+    """Whether two linear layers have a ReLU alone between them."""
     model = arm.model
     if model.name != "mlp":
         return model.name == "imported"
