@@ -204,3 +204,12 @@ def test_a_tensor_file_of_another_size_is_refused(spoil, tmp_path):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(ValueError, match=r"x\.safetensors: wanted a whole tensor file; got: "):
         map_tensors(path)
+
+
+def test_what_is_written_below_this_folder_is_not_named_from_the_root(tmp_path, monkeypatch):
+    """The letters of the folders above may be none that the locale has."""
+    monkeypatch.chdir(tmp_path)
+    with atomic(Path("results/x.txt")) as temporary:
+        assert not temporary.is_absolute()
+        temporary.write_text("x", encoding="utf-8")
+    assert (tmp_path / "results/x.txt").read_text(encoding="utf-8") == "x"

@@ -53,7 +53,8 @@ PROVENANCE = b"largebatch"
 def atomic(path: Path, sealed: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder with the same ending; on success synced, sealed and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=".partial-", dir=path.parent))
+    # From Python 3.12 on the name is an absolute path, whose letters Arrow may not be able to encode.
+    folder = path.parent / Path(mkdtemp(prefix=".partial-", dir=path.parent)).name
     temporary = folder / path.name
     try:
         yield temporary

@@ -354,3 +354,14 @@ def test_a_measure_of_certain_nets_is_asked_of_these_only(name, measure, arm, ch
     lines = [line for line in found if line.startswith(f"measures.{measure}: wanted ")]
     assert len(lines) == is_wrong
     assert all(line.endswith(f"; got {arm!r}, such as {other.arm.id}") for line in lines)
+
+
+def test_a_stability_threshold_is_asked_of_full_batch_descent_only():
+    e = STUDY.experiment("edge")
+    group = e.groups["fast"]
+    (member,) = group.members
+    for change in ({"batch_size": 8}, {"schedule": {"name": "cosine"}}, {"optimiser": {"name": "adam"}}):
+        other = replace(member, arm=Arm.model_validate(member.arm.chosen() | change))
+        found = [*mistakes(e.question, e.groups | {"fast": replace(group, members=(other,))}, e.measures)]
+        wanted = "wanted full-batch SGD at a constant rate for stability_"
+        assert any(wanted in line and line.endswith("got 'fast'") for line in found)

@@ -188,3 +188,32 @@ def test_snapshots_may_be_of_the_start_of_any_evaluation_and_of_the_end():
 def test_what_cannot_be_run_is_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         Arm.model_validate(SMALL | settings)
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "threshold"),
+    [
+        ({"name": "sgd"}, 20.0),
+        ({"name": "sgd", "momentum": 0.9}, 38.0),
+        ({"name": "sgd", "momentum": 0.9, "nesterov": True}, 38.0 / 2.8),
+        ({"name": "adam"}, None),
+    ],
+)
+def test_stability_threshold(optimiser, threshold):
+    """On a quadratic just below it gradient descent converges, just above it diverges."""
+    assert small_arm(optimiser=optimiser, batch_size=48).stability_threshold == pytest.approx(threshold)
+    assert small_arm(optimiser=optimiser, batch_size=8).stability_threshold is None
+    cosine = {"name": "cosine"}
+    assert small_arm(optimiser=optimiser, batch_size=48, schedule=cosine).stability_threshold is None
+    penalty = {"gradient_penalty": {"strength": 0.5}}
+    assert small_arm(optimiser=optimiser, batch_size=48, **penalty).stability_threshold is None
+    if threshold is None:
+        return
+    for bend, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):
+        w = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+        options = {k: v for k, v in optimiser.items() if k != "name"}
+        sgd = torch.optim.SGD([w], lr=0.1, **options)
+        for _ in range(5000):
+            w.grad = bend * w.detach()
+            sgd.step()
+        assert (not abs(w.item()) < 1) == diverges

@@ -12,7 +12,6 @@ from largebatch.measures.measure import (
     measure_by_epoch,
     measure_path,
     path_points,
-    stability_threshold,
 )
 from largebatch.metrics import BETWEEN, METRICS_OF, PLANE, PLANE_LOSSES
 from tests.conftest import SMALL, small_arm
@@ -249,35 +248,6 @@ def test_equivalence_starts_from_the_initial_weights(arm, trained, dataset):
     rows = measure("equivalence", options("equivalence"), arm, [3, 5], trained.weights, dataset)
     others = {name: 2 * w for name, w in trained.weights.items()}
     assert measure("equivalence", options("equivalence"), arm, [3, 5], others, dataset) == rows
-
-
-@pytest.mark.parametrize(
-    ("optimiser", "threshold"),
-    [
-        ({"name": "sgd"}, 20.0),
-        ({"name": "sgd", "momentum": 0.9}, 38.0),
-        ({"name": "sgd", "momentum": 0.9, "nesterov": True}, 38.0 / 2.8),
-        ({"name": "adam"}, None),
-    ],
-)
-def test_stability_threshold(optimiser, threshold):
-    """On a quadratic just below it gradient descent converges, just above it diverges."""
-    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48)) == pytest.approx(threshold)
-    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=8)) is None
-    cosine = {"name": "cosine"}
-    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, schedule=cosine)) is None
-    penalty = {"gradient_penalty": {"strength": 0.5}}
-    assert stability_threshold(small_arm(optimiser=optimiser, batch_size=48, **penalty)) is None
-    if threshold is None:
-        return
-    for bend, diverges in ((0.99 * threshold, False), (1.01 * threshold, True)):
-        w = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
-        options = {k: v for k, v in optimiser.items() if k != "name"}
-        sgd = torch.optim.SGD([w], lr=0.1, **options)
-        for _ in range(5000):
-            w.grad = bend * w.detach()
-            sgd.step()
-        assert (not abs(w.item()) < 1) == diverges
 
 
 def test_a_path_runs_between_the_two_minima(arm, trained, dataset):

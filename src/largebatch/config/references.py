@@ -93,6 +93,8 @@ def settings_needed(question: Question) -> Iterator[tuple[str, str]]:
         yield "paths", "path"
 
 
+# What is known of full-batch descent alone; see Arm.stability_threshold.
+OF_STABILITY = ("stability_threshold", "stability_ratio_by_epoch")
 # Of a net or a loss of the user's the job says it.
 
 
@@ -162,6 +164,8 @@ def mistakes_with_group(use: Use, question: Question, group: Group) -> Iterator[
         yield from mistakes_with_part(use, group)
     if use.metric in GOAL_METRICS and not all(m.arm.goal for m in group.members):
         yield f"{use.key}: wanted an arm with a goal for {use.metric}; got {use.arm!r}"
+    if use.metric in OF_STABILITY and any(m.arm.stability_threshold is None for m in group.members):
+        yield f"{use.key}: wanted full-batch SGD at a constant rate for {use.metric}; got {use.arm!r}"
     if use.metric in PATH_METRICS:
         yield f"{use.key}: wanted a path for {use.metric}; got {use.arm!r}, an arm"
     if use.metric in EXHIBIT_METRICS:

@@ -204,6 +204,20 @@ class Arm(Settings):
         return self.peak_lr / self.batch_size
 
     @property
+    def stability_threshold(self) -> float | None:
+        """The curvature above which gradient descent on a quadratic diverges; None where it is not known.
+
+        (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1. Of the
+        full batch at a constant rate, and nothing else.
+        """
+        others = (self.warmup, self.sharpness_aware, self.gradient_penalty, self.proximal)
+        plain = self.schedule.name == "constant" and not any(others)
+        if self.optimiser.name != "sgd" or self.batch_size < self.data.train or not plain:
+            return None
+        beta = self.optimiser.momentum
+        return (2 + 2 * beta) / ((1 + 2 * beta * self.optimiser.nesterov) * self.peak_lr)
+
+    @property
     def train_images(self) -> int:
         """How many images it is trained on."""
         return self.data.train

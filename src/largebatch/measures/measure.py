@@ -52,27 +52,13 @@ def measure_by_epoch(
 
 def against_stability(arm: Arm, rows: list[Observation]) -> list[Observation]:
     """Top eigenvalues along training over the stability threshold, and the threshold itself."""
-    threshold = stability_threshold(arm)
+    threshold = arm.stability_threshold
     tops = [row for row in rows if row.metric == "hessian_top_eigenvalue_by_epoch"]
     if threshold is None:
         return []
     ratios = [r._replace(metric="stability_ratio_by_epoch", value=r.value / threshold) for r in tops]
     seeds = sorted({row.seed for row in tops})
     return ratios + [Observation(seed, "stability_threshold", None, threshold) for seed in seeds]
-
-
-def stability_threshold(arm: Arm) -> float | None:
-    """The curvature above which gradient descent on a quadratic diverges; None where it is not known.
-
-    (2 + 2β) / η, with Nesterov's momentum (2 + 2β) / ((1 + 2β) η). Cohen et al. 2021, equation 1. Of the
-    full batch at a constant rate, and nothing else.
-    """
-    others = (arm.warmup, arm.sharpness_aware, arm.gradient_penalty, arm.proximal)
-    plain = arm.schedule.name == "constant" and not any(others)
-    if arm.optimiser.name != "sgd" or arm.batch_size < arm.data.train or not plain:
-        return None
-    beta = arm.optimiser.momentum
-    return (2 + 2 * beta) / ((1 + 2 * beta * arm.optimiser.nesterov) * arm.peak_lr)
 
 
 def measure_path(
