@@ -68,7 +68,7 @@ docs: $(BIN)/.ready
 benchmark: $(BIN)/.ready
 	$(RUN) python benchmarks/throughput.py
 	$(RUN) python benchmarks/curvature.py
-	$(RUN) python benchmarks/curvature.py --memory
+	$(RUN) python benchmarks/curvature_memory.py
 	$(RUN) python benchmarks/memory.py
 	$(RUN) python benchmarks/memory.py --fits 256
 	$(RUN) python benchmarks/growth.py

@@ -13,14 +13,9 @@ Hessian-vector products than is affordable, the number is extrapolated by the 1/
 With --peers a Hessian-vector product in JAX is among the methods, where peers.py has the net: on digits.
 
 python benchmarks/curvature.py [--nets digits f1] [--peers] [--out results/benchmarks/curvature-cpu.csv]
-python benchmarks/curvature.py --memory [--out results/benchmarks/memory-cpu.csv]
 """
 
 import argparse
-import csv
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -31,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from throughput import write
 from torch import nn
 
 from largebatch.config.spec import Arm
@@ -326,71 +322,6 @@ def rows_of(case: str, images: torch.Tensor, labels: torch.Tensor, peers: bool) 
     return rows
 
 
-# Memory
-
-
-def peak_mib() -> float:
-    """Largest resident memory of this process so far (Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def large_arm(optimiser: str) -> Arm:
-    """A net of ten million weights."""
-    return Arm.model_validate(
-        {
-            "data": {"name": "digits", "train": IMAGES, "validation": 297, "test": 500},
-            "model": {"name": "mlp", "hidden": [2200, 2200, 2200]},
-            "optimiser": {"name": optimiser},
-            "batch_size": 100,
-            "lr": 1e-3,
-            "epochs": 1,
-        }
-    )
-
-
-def memory_of(what: str) -> float:
-    """Peak memory in MiB above what the imports and the data take, in this process."""
-    device.prepare(threads=1)
-    images, labels = digits()
-    optimiser = "adam" if what == "train" else "sgd"
-    arm, dataset = large_arm(optimiser), Dataset(images, labels, images.dtype)
-    if what == "train":
-        before = peak_mib()
-        train(arm, [0], dataset, followed=())
-        return peak_mib() - before
-    base = Nets(arm, [0], {}, dataset)
-    weights = {n: p.detach().numpy()[None] for n, p in base.untrained(0).named_parameters()}
-    before = peak_mib()
-    nets = Nets(arm, [0], weights, dataset)
-    landscape, streams = nets.landscape(IMAGES), nets.streams("curvature")
-    curvature.top(landscape, streams)
-    curvature.trace_and_norm(landscape, streams, probes=10)
-    return peak_mib() - before
-
-
-def memory_rows() -> list[dict]:
-    """Training and measuring, each in a process of its own."""
-    found = {}
-    for what in ("train", "measure"):
-        call = subprocess.run(
-            [sys.executable, __file__, "--memory-of", what],
-            capture_output=True,
-            text=True,
-            check=True,
-            encoding="utf-8",
-        )
-        found[what] = float(call.stdout.split()[-1])
-    net = Nets(large_arm("sgd"), [0], {}, Dataset(*digits(), torch.float32)).untrained(0)
-    row = {
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "training_with_adam_mib": round(found["train"]),
-        "measuring_mib": round(found["measure"]),
-        "ratio": round(found["measure"] / found["train"], 2),
-    }
-    print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
-    return [row]
-
-
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
     """images (1797, 1, 8, 8), labels (1797,)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -399,28 +330,12 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
     return dataset.images, dataset.labels
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--peers", action="store_true", help="JAX too, on the nets without BatchNorm")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--memory", action="store_true", help="peak memory of a net of ten million weights")
-    parser.add_argument("--memory-of", choices=("train", "measure"), help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/curvature-cpu.csv"))
     a = parser.parse_args()
-    if a.memory_of:
-        print(memory_of(a.memory_of))
-        return
-    if a.memory:
-        write(a.out or Path("results/benchmarks/memory-cpu.csv"), memory_rows())
-        return
     device.prepare(threads=1)
     warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit.script in what curvlinops imports
     images, labels = digits()
@@ -435,7 +350,7 @@ def main() -> None:
             a.peers and not CASES[case]["model"].get("batch_norm"),
         )
     ]
-    write(a.out or Path("results/benchmarks/curvature-cpu.csv"), rows)
+    write(a.out, rows)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from largebatch import cli, provenance
+from largebatch import cli
 from largebatch import forkserver as warm
 from tests.conftest import REPOSITORY, small_arm
 from tests.shared.processes import alive, end, until
@@ -210,11 +209,6 @@ def test_code_edited_while_its_server_starts_is_served_by_none(caller):
     assert caller.call()[0::3] == (7, True)
 
 
-def test_every_stage_has_one_room():
-    staged = [stage for stages in warm.STAGES.values() for stage in stages]
-    assert sorted(staged) == sorted(provenance.STAGES)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_ends_with_its_caller(caller, how):
     """Even where Ctrl-C is ignored, and while the job waits for something."""
@@ -332,53 +326,6 @@ def test_where_there_can_be_no_server_the_job_runs_at_once_by_itself(caller, wha
     assert not servers(caller.room)
 
 
-def test_a_folder_of_someone_else_is_not_entered(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert warm.address("torch").parent == tmp_path / f"largebatch-{os.getuid()}"
-    ours = os.getuid()
-    monkeypatch.setattr(os, "getuid", lambda: ours + 1)
-    with pytest.raises(OSError, match="wanted a folder of ours alone"):
-        warm.address("torch")
-    assert warm.ask_server("torch", [], "anywhere:main") is None
-    assert warm.run("torch", ["here"], lambda arguments: len(arguments)) == 1
-
-
-def test_each_room_and_all_that_is_inherited_has_its_own_server(tmp_path, monkeypatch):
-    """What libraries read when they start is not known: encodings, threads, caches, time zones, ..."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    addresses = {warm.address(room) for room in warm.LIBRARIES}
-    changes = ["OMP_NUM_THREADS", "LC_ALL", "PYTHONUTF8", "OPENBLAS_NUM_THREADS", "HOME", "TZ", "ANYTHING"]
-    for number, name in enumerate(changes, len(addresses) + 1):
-        monkeypatch.setenv(name, "as in no other process")
-        addresses.add(warm.address("torch"))
-        assert len(addresses) == number, name
-    before = os.umask(0o027)
-    try:
-        changed = warm.address("torch")
-    finally:
-        os.umask(before)
-    assert changed not in addresses and warm.address("torch") in addresses
-
-
-def test_where_in_which_shell_a_command_was_typed_is_no_matter(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = warm.address("torch")
-    for name in ("PWD", "OLDPWD", "SHLVL", "_"):
-        monkeypatch.setenv(name, "7")
-    assert warm.address("torch") == before
-
-
-def test_steps_of_a_job_of_slurm_share_a_server_and_jobs_do_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
-    before = warm.address("torch")
-    for name in ("SLURM_STEP_ID", "SLURM_STEPID", "SLURM_SRUN_COMM_PORT", "SLURM_JOB_ID_OF_ANOTHER"):
-        monkeypatch.setenv(name, "7")
-    assert warm.address("torch") == before
-    monkeypatch.setenv("SLURM_JOB_ID", "2")
-    assert warm.address("torch") != before
-
-
 @pytest.mark.parametrize("change", ["ulimit -n 200", "ulimit -c 0", "umask 027", "nice"])
 def test_what_a_shell_limits_is_inherited(change):
     """And said, or the limits of one caller would be those of another."""
@@ -411,17 +358,6 @@ def test_the_encoding_of_files_is_that_of_the_callers_locale(caller):
     assert caller.call(LC_ALL="C.UTF-8")[1]["tag"] == "utf-8"
     *_, said, _, forked = caller.call(**POOREST)
     assert (said["tag"], forked) == ("ascii", True)
-
-
-def test_other_installed_libraries_have_another_server(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    installed = tmp_path / "site-packages"
-    installed.mkdir()
-    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"purelib": str(installed)})
-    before = warm.address("torch")
-    assert warm.address("torch") == before
-    os.utime(installed, ns=(1, 1))
-    assert warm.address("torch") != before
 
 
 def test_training_gives_the_same_bytes_warm_and_cold(private, tmp_path):

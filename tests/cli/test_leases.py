@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from largebatch.cli import leases
-from largebatch.cli.leases import VISIBLE, devices, jobs_at_once, leased, on_devices
+from largebatch.cli.leases import VISIBLE, devices, jobs_at_once, leased
 from tests.conftest import REPOSITORY
 from tests.shared.processes import until
 
@@ -170,13 +170,9 @@ def test_jobs_of_slurm_that_call_their_devices_the_same_do_not_wait_for_each_oth
 def test_a_device_is_freed_after_an_error(monkeypatch):
     monkeypatch.setenv(VISIBLE, "0")
 
-    @on_devices
-    def job(out):
-        raise RuntimeError(os.environ[VISIBLE])
-
     for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"^0$"):
-            job(out=Path("run"))
+        with pytest.raises(RuntimeError, match=r"^0$"), leased("job"):
+            raise RuntimeError(os.environ[VISIBLE])
 
 
 SEEN = """

@@ -96,6 +96,9 @@ def test_scales_that_disagree_are_said_to(claims):
     assert found["columns"] == ["digits", "mnist"]
     assert [cell["verdict"] for cell in found["rows"][0]["cells"]] == ["supported", "contradicted"]
     assert card(scales, "mnist")["verdict"] == "mixed"
+    assert found["verdicts"] == {"digits": ("supported", ""), "mnist": ("mixed", "")}
+    scales["mnist"]["paper_value"] = [0.5, 0.5]
+    assert [(row["paper"], row["papers"]) for row in card(scales)["rows"]] == [("0.3", "0.3 or 0.5")] * 2
     weaker = card({"digits": claims("supported"), "mnist": claims("inconclusive")})
     assert weaker["agreement"] == "Not the same everywhere: T1 supported at digits, inconclusive at mnist."
     same = card({"digits": claims("supported"), "mnist": claims("supported")})

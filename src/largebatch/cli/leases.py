@@ -8,9 +8,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import wraps
 from pathlib import Path
 
 from largebatch import forkserver, progress
@@ -44,17 +43,6 @@ def jobs_per_gpu() -> int:
 def jobs_at_once() -> int:
     """How many jobs have a device at a time; 0, which is no limit for Snakemake, where there is none."""
     return len(devices()) * jobs_per_gpu()
-
-
-def on_devices(job: Callable) -> Callable:
-    """A command that writes `out` and has a device of its own meanwhile, or one for each of its workers."""
-
-    @wraps(job)
-    def with_leases(out: Path, **options):
-        with leased(out.name, options.get("workers", 1)):
-            return job(out=out, **options)
-
-    return with_leases
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from largebatch.cli.leases import on_devices
+from largebatch.cli.leases import leased
 from largebatch.cli.parsing import GIVEN, MADE, jobs, needed, out, processes, seeds, threads
 from largebatch.config.images import PARTS
 
@@ -21,16 +22,43 @@ if TYPE_CHECKING:
     from largebatch.cli.by_seeds import Share
     from largebatch.training.team import Team
 
-beside = click.option(
-    "--beside",
-    type=MADE,
-    multiple=True,
-    help="Where else it may lie, made by another study: kept from there.",
-)
-anew = click.option(
-    "--anew", is_flag=True, envvar="LARGEBATCH_ANEW", help="Keep nothing that is there.", show_envvar=True
-)
 tensors = needed("--data", type=GIVEN, help="The tensor file of the data set.")
+
+
+def seed_by_seed(job: Callable) -> Callable:
+    """A job that writes `out`, of seeds that are not in one of `places`, with its share of the machine.
+
+    It has a device of its own meanwhile, or one for each of its workers.
+    """
+
+    @out
+    @click.option(
+        "--beside",
+        type=MADE,
+        multiple=True,
+        help="Where else it may lie, made by another study: kept from there.",
+    )
+    @click.option(
+        "--anew",
+        is_flag=True,
+        envvar="LARGEBATCH_ANEW",
+        help="Keep nothing that is there.",
+        show_envvar=True,
+    )
+    @threads
+    @processes
+    @jobs
+    @wraps(job)
+    def shared_out(
+        out: Path, beside: tuple[Path, ...], anew: bool, threads: int, processes: int, jobs: int, **more
+    ) -> None:
+        from largebatch.cli.by_seeds import Share
+
+        places = () if anew else (out, *beside)
+        with leased(out.name, more.get("workers", 1)):
+            job(out=out, places=places, share=Share(threads, processes, jobs), **more)
+
+    return shared_out
 
 
 @click.command()
@@ -66,48 +94,37 @@ def trial(ask: Path) -> int:
 @needed("--settings", help="The arm's chosen settings as JSON.")
 @seeds
 @tensors
-@needed("--out", type=MADE, help="The folder of the run.")
 @click.option(
     "--follow",
     type=click.Choice(PARTS),
     multiple=True,
     help="A part that is evaluated along the run; all are at its start and its end.",
 )
-@beside
-@anew
-@threads
-@processes
-@jobs
 @click.option(
     "--workers",
     type=click.IntRange(1),
     default=1,
     help="Processes that train together, each on its share of every batch; torchrun's own number counts.",
 )
-@on_devices
+@seed_by_seed
 def train(
     settings: str,
     seeds: list[int],
     data: Path,
     out: Path,
+    places: tuple[Path, ...],
     follow: tuple[str, ...],
-    beside: tuple[Path, ...],
-    anew: bool,
-    threads: int,
-    processes: int,
-    jobs: int,
     workers: int,
+    share: "Share",
 ) -> None:
     """Train those seeds of one arm that are not there."""
-    from largebatch.cli.by_seeds import Share, arm_by
+    from largebatch.cli.by_seeds import arm_by
     from largebatch.training.workers import possible, run
 
     count = possible(workers)
     arm_by(count, settings)  # what is wrong with it is said before others start
-    if min(count, processes) > 1:
-        raise ValueError(f"--processes: wanted 1 with several workers; got {processes} and {count}")
-    places = () if anew else (out, *beside)
-    share = Share(threads, processes, jobs)
+    if min(count, share.processes) > 1:
+        raise ValueError(f"--processes: wanted 1 with several workers; got {share.processes} and {count}")
     run(count, train_by, (settings, seeds, data, out, places, list(follow), share))
 
 
@@ -174,35 +191,26 @@ def train_by(
 @needed("--options", help="Its settings as JSON.")
 @needed("--run", type=GIVEN, help="The folder of the run.")
 @tensors
-@out
-@beside
-@anew
-@threads
-@processes
-@jobs
-@on_devices
+@seed_by_seed
 def measure(
     name: str,
     options: str,
     run: Path,
     data: Path,
     out: Path,
-    beside: tuple[Path, ...],
-    anew: bool,
-    threads: int,
-    processes: int,
-    jobs: int,
+    places: tuple[Path, ...],
+    share: "Share",
 ) -> None:
     """Measure the weights of those seeds of one run that were not measured."""
-    from largebatch.cli.by_seeds import Share, measure_all
+    from largebatch.cli.by_seeds import measure_all
 
     settings = json.loads(options)
     asked = {"measure": name, **settings}
 
     def rows(seeds: list[int]) -> list:
-        return measure_all(name, settings, run, data, Share(threads, processes, jobs), seeds)
+        return measure_all(name, settings, run, data, share, seeds)
 
-    measure_new(rows, asked, {"": run}, data, out, () if anew else (out, *beside))
+    measure_new(rows, asked, {"": run}, data, out, places)
 
 
 @click.command()
@@ -210,37 +218,28 @@ def measure(
 @needed("--start", type=GIVEN, help="The folder of the run where it starts.")
 @needed("--end", type=GIVEN, help="The folder of the run where it ends.")
 @tensors
-@out
-@beside
-@anew
-@threads
-@processes
-@jobs
-@on_devices
+@seed_by_seed
 def path(
     options: str,
     start: Path,
     end: Path,
     data: Path,
     out: Path,
-    beside: tuple[Path, ...],
-    anew: bool,
-    threads: int,
-    processes: int,
-    jobs: int,
+    places: tuple[Path, ...],
+    share: "Share",
 ) -> None:
     """Measure between the minima of two runs, of those seeds that were not measured."""
-    from largebatch.cli.by_seeds import Share, path_all
+    from largebatch.cli.by_seeds import path_all
     from largebatch.files import read_spec
 
     settings = json.loads(options)
     asked = {"path": [read_spec(run)[0].id for run in (start, end)], **settings}
 
     def rows(seeds: list[int]) -> list:
-        return path_all(settings, (start, end), data, Share(threads, processes, jobs), seeds)
+        return path_all(settings, (start, end), data, share, seeds)
 
     runs = {"start/": start, "end/": end}
-    measure_new(rows, asked, runs, data, out, () if anew else (out, *beside))
+    measure_new(rows, asked, runs, data, out, places)
 
 
 def measure_new(

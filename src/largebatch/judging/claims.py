@@ -219,8 +219,13 @@ def number(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """A number as sentences show it: 3 significant digits."""
-    return "" if pd.isna(value) else f"{value + 0.0:.3g}".replace("-", "−").replace("inf", "∞")
+    """A number as sentences show it: 3 significant digits, with a power of ten only from a million on."""
+    if pd.isna(value):
+        return ""
+    text = f"{value + 0.0:.3g}"
+    if 1e3 <= abs(float(text)) < 1e6:
+        text = f"{float(text):,.0f}"
+    return text.replace("-", "−").replace("inf", "∞")
 
 
 def estimate(row: Mapping) -> str:

@@ -78,8 +78,9 @@ def answers(papers: Sequence[Paper], claims: dict[str, pd.DataFrame], scale: str
     """A card for each paper and experiment of this scale that asks its question, in the papers' order.
 
     claims: scale -> a ledger. A card: {"paper", "question", "experiment", "figures", "figure": None,
-    "verdict", "robust", "sentences": {column: sentence}, "agreement", "columns", "rows"}, its columns being
-    this scale and the others; a row: {"id", "paper", "cells": [a cell for each column]}.
+    "verdict", "robust", "verdicts": {column: (verdict, robust)}, "sentences": {column: sentence},
+    "agreement", "columns", "rows"}, its columns being this scale and the others; a row: {"id", "paper",
+    "papers", "cells": [a cell for each column]}, with the paper's number for this scale, and for all.
     """
     cards = []
     for paper in papers:
@@ -129,8 +130,8 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
         "experiment": experiment,
         "figures": paper.figures,
         "figure": None,
-        "verdict": overall(own.values()),
-        "robust": FRAGILE if any(row["robust"] == FRAGILE for row in own.values()) else "",
+        **dict(zip(("verdict", "robust"), together_with_robust(own), strict=True)),
+        "verdicts": {name: together_with_robust(found) for name, found in rows.items()},
         "sentences": {name: sentence(paper.headlines, found) for name, found in rows.items()},
         "agreement": agreement(rows),
         "columns": list(columns),
@@ -138,12 +139,18 @@ def card(paper: Paper, experiment: str, scale: str, of_scale: dict[str, dict]) -
     }
 
 
+def together_with_robust(found: dict[str, pd.Series]) -> tuple[str, str]:
+    """What headlines say together, and whether one of them is fragile."""
+    return overall(found.values()), FRAGILE if any(r["robust"] == FRAGILE for r in found.values()) else ""
+
+
 def row_of(headline: str, columns: dict[str, tuple[str, dict]]) -> dict:
     """One headline at every scale; no cell if a scale does not ask."""
     cells = [cell(scale, rows[headline]) if headline in rows else None for scale, rows in columns.values()]
     found = [rows[headline] for _, rows in columns.values() if headline in rows]
     papers = [brief(row["paper_value"]) for row in found if pd.notna(row["paper_value"])]
-    return {"id": found[0]["id"], "paper": next(iter(papers), ""), "cells": cells}
+    every = " or ".join(dict.fromkeys(papers))
+    return {"id": found[0]["id"], "paper": next(iter(papers), ""), "papers": every, "cells": cells}
 
 
 def cell(scale: str, row: pd.Series) -> dict[str, str]:
