@@ -74,7 +74,7 @@ def test_estimates_as_texts(value, low, high, text):
 def test_minus_zero_is_zero():
     assert claims.brief(-0.0) == "0"
     assert [claims.brief(v) for v in (999.4, 1954, -1e3, 65432, 1.23e6)] == [
-        *("999", "1,950", "−1,000", "65,400", "1.23e+06")
+        *("999", "1950", "−1000", "65400", "1.23e+06")
     ]
 
 

@@ -224,7 +224,7 @@ def brief(value: float) -> str:
         return ""
     text = f"{value + 0.0:.3g}"
     if 1e3 <= abs(float(text)) < 1e6:
-        text = f"{float(text):,.0f}"
+        text = f"{float(text):.0f}"  # no comma: it would read as the one between two limits
     return text.replace("-", "−").replace("inf", "∞")
 
 
