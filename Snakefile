@@ -14,8 +14,9 @@ interrupts.once(SystemExit, interrupts.CODE)
 from largebatch import progress
 from largebatch.files import write_text
 from largebatch.config import copied, costs, planning, registration, trials
+from largebatch.config.measures import class_of
+from largebatch.config.stages import code_digest
 from largebatch.config.study import ConfigError, called_study
-from largebatch.provenance import code_digest
 from largebatch.seals import CALLED
 from largebatch.metrics import METRICS_OF
 from largebatch.forkserver import speak_utf_8

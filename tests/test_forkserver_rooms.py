@@ -7,12 +7,12 @@ import tempfile
 import pytest
 
 from largebatch import forkserver as warm
-from largebatch import provenance
+from largebatch.config.stages import STAGES
 
 
 def test_every_stage_has_one_room():
     staged = [stage for stages in warm.STAGES.values() for stage in stages]
-    assert sorted(staged) == sorted(provenance.STAGES)
+    assert sorted(staged) == sorted(STAGES)
 
 
 def test_a_folder_of_someone_else_is_not_entered(tmp_path, monkeypatch):

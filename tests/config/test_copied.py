@@ -8,9 +8,9 @@ import pytest
 
 from largebatch.config import copied
 from largebatch.config.checking import ConfigError
+from largebatch.config.stages import code_digest
 from largebatch.config.study import load_study
 from largebatch.files import write_json, write_text
-from largebatch.provenance import code_digest
 from tests.conftest import REPOSITORY
 
 RUNS = Path("results/smoke/runs")
@@ -24,8 +24,9 @@ def study(**overrides):
 def run(tmp_path, monkeypatch):
     """One of edge's runs, as if it had been copied here."""
     monkeypatch.chdir(tmp_path)
-    run = RUNS / next(iter(study().arms))
-    write_json(run / "provenance.json", {"code": code_digest("train"), "seeds": [0, 1, 2]})
+    name, arm = next(iter(study().arms.items()))
+    run = RUNS / name
+    write_json(run / "provenance.json", {"code": code_digest("train", arm.parts), "seeds": [0, 1, 2]})
     write_text(run / "history.parquet", "")
     return run
 
@@ -47,7 +48,7 @@ def test_other_seeds_and_other_code_are_said_and_made_again(run):
 
 
 def test_a_record_of_an_older_version_says_its_seeds_beside(run):
-    write_json(run / "provenance.json", {"code": code_digest("train")})
+    write_json(run / "provenance.json", {"code": code_digest("train", study().arms[run.name].parts)})
     write_json(run / "spec.json", {"seeds": [0, 1, 2]})
     assert copied.prepare(study()) == []
     (run / "spec.json").unlink()

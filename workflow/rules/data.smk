@@ -11,6 +11,6 @@ rule data:
         f"{LOGS}/data/{{name}}.log",
     params:
         command=lambda wildcards: commands.data(STUDY, wildcards.name),
-        code=code_digest("data"),
+        code=lambda wildcards: code_digest("data", [wildcards.name]),
     shell:
         "{params.command} 2> {log}"

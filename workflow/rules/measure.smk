@@ -24,7 +24,9 @@ rule measure:
         jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.measure(STUDY, wildcards.measure, ARMS[wildcards.arm]),
-        code=code_digest("measure"),
+        code=lambda wildcards: code_digest(
+            "measure", ARMS[wildcards.arm].parts | {class_of(wildcards.measure).module}
+        ),
     shell:
         "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"
 
@@ -52,6 +54,6 @@ rule path:
         jobs=JOBS,  # no limit: among which the memory is shared. A param would make all of them run again
     params:
         command=lambda wildcards: commands.path(STUDY, ARMS[wildcards.start], ARMS[wildcards.end]),
-        code=code_digest("measure"),
+        code=lambda wildcards: code_digest("measure", ARMS[wildcards.start].parts | ARMS[wildcards.end].parts),
     shell:
         "{params.command} --threads {threads} --jobs {resources.jobs} 2> {log}"

@@ -28,6 +28,6 @@ rule train:
         workers=lambda wildcards: ARMS[wildcards.arm].workers,
     params:
         command=lambda wildcards: commands.train(STUDY, ARMS[wildcards.arm]),
-        code=code_digest("train"),
+        code=lambda wildcards: code_digest("train", ARMS[wildcards.arm].parts),
     shell:
         "{params.command} --threads {threads} --jobs {resources.jobs} --workers {resources.workers} 2> {log}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from largebatch.cli.by_seeds import joined, of_seeds, together
+from largebatch.config.stages import code_digest
 from largebatch.files import (
     Observation,
     read_arrays,
@@ -22,7 +23,6 @@ from largebatch.files import (
     read_snapshots,
     read_spec,
 )
-from largebatch.provenance import code_digest
 from largebatch.seals import Damaged, verified
 from largebatch.training.train import Trained
 
@@ -58,7 +58,7 @@ def kept_of_run(
             continue  # not there, from before there were increments, or damaged: trained anew
         as_asked = all(record.get(key) == value for key, value in asked.items())
         as_asked = as_asked and {*followed} <= {*record["followed"]}
-        if whole and as_asked and record["code"] == code_digest("train") and {*there} & {*seeds}:
+        if whole and as_asked and of_this_code(record, "train") and {*there} & {*seeds}:
             return Kept([seed for seed in seeds if seed in there], run, record)
     return None
 
@@ -82,9 +82,14 @@ def kept_of_measure(
         except (OSError, ValueError, KeyError, TypeError, Damaged):
             continue
         kept = [seed for seed in seeds if all(seed in some for some in there)]
-        if right and record["code"] == code_digest("measure") and kept:
+        if right and of_this_code(record, "measure") and kept:
             return Kept(kept, path, record)
     return None
+
+
+def of_this_code(record: dict, stage: str) -> bool:
+    """Whether the code that made something is that of now."""
+    return record["code"] == code_digest(stage, record.get("parts"))
 
 
 def seeds_in(run: Path, prefix: str, inputs: dict[str, str]) -> list[int]:

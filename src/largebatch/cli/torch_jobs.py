@@ -180,7 +180,9 @@ def train_by(
     write_snapshots(out / "snapshots.safetensors", trained.snapshots)
     write_observations(out / "history.parquet", trained.history)
     several = {} if team.is_alone else {"workers": team.size}
-    record = provenance_of("train", arm.chosen(), data, seconds, absent_labels=lacking, **several)
+    record = provenance_of(
+        "train", arm.chosen(), data, seconds, parts=arm.parts, absent_labels=lacking, **several
+    )
     record |= increments.of_run(out, record, seeds, new, followed, kept)
     write_json(out / "provenance.json", record)
     progress.say(progress.arm_line(out, seconds))
@@ -203,6 +205,7 @@ def measure(
 ) -> None:
     """Measure the weights of those seeds of one run that were not measured."""
     from largebatch.cli.by_seeds import measure_all
+    from largebatch.config.measures import class_of
 
     settings = json.loads(options)
     asked = {"measure": name, **settings}
@@ -210,7 +213,7 @@ def measure(
     def rows(seeds: list[int]) -> list:
         return measure_all(name, settings, run, data, share, seeds)
 
-    measure_new(rows, asked, {"": run}, data, out, places)
+    measure_new(rows, asked, {"": run}, data, out, places, {class_of(name).module})
 
 
 @click.command()
@@ -239,7 +242,7 @@ def path(
         return path_all(settings, (start, end), data, share, seeds)
 
     runs = {"start/": start, "end/": end}
-    measure_new(rows, asked, runs, data, out, places)
+    measure_new(rows, asked, runs, data, out, places, set())
 
 
 def measure_new(
@@ -249,15 +252,20 @@ def measure_new(
     data: Path,
     out: Path,
     places: tuple[Path, ...],
+    parts: set[str],
 ) -> None:
-    """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept."""
+    """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept.
+
+    parts: those whose code measures, beside the parts of the runs' arms.
+    """
     from largebatch.cli import increments
     from largebatch.cli.by_seeds import made_by_this_code
     from largebatch.files import data_checksum, write_observations
 
     start = time.monotonic()
     for run in runs.values():  # they are whole, even if all that was measured of them is kept
-        _, seeds = made_by_this_code(run)
+        arm, seeds = made_by_this_code(run)
+        parts |= arm.parts
         increments.digests_of(run)
     inputs = {data.name: data_checksum(data)}
     kept = increments.kept_of_measure(places, runs, seeds, settings, inputs)
@@ -267,7 +275,7 @@ def measure_new(
         return
     rows = measured(new) if new else []
     rows = increments.with_rows(kept, rows, seeds) if kept else rows
-    record = provenance_of("measure", settings, data, time.monotonic() - start, runs)
+    record = provenance_of("measure", settings, data, time.monotonic() - start, runs, parts=parts)
     write_observations(out, rows, record | {"made": increments.groups(record, new, kept)})
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from largebatch.config.checking import ConfigError
+from largebatch.config.spec import Arm
+from largebatch.config.stages import code_digest
 from largebatch.config.study import Study
-from largebatch.provenance import code_digest
 
 RECORD, LAST = "provenance.json", "history.parquet"
 METADATA = Path(".snakemake/metadata")
@@ -40,7 +41,7 @@ def prepare(study: Study, unfinished: bool = False) -> list[str]:
     last = study.first_seed + study.seeds
     found = []
     for run in (run for run in there if run not in lacking and not known(run / RECORD)):
-        if differs := [*differences(run, list(range(study.first_seed, last)))]:
+        if differs := [*differences(run, study.arms[run.name], list(range(study.first_seed, last)))]:
             found.append(f"{run}: {'; '.join(differs)}: it trains again, less the seeds that can be kept")
             for file in run.glob("*.*"):
                 os.utime(file, OLD)
@@ -52,7 +53,7 @@ def known(path: Path) -> bool:
     return (METADATA / urlsafe_b64encode(path.as_posix().encode()).decode()).is_file()
 
 
-def differences(run: Path, seeds: list[int]) -> Iterator[str]:
+def differences(run: Path, arm: Arm, seeds: list[int]) -> Iterator[str]:
     """What a run's provenance says that is not as asked."""
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
@@ -63,7 +64,7 @@ def differences(run: Path, seeds: list[int]) -> Iterator[str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield f"wanted its provenance and seeds; got {error!r}"
         return
-    if code != (ours := code_digest("train")):
+    if code != (ours := code_digest("train", arm.parts)):
         yield f"wanted a run by this code, {ours}; got one by {code}"
     if there != seeds:
         yield f"wanted seeds {seeds[0]}-{seeds[-1]}; got {shown(there)}"

@@ -261,6 +261,12 @@ class Arm(Settings):
         return options | {name: getattr(self, name) for name in self.schedule.needs}
 
     @property
+    def parts(self) -> set[str]:
+        """The names of the parts that there is code for in registries: it is trained by those alone."""
+        named = [part.name for part in (self.model, self.optimiser, self.schedule, self.augment) if part]
+        return {*named, self.loss if isinstance(self.loss, str) else self.loss.name}
+
+    @property
     def objective(self) -> str:
         """What its loss is called in a history, behind the part."""
         return facts_of(self.loss).metric

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 
 import torch
 from torch import nn
@@ -18,6 +19,18 @@ from largebatch.nets.one_by_one import called_with, places_of
 from largebatch.nets.stack import Residual, Subsample
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def of_images(model: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A model with convolutions: a ValueError where examples are no images."""
+
+    @wraps(model)
+    def checked(shape: tuple[int, ...], *more, **options) -> nn.Module:
+        if len(shape) != 3:
+            raise ValueError(f"model {model.__name__}: wanted images (c, h, w); got examples {shape}")
+        return model(shape, *more, **options)
+
+    return checked
 
 
 def mlp(
@@ -42,6 +55,7 @@ def mlp(
     return nn.Sequential(*layers, nn.Linear(width, classes))
 
 
+@of_images
 def cnn(
     shape: tuple[int, int, int],
     classes: int,
@@ -83,6 +97,7 @@ def resmlp(
     return nn.Sequential(*layers, nn.Linear(width, classes))
 
 
+@of_images
 def keskar_cnn(shape: tuple[int, int, int], classes: int, dropout: float = 0.5) -> nn.Module:
     """C1 and C3 of Keskar et al. 2017: two 5x5 convolutions of 64 channels, dense layers of 384 and 192.
 
@@ -108,6 +123,7 @@ def keskar_cnn(shape: tuple[int, int, int], classes: int, dropout: float = 0.5) 
 VGG_GROUPS = ((64, 2, 0.3), (128, 2, 0.4), (256, 3, 0.4), (512, 3, 0.4), (512, 3, 0.4))
 
 
+@of_images
 def vgg(shape: tuple[int, int, int], classes: int, dropout: bool = True) -> nn.Module:
     """C2 and C4 of Keskar et al. 2017: the VGG net with BatchNorm of Zagoruyko 2015 (torch.ch/blog)."""
     height, breadth = (side // 2 ** len(VGG_GROUPS) for side in shape[1:])
@@ -142,6 +158,7 @@ def dropouts(share: float) -> list[nn.Module]:
     return [nn.Dropout(share)] if share else []
 
 
+@of_images
 def resnet(shape: tuple[int, int, int], classes: int, depth: int = 20, zero_gamma: bool = False) -> nn.Module:
     """The net for CIFAR of He et al. 2016, section 4.2, of depth 6n + 2; its shortcuts are of option A.
 
@@ -171,6 +188,7 @@ def basic_block(before: int, after: int, zero_gamma: bool = False) -> Residual:
     return Residual(body, None if before == after else Subsample(after))
 
 
+@of_images
 def resnet50(shape: tuple[int, int, int], classes: int, zero_gamma: bool = False) -> nn.Module:
     """ResNet-50 as torchvision has it: strides in the 3x3 convolutions, as in Goyal et al. 2017, section 5.1.
 
@@ -207,9 +225,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "imported": imported,
 }
 
-# Those with convolutions.
-OF_IMAGES = ("cnn", "keskar_cnn", "vgg", "resnet", "resnet50")
-
 
 def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **options) -> nn.Module:
     """The model with this seed's initial weights; PyTorch's own, but for what a model says of its own.
@@ -218,8 +233,6 @@ def build(seed: int, name: str, shape: tuple[int, int, int], classes: int, **opt
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))  # of the CPU only
-        if name in OF_IMAGES and len(shape) != 3:
-            raise ValueError(f"model {name}: wanted images (c, h, w); got examples {shape}")
         net = MODELS[name](shape, classes, **options)
         if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
             with evaluating(net), torch.no_grad():

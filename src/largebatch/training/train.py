@@ -12,11 +12,11 @@ from torch import nn
 
 from largebatch.config.images import GOAL_PARTS, PARTS
 from largebatch.config.spec import Arm
+from largebatch.config.stages import code_digest
 from largebatch.data.splits import Dataset, Splits, sum_of_some
 from largebatch.files import Observation
 from largebatch.nets import models
 from largebatch.nets.stack import obstacle
-from largebatch.provenance import code_digest
 from largebatch.training import checkpoints, device
 from largebatch.training.engine import SeedGroup, seeds_at_once
 from largebatch.training.optimise import Optimiser
@@ -303,7 +303,7 @@ def identity(arm: Arm, seeds: list[int], dataset: Dataset, followed: list[str]) 
         "data": [*dataset.images.shape, sum_of_some(dataset.images), dataset.labels.sum().item()],
         "device": dataset.device.type,
         "replays": device.replays(),
-        "code": code_digest("train"),
+        "code": code_digest("train", arm.parts),
     }
 
 
