@@ -18,8 +18,9 @@ results: $(BIN)/.ready
 	@test ! -d results/published/$(SCALE) || $(RUN) largebatch compare results/$(SCALE) results/published/$(SCALE) || true
 	@$(RUN) largebatch answers results/$(SCALE)
 
+# In up to four processes, which take some 2 GB each.
 test: $(BIN)/.ready
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Kills, damaged files and mutated configurations, more than `make test` tries: docs/reliability.md.
 faults: $(BIN)/.ready
@@ -33,7 +34,7 @@ damages:
 
 # A study through SLURM on this machine, as root; needs its daemons (Debian: munge slurmctld slurmd slurm-client).
 slurm: .snakemake/slurm
-	$(RUN) python -m pytest tests/test_slurm.py
+	LARGEBATCH_WHOLE=1 $(RUN) python -m pytest --durations 3 tests/test_slurm.py
 
 # The plugin, apart from the environment: where there is no SLURM, each call of Snakemake would wait for one.
 .snakemake/slurm: profiles/slurm/requirements.lock | $(BIN)/.ready

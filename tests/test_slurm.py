@@ -73,3 +73,19 @@ def test_a_study_gives_the_same_bytes_through_slurm_though_its_node_is_lost(work
     ], jobs
     logs = workspace.root.glob(".snakemake/slurm_logs/**/2.log")
     assert [log for log in logs if ": continues at epoch" in log.read_text(encoding="utf-8")]
+
+
+@pytest.mark.skipif("LARGEBATCH_WHOLE" not in os.environ, reason="takes minutes: make slurm")
+def test_the_whole_smoke_study_gives_the_same_bytes_through_slurm(workspace, tmp_path):
+    code, output = workspace.snakemake()
+    assert code == 0, output
+    results = workspace.root / "results" / "smoke"
+    here = results.rename(tmp_path / "here")
+    with Slurm(tmp_path / "slurm") as cluster:
+        workspace.environment = cluster.found_by(workspace.environment)
+        code, output = workspace.snakemake("--workflow-profile", "profiles/slurm", *OF_THIS_SLURM)
+        jobs = cluster.command("scontrol", "--oneliner", "show", "jobs")
+    assert code == 0, output
+    assert differing(here, results) == []
+    states = re.findall(r"JobId=\d+ .*JobState=(\w+)", jobs)
+    assert len(states) > 1 and {*states} == {"COMPLETED"}, jobs
