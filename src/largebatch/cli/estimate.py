@@ -45,7 +45,7 @@ class Estimate:
         parts = self.arm.data
         at_once = min(
             EVALUATED_AT_ONCE,
-            max(1, EVALUATED_BYTES // widest),
+            max(1, EVALUATED_BYTES[self.dataset.device.type] // widest),
             group * max(parts.train, parts.validation, parts.test),
         )
         batch = min(self.arm.micro_batch_size or self.share(), self.share())

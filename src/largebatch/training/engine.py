@@ -35,9 +35,10 @@ from largebatch.training.team import ALONE, Team
 # What one CPU core's cache takes of the widest activation; measured, see docs/engine.md.
 CACHE_BYTES = 1 << 20
 # Examples evaluated at a time, of all seeds together: their activations should stay in the cache. Of large
-# images fewer, so that the widest layer's take no more than this, of all workers on a machine together.
+# images fewer, so that the widest layer's take no more than this, of all workers on a machine together: a
+# core is as fast with less, a GPU is not.
 EVALUATED_AT_ONCE = 5120
-EVALUATED_BYTES = 256 << 20
+EVALUATED_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 # Pixels of an image from which on it pays to lay the channels of each side by side; see docs/engine.md.
 BY_CHANNELS_PIXELS = 256
 # What products and convolutions are rounded to in training, where it is not the precision of the weights.
@@ -102,7 +103,8 @@ class SeedGroup:
         dataset = self.splits.dataset
         widest = models.widest_activation(nets[0], dataset.shape) * dataset.dtype.itemsize
         sharing = self.team.here if dataset.device.type == "cpu" else 1  # else each has a GPU's memory
-        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATED_BYTES // (widest * sharing)))
+        most = EVALUATED_BYTES[dataset.device.type] // (widest * sharing)
+        self.evaluated_at_once = max(1, min(EVALUATED_AT_ONCE, most))
         self.model = stacked_for(self.arm, nets, dataset, self.team)
         self.weights = list(self.model.parameters())
         if not self.weights:

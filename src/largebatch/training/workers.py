@@ -97,6 +97,7 @@ def wait_for(processes: list[BaseProcess], error: Path, all_seconds: float) -> N
             reason = f"worker {rank} ended with code {code}"
             if code < 0:
                 reason = f"worker {rank} ended by {signal.Signals(-code).name}"
+                reason += ", as the system does where memory lacks" * (-code == signal.SIGKILL)
             elif error.exists():
                 reason = error.read_text(encoding="utf-8")
             raise ChildProcessError(f"wanted {len(processes)} workers; got {reason}")
