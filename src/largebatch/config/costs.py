@@ -60,7 +60,8 @@ def costs(study: Study, runs: Iterable[str], kind: str = "cpu") -> dict[str, flo
 
     kind: of the device, one of SPEEDS.
     """
-    arms, speeds, side = {run: study.arms[run] for run in runs}, SPEEDS[kind], sides(study)
+    every, speeds, side = study.arms, SPEEDS[kind], sides(study)
+    arms = {run: every[run] for run in runs}
     found = {
         trained(run): cost(arm, study.followed[run], speeds, side.get(arm.data.name))
         for run, arm in arms.items()
