@@ -8,25 +8,21 @@ it off, and whenever anything about it is not as it should be, the job runs in i
 there were none.
 
 Snakemake's benchmark files do not see the memory of a fork; provenance.json has its peak.
+
+Every job starts with this module, so what only a server needs is imported there.
 """
 
-import array
 import contextlib
-import fcntl
-import gc
 import io
 import json
 import os
 import re
 import resource
-import selectors
 import signal
 import socket
-import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -52,6 +48,8 @@ BOTH = (
 LIBRARIES = {
     "torch": (
         *BOTH,
+        "largebatch.cli.by_seeds",
+        "largebatch.cli.increments",
         "largebatch.cli.torch_jobs",
         "safetensors.torch",
         "scipy.optimize",
@@ -215,8 +213,11 @@ def connect(path: Path, room: str) -> socket.socket:
         time.sleep(0.02)
 
 
-def start_server(path: Path, room: str) -> subprocess.Popen | None:
-    """Start the server unless another process holds its lock, which it keeps as long as it lives."""
+def start_server(path: Path, room: str):
+    """The process of a new server; None if another holds its lock, which it keeps as long as it lives."""
+    import fcntl
+    import subprocess
+
     with path.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,6 +238,9 @@ def start_server(path: Path, room: str) -> subprocess.Popen | None:
 
 def serve(path: Path, room: str, lock: int) -> None:
     """Accept jobs and fork one child each until nothing has been asked for a while."""
+    import gc
+    import selectors
+
     path.unlink(missing_ok=True)  # of a server that was killed: the lock says that none lives
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # maybe ignored where the server was started
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
@@ -275,6 +279,8 @@ def serve(path: Path, room: str, lock: int) -> None:
 
 def serve_job(connection: socket.socket) -> None:
     """Become the job that the other end asks for; never returns."""
+    import threading
+
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started the server
@@ -319,7 +325,7 @@ def serve_job(connection: socket.socket) -> None:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         with contextlib.suppress(OSError):
-            connection.send(FINISHED + array.array("B", [code & 0xFF]).tobytes())
+            connection.send(FINISHED + bytes([code & 0xFF]))
         os._exit(code & 0xFF)
 
 

@@ -4,7 +4,6 @@ Imports little, since every job starts with it.
 """
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -64,6 +63,8 @@ class Workflow:
     """
 
     def __init__(self, results: Path, arms: Collection[str], called: str):
+        import logging
+
         self.results, self.arms, self.called = results, arms, called
         self.stopped = False
         logging.getLogger("snakemake.logging").addFilter(self.passes)
@@ -98,8 +99,8 @@ class Workflow:
             "The same command goes on from there"
         )
 
-    def passes(self, record: logging.LogRecord) -> bool:
-        """Whether Snakemake says this; after a signal, what it says of the jobs is no news."""
+    def passes(self, record) -> bool:
+        """Whether Snakemake logs this record; after a signal, what it says of the jobs is no news."""
         if getattr(record, "exception", None) == "LockException":
             record.msg = (
                 f"{self.results}: wanted to write there alone; got the lock of another run, or of one that "

@@ -140,6 +140,7 @@ def test_experiments_come_in_their_order_and_in_each_measures_and_long_arms_firs
     measured = [found[measure, arm.id] for measure, arm in keskar.measured()]
     assert min(trained) > max(found[arm.id] for arm in own)
     assert min(measured) > max(trained)
+    assert found["data", "digits"] > max(trained)
     own = {arm.id: of_study(digits, arm) for arm in own}
     assert sorted(own, key=own.get) == sorted(own, key=lambda run: (found[run], own[run]))
     everything = {*digits.arms, *digits.measures, *digits.exhibits}

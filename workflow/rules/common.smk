@@ -96,7 +96,8 @@ def runs_of(wildcards):
     measured = [f"{RESULTS}/runs/{arm.id}/{measure}.parquet" for measure, arm in experiment.measured()]
     paths = [f"{RESULTS}/paths/{path_stem(*ends)}.parquet" for ends in experiment.paths()]
     exhibits = [f"{RESULTS}/exhibits/{stem}.parquet" for stem in experiment.exhibit_stems().values()]
-    times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in experiment.arms if experiment.timed]
+    timed = experiment.arms if experiment.timed else []
+    times = [f"{RESULTS}/runs/{arm.id}/provenance.json" for arm in timed]
     return runs + measured + paths + exhibits + times
 
 

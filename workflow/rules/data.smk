@@ -9,6 +9,7 @@ rule data:
         record=f"{RESULTS}/data/{{name}}.json",
     log:
         f"{LOGS}/data/{{name}}.log",
+    priority: lambda wildcards: PRIORITIES["data", wildcards.name]
     params:
         command=lambda wildcards: commands.data(STUDY, wildcards.name),
         code=lambda wildcards: code_digest("data", [wildcards.name]),

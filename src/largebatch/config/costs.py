@@ -60,7 +60,8 @@ def costs(study: Study, runs: Iterable[str], kind: str = "cpu") -> dict[str, flo
 
     kind: of the device, one of SPEEDS.
     """
-    arms, speeds, side = {run: study.arms[run] for run in runs}, SPEEDS[kind], sides(study)
+    every, speeds, side = study.arms, SPEEDS[kind], sides(study)
+    arms = {run: every[run] for run in runs}
     found = {
         trained(run): cost(arm, study.followed[run], speeds, side.get(arm.data.name))
         for run, arm in arms.items()
@@ -182,10 +183,10 @@ def multiplications(arm: Arm, side: int | None = None) -> float:
 
 
 def priorities(study: Study) -> dict[object, float]:
-    """What is trained, measured or shown -> its priority; the experiments' answers come in their order.
+    """What is prepared, trained, measured or shown -> its priority; experiments' answers come in their order.
 
     Within an experiment long arms start before short ones, so that no core waits for the other at the end.
-    Keys: a run's name, (measure, run's name), a path's or an exhibit's stem.
+    Keys: ("data", a data set's name), a run's name, (measure, run's name), a path's or an exhibit's stem.
     """
     side = sides(study)
     costs = {
@@ -195,6 +196,7 @@ def priorities(study: Study) -> dict[object, float]:
     found: dict[object, float] = {}
     for place, e in enumerate(reversed(study.experiments)):  # the first mention counts, written last
         base = PER_EXPERIMENT * place
+        found |= {("data", arm.data.name): base + MEASURED for arm in e.arms}
         found |= {arm.id: base + costs[arm.id] / most * MEASURED / 2 for arm in e.arms}
         measured = [(measure, name) for measure, name, _ in e.settings_of_measures() if measure != "path"]
         paths = [name for measure, name, _ in e.settings_of_measures() if measure == "path"]

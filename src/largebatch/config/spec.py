@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -294,7 +295,12 @@ class Arm(Settings):
         """The epoch at which the batch first grows; NaN where it never does."""
         return min(self.steps_at_epochs(), default=math.nan) if self.schedule.grows_batch else math.nan
 
-    @property
+    def __copy__(self) -> "Arm":
+        copied = super().__copy__()
+        vars(copied).pop("id", None)  # a copy may be given other settings, which have another name
+        return copied
+
+    @cached_property
     def id(self) -> str:
         """Readable name of the run, ending in a digest of the chosen settings."""
         # Of code of the user's, what it is and not where it lies.

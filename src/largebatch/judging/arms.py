@@ -45,14 +45,16 @@ class BreakFit(NamedTuple):
 def isotonic(y: np.ndarray) -> np.ndarray:
     """The nearest rising values to y: (..., m), by least squares (max-min formula; Barlow et al. 1972)."""
     m = y.shape[-1]
-    sums = np.concatenate([np.zeros((*y.shape[:-1], 1)), np.cumsum(y, axis=-1)], axis=-1)
-    first, last = np.arange(m)[:, None], np.arange(m)[None]
-    length = np.maximum(last - first + 1, 1)
-    means = (sums[..., last + 1] - sums[..., first]) / length  # (..., first, last)
-    means = np.where(last >= first, means, np.inf)
-    least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # over ends from this one on
-    least = np.where(last >= first, least, -np.inf)
-    return np.diagonal(np.maximum.accumulate(least, axis=-2), axis1=-2, axis2=-1)
+    start = np.zeros((*y.shape[:-1], 1))
+    sums = np.concatenate([start, np.cumsum(y, axis=-1)], axis=-1)
+    sums = np.moveaxis(sums, -1, 0).copy()  # many short rows: each step takes all of them at once
+    found = np.full((m, *y.shape[:-1]), -np.inf)
+    for first in range(m):
+        least = np.full(y.shape[:-1], np.inf)
+        for last in reversed(range(first, m)):
+            least = np.minimum(least, (sums[last + 1] - sums[first]) / (last + 1 - first))
+            found[last] = np.maximum(found[last], least)
+    return np.moveaxis(found, 0, -1)
 
 
 def rise(y: np.ndarray, strata: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ MOST_FIGURES = 3
 MOST_FILES = 12  # at most, to be named one by one in a command
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same line numbers, ten times as fast
 Lines = tuple[int, int]
+Shown = set[tuple[str, str]]  # (run, metric)
 
 
 def to_report(study: Study) -> dict:
@@ -97,6 +98,10 @@ def claims_of(
         key.removeprefix(own): place for key, place in of_scale.items() if key.startswith(own)
     }
     texts: dict[Path, list[str]] = {}
+    figures, tables = (
+        {each.name: shown_by(each.uses(), e) for each in shown}
+        for shown in (e.question.figures, e.question.tables)
+    )
     for claim, written in zip(e.question.claims, e.written.claims, strict=True):
         path, (first, last) = where[f"claims[{written.id}]"]
         if path not in texts:
@@ -108,8 +113,8 @@ def claims_of(
                 "file": f"{path.as_posix()}:{first}-{last}",
                 "lines": "\n".join(texts[path][first - 1 : last]),
                 "arms": list(dict.fromkeys(listed(use.arm, e) for use in claim.all_uses())),
-                "figures": figures_of(claim, e),
-                "tables": tables_of(claim, e),
+                "figures": figures_of(claim, e, figures),
+                "tables": tables_of(claim, e, tables),
                 "command": "" if claim.not_run else command(study, e, claim),
             },
         )
@@ -120,10 +125,9 @@ def listed(arm: str, e: Experiment) -> str:
     return EXHIBIT_OF[arm] if EXHIBIT_OF.get(arm) in e.exhibits else arm
 
 
-def figures_of(claim: Claim, e: Experiment) -> list[str]:
+def figures_of(claim: Claim, e: Experiment, shown: dict[str, Shown]) -> list[str]:
     """The figures that show the claim's metric for its runs; else its runs; else its exhibits."""
     own = shown_by(claim.uses(), e)
-    shown = {f.name: shown_by(f.uses(), e) for f in e.question.figures}
     looks = (lambda run, metric: (run, metric), lambda run, metric: run, lambda run, metric: listed(run, e))
     for look in looks:
         wanted = {look(*pair) for pair in own}
@@ -135,13 +139,13 @@ def figures_of(claim: Claim, e: Experiment) -> list[str]:
     return []
 
 
-def tables_of(claim: Claim, e: Experiment) -> list[str]:
+def tables_of(claim: Claim, e: Experiment, shown: dict[str, Shown]) -> list[str]:
     """The tables that show the claim's metric for its runs."""
     own = shown_by(claim.uses(), e)
-    return [table.name for table in e.question.tables if own & shown_by(table.uses(), e)]
+    return [name for name, pairs in shown.items() if own & pairs]
 
 
-def shown_by(uses: Iterable[Use], e: Experiment) -> set[tuple[str, str]]:
+def shown_by(uses: Iterable[Use], e: Experiment) -> Shown:
     """(run, metric) of everything that is read."""
     return {(run, kin(use.metric)) for use in uses if use.metric for run in runs_of(use.arm, e)}
 

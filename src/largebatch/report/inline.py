@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,7 @@ def unwrapped(element: ET.Element) -> list[ET.Element]:
     return children
 
 
+@cache  # letters and marks are the same in most drawings
 def relative(path: str, places: int = 1) -> str:
     """The data of a path as distances, in whole units of the last digit so that they add up."""
     scale, at, start = 10**places, (0, 0), (0, 0)
@@ -187,6 +189,7 @@ def joined(numbers: list[float], first: bool) -> str:
     return text
 
 
+@cache  # a page has few different distances
 def plain(number: float, places: int) -> str:
     """'0.50' becomes .5, and '3.0' becomes 3."""
     text = f"{number:.{places}f}"
