@@ -75,6 +75,7 @@ def test_a_study_gives_the_same_bytes_through_slurm_though_its_node_is_lost(work
     assert [log for log in logs if ": continues at epoch" in log.read_text(encoding="utf-8")]
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif("LARGEBATCH_WHOLE" not in os.environ, reason="takes minutes: make slurm")
 def test_the_whole_smoke_study_gives_the_same_bytes_through_slurm(workspace, tmp_path):
     code, output = workspace.snakemake()
