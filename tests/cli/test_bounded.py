@@ -27,9 +27,7 @@ def tarred(path, member: bytes):
             packed.addfile(entry, io.BytesIO(member))
 
 
-@pytest.mark.parametrize(
-    ("name", "pack"), [("a.zip", zipped), ("a.tar.gz", tarred), ("a.tar.xz", tarred)]
-)
+@pytest.mark.parametrize(("name", "pack"), [("a.zip", zipped), ("a.tar.gz", tarred), ("a.tar.xz", tarred)])
 def test_a_bomb_is_refused_before_it_is_unpacked(name, pack, tmp_path, monkeypatch, capfd):
     pack(tmp_path / name, bytes(6 * MIB))
     assert (tmp_path / name).stat().st_size < MIB
