@@ -37,10 +37,10 @@ def prepare(study: Study, unfinished: bool = False) -> list[str]:
                 for run in lacking
             )
         )
-    last = study.first_seed + study.seeds
     found = []
     for run in (run for run in there if run not in lacking and not known(run / RECORD)):
-        if differs := [*differences(run, list(range(study.first_seed, last)))]:
+        last = study.last_seed(study.seeds_of_files[run.name])
+        if differs := [*differences(run, list(range(study.first_seed, last + 1)))]:
             found.append(f"{run}: {'; '.join(differs)}: it trains again, less the seeds that can be kept")
             for file in run.glob("*.*"):
                 os.utime(file, OLD)
