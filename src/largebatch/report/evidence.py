@@ -39,9 +39,7 @@ def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Line
         "question": question.question,
         "figures": [figure.name for figure in question.figures],
         "tables": [table.name for table in question.tables],
-        "arms": {
-            name: arms_of(name, study, e, where) for name in (*e.groups, *question.paths, *e.exhibits)
-        },
+        "arms": {name: arms_of(name, study, e, where) for name in (*e.groups, *question.paths, *e.exhibits)},
         "pace": {arm: pace for group in e.groups.values() for arm, pace in paces(group)},
         "claims": dict(claims_of(study, e, where)),
     }
