@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.cli import main
 from largebatch.config import copied, costs
 from largebatch.config.commands import planned, to_aggregate, to_judge
 from largebatch.config.planning import computing, gigabytes, plan
@@ -134,10 +135,12 @@ def test_a_call_of_one_experiment_trains_as_many_as_the_others_read(folder):
     assert to_aggregate(alone, "one") == to_aggregate(whole, "one")
 
 
-def test_what_is_told_of_seeds_is_true(folder, tmp_path, monkeypatch, capsys):
+def test_what_is_told_of_seeds_is_true(folder, tmp_path, capsys):
     study = seeded(folder)
     small = run_of(study, "one", "small")
     assert plan(study, 1, "cpu").startswith("seeded: 3 arms of 2 to 5 seeds, ")
+    assert main(["check", str(folder / "seeded.yaml")]) == 0
+    assert capsys.readouterr().out.endswith(": 2 experiments, 3 arms, 2 to 5 seeds each\n")
     report = to_report(study)
     assert report["seeds"] == "2 to 5"
     common = {name: arm["common"] for e in report["experiments"] for name, arm in e["arms"].items()}
