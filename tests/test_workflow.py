@@ -250,7 +250,7 @@ def test_more_seeds_of_one_experiment_train_its_arms_only(tiny):
     with tiny.edited(TINY, text, f"{text}numbers: {{edge: {{seeds: 4, arms: {{slow: {{seeds: 3}}}}}}}}\n"):
         jobs = tiny.would_run(configfile=TINY)
         assert (jobs["train"], jobs["aggregate"], jobs["judge"]) == (2, 1, 1)  # of three arms
-        assert tiny.would_run("convex", configfile=TINY) == {}
+        assert tiny.would_run("convex", configfile=TINY).keys() <= {"ledger_of_one", "convex"}
 
 
 def test_one_arm_is_retrained_by_its_path(workspace):

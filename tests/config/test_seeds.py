@@ -208,6 +208,10 @@ def test_seeds_that_change_after_a_registration_are_exploratory(registered):
     assert all("exploratory: seeds 3 -> 4 (since " in texts[claim] for claim in ("T1", "T2"))
     texts = registered((OF_MOST, 6))
     assert all("exploratory: seeds of most 5 -> 6 (since " in texts[claim] for claim in ("T1", "T2"))
+    texts = registered((f"{TWO}/seeds", 5))
+    assert all(
+        re.fullmatch(r"exploratory: seeds 3 -> 5 \(since [^;]*\)", texts[claim]) for claim in ("T1", "T2")
+    )
     texts = registered((f"{TWO}/arms/again/seeds", 4))
     assert "exploratory: seeds of again 3 -> 4 (since " in texts["T1"]
     assert texts["T2"] == texts["O1"] == "as registered"

@@ -71,9 +71,9 @@ def of_arms(claim: str, registered: dict, current: dict) -> Iterator[str]:
     for arm in current["reads"][claim]:
         if arm in then and arm in now and then[arm] != now[arm]:
             yield f"settings of {arm}"
-        if own.get(arm) != ours.get(arm):
-            before, after = own.get(arm, registered["seeds"]), ours.get(arm, current["seeds"])
-            yield from of_key(f"seeds of {arm}", {f"seeds of {arm}": before}, {f"seeds of {arm}": after})
+        before, after = own.get(arm, registered["seeds"]), ours.get(arm, current["seeds"])
+        if own.get(arm) != ours.get(arm) and before != after:
+            yield f"seeds of {arm} {shown(before)} -> {shown(after)}"
 
 
 def shown(value: object) -> str:

@@ -66,7 +66,7 @@ class Experiment:
         yield from (("path", path_stem(*ends), self.measures.path) for ends in self.paths())
 
     def seeds_of(self, name: str) -> int:
-        """How many seeds it reads of an arm, path (those of both ends) or exhibit: the first."""
+        """How many seeds it reads of an arm, path (those of both ends) or exhibit: the first ones."""
         if path := self.question.paths.get(name):
             return min(self.groups[end].seeds for end in (path.start, path.end))
         return self.groups[name].seeds if name in self.groups else self.seeds

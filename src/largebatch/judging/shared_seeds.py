@@ -8,13 +8,13 @@ from largebatch.config.uses import Reader
 
 
 def of_shared_seeds(observations: pd.DataFrame, claim: Reader, last_seeds: Mapping[str, int]) -> pd.DataFrame:
-    """Their observations; last_seeds: arm -> the last of its seeds, or nothing if all arms have the same."""
+    """The observations of these seeds; last_seeds: arm -> its last one, empty where all have the same."""
     last = last_of(claim, last_seeds)
     return observations[observations["seed"] <= min(last)] if last else observations
 
 
 def unshared(claim: Reader, last_seeds: Mapping[str, int]) -> str:
-    """A remark on the others."""
+    """A remark on the seeds that only some of them have."""
     last = last_of(claim, last_seeds)
     more = max(last) - min(last) if last else 0
     return f"{more} seeds that not every arm has are left out." if more else ""
