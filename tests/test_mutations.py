@@ -114,8 +114,8 @@ class Runner:
 
     def all_of(self, study) -> None:
         """Every job of a study, unless its settings are large ones."""
-        seconds = sum(costs.costs(study, study.arms).values()) * study.seeds
-        if seconds > LONG_SECONDS or len(study.arms) > 40 or study.seeds > 5:
+        seconds = sum(costs.costs(study, study.arms).values())
+        if seconds > LONG_SECONDS or len(study.arms) > 40 or max(study.seeds_of_files.values()) > 5:
             raise TooLong
         ask(study, RESULTS)
         for words in commands.planned(study):

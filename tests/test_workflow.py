@@ -245,6 +245,14 @@ def test_a_new_arm_trains_that_arm_only(workspace):
     assert (jobs["train"], jobs["measure"], jobs["aggregate"]) == (1, 1, 1)
 
 
+def test_more_seeds_of_one_experiment_train_its_arms_only(tiny):
+    text = (tiny.root / TINY).read_text(encoding="utf-8")
+    with tiny.edited(TINY, text, f"{text}numbers: {{edge: {{seeds: 4, arms: {{slow: {{seeds: 3}}}}}}}}\n"):
+        jobs = tiny.would_run(configfile=TINY)
+        assert (jobs["train"], jobs["aggregate"], jobs["judge"]) == (2, 1, 1)  # of three arms
+        assert tiny.would_run("convex", configfile=TINY).keys() <= {"ledger_of_one", "convex"}
+
+
 def test_one_arm_is_retrained_by_its_path(workspace):
     jobs = workspace.would_run("-f", f"results/smoke/runs/{workspace.one_arm()}/history.parquet")
     assert jobs == {"train": 1}

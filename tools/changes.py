@@ -157,7 +157,7 @@ def state(commit: str, scale: str, experiment: str) -> dict | None:
     return {
         "scale": scale,
         "experiment": experiment,
-        "seeds": settings.get("seeds"),
+        "seeds": numbers.get("seeds", settings.get("seeds")),
         "rule": RULE | {"correction": correction(commit)},
         "claims": {claim["id"]: normal(claim) for claim in claims},
         "reads": {claim["id"]: reads(claim) for claim in claims},

@@ -33,7 +33,7 @@ def seconds_of(results: Path) -> dict[tuple[str, str], list[tuple[float, float]]
             continue
         told = read_json(record)
         if kind := kind_of(told["device"]):
-            pair = told["seconds"], study.seeds * expected[kind][trained(run)]
+            pair = told["seconds"], expected[kind][trained(run)]
             found[told["device"], FAMILIES[arm.model.name]].append(pair)
     return found
 

@@ -82,7 +82,8 @@ def tasks_of(named: str, sources: str | None, processes: int) -> Iterator[Task]:
     for command in planned(study):
         words = shlex.split(command)[1:]
         # `data` and `exhibit` have nothing to share.
-        shares = min(processes, study.seeds) if words[0] in ("train", "measure", "path") else 1
+        most = max(study.seeds_of_files.values())
+        shares = min(processes, most) if words[0] in ("train", "measure", "path") else 1
         yield Task([*words, "--processes", str(shares)] if shares > 1 else words, shares)
 
 

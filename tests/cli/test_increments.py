@@ -134,6 +134,26 @@ def test_seeds_before_the_first_join_too_and_fewer_are_fewer(made):
     assert set(table(made.measure(run))["seed"]) == {1, 2}
 
 
+def test_of_runs_with_more_seeds_those_that_are_asked_for_are_measured(made):
+    start, end = made.train("run", "4"), made.train("run", "3", lr=0.2)
+    some, whole = table(made.measure(start, "--seeds", "2")), table(made.measure(start))
+    assert set(some["seed"]) == {0, 1} and some.equals(whole[whole["seed"] < 2].reset_index(drop=True))
+    assert seeds_made(read_provenance(start / "curvature.parquet")) == [[0, 1], [2, 3]]
+    assert set(table(made.path(start, end, "--seeds", "2-2"))["seed"]) == {2}
+    assert seeds_made(read_provenance(made.path(start, end, "--seeds", "3"))) == [[2], [0, 1]]
+
+
+def test_runs_without_the_seeds_that_are_asked_for_are_named(made, capfd):
+    start, end = made.train("run", "4"), made.train("run", "3", lr=0.2)
+    with pytest.raises(AssertionError):
+        made.path(start, end)
+    assert f"{end}: wanted a run with the seeds [0, 1, 2, 3]; got [0, 1, 2]" in capfd.readouterr().err
+    with pytest.raises(AssertionError):
+        made.measure(start, "--seeds", "5")
+    wanted = f"{start}: wanted a run with the seeds [0, 1, 2, 3, 4]; got [0, 1, 2, 3]"
+    assert wanted in capfd.readouterr().err
+
+
 def test_nothing_is_made_where_all_is_there_unless_it_is_forced(made):
     run = made.train("run", "2")
     made.measure(run)

@@ -82,8 +82,7 @@ def test_costs_are_seconds_on_the_machines_that_were_measured(kind, net, batch):
 
 def test_costs_of_digits_are_its_core_seconds(digits):
     """Of training 326 arms and of their measures, within a tenth and within a third."""
-    found = costs.costs(digits, digits.arms)
-    seconds = {file: 14 * value for file, value in found.items()}
+    seconds = costs.costs(digits, digits.arms)
     training = sum(seconds[trained(run)] for run in digits.arms)
     assert training == pytest.approx(ALL_OF_DIGITS, rel=0.1)
     assert sum(seconds.values()) - training == pytest.approx(467.0, rel=0.33)

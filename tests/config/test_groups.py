@@ -9,7 +9,7 @@ from tests.conftest import SMALL
 def group_of(**settings):
     """The group of these settings on top of the small arm's."""
     layers = {"base": SMALL, "arms.spare": settings}
-    return resolve_group("spare", layers, Path("scale.yaml"), "arms.spare", {"digits": "classes"})
+    return resolve_group("spare", layers, Path("scale.yaml"), "arms.spare", {"digits": "classes"}, 5)
 
 
 def test_one_arm_goes_by_the_name_of_its_group():

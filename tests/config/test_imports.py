@@ -137,14 +137,16 @@ def test_a_grid_of_nets_is_named_as_it_is_written(written):
     arm = {key: value for key, value in SMALL.items() if key != "model"}
     grid = placed({"model": [IMPORTED, IMPORTED | {"options": {"width": 1}}]}, written)
     members = resolve_group(
-        "a", {"base": arm | {"grid": grid}}, written / "x.yaml", "base", {"digits": "classes"}
+        "a", {"base": arm | {"grid": grid}}, written / "x.yaml", "base", {"digits": "classes"}, 2
     ).members
     assert members[0].name == f"a[model={IMPORTED}]" and len({m.arm.id for m in members}) == 2
     with pytest.raises(
         ConfigError, match=r"x\.yaml: base\.grid\.model\.import: wanted a readable Python file"
     ):
         grid = placed({"model": [{"import": "none.py:x"}]}, written)
-        resolve_group("a", {"base": arm | {"grid": grid}}, written / "x.yaml", "base", {"digits": "classes"})
+        resolve_group(
+            "a", {"base": arm | {"grid": grid}}, written / "x.yaml", "base", {"digits": "classes"}, 2
+        )
 
 
 # The layouts of files that Python itself imports from; the file that is asked for comes first.

@@ -33,10 +33,10 @@ def history(validation, test, diverged=(0, 0, 0)):
 def written(tmp_path):
     """Runs aggregate() on groups and returns both tables."""
 
-    def run(groups, runs, paths=None, timed=False, exhibits=None):
+    def run(groups, runs, paths=None, timed=False, exhibits=None, **more):
         out = tmp_path / "e" / "observations.parquet", tmp_path / "e" / "summary.csv"
         ask = {"experiment": "e", "timed": timed, "groups": groups, "paths": paths or {}}
-        ask["exhibits"] = exhibits or {}
+        ask |= {"exhibits": exhibits or {}, **more}
         aggregate(ask, runs, *out)
         return pd.read_parquet(out[0]), pd.read_csv(out[1])
 
@@ -249,6 +249,34 @@ def test_training_time_is_shared_out_among_the_seeds(write_run, written):
     # if nothing uses it, the table is the same as without it
     without, _ = written(groups, runs)
     pd.testing.assert_frame_equal(rows[rows["metric"] != "train_seconds"].reset_index(drop=True), without)
+
+
+def test_of_files_with_more_seeds_the_first_ones_are_taken(write_run, written):
+    """Those of a run that two groups share, of a path and of an exhibit, each as it is asked."""
+    runs = write_run("r", history([1, 2, 4], [4, 5, 6]))
+    timed(runs, r=6.0)
+    write_run("../paths", {"path_loss_nats": {0.0: [1, 2, 3], 1.0: [3, 4, 5]}}, measure="a_to_b")
+    shown = [("worked.full", Observation(seed, "worked_error", None, 0.0)) for seed in range(3)]
+    (runs.parent / "exhibits").mkdir()
+    write_exhibit(runs.parent / "exhibits/x.parquet", shown, {})
+    groups = untuned(name="all", run="r") | untuned(name="some", run="r")
+    kinds = {"paths": {"p": "a_to_b"}, "exhibits": {"worked": "x"}, "timed": True}
+    rows, summary = written(groups, runs, **kinds, last_seeds={"some": 1, "p": 0, "worked": 1})
+    seeds = rows.groupby("group")["seed"].agg(lambda found: sorted(set(found))).to_dict()
+    assert seeds == {"all": [0, 1, 2], "some": [0, 1], "p": [0], "worked.worked.full": [0, 1]}
+    errors = summary[(summary["metric"] == "test_error_percent") & (summary["at"] == 1)].set_index("arm")
+    assert errors["n"].to_dict() == {"all": 3, "some": 2} and errors.loc["some", "mean"] == 4.5
+    # each seed's share of the time of all that trained together
+    assert (rows.loc[rows["metric"] == "train_seconds", "value"] == 2.0).all()
+
+
+def test_a_tried_arm_is_chosen_among_the_seeds_that_are_asked_for(write_run, written):
+    write_run("low", history([1, 5, 1], [50, 50, 50]))
+    runs = write_run("high", history([2, 2, 2], [10, 10, 10]), lr=0.2)
+    members = [member("t[lr=0.1]", "low", tuned="t"), member("t[lr=0.2]", "high", tuned="t")]
+    groups = {"t": {"tuned_on": "validation_loss_nats", "members": members}}
+    rows, _ = written(groups, runs, last_seeds={"t": 1})
+    assert chosen(rows) == ["low", "high"] and set(rows["seed"]) == {0, 1}
 
 
 def test_a_tuned_arm_took_the_time_of_each_seeds_best(write_run, written):

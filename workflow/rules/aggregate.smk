@@ -40,7 +40,7 @@ else:
         priority: STUDY_FIRST
         params:
             ask=f"{ASKS}/aggregate/{{experiment}}.json",
-            asked=lambda wildcards: digest(STUDY.experiment(wildcards.experiment).to_aggregate()),
+            asked=lambda wildcards: digest(commands.to_aggregate(STUDY, wildcards.experiment)),
             runs=f"{RESULTS}/runs",
             code=code_digest("aggregate"),
         shell:

@@ -58,7 +58,7 @@ def data_file(wildcards):
 
 def minutes(file):
     """The time that a cluster gives a job which ends with this file; more at each attempt."""
-    return lambda wildcards, attempt: attempt * planning.minutes(COSTS[file.format(**wildcards)], STUDY)
+    return lambda wildcards, attempt: attempt * planning.minutes(COSTS[file.format(**wildcards)])
 
 
 def megabytes(wildcards, attempt):

@@ -78,6 +78,7 @@ def kept_of_measure(
         try:
             record = read_provenance(path)
             there = [seeds_in(run, prefix, record["inputs"]) for prefix, run in runs.items()]
+            there.append([seed for group in record["made"] for seed in group["seeds"]])
             right = record["settings"] == settings and data.items() <= record["inputs"].items()
         except (OSError, ValueError, KeyError, TypeError, Damaged):
             continue

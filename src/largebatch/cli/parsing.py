@@ -102,4 +102,5 @@ jobs = click.option(
     "--jobs", type=click.IntRange(1), default=1, help="Jobs that share the memory, this one included."
 )
 seeds = needed("--seeds", type=Seeds(), help="How many seeds, counted from 0, or the first and last: 20-33.")
+some_seeds = click.option("--seeds", type=Seeds(), help="Of which seeds.", show_default="all of the run")
 out = needed("--out", type=MADE, help="What it writes.")

@@ -34,7 +34,8 @@ def check(scale: Path) -> None:
 
         if found := mistakes(tries):
             raise ConfigError("\n".join(found))
-    print(f"{scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {study.seeds} seeds each")
+    seeds = f"{study.numbers_of_seeds} seeds each"
+    print(f"{scale}: {len(study.experiments)} experiments, {len(study.arms)} arms, {seeds}")
     for e in study.experiments:
         for why in dict.fromkeys(e.absent.values()):
             names = ", ".join(arm for arm, reason in e.absent.items() if reason == why)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from largebatch.cli.leases import leased
-from largebatch.cli.parsing import GIVEN, MADE, jobs, needed, out, processes, seeds, threads
+from largebatch.cli.parsing import GIVEN, MADE, jobs, needed, out, processes, seeds, some_seeds, threads
 from largebatch.config.images import PARTS
 
 if TYPE_CHECKING:
@@ -192,18 +192,20 @@ def train_by(
 @needed("--measure", "name", help="Which measure.")
 @needed("--options", help="Its settings as JSON.")
 @needed("--run", type=GIVEN, help="The folder of the run.")
+@some_seeds
 @tensors
 @seed_by_seed
 def measure(
     name: str,
     options: str,
     run: Path,
+    seeds: list[int] | None,
     data: Path,
     out: Path,
     places: tuple[Path, ...],
     share: "Share",
 ) -> None:
-    """Measure the weights of those seeds of one run that were not measured."""
+    """Measure the weights of those seeds of one run that are asked for and were not measured."""
     from largebatch.cli.by_seeds import measure_all
     from largebatch.config.measures import class_of
 
@@ -213,25 +215,27 @@ def measure(
     def rows(seeds: list[int]) -> list:
         return measure_all(name, settings, run, data, share, seeds)
 
-    measure_new(rows, asked, {"": run}, data, out, places, {class_of(name).module})
+    measure_new(rows, asked, {"": run}, seeds, data, out, places, {class_of(name).module})
 
 
 @click.command()
 @needed("--options", help="The settings of paths as JSON.")
 @needed("--start", type=GIVEN, help="The folder of the run where it starts.")
 @needed("--end", type=GIVEN, help="The folder of the run where it ends.")
+@some_seeds
 @tensors
 @seed_by_seed
 def path(
     options: str,
     start: Path,
     end: Path,
+    seeds: list[int] | None,
     data: Path,
     out: Path,
     places: tuple[Path, ...],
     share: "Share",
 ) -> None:
-    """Measure between the minima of two runs, of those seeds that were not measured."""
+    """Measure between the minima of two runs, of those seeds that are asked for and were not measured."""
     from largebatch.cli.by_seeds import path_all
     from largebatch.files import read_spec
 
@@ -242,13 +246,14 @@ def path(
         return path_all(settings, (start, end), data, share, seeds)
 
     runs = {"start/": start, "end/": end}
-    measure_new(rows, asked, runs, data, out, places, set())
+    measure_new(rows, asked, runs, seeds, data, out, places, set())
 
 
 def measure_new(
     measured: Callable[[list[int]], list],
     settings: dict,
     runs: Mapping[str, Path],
+    some: list[int] | None,
     data: Path,
     out: Path,
     places: tuple[Path, ...],
@@ -256,17 +261,24 @@ def measure_new(
 ) -> None:
     """Write what was measured of runs, by a prefix; seeds that one of these places holds are kept.
 
-    parts: those whose code measures, beside the parts of the runs' arms.
+    some: the seeds to be measured, if not all; each run must have them. parts: those whose code measures,
+    beside the parts of the runs' arms.
     """
     from largebatch.cli import increments
     from largebatch.cli.by_seeds import made_by_this_code
     from largebatch.files import data_checksum, write_observations
 
     start = time.monotonic()
+    there = []
     for run in runs.values():  # they are whole, even if all that was measured of them is kept
-        arm, seeds = made_by_this_code(run)
+        arm, has = made_by_this_code(run)
+        there.append(has)
         parts |= arm.parts
         increments.digests_of(run)
+    seeds = some or there[0]
+    for run, has in zip(runs.values(), there, strict=True):
+        if not {*seeds} <= {*has} or (some is None and has != seeds):
+            raise ValueError(f"{run}: wanted a run with the seeds {seeds}; got {has}")
     inputs = {data.name: data_checksum(data)}
     kept = increments.kept_of_measure(places, runs, seeds, settings, inputs)
     new = [seed for seed in seeds if not kept or seed not in kept.seeds]

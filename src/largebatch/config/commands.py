@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 
 from largebatch.config.arrays import SOURCE, ArrayFile
-from largebatch.config.experiment import path_stem
+from largebatch.config.experiment import Made, path_stem
 from largebatch.config.overlap import overlaps
 from largebatch.config.registration import Standing
 from largebatch.config.settings import located
@@ -51,7 +51,7 @@ def data_inputs(study: Study, name: str) -> list[str]:
 
 def train(study: Study, arm: Arm) -> str:
     """Train an arm, given by its chosen settings: a new setting with a default retrains nothing."""
-    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", study.seeds_in_words)
+    settings = ("--settings", json.dumps(arm.chosen()), "--seeds", seeds_of(study, arm.id))
     where = ("--data", data_file(study, arm.data.name), "--out", run_folder(study, arm))
     follow = (f"--follow={part}" for part in study.followed[arm.id])
     return line("train", *settings, *where, *follow, *beside(study, f"runs/{arm.id}"))
@@ -62,7 +62,8 @@ def measure(study: Study, measure: str, arm: Arm) -> str:
     options, run = study.measures[measure, arm.id].model_dump_json(), run_folder(study, arm)
     where = ("--run", run, "--data", data_file(study, arm.data.name), "--out", f"{run}/{measure}.parquet")
     others = beside(study, f"runs/{arm.id}/{measure}.parquet")
-    return line("measure", "--measure", measure, "--options", options, *where, *others)
+    some = some_seeds(study, (measure, arm.id), arm)
+    return line("measure", "--measure", measure, "--options", options, *where, *some, *others)
 
 
 def path(study: Study, start: Arm, end: Arm) -> str:
@@ -72,13 +73,25 @@ def path(study: Study, start: Arm, end: Arm) -> str:
     where = ("--data", data_file(study, start.data.name), "--out", out)
     options = study.measures["path", path_stem(start, end)].model_dump_json()
     others = beside(study, f"paths/{path_stem(start, end)}.parquet")
-    return line("path", "--options", options, *ends, *where, *others)
+    some = some_seeds(study, path_stem(start, end), start, end)
+    return line("path", "--options", options, *ends, *where, *some, *others)
+
+
+def seeds_of(study: Study, made: Made) -> str:
+    """The seeds of what is made, as a job is told."""
+    return study.in_words(study.seeds_of_files[made])
+
+
+def some_seeds(study: Study, made: Made, *runs: Arm) -> list[str]:
+    """The seeds of what is measured of runs, if one of these has more."""
+    seeds = seeds_of(study, made)
+    return [] if {seeds_of(study, run.id) for run in runs} == {seeds} else ["--seeds", seeds]
 
 
 def exhibit(study: Study, stem: str) -> str:
     """Make an exhibit, given by its chosen options, whose file is called `stem`."""
     name, options = study.exhibits[stem]
-    settings = ("--options", json.dumps(options.chosen()), "--seeds", study.seeds_in_words)
+    settings = ("--options", json.dumps(options.chosen()), "--seeds", seeds_of(study, stem))
     out = f"results/{study.scale}/exhibits/{stem}.parquet"
     return line("exhibit", "--name", name, *settings, "--out", out)
 
@@ -110,23 +123,39 @@ def register(study: Study) -> str:
     return line("register", study.path.as_posix(), "--experiments", names)
 
 
+def to_aggregate(study: Study, name: str) -> dict:
+    """What the aggregate stage is asked of an experiment, with its last seed of files that have more."""
+    e = study.experiment(name)
+    asked = e.to_aggregate()
+    files = {group: [member["run"] for member in of["members"]] for group, of in asked["groups"].items()}
+    files |= {name: [stem] for kind in ("paths", "exhibits") for name, stem in asked[kind].items()}
+    last = {
+        name: study.last_seed(e.seeds_of(name))
+        for name, made in files.items()
+        if any(study.seeds_of_files[each] > e.seeds_of(name) for each in made)
+    }
+    return asked | ({"last_seeds": last} if last else {})
+
+
 def to_judge(study: Study, name: str, standings: dict[str, Standing]) -> dict:
     """What the judge stage is asked of an experiment.
 
-    With how its claims stand to what was registered, where their seeds share images, and the papers whose
-    questions it answers.
+    With how its claims stand to what was registered, where their seeds share images, the papers whose
+    questions it answers, and the last seeds of what claims read if they differ.
     """
     asked = study.experiment(name)
     papers = [paper.model_dump() for paper in study.papers if name.startswith(paper.experiment)]
     beside = {"registered": standings[name].texts, "overlap": overlaps(asked), "papers": papers}
-    return asked.to_judge() | beside
+    reads = {use.arm for claim in asked.question.claims for use in claim.all_uses()}
+    last = {arm: study.last_seed(asked.seeds_of(arm)) for arm in sorted(reads)}
+    return asked.to_judge() | beside | ({"last_seeds": last} if len({*last.values()}) > 1 else {})
 
 
 def asks(study: Study, standings: dict[str, Standing]) -> dict[str, dict]:
     """What the jobs behind measuring are asked: name of its file below asks/, less its ending -> content."""
     asked = {"page": study.to_page()}
     for e in study.experiments:
-        asked |= {f"aggregate/{e.name}": e.to_aggregate()}
+        asked |= {f"aggregate/{e.name}": to_aggregate(study, e.name)}
         asked |= {f"judge/{e.name}": to_judge(study, e.name, standings)}
         asked |= {f"draw/{e.name}_{f.name}": study.to_draw(e.name, f.name) for f in e.question.figures}
         asked |= {f"tabulate/{e.name}_{t.name}": e.to_tabulate(t.name) for t in e.question.tables}

@@ -27,8 +27,8 @@ def prepare(study: Study, unfinished: bool = False) -> list[str]:
     """
     if study.observations == "published" or os.environ.get("LARGEBATCH_OTHER_CODE") == "1":
         return []
-    runs = Path("results", study.scale, "runs")
-    there = [runs / arm for arm in study.arms if (runs / arm / LAST).is_file()]
+    runs, arms = Path("results", study.scale, "runs"), study.arms
+    there = [runs / arm for arm in arms if (runs / arm / LAST).is_file()]
     lacking = [run for run in there if not (run / RECORD).is_file()]
     if lacking and not unfinished:
         raise ConfigError(
@@ -38,10 +38,10 @@ def prepare(study: Study, unfinished: bool = False) -> list[str]:
                 for run in lacking
             )
         )
-    last = study.first_seed + study.seeds
     found = []
     for run in (run for run in there if run not in lacking and not known(run / RECORD)):
-        if differs := [*differences(run, study.arms[run.name], list(range(study.first_seed, last)))]:
+        last = study.last_seed(study.seeds_of_files[run.name])
+        if differs := [*differences(run, arms[run.name], list(range(study.first_seed, last + 1)))]:
             found.append(f"{run}: {'; '.join(differs)}: it trains again, less the seeds that can be kept")
             for file in run.glob("*.*"):
                 os.utime(file, OLD)

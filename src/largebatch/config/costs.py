@@ -56,14 +56,14 @@ MEASURED, PER_EXPERIMENT = 1.0, 2.0
 
 
 def costs(study: Study, runs: Iterable[str], kind: str = "cpu") -> dict[str, float]:
-    """What these runs, their measures and paths cost, by the file that each ends with: seconds of one seed.
+    """What these runs, their measures and paths cost, by the file that each ends with: seconds of its seeds.
 
     kind: of the device, one of SPEEDS.
     """
     every, speeds, side = study.arms, SPEEDS[kind], sides(study)
-    arms = {run: every[run] for run in runs}
+    arms, seeds = {run: every[run] for run in runs}, study.seeds_of_files
     found = {
-        trained(run): cost(arm, study.followed[run], speeds, side.get(arm.data.name))
+        trained(run): seeds[run] * cost(arm, study.followed[run], speeds, side.get(arm.data.name))
         for run, arm in arms.items()
     }
     ends = {path_stem(*both): both for both in study.paths()}
@@ -73,7 +73,8 @@ def costs(study: Study, runs: Iterable[str], kind: str = "cpu") -> dict[str, flo
             continue
         if arm:
             file = f"paths/{name}.parquet" if measure == "path" else f"runs/{name}/{measure}.parquet"
-            found[file] = cost_of_measure(measure, settings, arm, speeds, side.get(arm.data.name))
+            of_one = cost_of_measure(measure, settings, arm, speeds, side.get(arm.data.name))
+            found[file] = of_one * seeds[name if measure == "path" else (measure, name)]
     return found
 
 
@@ -190,7 +191,8 @@ def priorities(study: Study) -> dict[object, float]:
     """
     side = sides(study)
     costs = {
-        run: cost(arm, study.followed[run], side=side.get(arm.data.name)) for run, arm in study.arms.items()
+        run: study.seeds_of_files[run] * cost(arm, study.followed[run], side=side.get(arm.data.name))
+        for run, arm in study.arms.items()
     }
     most = max(costs.values(), default=1.0)
     found: dict[object, float] = {}

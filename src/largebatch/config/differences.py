@@ -19,7 +19,8 @@ AS_REGISTERED, NOT_REGISTERED, EXPLORATORY = "as registered", "not registered", 
 def differences(registered: dict, current: dict) -> Differences:
     """What differs between two contents of a registration; empty if nothing does.
 
-    Both have seeds, rule, claims (id -> settings), reads (id -> names) and arms (name -> runs). Arms that
+    Both have seeds, rule, claims (id -> settings), reads (id -> names), arms (name -> runs) and maybe
+    seeds_of_arms (name -> seeds, where they are not the seeds of all). Arms that
     only one of them knows are not compared: a claim that reads another arm differs itself. Nor is what counts
     as robust, where it was not registered: no verdict depends on it.
     """
@@ -64,11 +65,15 @@ def of_key(key: str, then: dict, now: dict) -> Iterator[str]:
 
 
 def of_arms(claim: str, registered: dict, current: dict) -> Iterator[str]:
-    """Which arms of a claim have other settings."""
+    """Which arms of a claim have other settings, or seeds of their own that differ."""
     then, now = registered["arms"], current["arms"]
+    own, ours = (content.get("seeds_of_arms", {}) for content in (registered, current))
     for arm in current["reads"][claim]:
         if arm in then and arm in now and then[arm] != now[arm]:
             yield f"settings of {arm}"
+        before, after = own.get(arm, registered["seeds"]), ours.get(arm, current["seeds"])
+        if own.get(arm) != ours.get(arm) and before != after:
+            yield f"seeds of {arm} {shown(before)} -> {shown(after)}"
 
 
 def shown(value: object) -> str:

@@ -19,6 +19,8 @@ from largebatch.config.settings import Settings
 from largebatch.config.spec import Arm
 from largebatch.metrics import METRICS_OF, TRAIN_SECONDS
 
+Made = str | tuple[str, str]  # a run's name, (measure, run's name), a path's or an exhibit's stem
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -27,6 +29,7 @@ class Experiment:
     question: Question
     groups: dict[str, Group]
     measures: Measures
+    seeds: int  # of its exhibits, and of its arms that do not say how many
     exhibits: dict[str, Settings]  # name -> options
     written: Question  # as its file has it, before the scale leaves anything out
     absent: dict[str, str]  # arm or path that the scale leaves out -> why
@@ -61,6 +64,26 @@ class Experiment:
         """(measure, run or path by its stem, settings) of everything to be measured."""
         yield from ((measure, arm.id, getattr(self.measures, measure)) for measure, arm in self.measured())
         yield from (("path", path_stem(*ends), self.measures.path) for ends in self.paths())
+
+    def seeds_of(self, name: str) -> int:
+        """How many seeds it reads of an arm, path (those of both ends) or exhibit: the first ones."""
+        if path := self.question.paths.get(name):
+            return min(self.groups[end].seeds for end in (path.start, path.end))
+        return self.groups[name].seeds if name in self.groups else self.seeds
+
+    def seeds_of_files(self) -> dict[Made, int]:
+        """How many seeds it reads of everything that is made, see Made."""
+        runs: dict[Made, int] = {}
+        for group in self.groups.values():
+            for member in group.members:
+                runs[member.arm.id] = max(group.seeds, runs.get(member.arm.id, 0))
+        # observations have all measures of a run for every arm that it stands for
+        measured: dict[Made, int] = {(measure, arm.id): runs[arm.id] for measure, arm in self.measured()}
+        paths: dict[Made, int] = {}
+        for name, ends in self.ends_of_paths().items():
+            stem = path_stem(*ends)
+            paths[stem] = max(self.seeds_of(name), paths.get(stem, 0))
+        return {**runs, **measured, **paths, **dict.fromkeys(self.exhibit_stems().values(), self.seeds)}
 
     def exhibit_stems(self) -> dict[str, str]:
         """Exhibit name -> what its file is called, without its ending."""
@@ -162,7 +185,8 @@ def load_experiment(scale: ScaleFile, scale_path: Path, name: str) -> Experiment
         raise ConfigError(
             f"{scale_path}: numbers.{name}: wanted an arm or an exhibit; got none of this scale"
         )
-    return Experiment(question, groups, measures, exhibits, written, absent, placed.path, published)
+    seeds = numbers.seeds or scale.seeds
+    return Experiment(question, groups, measures, seeds, exhibits, written, absent, placed.path, published)
 
 
 def file_of(scale: ScaleFile, scale_path: Path, name: str) -> Path | None:

@@ -7,12 +7,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from largebatch.config.checking import ConfigError, checked, shortened
 from largebatch.config.imports import as_written, with_digest
 from largebatch.config.losses import Targets
-from largebatch.config.settings import Settings
+from largebatch.config.settings import Seeds, Settings
 from largebatch.config.spec import Arm
 from largebatch.metrics import PART_METRICS
 
@@ -36,19 +36,31 @@ def distinct(values: list) -> list:
     return values
 
 
+def without_seeds(settings: Any) -> Any:
+    """Settings of arms; a ValueError if they say how many seeds these have."""
+    if isinstance(settings, dict) and "seeds" in settings:
+        raise ValueError(
+            "seeds at the top of the file, under numbers.<experiment>, or in one of its arms beside each and "
+            f"grid; got {shortened(settings['seeds'])} here"
+        )
+    return settings
+
+
 class Words(Settings):
-    """What makes several arms of one group, and the metric by which one of the grid is chosen."""
+    """What makes several arms of one group, by which metric one of the grid is chosen, and how many seeds."""
 
     each: Annotated[
-        list[Annotated[dict[SettingOfArm, Any], Field(min_length=1)]],
+        list[Annotated[dict[SettingOfArm, Any], Field(min_length=1), BeforeValidator(without_seeds)]],
         Field(min_length=1),
         AfterValidator(distinct),
     ] = [{}]
     grid: Annotated[
         dict[SettingOfArm, Annotated[list[Any], Field(min_length=1), AfterValidator(distinct)]],
         Field(min_length=1),
+        BeforeValidator(without_seeds),
     ] = {}
     tuned_on: MetricToTuneOn | None = None
+    seeds: Seeds | None = None
 
     @field_validator("tuned_on")
     @classmethod
@@ -72,12 +84,13 @@ class Group:
     """The arms behind one name: one, or one for each entry of `each` and point of `grid`.
 
     With `tuned_on` the points of the grid are tries for one arm: for each seed, the one whose final value
-    of that metric is lowest.
+    of that metric is lowest. seeds: how many of each, the first ones.
     """
 
     name: str
     members: tuple[Member, ...]
     tuned_on: str | None
+    seeds: int
 
     @property
     def arms(self) -> dict[str, list[Member]]:
@@ -89,12 +102,12 @@ class Group:
 
 
 def resolve_group(
-    name: str, layers: dict[str, dict], path: Path, key: str, data: Mapping[str, Targets]
+    name: str, layers: dict[str, dict], path: Path, key: str, data: Mapping[str, Targets], seeds: int
 ) -> Group:
     """The arms of one group: one for each entry of `each`, and each combination of the values of `grid`.
 
     layers: place in the file -> settings, later before earlier; data: the data sets that there are -> what
-    their targets are.
+    their targets are. seeds: where the group does not say how many.
     """
     settings: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -117,7 +130,7 @@ def resolve_group(
             members.append(Member(tried, arm, entry if tuned_on else None))
     if len(members) == 1:  # a grid of one is an arm like any other
         members = [replace(members[0], name=name) if tuned_on is None else members[0]]
-    return Group(name, tuple(members), tuned_on)
+    return Group(name, tuple(members), tuned_on, words.seeds or seeds)
 
 
 def with_members(groups: Mapping[str, Group]) -> dict[str, Group]:
@@ -125,9 +138,10 @@ def with_members(groups: Mapping[str, Group]) -> dict[str, Group]:
     found = dict(groups)
     for group in groups.values():
         for name, members in group.arms.items():
-            found.setdefault(name, Group(name, tuple(members), group.tuned_on))
+            found.setdefault(name, replace(group, name=name, members=tuple(members)))
         for member in group.members:
-            found.setdefault(member.name, Group(member.name, (replace(member, tuned=None),), None))
+            alone = (replace(member, tuned=None),)
+            found.setdefault(member.name, Group(member.name, alone, None, group.seeds))
     return found
 
 

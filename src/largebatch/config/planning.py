@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from largebatch.config import costs
 from largebatch.config.costs import FAMILIES, dense_widths, multiplications, sides, updates
 from largebatch.config.spec import Arm
-from largebatch.config.study import Study
+from largebatch.config.study import Study, spread
 
 # A job's minutes and megabytes may be wrong: its next attempt asks for more, and goes on from a checkpoint.
 LEAST_MINUTES, SPARE = 1, 3.0
@@ -27,14 +27,14 @@ LEAST_SHARE = 32  # images of a batch for each GPU that works on it
 BOX, WITHIN_A_BOX, BEYOND_IT = 8, 450e9, 50e9
 
 
-def minutes(cost: float, study: Study) -> int:
+def minutes(cost: float) -> int:
     """The time that a job of this cost asks for."""
-    return LEAST_MINUTES + math.ceil(SPARE * cost * study.seeds / 60)
+    return LEAST_MINUTES + math.ceil(SPARE * cost / 60)
 
 
 def short(study: Study, found: dict[str, float]) -> set[str]:
     """The arms that are trained and measured in so few minutes that a cluster should take several at once."""
-    return {run for run, cost in of_arms(study, found).items() if minutes(cost, study) <= SHORT_MINUTES}
+    return {run for run, cost in of_arms(study, found).items() if minutes(cost) <= SHORT_MINUTES}
 
 
 def of_arms(study: Study, found: dict[str, float]) -> dict[str, float]:
@@ -68,7 +68,7 @@ def side_of(arm: Arm, study: Study) -> int:
 
 def seeds_at_once(arm: Arm, study: Study) -> int:
     """Dense nets train all their seeds together, others one by one."""
-    return study.seeds if FAMILIES[arm.model.name] == "dense" else 1
+    return study.seeds_of_files[arm.id] if FAMILIES[arm.model.name] == "dense" else 1
 
 
 def parameters(arm: Arm, side: int) -> float:
@@ -92,13 +92,14 @@ def parameters(arm: Arm, side: int) -> float:
 def plan(study: Study, gpus: int, kind: str) -> str:
     """What a study takes on so many GPUs of a kind, or cores."""
     found = costs.costs(study, study.arms, kind)
-    hours = {file: cost * study.seeds / 3600 for file, cost in found.items()}
+    hours = {file: cost / 3600 for file, cost in found.items()}
     trained = sum(hours[costs.trained(run)] for run in study.arms)
     files = FILES_OF_A_RUN * len(study.arms) + len(study.measures)
     memory = max(megabytes(arm, study, kind) for arm in study.arms.values()) / 1000
     device = max(computing(arm, study) for arm in study.arms.values()) / 1000
+    seeds = spread(study.seeds_of_files[run] for run in study.arms)
     lines = [
-        f"{study.scale}: {len(study.arms)} arms of {study.seeds} seeds, {len(study.measures)} measures",
+        f"{study.scale}: {len(study.arms)} arms of {seeds} seeds, {len(study.measures)} measures",
         f"{kind}-hours: {rounded(sum(hours.values()))}, of which {rounded(trained)} to train",
         f"memory of a job at most: {memory:.1f} GB" + f", {device:.1f} GB on its GPU" * (kind != "cpu"),
         f"files before anything is drawn: {files}, {gigabytes(study):.2g} GB",
@@ -133,8 +134,8 @@ def hours_to_the_end(study: Study, found: dict[str, float], gpus: int, workers: 
         arm = study.arms[run]
         share = min(workers, max(1, arm.batch_size // LEAST_SHARE))
         gradient = 4 * parameters(arm, side_of(arm, study))
-        sent = updates(arm) * study.seeds * ring_seconds(gradient, share)
-        lasting.append(cost * study.seeds / share + sent)
+        sent = updates(arm) * study.seeds_of_files[run] * ring_seconds(gradient, share)
+        lasting.append(cost / share + sent)
         shares.append(sent / lasting[-1])
     return makespan(lasting, gpus // workers) / 3600, max(shares)
 
@@ -156,7 +157,7 @@ def makespan(seconds: Iterable[float], slots: int) -> float:
 def gigabytes(study: Study) -> float:
     """What the weights of all runs take on a disk, of their ends and of snapshots."""
     of_each = (
-        parameters(arm, side_of(arm, study)) * (1 + len(arm.snapshots_at_epochs))
-        for arm in study.arms.values()
+        study.seeds_of_files[run] * parameters(arm, side_of(arm, study)) * (1 + len(arm.snapshots_at_epochs))
+        for run, arm in study.arms.items()
     )
-    return 4 * study.seeds * sum(of_each) / 1e9
+    return 4 * sum(of_each) / 1e9

@@ -108,21 +108,30 @@ def registration_of(
 
 
 def content_of(study: Study, e: Experiment) -> dict:
-    """What is registered of an experiment: claims, the runs of their arms, seeds, rule, what is robust."""
+    """What is registered of an experiment: claims, the runs of their arms, seeds, rule, what is robust.
+
+    seeds_of_arms: of arms and paths that have other seeds than the experiment; left out if none has.
+    """
     runs = {name: [m.arm.id for m in group.members] for name, group in e.groups.items()}
     for name, path in e.question.paths.items():
         runs[name] = [*runs[path.start], *runs[path.end]]
     stems = e.exhibit_stems()
     claims = {claim.id: claim.chosen() for claim in e.question.claims}
+
+    def words_of(seeds: int) -> int | str:
+        return study.in_words(seeds) if study.first_seed else seeds
+
+    own = {name: words_of(e.seeds_of(name)) for name in runs if e.seeds_of(name) != e.seeds}
     return {
         "scale": study.scale,
         "experiment": e.name,
-        "seeds": study.seeds_in_words if study.first_seed else study.seeds,
+        "seeds": words_of(e.seeds),
         "rule": RULE,
         "robust": WHEN_ROBUST,
         "claims": claims,
         "reads": {claim.id: sorted(set(arms_read(claim, e))) for claim in e.question.claims},
         "arms": runs | {name: [stem] for name, stem in stems.items()},
+        **({"seeds_of_arms": own} if own else {}),
     }
 
 

@@ -6,23 +6,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from largebatch.config.arrays import Arrays, Source
 from largebatch.config.asking import Asking
 from largebatch.config.checking import ConfigError, Mistakes, checked, read_yaml
 from largebatch.config.exhibits import NO_EXHIBITS, Exhibits
-from largebatch.config.groups import Group, resolve_group, with_members
+from largebatch.config.groups import Group, resolve_group, with_members, without_seeds
 from largebatch.config.images import IMAGES, DataName, Folder
 from largebatch.config.imports import is_import, placed, with_digest
 from largebatch.config.losses import Targets
 from largebatch.config.measures import Measures
-from largebatch.config.settings import LONGEST_NAME, PathText, Settings
+from largebatch.config.settings import LONGEST_NAME, MOST_SEEDS, PathText, Seeds, Settings
 from largebatch.config.uses import Name
 
 CONFIG = Path("config")
 ScaleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)]
-MOST_SEEDS, MOST_THREADS = 10_000, 1024
+MOST_THREADS = 1024
+Base = Annotated[dict[str, Any], AfterValidator(without_seeds)]
 
 
 class Crossed(Settings):
@@ -35,10 +36,12 @@ class Crossed(Settings):
 class Numbers(Asking):
     """The numbers one scale gives to one experiment, and how it asks its question.
 
-    measures: in place of the scale's own, those that are given.
+    measures: in place of the scale's own, those that are given. seeds: of its arms that do not say how many,
+    and of its exhibits.
     """
 
-    base: dict[str, Any] = {}
+    base: Base = {}
+    seeds: Seeds | None = None
     measures: Measures = Measures()
     arms: dict[Name, dict[str, Any]] = {}
     crossed: Crossed | None = None
@@ -54,14 +57,14 @@ class ScaleFile(Settings):
 
     sources: the folder in which data sets lie or are downloaded to, from the folder that Snakemake runs in,
     absolute, or from a home folder (~). observations: published ones are those of results/published/<scale>,
-    to be judged and drawn without any training. first_seed: seeds count from it on, so that a scale can be
-    run again with seeds that nobody has seen. questions: what it asks beside the experiments' files; see
-    additions.py.
+    to be judged and drawn without any training. seeds: of experiments that do not say how many. first_seed:
+    seeds count from it on, so that a scale can be run again with seeds that nobody has seen. questions: what
+    it asks beside the experiments' files; see additions.py.
     """
 
     scale: ScaleName
     extends: ScaleName | None = None
-    seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)]
+    seeds: Seeds
     first_seed: Annotated[int, Field(ge=0, le=MOST_SEEDS)] = 0
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     sources: PathText = "data"
@@ -70,7 +73,7 @@ class ScaleFile(Settings):
     observations: Literal["measured", "published"] = "measured"
     experiments: Annotated[list[Name], Field(min_length=1)]
     measures: Measures = Measures()
-    base: dict[str, Any] = {}
+    base: Base = {}
     numbers: dict[Name, Numbers] = {}
     questions: dict[Name, dict[str, Any]] = {}
 
@@ -171,13 +174,14 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
     numbers, where = scale.numbers[experiment], f"numbers.{experiment}"
     base = {"base": scale.base, f"{where}.base": numbers.base}
     left_out = set(numbers.left_out.arms) if numbers.left_out else set()
+    seeds = numbers.seeds or scale.seeds
     groups, wrong = {}, Mistakes()
     for name, settings in numbers.arms.items():
         if name in left_out:  # defined by the scale that this one extends
             continue
         key = f"{where}.arms.{name}"
         with wrong.collected():
-            groups[name] = resolve_group(name, {**base, key: settings}, path, key, scale.targets)
+            groups[name] = resolve_group(name, {**base, key: settings}, path, key, scale.targets, seeds)
     if numbers.crossed:
         key = f"{where}.crossed"
         for (arm, settings), (variant, more) in itertools.product(
@@ -188,7 +192,7 @@ def resolve_groups(scale: ScaleFile, path: Path, experiment: str) -> dict[str, G
                 continue
             layers = {**base, f"{key}.arms.{arm}": settings, f"{key}.variants.{variant}": more}
             with wrong.collected():
-                groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", scale.targets)
+                groups[name] = resolve_group(name, layers, path, f"{key}[{name}]", scale.targets, seeds)
     wrong.require_none()
     return groups
 

@@ -44,12 +44,14 @@ def with_a_letter(text: str) -> str:
 MOST = 10_000_000
 # Far from where squares in single precision end, so that no product of two settings is infinite.
 LARGEST = 1e15
+MOST_SEEDS = 10_000
 LONGEST_NAME = 60  # letters: two of them and an ending make the name of a file
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MOST)]
+Seeds = Annotated[int, Field(ge=2, le=MOST_SEEDS)]
 Epoch = Annotated[int, Field(ge=0, le=MOST)]
 MaybePositions = Annotated[list[Positive], AfterValidator(each_once)]
 Positions = Annotated[MaybePositions, Field(min_length=1)]

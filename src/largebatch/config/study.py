@@ -15,7 +15,7 @@ from largebatch.config.arrays import Source
 from largebatch.config.cards import PAPERS, Paper, papers_beside
 from largebatch.config.checking import ConfigError, Mistakes, checked, read_yaml, repeats
 from largebatch.config.exhibits import exhibit_stem
-from largebatch.config.experiment import Experiment, load_experiment, named, unique_paths
+from largebatch.config.experiment import Experiment, Made, load_experiment, named, unique_paths
 from largebatch.config.images import IMAGES
 from largebatch.config.imports import placed
 from largebatch.config.profiles import Descent, Profile
@@ -41,8 +41,9 @@ class Study:
     """Everything one `snakemake` call may make."""
 
     scale: str
-    seeds: int
+    seeds: int  # of experiments that do not say how many
     first_seed: int
+    seeds_of_files: dict[Made, int]  # see seeds_in()
     threads: int
     sources: str
     own_data: dict[str, Source]
@@ -55,10 +56,18 @@ class Study:
     extends: str | None
     below: Path | None  # the file of the scale that this one extends
 
-    @property
-    def seeds_in_words(self) -> str:
+    def last_seed(self, seeds: int) -> int:
+        """The last of so many seeds."""
+        return self.first_seed + seeds - 1
+
+    def in_words(self, seeds: int) -> str:
         """'14' for seeds 0 to 13, '20-33' for others, as jobs are told."""
-        return f"{self.first_seed}-{self.first_seed + self.seeds - 1}" if self.first_seed else str(self.seeds)
+        return f"{self.first_seed}-{self.last_seed(seeds)}" if self.first_seed else str(seeds)
+
+    @property
+    def numbers_of_seeds(self) -> int | str:
+        """The seeds that experiments read of their arms and exhibits: 14, or '14 to 30'."""
+        return spread(e.seeds_of(name) for e in self.experiments for name in (*e.groups, *e.exhibits))
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -109,6 +118,12 @@ class Study:
         return {"scale": self.scale, **self.experiment(experiment).to_draw(figure)}
 
 
+def spread(counts: Iterable[int]) -> int | str:
+    """14 if all are, or '14 to 30'."""
+    found = {*counts}
+    return min(found) if len(found) == 1 else f"{min(found)} to {max(found)}"
+
+
 def called_study(files: Sequence[Path], settings: Mapping[str, Any]) -> Study:
     """The study of a call of Snakemake: `files` of --configfile and `settings` of --config.
 
@@ -151,17 +166,19 @@ def load_study(scale_path: Path, overrides: Mapping[str, Any] | None = None) -> 
         raise ConfigError(
             f"{scale_path}: experiments: wanted each claim's id in one of them; got {repeated} repeatedly"
         )
+    everywhere = (*experiments, *others(scale, scale_path, of_file.get("experiments")))
     return Study(
         scale.scale,
         scale.seeds,
         scale.first_seed,
+        seeds_in(everywhere),
         scale.threads,
         scale.sources,
         scale.own_data,
         scale.observations,
         experiments,
         measures_of(scale_path, experiments),
-        followed_in((*experiments, *others(scale, scale_path, of_file.get("experiments")))),
+        followed_in(everywhere),
         papers_of(scale_path, experiments),
         scale_path,
         scale.extends,
@@ -196,6 +213,18 @@ def others(scale: ScaleFile, scale_path: Path, names: Any) -> Iterator[Experimen
         if isinstance(name, str) and name not in scale.experiments:
             with suppress(ConfigError):
                 yield load_experiment(scale, scale_path, name)
+
+
+def seeds_in(experiments: Iterable[Experiment]) -> dict[Made, int]:
+    """What is made -> how many seeds of it: as many as any of these experiments reads.
+
+    Of all experiments, in this call or not: else calls would take turns to train seeds and to leave them out.
+    """
+    found: dict[Made, int] = {}
+    for e in experiments:
+        for made, seeds in e.seeds_of_files().items():
+            found[made] = max(seeds, found.get(made, 0))
+    return found
 
 
 def followed_in(experiments: Iterable[Experiment]) -> dict[str, list[str]]:

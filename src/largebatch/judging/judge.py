@@ -3,6 +3,7 @@
 The ledger corrects over all claims.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from largebatch.judging.claims import (
 from largebatch.judging.effect import ArmEffects, finite_bounds, holds_at
 from largebatch.judging.effects import EFFECTS, Effects, NotJudgeable
 from largebatch.judging.replication import replication, standard_error
+from largebatch.judging.shared_seeds import of_shared_seeds, unshared
 from largebatch.judging.variants import VARIANTS, variants_on, write_variants
 from largebatch.metrics import TIME_SPREAD, TIMED_IN_ROUNDS
 from largebatch.observations import statistics
@@ -46,41 +48,67 @@ def judge(ask: dict, observations: Path, judged: Path) -> None:
     """Write the verdict on each claim of an experiment before correction, columns COLUMNS.
 
     ask: {"experiment": name, "claims": [a Claim as JSON], "registered": {id: how it stands to what was
-    registered}, "overlap": {id: test over training images}}. p_adjusted and robust are left empty. Beside it
-    the p-values by other choices, VARIANTS; provenance is in the .json of the same name.
+    registered}, "overlap": {id: test over training images}, "last_seeds": {arm: the last of its seeds}, if
+    arms differ in that}. p_adjusted and robust are left empty. Beside it the p-values by other choices,
+    VARIANTS; provenance is in the .json of the same name.
     """
+    last_seeds = ask.get("last_seeds", {})
     asked = TypeAdapter(list[Claim]).validate_python(ask["claims"])
     with noted() as read:
         table = read_uses(observations, (use for claim in asked for use in claim.all_uses()), BESIDE)
-    verdicts = verdicts_on(asked, table, ask["experiment"])
+    verdicts = verdicts_on(asked, table, ask["experiment"], last_seeds)
     registered = [ask.get("registered", {}).get(claim.id, NOT_REGISTERED) for claim in asked]
     write_claims(judged, verdicts.assign(registered=registered))
-    variants = variants_on(asked, table, verdicts, ask.get("overlap", {}))
+    variants = all_variants(asked, table, verdicts, ask.get("overlap", {}), last_seeds)
     write_variants(judged.with_name(VARIANTS), variants)
     inputs = {path.name: digest for path, digest in read.items()}
     write_json(judged.with_suffix(".json"), provenance("judge", ask, inputs))
 
 
-def verdicts_on(claims: list[Claim], observations: pd.DataFrame, experiment: str) -> pd.DataFrame:
+def verdicts_on(
+    claims: list[Claim], observations: pd.DataFrame, experiment: str, last_seeds: Mapping[str, int] = {}
+) -> pd.DataFrame:
     """One row per claim, columns COLUMNS."""
-    rows = [{"experiment": experiment, **judged(claim, observations)} for claim in claims]
+    rows = [{"experiment": experiment, **judged(claim, observations, last_seeds)} for claim in claims]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def judged(claim: Claim, observations: pd.DataFrame) -> Row:
-    """A claim's row: the verdict of its interval, and what its fit and its control make of it; or not_run."""
-    row = judged_alone(claim, observations)
+def judged(claim: Claim, observations: pd.DataFrame, last_seeds: Mapping[str, int] = {}) -> Row:
+    """A claim's row: the verdict of its interval, and what its fit and its control make of it; or not_run.
+
+    last_seeds: arm -> the last of its seeds, where arms differ in that: those that all have are read.
+    """
+    shared = of_shared_seeds(observations, claim, last_seeds)
+    row = judged_alone(claim, shared)
     if row["verdict"] == NOT_RUN:
         return row
     if claim.fit:
         try:
-            row = with_fit(row, claim, observations)
+            row = with_fit(row, claim, shared)
         except (Missing, NotJudgeable) as reason:
             return describe(claim) | not_run(why(reason), claim)
     if control := claim.controlled():
         control = control.model_copy(update={"not_run": claim.control.not_run, "deviation": ""})
-        row = with_control(row, claim, judged_alone(control, observations))
-    return row
+        shared = of_shared_seeds(observations, control, last_seeds)
+        row = with_control(row, claim, judged_alone(control, shared))
+    return row | {"note": sentences(row["note"], unshared(claim, last_seeds))}
+
+
+def all_variants(
+    claims: list[Claim],
+    observations: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    overlap: dict[str, float],
+    last_seeds: Mapping[str, int],
+) -> pd.DataFrame:
+    """variants_on() of all claims, each on the seeds that are read for its verdict."""
+    if not last_seeds:
+        return variants_on(claims, observations, verdicts, overlap)
+    parts = []
+    for claim in claims:
+        shared = of_shared_seeds(observations, claim, last_seeds)
+        parts.append(variants_on([claim], shared, verdicts[verdicts["id"] == claim.id], overlap))
+    return pd.concat(parts, ignore_index=True)
 
 
 def judged_alone(claim: Claim, observations: pd.DataFrame) -> Row:

@@ -24,22 +24,30 @@ def aggregate(ask: dict, runs: Path, observations: Path, summary: Path) -> None:
 
     ask: {"experiment", "timed": whether with training times, "groups": {group: {"tuned_on": metric or
     null, "members": [{"arm", "run", "tuned": the arm that it is a try for or null, "measures"}]}}, "paths":
-    {path: stem of its file}, "exhibits": {exhibit: stem of its file}}; see Experiment.to_aggregate(). runs:
-    the folder of the runs' folders; those of the paths' and exhibits' files, paths/ and exhibits/, lie
-    beside it.
+    {path: stem of its file}, "exhibits": {exhibit: stem of its file}, "last_seeds": {group, path or exhibit:
+    the last of its seeds}, of those whose files have more}; see commands.to_aggregate(). runs: the folder of
+    the runs' folders; those of the paths' and exhibits' files, paths/ and exhibits/, lie beside it.
     """
+    last = ask.get("last_seeds", {})
     cache: dict[tuple, pd.DataFrame] = {}  # groups share runs; every run is read once
     parts = []
     with noted() as read:
         for group, asked in ask["groups"].items():
-            parts += group_rows(group, asked, ask["timed"], runs, cache)
+            parts += group_rows(group, asked, ask["timed"], runs, cache, last.get(group))
         for name, stem in ask["paths"].items():
-            parts.append(path_rows(name, runs.parent / "paths" / f"{stem}.parquet"))
+            rows = path_rows(name, runs.parent / "paths" / f"{stem}.parquet")
+            parts.append(up_to(last.get(name), rows))
         for name, stem in ask["exhibits"].items():
-            parts.append(exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet"))
+            rows = exhibit_rows(name, runs.parent / "exhibits" / f"{stem}.parquet")
+            parts.append(up_to(last.get(name), rows))
     table = pd.concat(parts, ignore_index=True)[list(reading.COLUMNS)]
     inputs = {path.relative_to(runs.parent).as_posix(): digest for path, digest in read.items()}
     write_all(table, observations, summary, provenance("aggregate", ask, inputs))
+
+
+def up_to(last: int | None, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the seeds up to the last one that is asked for; all of them without."""
+    return rows if last is None else rows[rows["seed"] <= last]
 
 
 def write_all(table: pd.DataFrame, observations: Path, summary: Path, record: dict) -> None:
@@ -71,12 +79,14 @@ def write_summary(table: pd.DataFrame, summary: Path) -> None:
         summarise(table).to_csv(temporary, index=False, float_format="%.7g")
 
 
-def group_rows(group: str, asked: dict, timed: bool, runs: Path, cache: dict) -> list[pd.DataFrame]:
+def group_rows(
+    group: str, asked: dict, timed: bool, runs: Path, cache: dict, last: int | None
+) -> list[pd.DataFrame]:
     """The observations of a group's arms; those that a tuned arm tried are in the group `<group>.tried`."""
 
     def rows_of(member: dict, group: str) -> pd.DataFrame:
         rows = member_rows(group, member, runs, cache)
-        return timed_rows(rows, runs) if timed else rows
+        return up_to(last, timed_rows(rows, runs) if timed else rows)
 
     members = asked["members"]
     if asked["tuned_on"] is None:

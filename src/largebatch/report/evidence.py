@@ -24,7 +24,7 @@ def to_report(study: Study) -> dict:
     where = lines_of(study.path) if not study.below else lines_of(study.below) | lines_of(study.path)
     return {
         "scale": study.scale,
-        "seeds": study.seeds,
+        "seeds": study.numbers_of_seeds,
         "papers": [paper.model_dump() for paper in study.papers],
         "experiments": [experiment_of(study, e, where) for e in study.experiments],
     }
@@ -40,21 +40,22 @@ def experiment_of(study: Study, e: Experiment, where: dict[str, tuple[Path, Line
         "question": question.question,
         "figures": [figure.name for figure in question.figures],
         "tables": [table.name for table in question.tables],
-        "arms": {name: arms_of(name, e, where) for name in (*e.groups, *question.paths, *e.exhibits)},
+        "arms": {name: arms_of(name, study, e, where) for name in (*e.groups, *question.paths, *e.exhibits)},
         "pace": {arm: pace for group in e.groups.values() for arm, pace in paces(group)},
         "claims": dict(claims_of(study, e, where)),
     }
 
 
-def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
+def arms_of(name: str, study: Study, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> dict:
     """Where an arm, path or exhibit is configured, its runs (what differs, name), what they share."""
+    own = {"seeds": e.seeds_of(name)} if e.seeds_of(name) != study.seeds else {}
     if name in e.question.paths:
         path = e.question.paths[name]
         return {"lines": [], "runs": [[f"from {path.start} to {path.end}", ""]], "common": ""}
     if name in e.exhibits:
         options = e.exhibits[name].chosen()
         lines = places(where, f"numbers.{e.name}.exhibits.{name}")
-        return {"lines": lines, "runs": [[name, e.exhibit_stems()[name]]], "common": settings(options)}
+        return {"lines": lines, "runs": [[name, e.exhibit_stems()[name]]], "common": settings(options | own)}
     arm, _, variant = name.partition("[")[0].partition(".")
     keys = [f"crossed.arms.{arm}", f"crossed.variants.{variant}"] if variant else [f"arms.{name}"]
     runs = [(m.name.removeprefix(name) or name, m.arm) for m in e.groups[name].members]
@@ -65,7 +66,7 @@ def arms_of(name: str, e: Experiment, where: dict[str, tuple[Path, Lines]]) -> d
     return {
         "lines": places(where, *(f"numbers.{e.name}.{key}" for key in keys)),
         "runs": [[label, run.id] for label, run in runs],
-        "common": settings(shared),
+        "common": settings(shared | own),
     }
 
 

@@ -128,7 +128,7 @@ def arm_text(found: list[Asked], study: Study, results: Path) -> str:
     folder = results / "runs" / run
     facts = [
         ("asked for by", ", ".join(dict.fromkeys(f"{each.experiment}/{each.label}" for each in everywhere))),
-        ("seeds", f"{study.seeds} ({study.first_seed} to {study.first_seed + study.seeds - 1})"),
+        ("seeds", seeds_of(run, study)),
         ("files", ", ".join(path.as_posix() for path in sorted(folder.glob("*"))) or f"none in {folder}"),
     ]
     settings = yaml.safe_dump(one.arm.chosen(), sort_keys=False, allow_unicode=True).splitlines()
@@ -137,6 +137,14 @@ def arm_text(found: list[Asked], study: Study, results: Path) -> str:
     ]
     table = tabulate(numbers, headers=["final", "mean", "95 %", "seeds"], disable_numparse=True)
     return "\n".join([run, *lines(facts), "", *settings, "", table if numbers else no_numbers(results)])
+
+
+def seeds_of(run: str, study: Study) -> str:
+    """'14 (20 to 33)' of a run, with the experiments that read fewer."""
+    seeds = study.seeds_of_files[run]
+    read = {e.name: e.seeds_of_files().get(run, seeds) for e in study.experiments}
+    fewer = [f"{name} reads the first {count}" for name, count in read.items() if count < seeds]
+    return "; ".join([f"{seeds} ({study.first_seed} to {study.last_seed(seeds)})", *fewer])
 
 
 def numbers_of(values: pd.Series) -> tuple[str, str, str]:
