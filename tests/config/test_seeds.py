@@ -12,8 +12,8 @@ from largebatch.config import copied, costs
 from largebatch.config.commands import planned, to_aggregate, to_judge
 from largebatch.config.planning import computing, gigabytes, plan
 from largebatch.config.registration import content_of, register, standings_of
+from largebatch.config.stages import code_digest
 from largebatch.files import write_json, write_text
-from largebatch.provenance import code_digest
 from largebatch.report.evidence import to_report
 from largebatch.report.show import show
 from tests.shared.config_files import complaint, spoil
@@ -167,8 +167,10 @@ def test_a_copied_run_is_compared_with_its_own_seeds(folder, tmp_path, monkeypat
     study = seeded(folder)
     monkeypatch.chdir(tmp_path)
     for (experiment, arm), there in {("one", "small"): 3, ("one", "large"): 3, ("two", "most"): 5}.items():
-        run = Path("results/seeded/runs", run_of(study, experiment, arm).id)
-        write_json(run / "provenance.json", {"code": code_digest("train"), "seeds": [*range(there)]})
+        trained = run_of(study, experiment, arm)
+        run = Path("results/seeded/runs", trained.id)
+        record = {"code": code_digest("train", trained.parts), "seeds": [*range(there)]}
+        write_json(run / "provenance.json", record)
         write_text(run / "history.parquet", "")
     (said,) = copied.prepare(study)
     assert f"{run_of(study, 'one', 'large').id}: wanted seeds 0-1; got 0-2" in said
