@@ -14,6 +14,7 @@ interrupts.once(SystemExit, interrupts.CODE)
 from largebatch import progress
 from largebatch.files import write_text
 from largebatch.config import copied, costs, planning, registration, trials
+from largebatch.config.exhibits import ENGINE_PARTS
 from largebatch.config.measures import class_of
 from largebatch.config.stages import code_digest
 from largebatch.config.study import ConfigError, called_study

@@ -150,6 +150,7 @@ def write(path: Path, content) -> None:
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
+@pytest.mark.timeout(7200)
 @seeded(int(FIRST or 0))
 @settings(
     max_examples=COUNT,

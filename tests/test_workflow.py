@@ -155,7 +155,8 @@ def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     assert any("left]" in line for line in lines)
     answers = [line for line in lines if not line.strip() or line.startswith("  ") or line[0] in "✓✗◐?=≠–"]
     experiments = [line.split(",")[0] for line in lines if line.endswith("correction for many claims:")]
-    assert experiments[0] == "keskar" and len(experiments) == len(set(experiments)) > 10
+    # The first one: but here each takes a moment, and the next may overtake it while it is judged.
+    assert "keskar" in experiments[:3] and len(experiments) == len(set(experiments)) > 10
     assert len(lines) < arms + len(answers) + len(experiments) + 20
     assert list((workspace.root / "logs/smoke/train").glob("*.log"))
     assert list((workspace.root / "logs/smoke/benchmarks/train").glob("*.tsv"))
@@ -191,11 +192,29 @@ def test_snakemakes_own_report_holds_every_figure_and_table(workspace):
     assert "largebatch cite keskar_batch_sweep" in page and not re.search(r'(src|href)="https?:', page)
 
 
-def test_a_changed_line_of_the_schedules_retrains(workspace):
-    arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
+def test_a_changed_schedule_retrains_the_arms_that_have_it(workspace):
+    arms = len(list((workspace.root / "results/smoke/runs").glob("*-exponential-*")))
     with workspace.edited(
         "src/largebatch/training/schedules.py", "return final**t", "return final ** (2 * t)"
     ):
+        jobs = workspace.would_run()
+    assert jobs["train"] == arms > 0
+    assert "data" not in jobs
+
+
+def test_a_new_schedule_makes_nothing_anew(workspace):
+    schedules, place = "src/largebatch/training/schedules.py", "SCHEDULES: dict["
+    with (
+        workspace.edited(schedules, place, f"def root(t):\n    return 1 - t**0.5\n\n\n{place}"),
+        workspace.edited(schedules, '"cosine": cosine,', '"cosine": cosine,\n    "root": root,'),
+    ):
+        assert workspace.would_run() == {}
+
+
+def test_a_changed_line_of_the_engine_retrains(workspace):
+    arms = len(list((workspace.root / "results/smoke/runs").iterdir()))
+    engine, size = "src/largebatch/training/engine.py", "CACHE_BYTES = 1 << 20"
+    with workspace.edited(engine, size, "CACHE_BYTES = 2 << 20"):
         jobs = workspace.would_run()
     assert jobs["train"] == arms
     assert "data" not in jobs

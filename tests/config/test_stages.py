@@ -160,7 +160,9 @@ def test_what_is_registered_is_new_code_for_nobody_else(addition, package):
 
 def test_a_new_measure_is_new_code_for_nobody_else(package):
     before, whole = digests(), code_digest("measure")
-    (package / "measures" / "mine.py").write_text("def measure_mine(nets, settings):\n    yield\n")
+    (package / "measures" / "mine.py").write_text(
+        "def measure_mine(nets, settings):\n    yield\n", encoding="utf-8"
+    )
     forget()
     assert digests() == before and code_digest("measure") != whole
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from largebatch.primer.rule import both
+from largebatch.config.exhibits import ENGINE_PARTS
+from largebatch.primer.rule import both, engine_arm
 from tests.shared.exhibits import exhibit
 
 
@@ -27,3 +28,7 @@ def test_sizes_that_do_not_fit_are_refused():
         next(exhibit("rule", [0], examples=15))
     with pytest.raises(ValueError, match="updates that fill epochs of 10; got 15"):
         both([0], 50, 5, 15, 0.1)
+
+
+def test_the_engines_net_is_of_the_parts_whose_code_counts():
+    assert engine_arm(64, 8, 1, 0.1).parts == {*ENGINE_PARTS}

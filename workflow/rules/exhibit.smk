@@ -17,6 +17,6 @@ rule exhibit:
         mem_mb=planning.LEAST_MEGABYTES,
     params:
         command=lambda wildcards: commands.exhibit(STUDY, wildcards.exhibit),
-        code=code_digest("exhibit"),
+        code=code_digest("exhibit", ENGINE_PARTS),
     shell:
         "{params.command} --threads {threads} 2> {log}"

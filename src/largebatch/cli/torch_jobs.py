@@ -301,7 +301,7 @@ def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) 
     """Make one exhibit, which trains no arm."""
     from threadpoolctl import threadpool_limits
 
-    from largebatch.config.exhibits import options_of
+    from largebatch.config.exhibits import ENGINE_PARTS, options_of
     from largebatch.files import write_exhibit
     from largebatch.primer.exhibits import rows_of
     from largebatch.training import device
@@ -310,9 +310,8 @@ def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) 
     device.prepare(threads)
     with threadpool_limits(threads):  # NumPy's own
         rows = rows_of(name, seeds, settings)
-    write_exhibit(
-        out, rows, provenance_of("exhibit", {"exhibit": name, **settings}, None, time.monotonic() - start)
-    )
+    asked, seconds = {"exhibit": name, **settings}, time.monotonic() - start
+    write_exhibit(out, rows, provenance_of("exhibit", asked, None, seconds, parts=ENGINE_PARTS))
 
 
 def provenance_of(

@@ -191,6 +191,9 @@ EXHIBITS = {
     ),
 }
 
+# The parts of the net that an exhibit trains as arms are: of registries, their code uses these alone.
+ENGINE_PARTS = ("mlp", "sgd", "constant", "cross_entropy")
+
 # The settings of each exhibit that a scale shows in an experiment.
 Exhibits = create_model(
     "Exhibits", __base__=Settings, **{name: (e.options | None, None) for name, e in EXHIBITS.items()}
