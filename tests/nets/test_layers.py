@@ -3,9 +3,8 @@
 import pytest
 import torch
 from torch import nn
-from torch.autograd import gradcheck, gradgradcheck
 
-from largebatch.nets.layers import is_narrow, product
+from largebatch.nets.layers import is_narrow
 from largebatch.nets.stack import stack
 from largebatch.training.optimise import Collected
 
@@ -54,20 +53,6 @@ def test_narrow_layers_are_the_plain_ones(rows, bias):
         torch.testing.assert_close(together.weight.grad[index].T, layer.weight.grad)
     # Fused optimisers go through weights and gradients without a look at their strides.
     assert together.weight.grad.is_contiguous()
-
-
-@pytest.mark.parametrize("rows", [3, 40])
-@pytest.mark.parametrize("bias", [True, False])
-def test_narrow_layers_are_differentiated_twice(rows, bias):
-    """Against differences; and only by what asks for it."""
-    torch.manual_seed(0)
-    weight, x = torch.randn(SEEDS, 6, 5).double(), torch.randn(SEEDS, rows, 6).double()
-    given = [x, weight, *([torch.randn(SEEDS, 1, 5).double()] if bias else [])]
-    for at in range(len(given)):
-        alone = [each.clone().requires_grad_(place == at) for place, each in enumerate(given)]
-        assert gradcheck(lambda *each: product(*each, *([] if bias else [None])), alone)
-    every = [each.clone().requires_grad_() for each in given]
-    assert gradgradcheck(lambda *each: product(*each, *([] if bias else [None])).square(), every)
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", True), ("meta", False)])

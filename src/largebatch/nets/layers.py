@@ -141,34 +141,9 @@ def is_narrow(rows: torch.Tensor, weight: torch.Tensor) -> bool:
 def product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """rows @ weight + bias of every seed; (s, n, in), (s, in, out), (s, 1, out) -> (s, n, out)."""
     if is_narrow(rows, weight):
-        return (
-            NarrowProduct.apply(rows, weight, bias) if torch.is_grad_enabled() else narrow(rows, weight, bias)
-        )
+        factors, bias = (weight.mT, rows.mT), None if bias is None else bias.mT
+        return (torch.bmm(*factors) if bias is None else torch.baddbmm(bias, *factors)).mT
     return torch.bmm(rows, weight) if bias is None else torch.baddbmm(bias, rows, weight)
-
-
-def narrow(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """product() computed transposed."""
-    factors, bias = (weight.mT, rows.mT), None if bias is None else bias.mT
-    return (torch.bmm(*factors) if bias is None else torch.baddbmm(bias, *factors)).mT
-
-
-class NarrowProduct(torch.autograd.Function):
-    """narrow() whose gradient by the rows lies as they do: by autograd's own, ReLU takes 25 times as long."""
-
-    @staticmethod
-    def forward(ctx, rows, weight, bias):
-        ctx.save_for_backward(rows, weight)
-        return narrow(rows, weight, bias)
-
-    @staticmethod
-    def backward(ctx, g):
-        (rows, weight), wanted = ctx.saved_tensors, ctx.needs_input_grad
-        return (
-            torch.bmm(g, weight.mT) if wanted[0] else None,
-            torch.bmm(g.mT, rows).mT if wanted[1] else None,
-            g.sum(1, keepdim=True) if wanted[2] else None,
-        )
 
 
 def stacked_parameter(layers: list[nn.Module], name: str) -> nn.Parameter | None:
