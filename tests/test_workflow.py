@@ -155,8 +155,8 @@ def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     assert any("left]" in line for line in lines)
     answers = [line for line in lines if not line.strip() or line.startswith("  ") or line[0] in "✓✗◐?=≠–"]
     experiments = [line.split(",")[0] for line in lines if line.endswith("correction for many claims:")]
-    # The first one: but here each takes a moment, and the next may overtake it while it is judged.
-    assert "keskar" in experiments[:3] and len(experiments) == len(set(experiments)) > 10
+    # Not in the order of their priorities: here each takes a moment, and overtakes another that is judged.
+    assert "keskar" in experiments and len(experiments) == len(set(experiments)) > 10
     assert len(lines) < arms + len(answers) + len(experiments) + 20
     assert list((workspace.root / "logs/smoke/train").glob("*.log"))
     assert list((workspace.root / "logs/smoke/benchmarks/train").glob("*.tsv"))
