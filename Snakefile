@@ -95,6 +95,7 @@ onstart:
     # second later; after some hundred jobs they take a fifth of a core.
     workflow.scheduler.job_rate_limiter = None
     STOPS.listen()
+    interrupts.clear_partial(Path(RESULTS))
     os.environ.update(LARGEBATCH_ANEW="1" if anew(workflow.dag_settings) else "")
     to_train = {job.wildcards.arm for job in workflow.dag.needrun_jobs() if job.rule.name == "train"}
     # First of all, before any job: nets of the user's are tried, then claims are registered, see registration.py.

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from largebatch.files import write_json
+from largebatch.interrupts import clear_partial
 from largebatch.training import train as train_module
 from tests.conftest import SMALL, small_arm
 from tests.shared.faults import TOLD, seeds
@@ -233,3 +235,13 @@ def test_neither_cores_nor_order_nor_folder_change_a_byte(study, elsewhere):
     of_one = {"edge/claims.csv", "edge/claims.json", "edge/statements.csv", "edge/robustness.csv"}
     of_one |= {"edge/single_changes.csv"}
     assert {*differing(elsewhere.results, study.whole)} == of_one
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    write_json(tmp_path / "runs/x.json", {})
+    left = tmp_path / "runs/.partial-abc"
+    left.mkdir()
+    (left / "y.json").write_text("half", encoding="utf-8")
+    clear_partial(tmp_path)
+    assert not left.exists() and (tmp_path / "runs/x.json").read_text(encoding="utf-8") == "{}\n"
+    clear_partial(tmp_path / "absent")

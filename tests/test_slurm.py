@@ -47,15 +47,20 @@ def workspace(tmp_path_factory):
     made.end()
 
 
+def run_here(workspace, folder):
+    """Runs the study without SLURM; where its results are, and where those through SLURM will be."""
+    code, output = workspace.snakemake(configfile=CONFIG)
+    assert code == 0, output
+    results = workspace.root / "results" / "tiny"
+    return results.rename(folder / "here"), results
+
+
 def test_a_study_gives_the_same_bytes_through_slurm_though_its_node_is_lost(workspace, tmp_path):
     """And four arms with their measures are one submission, with one GPU."""
     with workspace.edited(
         "src/largebatch/training/train.py", "CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 0.0"
     ):
-        code, output = workspace.snakemake(configfile=CONFIG)
-        assert code == 0, output
-        results = workspace.root / "results" / "tiny"
-        here = results.rename(tmp_path / "here")
+        here, results = run_here(workspace, tmp_path)
         with Slurm(tmp_path / "slurm") as cluster:
             workspace.environment = cluster.found_by(workspace.environment)
             process = workspace.start(
@@ -86,10 +91,7 @@ def test_the_whole_smoke_study_gives_the_same_bytes_through_slurm(workspace, tmp
     (workspace.root / CONFIG).write_text(
         json.dumps({"extends": "smoke", "scale": "tiny", "experiments": names}), encoding="utf-8"
     )
-    code, output = workspace.snakemake(configfile=CONFIG)
-    assert code == 0, output
-    results = workspace.root / "results" / "tiny"
-    here = results.rename(tmp_path / "here")
+    here, results = run_here(workspace, tmp_path)
     with Slurm(tmp_path / "slurm") as cluster:
         workspace.environment = cluster.found_by(workspace.environment)
         code, output = workspace.snakemake(

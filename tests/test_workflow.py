@@ -5,9 +5,7 @@ One copy of the repository is run once; the tests then edit it and ask Snakemake
 
 import csv
 import json
-import os
 import re
-import signal
 import zipfile
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from largebatch.config.study import load_study
 from tests.conftest import REPOSITORY
-from tests.shared.processes import ending
-from tests.shared.workspace import POOREST, Workspace
+from tests.shared.workspace import POOREST, Workspace, with_tiny
 
 SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
 
@@ -62,20 +60,10 @@ def workspace(tmp_path_factory):
     workspace.end()
 
 
-TINY = "config/tiny.yaml"
-
-
 @pytest.fixture(scope="module")
 def tiny(workspace):
-    """Two experiments of the smoke scale once more, at a scale of their own that is cheap to run again.
-
-    In the poorest locale, where also all their text must be as in the first run.
-    """
-    text = "extends: smoke\nscale: tiny\nexperiments: [convex, edge]\n"
-    (workspace.root / TINY).write_text(text, encoding="utf-8")
-    code, output = workspace.snakemake(configfile=TINY, **POOREST)
-    assert code == 0, output
-    return workspace
+    """Two of its experiments once more, in the poorest locale, where all text must be as in the first run."""
+    return with_tiny(workspace, **POOREST)
 
 
 def test_everything_promised_is_there(workspace):
@@ -155,8 +143,11 @@ def test_progress_is_told_and_the_rest_is_in_logs(workspace):
     assert any("left]" in line for line in lines)
     answers = [line for line in lines if not line.strip() or line.startswith("  ") or line[0] in "✓✗◐?=≠–"]
     experiments = [line.split(",")[0] for line in lines if line.endswith("correction for many claims:")]
-    # Not in the order of their priorities: here each takes a moment, and overtakes another that is judged.
-    assert "keskar" in experiments and len(experiments) == len(set(experiments)) > 10
+    # The first one: but here each takes a moment, and the next may overtake it while it is judged.
+    assert "keskar" in experiments[:3] and len(experiments) == len(set(experiments)) > 10
+    trained = [found[1] for line in lines if (found := re.match(r"\[.*\] trained (\S+) in ", line))]
+    first = {arm.id for arm in load_study(REPOSITORY / "config/smoke.yaml").experiment("keskar").arms}
+    assert {*trained[: len(first) - 1]} < first  # the two cores may change the order of two arms
     assert len(lines) < arms + len(answers) + len(experiments) + 20
     assert list((workspace.root / "logs/smoke/train").glob("*.log"))
     assert list((workspace.root / "logs/smoke/benchmarks/train").glob("*.tsv"))
@@ -264,38 +255,9 @@ def test_a_new_arm_trains_that_arm_only(workspace):
     assert (jobs["train"], jobs["measure"], jobs["aggregate"]) == (1, 1, 1)
 
 
-def test_more_seeds_of_one_experiment_train_its_arms_only(tiny):
-    text = (tiny.root / TINY).read_text(encoding="utf-8")
-    with tiny.edited(TINY, text, f"{text}numbers: {{edge: {{seeds: 4, arms: {{slow: {{seeds: 3}}}}}}}}\n"):
-        jobs = tiny.would_run(configfile=TINY)
-        assert (jobs["train"], jobs["aggregate"], jobs["judge"]) == (2, 1, 1)  # of three arms
-        assert tiny.would_run("convex", configfile=TINY).keys() <= {"ledger_of_one", "convex"}
-
-
 def test_one_arm_is_retrained_by_its_path(workspace):
     jobs = workspace.would_run("-f", f"results/smoke/runs/{workspace.one_arm()}/history.parquet")
     assert jobs == {"train": 1}
-
-
-def test_one_figure_and_one_experiment_can_be_asked_for(tiny):
-    """And what was deleted is made again, though the report that holds it is there."""
-    results = tiny.root / "results/tiny"
-    before = {path for path in results.rglob("*") if path.is_file()}
-    # Its registration stays: without it, claims would count as registered after their runs.
-    made = [file for file in results.glob("edge/*.*") if file.is_file()]
-    made = [file for file in made if file.name not in ("registered.json", "amended.json")]
-    for file in [*made, *results.glob("figures/edge_*"), *results.glob("tables/edge_*")]:
-        file.unlink()
-    code, output = tiny.snakemake("results/tiny/figures/edge_trace.pdf", configfile=TINY)
-    assert code == 0, output
-    drawn = {path.stem for path in results.glob("figures/edge_*")}
-    assert drawn == {"edge_trace"}
-    edge = tiny.would_run("edge", configfile=TINY)
-    assert edge.keys() == {"judge", "ledger_of_one", "draw", "tabulate", "edge"}
-    assert tiny.would_run("convex", configfile=TINY) == {"ledger_of_one": 1, "convex": 1}
-    assert tiny.snakemake(configfile=TINY)[0] == 0
-    assert {path for path in results.rglob("*") if path.is_file()} == before
-    assert tiny.would_run(configfile=TINY) == {}
 
 
 def test_a_subset_of_experiments_is_a_smaller_graph(workspace):
@@ -322,12 +284,6 @@ def test_the_same_run_twice_is_the_same_to_the_byte(tiny):
         assert drawn[0] == drawn[1].replace(b"tiny", b"smoke"), path
 
 
-def test_claims_are_corrected_over_what_was_asked_for(tiny):
-    assert tiny.snakemake("edge", configfile=TINY)[0] == 0
-    with (tiny.root / "results/tiny/edge/claims.csv").open(encoding="utf-8") as file:
-        assert {row["experiment"] for row in csv.DictReader(file) if row["p_adjusted"]} == {"edge"}
-
-
 def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     broken = workspace.root / "config/broken.yaml"
     text = (workspace.root / "config/smoke.yaml").read_text(encoding="utf-8")
@@ -343,61 +299,6 @@ def test_a_wrong_configuration_is_one_line_and_nothing_is_written(workspace):
     for part in ("config/broken.yaml", "lr", "wanted", "got '1_0'", "1e-3"):
         assert part in said[0]
     assert {p for p in workspace.root.rglob("*") if ".snakemake" not in p.parts} == before - {broken}
-
-
-def test_a_claim_that_changes_later_is_exploratory_and_nothing_trains_again(tiny):
-    registered = tiny.root / "results/tiny/edge/registered.json"
-    before = registered.read_bytes()
-    with tiny.edited("config/experiments/edge.yaml", "expect: {above: 1.2}", "expect: {above: 1.3}"):
-        code, output = tiny.snakemake("edge", configfile=TINY)
-        assert code == 0 and "edge: exploratory" in output and "[1/" not in output, output
-        with (tiny.root / "results/tiny/edge/claims.csv").open(encoding="utf-8") as file:
-            changed = {
-                r["id"]: r["registered"] for r in csv.DictReader(file) if r["registered"] != "as registered"
-            }
-        (text,) = changed.values()
-        assert text.startswith("exploratory: expectation above 1.2 -> above 1.3 (since 2")
-        assert tiny.would_run("edge", configfile=TINY) == {}
-    assert registered.read_bytes() == before
-    assert tiny.snakemake(configfile=TINY)[0] == 0  # as it was
-
-
-def test_a_registration_that_was_edited_stops_the_run(tiny):
-    with tiny.edited("results/tiny/edge/registered.json", '"seeds": 3', '"seeds": 4'):
-        code, output = tiny.snakemake("edge", "--forceall", configfile=TINY)
-    said = [line for line in output.splitlines() if "profile" not in line]
-    assert (
-        code == 1 and len(said) == 1 and "edge/registered.json: wanted the registration as it was" in said[0]
-    )
-
-
-def test_a_failing_job_is_told_in_words(tiny):
-    arm = next(p.name for p in (tiny.root / "results/tiny/runs").iterdir() if "inverse-sqrt" in p.name)
-    with tiny.edited(
-        "src/largebatch/training/schedules.py",
-        "return 1 / math.sqrt(",
-        'raise ValueError("schedule: out of ink")\n    (',
-    ):
-        code, output = tiny.snakemake(f"results/tiny/runs/{arm}/history.parquet", configfile=TINY)
-    assert code == 1
-    assert "largebatch train: schedule: out of ink" in output
-    assert "logs/tiny/<stage>/" in output
-    assert tiny.snakemake(configfile=TINY)[0] == 0
-
-
-def test_a_killed_run_is_taken_up_again(tiny):
-    """kill -9 while arms are trained: then --unlock, and the rest is done."""
-    with ending(tiny.start("--forceall", configfile=TINY)) as process:
-        for line in process.stdout:
-            if line.startswith("[") and "arms" in line:
-                break
-        os.killpg(process.pid, signal.SIGKILL)
-    tiny.end()
-    code, output = tiny.snakemake("--unlock", configfile=TINY)
-    assert code == 0, output
-    code, output = tiny.snakemake(configfile=TINY)
-    assert code == 0, output
-    assert tiny.would_run(configfile=TINY) == {}
 
 
 @pytest.mark.parametrize(
@@ -437,27 +338,6 @@ def test_braces_in_texts_and_paths_are_only_braces(workspace):
     assert told in (results / "figures/convex_excess.txt").read_text(encoding="utf-8")
     assert told in (results / "claims.csv").read_text(encoding="utf-8")
     assert told in (results / "report.html").read_text(encoding="utf-8")
-
-
-def test_a_damaged_file_is_named_and_the_command_that_is_told_mends_it(workspace):
-    text = "extends: smoke\nscale: damaged\nexperiments: [convex]\n"
-    (workspace.root / "config/damaged.yaml").write_text(text, encoding="utf-8")
-    assert workspace.snakemake(configfile="config/damaged.yaml")[0] == 0
-    path = workspace.root / "results/damaged/convex/observations.parquet"
-    whole, times = path.read_bytes(), path.stat()
-    path.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    judged = "results/damaged/convex/judged.csv"
-    code, output = workspace.snakemake("--force", judged, configfile="config/damaged.yaml")
-    name = path.relative_to(workspace.root)
-    (line,) = [line for line in output.splitlines() if line.startswith("largebatch judge: ")]
-    assert code == 1 and line.startswith(f"largebatch judge: {name}: wanted the file as it was written")
-    words = "snakemake --cores all --configfile config/damaged.yaml --force"
-    assert line.endswith(f". Make it anew: {words} {name}")
-    assert "Traceback" not in (workspace.root / "logs/damaged/judge/convex.log").read_text(encoding="utf-8")
-    assert workspace.snakemake("--force", str(name), configfile="config/damaged.yaml")[0] == 0
-    assert path.read_bytes() == whole
-    assert workspace.snakemake(configfile="config/damaged.yaml")[0] == 0
 
 
 def test_a_scale_can_be_named_and_a_file_lie_anywhere(workspace):

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from largebatch.interrupts import PARTIAL
 from largebatch.seals import Damaged, anew, seal, verified
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def atomic(path: Path, sealed: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder with the same ending; on success synced, sealed and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # From Python 3.12 on the name is an absolute path, whose letters Arrow may not be able to encode.
-    folder = path.parent / Path(mkdtemp(prefix=".partial-", dir=path.parent)).name
+    folder = path.parent / Path(mkdtemp(prefix=PARTIAL, dir=path.parent)).name
     temporary = folder / path.name
     try:
         yield temporary

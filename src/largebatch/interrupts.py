@@ -5,6 +5,7 @@ Imports little, since every job starts with it.
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Collection, Iterator
@@ -13,6 +14,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CODE = 130  # of what was stopped, as shells have it
+PARTIAL = ".partial-"  # the beginning of a folder that a kill may leave, which nothing reads
 SHELLS = ("bash", "dash", "sh")
 # What Snakemake says twice per job; its only `quiet` setting that drops it also drops errors.
 NOISE = ("Select jobs to execute", "Execute ")
@@ -54,6 +56,12 @@ def passed_on(server: socket.socket) -> Iterator[list[int]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def clear_partial(results: Path) -> None:
+    """Remove what killed jobs left half written; wherever no other jobs write, as under a run's lock."""
+    for left in results.rglob(f"{PARTIAL}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 class Workflow:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from largebatch.files import PROVENANCE
+from largebatch.interrupts import PARTIAL
 from largebatch.seals import SEALS, verified
 
 # Keys of records that hold a time, a size of memory, or a digest of such a record.
 TIMES = {"seconds", "peak_memory_mib", "time", "digest"}
 # What such a folder holds besides results: progress, and seals, which are checked.
 ASIDE = (".progress.json", SEALS)
-PARTIAL = ".partial-"  # the beginning of a folder that a kill may leave, which nothing reads
 
 
 def without_times(record):

@@ -13,6 +13,7 @@ from tests.shared.processes import end, ending
 
 # Where Python opens files as ASCII. There, PyTorch cannot be imported from a folder of other letters.
 POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if sys.prefix.isascii() else {}
+TINY = "config/tiny.yaml"
 # Any attempt to reach a network fails, in every Python process of the workflow.
 NO_NETWORK = """
 import socket
@@ -103,3 +104,12 @@ class Workspace:
 
     def one_arm(self) -> str:
         return sorted(p.name for p in (self.root / "results/smoke/runs").iterdir())[0]
+
+
+def with_tiny(workspace: Workspace, **environment: str) -> Workspace:
+    """With two experiments of the smoke scale run, at a scale of their own that is cheap to run again."""
+    text = "extends: smoke\nscale: tiny\nexperiments: [convex, edge]\n"
+    (workspace.root / TINY).write_text(text, encoding="utf-8")
+    code, output = workspace.snakemake(configfile=TINY, **environment)
+    assert code == 0, output
+    return workspace
