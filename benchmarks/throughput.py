@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from largebatch.config.spec import Arm
 from largebatch.data.splits import Dataset
 from largebatch.nets import models
+from largebatch.nets.products import product
 from largebatch.training import device, train
 
 PLAIN = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
@@ -173,7 +174,7 @@ def products(arm: Arm, seeds: int, dataset: Dataset) -> tuple[Callable[[], int],
 
     def update() -> int:
         for one, other in operands:
-            torch.bmm(one, other)
+            product(one, other)
         return 1
 
     return update, operations
@@ -189,13 +190,13 @@ def operations(arm: Arm, dataset: Dataset) -> float:
 
 def square(where: torch.device, size: int = 1024) -> tuple[Callable[[], int], int]:
     """(one large product, its floating-point operations)."""
-    a = torch.randn(size, size, device=where)
+    a = torch.randn(1, size, size, device=where)
 
-    def product() -> int:
-        torch.mm(a, a)
+    def multiplied() -> int:
+        product(a, a)
         return 1
 
-    return product, 2 * size**3
+    return multiplied, 2 * size**3
 
 
 def copy(where: torch.device, size: int = 1 << 26) -> tuple[Callable[[], int], int]:

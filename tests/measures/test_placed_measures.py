@@ -7,7 +7,7 @@ from largebatch.config.measures import Measures
 from largebatch.data.splits import Dataset
 from largebatch.measures.measure import measure, measure_by_epoch, measure_path
 from largebatch.metrics import METRICS_OF
-from largebatch.nets import layers
+from largebatch.nets import products
 from tests.conftest import SMALL, small_arm
 from tests.shared.placed import placed
 from tests.shared.settings import as_trained_by
@@ -66,8 +66,8 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def products_as_off_a_cpu(monkeypatch):
-    """A CPU alone computes products of few columns transposed, with other rounding."""
-    monkeypatch.setattr(layers, "NARROW", 0)
+    """A CPU alone computes products by NumPy, with other rounding."""
+    monkeypatch.setattr(products, "LARGE", 1 << 62)
 
 
 def options(name, settings):

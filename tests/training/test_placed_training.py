@@ -9,7 +9,7 @@ import torch
 
 from largebatch.data import splits
 from largebatch.data.splits import PARTS, Dataset, Splits
-from largebatch.nets import layers
+from largebatch.nets import products
 from largebatch.training import engine
 from largebatch.training import train as train_module
 from largebatch.training.engine import SeedGroup
@@ -74,8 +74,8 @@ WHOLE_RUNS = [{"snapshots_at_epochs": [0, 2]}, {"optimiser": ADAM} | BATCH_NORM]
 
 @pytest.fixture(autouse=True)
 def products_as_off_a_cpu(monkeypatch):
-    """A CPU alone computes products of few columns transposed, with other rounding."""
-    monkeypatch.setattr(layers, "NARROW", 0)
+    """A CPU alone computes products by NumPy, with other rounding."""
+    monkeypatch.setattr(products, "LARGE", 1 << 62)
 
 
 def run(arm, dataset, labels=None, replay=False, seeds=(0, 1, 2)):

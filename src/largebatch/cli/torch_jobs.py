@@ -299,8 +299,6 @@ def measure_new(
 @threads
 def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) -> None:
     """Make one exhibit, which trains no arm."""
-    from threadpoolctl import threadpool_limits
-
     from largebatch.config.exhibits import ENGINE_PARTS, options_of
     from largebatch.files import write_exhibit
     from largebatch.primer.exhibits import rows_of
@@ -308,8 +306,7 @@ def exhibit(name: str, options: str, seeds: list[int], out: Path, threads: int) 
 
     start, settings = time.monotonic(), options_of(name, options).model_dump()
     device.prepare(threads)
-    with threadpool_limits(threads):  # NumPy's own
-        rows = rows_of(name, seeds, settings)
+    rows = rows_of(name, seeds, settings)
     asked, seconds = {"exhibit": name, **settings}, time.monotonic() - start
     write_exhibit(out, rows, provenance_of("exhibit", asked, None, seconds, parts=ENGINE_PARTS))
 

@@ -16,6 +16,7 @@ from largebatch.measures.landscape import Landscape
 from largebatch.nets import layers
 from largebatch.nets.batch_norm import StackedBatchNorm
 from largebatch.nets.layers import Stacked
+from largebatch.nets.products import product
 from largebatch.nets.stack import StackedContainer
 
 # Memory for what a pass over a block of examples holds of one layer, all seeds together.
@@ -39,10 +40,10 @@ def convolution_norms(layer: layers.StackedConv2d, seen: torch.Tensor, g: torch.
     patches = F.unfold(seen.flatten(0, 1), **options)  # (s*b, c*kh*kw, places)
     deltas = g.flatten(0, 1).flatten(2)  # (s*b, out, places)
     if deltas.shape[2] ** 2 < deltas.shape[1] * patches.shape[1]:
-        inner = (torch.bmm(t.transpose(1, 2), t) for t in (deltas, patches))
+        inner = (product(t.transpose(1, 2), t) for t in (deltas, patches))
         by_weight = (next(inner) * next(inner)).sum((1, 2))
     else:
-        by_weight = torch.bmm(deltas, patches.transpose(1, 2)).square().sum((1, 2))
+        by_weight = product(deltas, patches.transpose(1, 2)).square().sum((1, 2))
     norms = [by_weight.view(g.shape[:2])]
     return norms if layer.bias is None else [*norms, deltas.sum(2).square().sum(1).view(g.shape[:2])]
 

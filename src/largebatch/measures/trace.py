@@ -20,6 +20,7 @@ from largebatch.measures.lanczos import gaussian
 from largebatch.measures.landscape import Landscape
 from largebatch.nets import weightless
 from largebatch.nets.layers import Stacked
+from largebatch.nets.products import product
 
 # Layers without weights that are piecewise linear in evaluation mode.
 WITHOUT_WEIGHTS = (
@@ -120,14 +121,14 @@ def sketch(operator: Operator, like: torch.Tensor, generators: list[torch.Genera
     q, r = torch.linalg.qr(image)
     image_of_q = applied(operator, q)
     left_out = left_out_directions(r.double())
-    inside = torch.bmm(q.transpose(1, 2), omega).double()
+    inside = product(q.transpose(1, 2), omega).double()
     inside = inside - left_out * (left_out * inside).sum(1, keepdim=True)
-    inner = torch.bmm(q.transpose(1, 2), image_of_q).double()
-    outside = omega - torch.bmm(q, inside.to(q.dtype))
-    image_of_outside = image - torch.bmm(image_of_q, inside.to(q.dtype))
+    inner = product(q.transpose(1, 2), image_of_q).double()
+    outside = omega - product(q, inside.to(q.dtype))
+    image_of_outside = image - product(image_of_q, inside.to(q.dtype))
     return Sketch(
         inner=(inner + inner.transpose(1, 2)) / 2,
-        images=torch.bmm(image_of_q.transpose(1, 2), image_of_q).double(),
+        images=product(image_of_q.transpose(1, 2), image_of_q).double(),
         left_out=left_out,
         outside_length=outside.square().sum(1, dtype=torch.float64),
         by_a=(outside * image_of_outside).sum(1, dtype=torch.float64),
@@ -158,7 +159,7 @@ def trace_of(matrices: torch.Tensor) -> torch.Tensor:
 
 def quadratic(matrices: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """cᵀ M c of every column c; (s, m, m), (s, m, k) -> (s, k)."""
-    return (columns * torch.bmm(matrices, columns)).sum(1)
+    return (columns * product(matrices, columns)).sum(1)
 
 
 def hutchinson(

@@ -5,6 +5,7 @@ import os
 import platform
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def prepare(threads: int, tf32: bool = False) -> torch.device:
@@ -13,6 +14,7 @@ def prepare(threads: int, tf32: bool = False) -> torch.device:
     tf32: whether a GPU may round the factors of products in single precision to ten bits.
     """
     torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")  # NumPy's own
     # Weights of a net that has converged drift into denormal numbers, which are a hundred times slower.
     torch.set_flush_denormal(True)
     keep_freed_memory()
