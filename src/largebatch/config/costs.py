@@ -40,6 +40,7 @@ FAMILIES = {
 }
 ARM_SECONDS = 0.005  # of each seed, beside its updates
 EVALUATION = 1 / 3  # of the work of an update: a forward pass alone
+POINT = 1 / 12  # the same of a path, whose batches are large: of its jobs at digits
 STOPPED_AT = 0.2  # the share of its epochs after which an arm with a stopping rule is expected to stop
 SIDES, SIDE = {"digits": 8, "mnist": 28}, 32  # of images, unless a folder says so
 # What a measure takes, as passes forward and backward over its examples: of its jobs at digits. Along
@@ -100,7 +101,7 @@ def cost_of_measure(
     examples = getattr(settings, "examples", None) or arm.data.train
     if measure == "path":  # a line, an arc and maybe a plane, forward alone
         plane = (2 * settings.plane_points + 1) ** 2 if settings.plane_points else 0
-        work = (2 * settings.points + plane) * EVALUATION
+        work = (2 * settings.points + plane) * POINT
     else:
         along = len(arm.snapshots_at_epochs) if measure.endswith("_by_epoch") else 1
         work = PASSES.get(measure, OTHER_PASSES) * max(along, 1)
