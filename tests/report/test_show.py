@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from largebatch.cli import main
@@ -49,7 +50,11 @@ def test_an_arm_says_who_asks_for_it_and_what_it_came_to(study):
     run = the_one(study, "keskar/adam.small")[0].arm
     assert text.startswith(f"{run.id}\n") and "keskar/adam.small, sharpness/adam_small" in text
     assert f"batch_size: {run.batch_size}\n" in text and "14 (20 to 33)" in text
-    assert re.search(r"^test error \(%\) +2\.171 +\[1\.878, 2\.464\] +14$", text, re.M)
+    accuracy = pd.read_csv(PUBLISHED / "tables/keskar_convergence.csv").set_index(["row", "metric"])
+    of_arm = accuracy.loc[("Adam, small batch", "test_accuracy_percent")]
+    (row,) = re.findall(r"^test error \(%\).*$", text, re.M)
+    error = number(100 - of_arm["mean"]), interval(100 - of_arm["high"], 100 - of_arm["low"])
+    assert re.split(r" {2,}", row)[1:] == [*error, "14"]
 
 
 def test_a_name_of_several_runs_lists_them():
